@@ -1,0 +1,1 @@
+"""The contract: every message and every topic, nothing else."""

@@ -1,0 +1,1 @@
+"""Andon: small processes that answer machine faults from the plant's manuals."""

@@ -1,0 +1,1 @@
+"""Passages out: owns the corpus and the indexes."""
