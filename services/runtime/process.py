@@ -94,8 +94,11 @@ class Service(Protocol):
     async def start(self, context: Context) -> None:
         """Open files, subscribe, spawn tasks; return when ready to work."""
 
-    async def stop(self) -> None:
-        """Finish what is begun, then close; called with the bus still open."""
+    async def drain(self) -> None:
+        """Take nothing new and finish what is begun; cut off when `stop_within_s` is over."""
+
+    async def close(self) -> None:
+        """Let go of files and connections; always called, also where `start` failed."""
 
 
 def version_of_andon() -> str:
@@ -185,6 +188,7 @@ class _Runner:
         except* _Stopped:
             pass
         finally:
+            await self._service.close()
             beating.cancel()
 
     async def _stop(self, bus: Bus, topic: str, context: Context) -> None:
@@ -196,7 +200,7 @@ class _Runner:
         try:
             async with asyncio.timeout(self._config.stop_within_s):
                 await context.server.drain()
-                await self._service.stop()
+                await self._service.drain()
         except TimeoutError:
             log.warning("not everything was finished in %s s", self._config.stop_within_s)
 
