@@ -18,10 +18,12 @@ from schemas.channels import REPLY, STATUS
 from schemas.health import ServiceStatus
 from services.runtime import config as configuration
 from services.runtime import log as logs
-from services.runtime.bus import Bus, Will
+from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.config import Config
+from services.runtime.connect import open_bus
 from services.runtime.errors import AndonError, Fatal, Retryable
+from services.runtime.messages import Will
 from services.runtime.metrics import memory_mb
 from services.runtime.notify import notify, watchdog_s
 from services.runtime.rpc import Caller, Server
@@ -139,8 +141,6 @@ class _Runner:
         )
 
     async def run(self) -> None:
-        from services.runtime.mqtt import open_bus  # noqa: PLC0415  paho only where it is used
-
         name, prefix = self._service.name, self._config.prefix
         topic = STATUS.topic(prefix, service=name)
         client_id = f"{prefix.replace('/', '-')}-{name}"
