@@ -18,124 +18,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from itertools import count
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
-from services.runtime.errors import (
-    KINDS,
-    AndonError,
-    DeadlineExceeded,
-    Fatal,
-    Rejected,
-    Retryable,
-    Unavailable,
+from services.runtime.calls import (
+    NO_SUBSCRIBERS,
+    Acked,
+    Call,
+    Calls,
+    Problem,
+    encode_problem,
+    puback_error,
 )
-from services.runtime.messages import (
-    NO_PROPERTIES,
-    AckToken,
-    Delivery,
-    Inbox,
-    Properties,
-    check_filter,
-)
+from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable, Unavailable
+from services.runtime.messages import NO_PROPERTIES, Delivery, Inbox, Properties
+from services.runtime.routing import Router
 
 log = logging.getLogger(__name__)
 
-STRAY_GRACE_S = 10.0
-"""How long a message that no inbox wants is kept unacked, waiting for its `consume`."""
 PUBLISH_TIMEOUT_S = 10.0
 """Default wait for the broker's PUBACK."""
-NO_SUBSCRIBERS = 16
-"""PUBACK reason: stored, but no subscription matches (MQTT 5, 3.4.2.1)."""
-QUOTA_EXCEEDED = 151
-"""PUBACK reason: the broker's limit is reached, later it may not be (MQTT 5, 3.4.2.1)."""
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """Payload of an error reply, as MessagePack map."""
-
-    kind: str
-    """One of `errors.KINDS`."""
-    operation: str
-    """What was being done."""
-    reason: str
-    """Why it failed."""
-    hint: str = ""
-    """What a person can do about it."""
-
-
-_decode_problem = msgspec.msgpack.Decoder(Problem).decode
-_encode = msgspec.msgpack.Encoder().encode
-
-Acked = Callable[[int | AndonError], None]
-"""Told once what became of a QoS 1 message: the PUBACK's reason, or why none will come."""
-
-
-def puback_error(topic: str, reason: int | AndonError) -> AndonError | None:
-    """What a PUBACK's reason means for the publisher; None when the broker took the message."""
-    if isinstance(reason, AndonError):
-        return reason
-    if reason < 128:
-        return None
-    operation = f"publish {topic}"
-    if reason == QUOTA_EXCEEDED:
-        return Retryable(operation, "the broker's quota is exceeded", "it may be out of memory")
-    return Rejected(
-        operation,
-        f"the broker refused the message, reason {reason}",
-        "135 means that its access list forbids it" if reason == 135 else "see the broker's log",
-    )
-
-
-class _Call:
-    """A request that waits for its replies."""
-
-    __slots__ = ("correlation", "operation", "replies", "timer")
-
-    def __init__(self, operation: str, correlation: bytes) -> None:
-        self.operation = operation
-        self.correlation = correlation
-        self.replies: asyncio.Queue[tuple[bytes, bool] | AndonError] = asyncio.Queue()
-        self.timer: asyncio.TimerHandle | None = None
-
-    def fail(self, error: AndonError) -> None:
-        self.replies.put_nowait(error)
-
-    def expire(self) -> None:
-        self.fail(DeadlineExceeded(self.operation, "no reply within the deadline"))
-
-    def sent(self, reason: int | AndonError) -> None:
-        """The broker's PUBACK to the request."""
-        if reason == NO_SUBSCRIBERS:
-            self.fail(Unavailable(self.operation, "nobody serves this", "is the service running?"))
-        elif error := puback_error(self.operation, reason):
-            self.fail(error)
-
-    def replied(self, payload: bytes, status: str) -> None:
-        if not status.startswith("error:"):
-            self.replies.put_nowait((payload, status != "more"))
-            return
-        kind = KINDS.get(status.removeprefix("error:"), Retryable)
-        try:
-            problem = _decode_problem(payload)
-        except msgspec.MsgspecError:
-            self.fail(kind(self.operation, "failed, and its error could not be read"))
-        else:
-            self.fail(kind(problem.operation, problem.reason, problem.hint))
-
-    async def next(self) -> tuple[bytes, bool]:
-        """The next reply, and whether it is the last. Raises the error that came instead."""
-        reply = await self.replies.get()
-        if isinstance(reply, AndonError):
-            raise reply
-        return reply
 
 
 class Bus(ABC):
@@ -165,17 +70,11 @@ class Bus(ABC):
         self.last_error: str | None = None
         """Why the broker is not connected, in words for a person; None while it is."""
         self._on_connection = on_connection
-        self._epoch = 1
         self._online = asyncio.Event()
-        self._replies = Inbox([reply_topic], qos=1)
         self._reply_topic = reply_topic
-        self._inboxes: dict[int, Inbox] = {self._replies.identifier: self._replies}
-        self._strays: list[Delivery] = []
-        self._stray_timer: asyncio.TimerHandle | None = None
-        self._calls: dict[bytes, _Call] = {}
-        # A reply to a request of an earlier process must not pass for one of ours.
-        self._call_prefix = os.urandom(8)
-        self._call_numbers = count(1)
+        self._router = Router(self._confirm)
+        self._router.add(Inbox([reply_topic], qos=1))
+        self._calls = Calls()
 
     # -- what a transport supplies ------------------------------------------------------------
 
@@ -247,20 +146,7 @@ class Bus(ABC):
             Rejected: the broker refuses the subscription.
         """
         inbox = Inbox(filters, qos)
-        taken = {one for other in self._inboxes.values() for one in other.filters}
-        for one in filters:
-            check_filter(one)
-            if one in taken:
-                raise Fatal("subscribe", f"{one} is consumed twice", "share one inbox")
-        while inbox.identifier in self._inboxes:
-            inbox.identifier = inbox.identifier % 268_435_455 + 1
-        self._inboxes[inbox.identifier] = inbox
-        strays, self._strays = self._strays, []
-        for delivery in strays:
-            if inbox.matches(delivery.topic):
-                inbox.put(delivery)
-            else:
-                self._strays.append(delivery)
+        self._router.add(inbox)
         await self._subscribe(inbox)
         return inbox
 
@@ -271,12 +157,7 @@ class Bus(ABC):
         from before a reconnect: message ids start over, it could ack another message. The
         broker sends the message again.
         """
-        token = delivery.token
-        if token is None or token.epoch != self._epoch or token not in token.group:
-            return
-        token.group.discard(token)
-        if not token.group:
-            self._confirm(token.mid)
+        self._router.ack(delivery)
 
     async def publish(
         self,
@@ -351,7 +232,7 @@ class Bus(ABC):
                 if last:
                     return reply
         finally:
-            self._hang_up(call)
+            self._calls.end(call)
 
     async def stream(
         self,
@@ -372,7 +253,7 @@ class Bus(ABC):
                 reply, last = await call.next()
                 yield reply
         finally:
-            self._hang_up(call)
+            self._calls.end(call)
 
     async def reply(
         self,
@@ -420,18 +301,15 @@ class Bus(ABC):
     async def reply_error(self, request: Delivery, error: AndonError) -> None:
         """Answer a request with an error; raises as `reply`."""
         problem = Problem(error.kind, error.operation, error.reason, error.hint)
-        await self.reply(request, _encode(problem), error_kind=error.kind)
+        await self.reply(request, encode_problem(problem), error_kind=error.kind)
 
     def _ask(
         self, topic: str, payload: bytes, deadline_s: float, properties: Properties | None
-    ) -> _Call:
+    ) -> Call:
         if deadline_s <= 0:
             raise DeadlineExceeded(f"request {topic}", "the deadline had passed before asking")
-        call = _Call(
-            f"request {topic}", self._call_prefix + next(self._call_numbers).to_bytes(8, "big")
-        )
         given = properties or NO_PROPERTIES
-        self._calls[call.correlation] = call
+        call = self._calls.begin(topic, deadline_s)
         try:
             self._send(
                 topic,
@@ -448,27 +326,18 @@ class Bus(ABC):
                 acked=call.sent,
             )
         except BaseException:
-            del self._calls[call.correlation]
+            self._calls.end(call)
             raise
-        call.timer = asyncio.get_running_loop().call_later(deadline_s, call.expire)
         return call
-
-    def _hang_up(self, call: _Call) -> None:
-        if call.timer:
-            call.timer.cancel()
-        self._calls.pop(call.correlation, None)
 
     # -- what a transport reports -------------------------------------------------------------
 
     def _session(self, *, present: bool) -> None:
         """A connection begins; `present`: the broker still has our session."""
         if present:
-            for inbox in self._inboxes.values():
-                inbox.forget_older(self._epoch)
-            self._strays = []
-            return
-        for call in list(self._calls.values()):
-            call.fail(Retryable(call.operation, "the broker lost our session, and the reply"))
+            self._router.resumed()
+        else:
+            self._calls.fail(Retryable, "the broker lost our session, and the reply with it")
 
     def _set_online(self, online: bool) -> None:
         """Messages flow now, or do not any more."""
@@ -484,63 +353,27 @@ class Bus(ABC):
             asyncio.get_running_loop().call_soon(self._on_connection, online)
 
     def _lost(self) -> None:
-        """The connection is gone, and with it the right to ack what came over it."""
-        self._epoch += 1
+        """The connection is gone."""
+        self._router.lost()
         self._set_online(False)
 
     def _shut(self) -> None:
         """No connection will come again: end what still waits."""
-        if self._stray_timer:
-            self._stray_timer.cancel()
-            self._stray_timer = None
-        for call in list(self._calls.values()):
-            call.fail(Unavailable(call.operation, "this process is stopping"))
+        self._router.close()
+        self._calls.fail(Unavailable, "this process is stopping")
 
     def _arrived(self, delivery: Delivery, mid: int, identifiers: Sequence[int]) -> None:
-        """A message came; `identifiers`: the subscriptions the broker sent it for."""
-        if delivery.topic == self._reply_topic:
-            if delivery.qos:
-                self._confirm(mid)
-            self._replied(delivery)
+        """A message came; see `Router.route`."""
+        if delivery.topic != self._reply_topic:
+            self._router.route(delivery, mid, identifiers)
             return
-        inboxes = [self._inboxes[one] for one in identifiers if one in self._inboxes]
-        if not inboxes:
-            # No identifiers, or those of an earlier process that subscribed otherwise.
-            inboxes = [one for one in self._inboxes.values() if one.matches(delivery.topic)]
-        group: set[AckToken] = set()
-        for inbox in inboxes:
-            inbox.put(self._stamped(delivery, mid, group))
-        if not inboxes:
-            self._strays.append(self._stamped(delivery, mid, group))
-            if self._stray_timer is None:
-                self._stray_timer = asyncio.get_running_loop().call_later(
-                    STRAY_GRACE_S, self._drop_strays
-                )
-
-    def _stamped(self, delivery: Delivery, mid: int, group: set[AckToken]) -> Delivery:
-        if not delivery.qos:
-            return delivery
-        return msgspec.structs.replace(delivery, token=AckToken(self._epoch, mid, group))
-
-    def _replied(self, delivery: Delivery) -> None:
+        if delivery.qos:
+            self._confirm(mid)
         properties = delivery.properties
-        call = self._calls.get(properties.correlation or b"")
-        if call is None:
-            log.debug("a reply came too late on %s", delivery.topic)
-        else:
+        if call := self._calls.find(properties.correlation):
             call.replied(delivery.payload, properties.get("status") or "ok")
-
-    def _drop_strays(self) -> None:
-        """Left unacked, messages nobody wants would fill the broker's window and stop the rest."""
-        self._stray_timer = None
-        strays, self._strays = self._strays, []
-        for delivery in strays:
-            log.warning(
-                "dropped a message on %s: an earlier configuration subscribed to it, this one "
-                "does not",
-                delivery.topic,
-            )
-            self.ack(delivery)
+        else:
+            log.debug("a reply came too late on %s", delivery.topic)
 
 
 def _settle(done: asyncio.Future[int | AndonError], reason: int | AndonError) -> None:

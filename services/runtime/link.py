@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -26,7 +27,7 @@ CONNECT_TIMEOUT_S = 5.0
 TICK_S = 1.0
 """How often paho looks at its keepalive."""
 _GOODBYE_S = 1.0
-"""Limit for the DISCONNECT to leave the socket."""
+"""Limit for the broker to take our DISCONNECT and close."""
 _READS_AT_ONCE = 64
 """Packets taken from TLS's buffer before other tasks have their turn."""
 
@@ -38,6 +39,8 @@ class Link:
         self.client = client
         self.error = ""
         """What paho logged last while connecting: the only place it names TLS errors."""
+        self.accepted = False
+        """Whether the broker's CONNACK said yes."""
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[int] = self._loop.create_future()
         """Done when the connection is over; the DISCONNECT's reason, or 0 without one."""
@@ -68,9 +71,10 @@ class Link:
         self._loop.add_reader(self._socket, self._readable)
         self.flush()
 
-    def connected(self) -> None:
-        """The broker has accepted us: stop listening to paho's log, which costs time."""
-        self.client.on_log = None
+    def accept(self) -> None:
+        """The broker has accepted us."""
+        self.accepted = True
+        self.client.on_log = None  # or paho would format a line for each packet
 
     def flush(self) -> None:
         """After any call of the client: send what is left to send.
@@ -89,11 +93,21 @@ class Link:
 
     async def goodbye(self) -> None:
         """Send DISCONNECT, so that the broker does not publish the will, and close."""
-        if self.client.socket() is None:
+        leaving = self.client.socket()
+        if leaving is None:
             return
-        self.client.disconnect()
-        self._watch_writable()
-        await asyncio.wait({self.lost}, timeout=_GOODBYE_S)
+        # paho closes at once after its DISCONNECT. When the broker is just sending, the kernel
+        # then resets the connection, and our last acks and the DISCONNECT are lost on arrival.
+        # A second handle keeps it open until the broker has read them and closes.
+        with socket.socket(fileno=os.dup(leaving.fileno())) as kept:
+            kept.setblocking(False)
+            self.client.disconnect()
+            self._watch_writable()
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await asyncio.shield(self.lost)
+                    while await self._loop.sock_recv(kept, 65_536):
+                        pass
         self.drop()
 
     def drop(self) -> None:

@@ -18,7 +18,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from services.runtime.address import BrokerAddress
-from services.runtime.bus import Acked, Bus
+from services.runtime.bus import Bus
+from services.runtime.calls import Acked
 from services.runtime.errors import Rejected, Retryable, Unavailable
 from services.runtime.link import CONNECT_TIMEOUT_S, TICK_S, Link
 from services.runtime.messages import Delivery, Inbox, Properties, Will
@@ -31,8 +32,14 @@ SESSION_EXPIRY_S = 7 * 86_400
 pointless, shorter than a long weekend loses faults."""
 _TAKEN_OVER = 142
 """DISCONNECT reason: another client connected with our client id (MQTT 5, 3.14.2.1)."""
-_SILENT = 0
+_ENDED = 0
+"""Ours, not MQTT's: connected, and then not any more."""
 _REFUSED = -1
+"""Ours: the broker does not want us."""
+_FAILED = -2
+"""Ours: no connection came about."""
+_FLAPS = 3
+"""Connections in a row that end within `_STABLE_S` before we suspect a second client."""
 _STABLE_S = 10.0
 """A connection that lasted this long was a good one: the next try comes quickly."""
 _MAX_INFLIGHT = 20
@@ -125,11 +132,21 @@ class MqttBus(Bus):
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        failures = 0
+        failures = flaps = 0
         while True:
             started = loop.time()
             reason = await self._connection()
-            failures = 1 if loop.time() - started > _STABLE_S else failures + 1
+            stable = loop.time() - started > _STABLE_S
+            failures = 1 if stable else failures + 1
+            # Mosquitto 2.0.11 closes a session taken over without a word. What tells it from a
+            # broker that restarts: each connect succeeds, and none lasts.
+            flaps = flaps + 1 if reason == _ENDED and not stable else 0
+            if flaps >= _FLAPS:
+                reason = _TAKEN_OVER
+                self.last_error = (
+                    f"{self.last_error}, {flaps} times soon after connecting: probably another "
+                    f"client uses the client id {self.client_id!r}; stop one of the two"
+                )
             patient = reason in {_TAKEN_OVER, _REFUSED}
             delay = self._backoff.delay_s(failures, patient=patient)
             log.log(
@@ -148,7 +165,7 @@ class MqttBus(Bus):
             await link.open(self._address, partial(self._connect, link.client))
         except (OSError, ValueError) as error:  # ValueError: a host name that is none
             self.last_error = f"cannot connect: {error}"
-            return _SILENT
+            return _FAILED
         self._link = link
         self._listen(link)
         try:
@@ -156,7 +173,7 @@ class MqttBus(Bus):
         finally:
             # Also when cancelled: that is how `close` says goodbye.
             await asyncio.shield(link.goodbye())
-            self._over(link, _SILENT, "the connection was closed")
+            self._over(link, _ENDED, "the connection was closed")
 
     async def _stay(self, link: Link) -> int:
         loop = asyncio.get_running_loop()
@@ -167,7 +184,7 @@ class MqttBus(Bus):
                 break
             link.tick()
             if not self.connected and loop.time() > patience:
-                self._over(link, _SILENT, "the broker accepts connections but does not answer")
+                self._over(link, _FAILED, "the broker accepts connections but does not answer")
                 link.drop()
         return link.lost.result()
 
@@ -216,15 +233,15 @@ class MqttBus(Bus):
         client.on_message = lambda _c, _u, message: self._on_message(link, message)
         client.on_publish = lambda _c, _u, mid, reason, _p: self._on_publish(mid, reason)
         if client.socket() is None:  # lost before anyone listened
-            self._over(link, _SILENT, link.error or "the broker closed the connection")
+            self._over(link, _FAILED, link.error or "the broker closed the connection")
 
     def _on_connect(self, link: Link, reason: ReasonCode, *, present: bool) -> None:
         if reason.is_failure:
             self._over(link, _REFUSED, _refusal(reason, self._address))
             return
-        link.connected()
+        link.accept()
         self._session(present=present)
-        for inbox in self._inboxes.values():
+        for inbox in self._router.inboxes.values():
             self._send_subscribe(link, inbox, None)
 
     def _on_disconnect(self, link: Link, reason: ReasonCode) -> None:
@@ -236,7 +253,8 @@ class MqttBus(Bus):
             self._over(link, _TAKEN_OVER, text)
         else:
             detail = f" ({link.error})" if link.error else ""
-            self._over(link, _SILENT, f"connection lost: {reason}{detail}")
+            ended = _ENDED if link.accepted else _FAILED
+            self._over(link, ended, f"connection lost: {reason}{detail}")
 
     def _over(self, link: Link, reason: int, text: str) -> None:
         if not link.end(reason) or self._link is not link:
@@ -303,7 +321,7 @@ class MqttBus(Bus):
         self._send_subscribe(link, inbox, done)
         link.flush()
         if refused := await done:
-            del self._inboxes[inbox.identifier]
+            self._router.remove(inbox)
             raise Rejected(
                 "subscribe", f"the broker refuses {refused}", "see its access list (acl_file)"
             )

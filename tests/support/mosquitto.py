@@ -12,6 +12,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 START_TIMEOUT_S = 20.0
 
@@ -159,7 +160,7 @@ class Mosquitto:
             subprocess.run(["mosquitto_passwd", "-b", passwords, name, word], check=True)
         return passwords
 
-    def __enter__(self) -> Mosquitto:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
