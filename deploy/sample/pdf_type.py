@@ -104,7 +104,7 @@ def styles(lang: Lang) -> dict[str, ParagraphStyle]:
         "head": _style(lang, "head", cell, textColor=white),
         "notice": _style(
             lang, "notice", 9, borderWidth=0.8, borderPadding=(5, 6, 6, 6),
-            leftIndent=7, rightIndent=7, spaceBefore=3 * mm, spaceAfter=3.5 * mm,
+            leftIndent=7, rightIndent=7, spaceBefore=4.6 * mm, spaceAfter=4.6 * mm,
         ),
         "running": _style(lang, "running", 8, textColor=GREY),
         "contents": _style(lang, "contents", 20, textColor=BLUE, spaceAfter=5 * mm),

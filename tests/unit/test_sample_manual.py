@@ -29,7 +29,7 @@ HEADERS = {
 # Where the fault tables stand: page -> first and last code on it.
 FAULT_PAGES = {
     "en": {7: ("E001", "E011"), 8: ("E012", "E028")},
-    "zh": {15: ("E001", "E011"), 16: ("E012", "E028")},
+    "zh": {15: ("E001", "E007"), 16: ("E008", "E028")},
 }
 
 
