@@ -24,7 +24,10 @@ OK, FAILED, UNAVAILABLE, WRONG_CONFIG = 0, 1, os.EX_UNAVAILABLE, os.EX_CONFIG
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; return its exit code: 0 done, 1 failed, 2 usage, 69 away, 78 configuration."""
+    """Run one command; return its exit code.
+
+    0 done, 1 failed, 2 wrong usage, 69 Andon is not running, 78 wrong configuration.
+    """
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
@@ -283,9 +286,8 @@ def _search(options: argparse.Namespace) -> int:
             return OK
         for row in rows:
             page = f" p. {row['page']}" if row["page"] else ""
-            print(
-                f"{row['score']:.2f}  {row['file']}{page}  {row['section']}\n      {row['text'][:300]}\n"
-            )
+            print(f"{row['score']:.2f}  {row['file']}{page}  {row['section']}")
+            print(f"      {row['text'][:300]}\n")
         if found.unknown_codes:
             print(f"No document has the code {', '.join(found.unknown_codes)}.")
         if not rows:

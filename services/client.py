@@ -31,14 +31,14 @@ from schemas.knowledge import (
     AddedDocument,
     DocumentState,
     ListDocuments,
-    RemoveDocument,
     RemovedDocument,
+    RemoveDocument,
 )
 from schemas.retrieval import Found, Search
 from services.runtime.bus import Bus
 from services.runtime.config import Config
-from services.runtime.errors import DeadlineExceeded, Rejected, Unavailable
 from services.runtime.connect import open_bus
+from services.runtime.errors import DeadlineExceeded, Rejected, Unavailable
 from services.runtime.messages import Inbox
 from services.runtime.rpc import Caller
 
@@ -142,9 +142,7 @@ class Client:
                 state = newer if newer.revision >= added.revision else state
         return state, added.unchanged
 
-    async def ask(
-        self, ask: Ask, *, timeout_s: float, early: Callable[[Answer], None]
-    ) -> Answer:
+    async def ask(self, ask: Ask, *, timeout_s: float, early: Callable[[Answer], None]) -> Answer:
         """Ask as any scanner does, and wait for the final answer.
 
         Args:
@@ -176,9 +174,7 @@ class Client:
         finally:
             # Nobody reads these again: take back what the broker retains.
             for channel in (ANSWER, DISPLAY):
-                await self._bus.publish(
-                    channel.topic(self._prefix, asset=place), b"", retain=True
-                )
+                await self._bus.publish(channel.topic(self._prefix, asset=place), b"", retain=True)
 
     async def status(self) -> dict[str, ServiceStatus | None]:
         """Return the last word of each service, None for one never heard of."""
@@ -193,4 +189,3 @@ class Client:
                 known[status.service] = status
         except TimeoutError:
             return known
-        finally:

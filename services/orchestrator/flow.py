@@ -230,7 +230,6 @@ class Flow:
         self, answer: Answer, written: Generated, grounded: bool, hits: Sequence[Hit]
     ) -> Answer:
         """Return the model's words in the answer's form, or the extract where they do not stand."""
-        ...
 
     async def _give(self, job: Job, answer: Answer, *, done: bool) -> None:
         """Keep and publish an answer."""

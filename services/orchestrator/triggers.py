@@ -127,7 +127,7 @@ def _decode(payload: bytes) -> dict[str, Any] | str | int | float:
     if isinstance(content, dict) or (
         isinstance(content, int | float) and not isinstance(content, bool)
     ):
-        # A number keeps the digits it was sent with: 007 is no JSON and comes as text, 1e3 does not.
+        # 007 is no JSON number and comes as text, with its zeros.
         return content
     raise Rejected(
         "read fault",

@@ -19,7 +19,7 @@ import asyncio
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -241,7 +241,7 @@ class Bus(ABC):
         *,
         deadline_s: float,
         properties: Properties | None = None,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Ask, and yield each reply, the last included; as `request` for the rest.
 
         The deadline is the whole stream's. Close it early with `contextlib.aclosing`.

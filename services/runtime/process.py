@@ -224,7 +224,7 @@ class _Runner:
             await asyncio.sleep(every / 3)
 
 
-class _Stopped(Exception):  # noqa: N818  ends the task group, is no error
+class _Stopped(Exception):
     pass
 
 

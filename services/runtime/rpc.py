@@ -54,7 +54,9 @@ class Caller:
         )
         return _decode(payload, rpc.reply)
 
-    async def stream(self, rpc: Rpc, request: Any, *, deadline_s: float) -> AsyncIterator[Any]:
+    async def stream(
+        self, rpc: Rpc, request: Any, *, deadline_s: float
+    ) -> AsyncGenerator[Any, None]:
         """Ask and yield each piece of a streamed reply; raises as `call` does."""
         pieces = self._bus.stream(rpc.topic(self._prefix), _encode(request), deadline_s=deadline_s)
         try:
