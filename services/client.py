@@ -130,7 +130,7 @@ class Client:
         """
         if self._documents is None:
             self._documents = await self._bus.consume(DOCUMENT.filter(self._prefix))
-        request = AddDocument(path=str(path.resolve()), title=title, assets=assets)
+        request = AddDocument(path=os.path.abspath(path), title=title, assets=assets)
         added: AddedDocument = await self._call(ADD, request)
         state = added.state
         while wait and state.state not in {"ready", "failed", "removed"}:

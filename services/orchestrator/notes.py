@@ -14,7 +14,7 @@ _NOTES: dict[str, dict[Language, str]] = {
         "zh": "直接摘自手册；语言模型没有给出答案：{reason}。",
     },
     "not_grounded": {
-        "en": "The language model's answer did not stand on the manuals; the manuals' own words are given.",
+        "en": "The language model's answer did not stand on the manuals; their own words are given.",
         "zh": "语言模型的回答缺乏手册依据；以下为手册原文。",
     },
     "no_retriever": {
