@@ -42,7 +42,11 @@ def show(value: Any, indent: int = 2) -> None:
             print(f"{' ' * indent}{key}:")
             show(inner, indent + 2)
         else:
-            text = "  ".join(f"{k} {v}" for k, v in inner.items()) if isinstance(inner, dict) else inner
+            text = (
+                "  ".join(f"{k} {v}" for k, v in inner.items())
+                if isinstance(inner, dict)
+                else inner
+            )
             print(f"{' ' * indent}{key}: {text}")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.bench.corpus import passages
 
 from schemas.answers import Answer
 from schemas.channels import ACTIVATE, ANSWER, INDEX, STATUS
@@ -24,7 +25,6 @@ from services.runtime.config import Config
 from services.runtime.metrics import memory_mb
 from services.runtime.rpc import Caller
 from services.up import Up
-from tests.bench.corpus import passages
 
 _BATCH = 200
 _SETTLE_S = 3.0
@@ -38,9 +38,7 @@ async def running(folder: Path) -> AsyncIterator[tuple[Up, float]]:
     begun = time.monotonic()
     ready: asyncio.Future[float] = asyncio.get_running_loop().create_future()
     up = Up(config, port=0, tell=lambda _line: None)
-    task = asyncio.create_task(
-        up.run(ready=lambda _up: ready.set_result(time.monotonic() - begun))
-    )
+    task = asyncio.create_task(up.run(ready=lambda _up: ready.set_result(time.monotonic() - begun)))
     try:
         await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():

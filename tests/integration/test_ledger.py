@@ -118,6 +118,9 @@ async def test_a_failed_job_keeps_its_reason(ledger: Ledger) -> None:
 
 async def test_many_writers_at_once_lose_nothing(ledger: Ledger) -> None:
     await asyncio.gather(
-        *(ledger.accept([entry(f"{n}-{i}") for i in range(5)], [], deadline_s=60) for n in range(20))
+        *(
+            ledger.accept([entry(f"{n}-{i}") for i in range(5)], [], deadline_s=60)
+            for n in range(20)
+        )
     )
     assert (await ledger.counts())["jobs_open"] == 100

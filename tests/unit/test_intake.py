@@ -90,7 +90,13 @@ def test_questions_in_text_and_json() -> None:
     [plain] = entries(door.read(delivery(PUBLIC[1], "变频器报E005错误怎么办?".encode()), NOW))
     assert plain.work is not None
     assert (plain.work.place, plain.work.lang, plain.work.asset) == ("ask/scanner3", "zh", None)
-    body = {"id": "q1", "question": "why?", "asset": "plant/motor7", "lang": "zh", "answer_to": "my/t"}
+    body = {
+        "id": "q1",
+        "question": "why?",
+        "asset": "plant/motor7",
+        "lang": "zh",
+        "answer_to": "my/t",
+    }
     [full] = entries(door.read(delivery(PUBLIC[1], body), NOW))
     assert full.work is not None
     assert (full.work.answer_id, full.work.asset, full.work.lang) == ("q1", "plant/motor7", "zh")
@@ -153,11 +159,13 @@ def test_trace_ids_are_carried_or_made() -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["question", "id", "asset", "lang", "answer_to", "helpful", "code"]),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["question", "id", "asset", "lang", "answer_to", "helpful", "code"]),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=8,
 )

@@ -133,9 +133,11 @@ def test_any_bytes_make_a_fault_or_a_reason(payload: bytes) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["code", "text", "severity", "state", "a", "0"]), inner, max_size=4
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["code", "text", "severity", "state", "a", "0"]), inner, max_size=4
+        )
     ),
     max_leaves=12,
 )
