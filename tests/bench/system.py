@@ -111,7 +111,7 @@ def memory(up: Up) -> dict[str, float]:
     return {**used, "sum": round(sum(used.values()), 1)}
 
 
-async def _torch_free(up: Up) -> bool:
+def _torch_free(up: Up) -> bool:
     """Return whether no process has torch mapped."""
     return not any(
         "libtorch" in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
@@ -136,7 +136,7 @@ async def measure(n_passages: int = 10_000, n_faults: int = 300) -> dict[str, An
             idle = memory(up)
             told = await faults(bus, up.config.prefix, n_faults)
             used = memory(up)
-            torch_free = await _torch_free(up)
+            torch_free = _torch_free(up)
             await _all_ready(bus, up.config.prefix)
         return {
             "start_to_ready_s": {

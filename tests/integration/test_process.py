@@ -202,7 +202,7 @@ async def test_requests_replies_streams_and_refusals(broker: Mosquitto, tmp_path
             await caller.call(DOUBLE, Number(13), deadline_s=5)
         with pytest.raises(DeadlineExceeded):
             await caller.call(DOUBLE, Number(60_000), deadline_s=1)
+        untyped = Rpc("ingest", "double", dict, Number, "Whatever the caller likes.")
         with pytest.raises(Rejected, match="value"):
-            untyped = Rpc("ingest", "double", dict, Number, "Whatever the caller likes.")
             await caller.call(untyped, {"value": "three"}, deadline_s=5)
         assert process.returncode is None

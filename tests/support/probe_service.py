@@ -1,4 +1,4 @@
-"""A service that does little, to see how `process.run` runs it: `python -m tests.support.probe_service`.
+"""A service that does little, to see how `process.run` runs it.
 
 PROBE says what it does wrong: `fail`, `fatal`, `hang` (never drains).
 """
