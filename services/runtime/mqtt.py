@@ -296,6 +296,8 @@ class MqttBus(Bus):
         text = ", ".join(refused)
         if refused:
             log.error("the broker refuses the subscription to %s; see its access list", text)
+        else:
+            inbox.confirmed = True
         if done and not done.done():
             done.set_result(text)
         if not self._subscribing:
@@ -319,7 +321,13 @@ class MqttBus(Bus):
     def _send_subscribe(self, link: Link, inbox: Inbox, done: asyncio.Future[str] | None) -> None:
         properties = PahoProperties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
         properties.SubscriptionIdentifier = inbox.identifier
-        filters: Any = [(one, SubscribeOptions(qos=inbox.qos)) for one in inbox.filters]
+        # A reconnect that finds the session need not repeat the retained messages: what changed
+        # meanwhile was queued. With QoS 0 it was not.
+        handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+        if inbox.confirmed and inbox.qos:
+            handling = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+        options = SubscribeOptions(qos=inbox.qos, retainHandling=handling)
+        filters: Any = [(one, options) for one in inbox.filters]
         _, mid = link.client.subscribe(filters, properties=properties)
         if mid is not None:
             self._subscribing[mid] = (inbox, done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.address import BrokerAddress
-from services.runtime.errors import Fatal, Rejected, Unavailable
+from services.runtime.errors import DeadlineExceeded, Fatal, Rejected, Retryable, Unavailable
 from services.runtime.mqtt import MqttBus
 from tests.support.certificates import Authority
 from tests.support.mosquitto import Mosquitto
@@ -205,6 +206,40 @@ async def test_a_killed_process_leaves_its_will_and_its_work(tmp_path: Path) -> 
                 assert (work.payload, work.duplicate) == (b"E005", True)
 
 
+async def test_a_broker_that_hangs_is_noticed(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker") as broker:
+        async with make(BrokerAddress.from_url(broker.url), keepalive=1) as bus:
+            await round_trips(bus)
+            os.kill(broker.pid, signal.SIGSTOP)
+            try:
+                with pytest.raises(DeadlineExceeded, match="did not confirm"):
+                    await bus.publish("t/x", b"", timeout=0.1)
+                await until(lambda: not bus.connected)
+                with pytest.raises(Unavailable):
+                    await bus.publish("t/x", b"")
+            finally:
+                os.kill(broker.pid, signal.SIGCONT)
+            await bus.wait_connected(SOON_S)
+            assert await bus.publish("t/x", b"")
+
+
+async def test_what_waits_for_the_broker_has_a_limit(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker") as broker:
+        async with make(BrokerAddress.from_url(broker.url)) as bus:
+            await bus.wait_connected(SOON_S)
+
+            async def one() -> bool:
+                return await bus.publish("t/x", b"")
+
+            results = await asyncio.gather(*(one() for _ in range(10_500)), return_exceptions=True)
+            refused = [result for result in results if result is not False]
+            assert len(refused) == 500
+            assert all(
+                isinstance(error, Retryable) and "too many" in error.reason for error in refused
+            )
+            assert not await bus.publish("t/x", b"")
+
+
 # -- brokers that misbehave ---------------------------------------------------------------------
 
 
@@ -258,6 +293,20 @@ async def test_a_session_taken_over_is_named_when_the_broker_says_so() -> None:
         with pytest.raises(Unavailable, match="give it another client id"):
             await bus.wait_connected(0.3)
         assert connects == 1
+
+
+async def test_a_refused_subscription_is_told_to_who_asked() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await welcome(reader, writer, 1)
+        subscribe = await packet(reader)
+        writer.write(bytes.fromhex("9004") + subscribe[2:4] + bytes.fromhex("00 87"))
+
+    async with odd_broker(talk) as address, make(address) as bus:
+        await bus.wait_connected(SOON_S)
+        with pytest.raises(Rejected, match="secret"):
+            await bus.consume("secret/#")
+        assert len(bus._router.inboxes) == 1
+        assert bus.connected
 
 
 @pytest.mark.parametrize(
