@@ -25,7 +25,7 @@ _SEED = 20_05
 _CLOSERS = ('"', "]", "}", ",")
 _EAGERNESS = 0.9
 """How much likelier the closing signs are: under a JSON schema, strings and lists then end after
-some tens of tokens by themselves; with even odds over the vocabulary each would run to its limit."""
+some tens of tokens by themselves; at even odds each would run to its limit."""
 _BAD_LEADS = (0xC0, 0xC1, 0xE0, 0xED, *range(0xF0, 0x100))
 """Bytes that, followed by any continuation, can make invalid UTF-8. A grammar counts continuation
 bytes only, so random weights would write surrogates and overlong forms, at which llama-server's
