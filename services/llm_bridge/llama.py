@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -72,6 +72,12 @@ class LlamaServer:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def health(self) -> None:
         """Return when the server is up and its model loaded; raise otherwise."""
