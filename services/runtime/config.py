@@ -236,8 +236,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Path(self.data)
 
 
-SEARCHED = ("config.yaml", "/etc/andon/config.yaml")
-"""Where a configuration is looked for when neither an option nor ANDON_CONFIG names one."""
+SEARCHED = ("config.yaml", "andon-data/up.yaml", "/etc/andon/config.yaml")
+"""Where a configuration is looked for when neither an option nor ANDON_CONFIG names one; the
+second is what a running `andon up` leaves for the other commands."""
 
 
 def find(path: str | None = None) -> Path | None:
