@@ -15,6 +15,15 @@ class BrokenOutput(Retryable):
     """The model wrote something that is not the answer asked for; another try may do better."""
 
 
+class NotOffered(Rejected):
+    """The server has no such address: it is another program, or another model."""
+
+
+def endless(length: int) -> BrokenOutput:
+    """The server does not keep to the length asked for."""
+    return BrokenOutput(SERVER, f"the answer has {length} characters and does not end")
+
+
 def away(url: str, reason: str) -> Unavailable:
     """Nobody listens at the address, or the connection cannot be trusted."""
     return Unavailable(
@@ -57,14 +66,12 @@ def refused(status: int, body: bytes) -> AndonError:
         return loading() if "load" in message.lower() else Retryable(SERVER, message or "busy")
     if status == 429:
         return Retryable(SERVER, message or "too many requests")
-    if status >= 500:
+    if status >= 500 and status != 501:
         return Retryable(SERVER, f"error {status}: {message}", "look at llama-server's log")
-    hint = {
-        401: "check llm_bridge.api_key",
-        403: "check llm_bridge.api_key",
-        404: "check llm_bridge.url, llm_bridge.api and llm_bridge.model",
-    }.get(status, "")
-    return Rejected(SERVER, f"error {status}: {message}", hint)
+    reason = f"error {status}: {message}"
+    if status in (404, 405, 501):
+        return NotOffered(SERVER, reason, "check llm_bridge.url, .api and .model")
+    return Rejected(SERVER, reason, "check llm_bridge.api_key" if status in (401, 403) else "")
 
 
 def in_stream(error: Any) -> AndonError:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from services.llm_bridge.errors import BrokenOutput
+from services.llm_bridge.errors import BrokenOutput, NotOffered
 from services.llm_bridge.llama import Done, LlamaServer, Message, Token
 from services.runtime.config import Bridge
 from services.runtime.errors import (
@@ -104,7 +104,7 @@ STATUSES: list[tuple[int, Any, type[AndonError], str]] = [
     (400, {"error": {"message": "key 'prompt' not found"}}, Rejected, "key 'prompt' not found"),
     (400, {"error": "a plain text"}, Rejected, "a plain text"),
     (401, {"error": {"message": "Invalid API Key"}}, Rejected, "check llm_bridge.api_key"),
-    (404, "not found", Rejected, "llm_bridge.api"),
+    (404, "not found", NotOffered, "llm_bridge.url"),
     (302, "", Rejected, "error 302"),
 ]
 
