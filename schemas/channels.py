@@ -1,0 +1,348 @@
+"""The one registry: every topic, what it carries, and who may say it.
+
+Subscriptions, the broker's access list, the README's table, docs/asyncapi.yaml and the contract
+tests derive from `CHANNELS` and `RPCS`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from schemas import answers, errors, faults, generation, health, knowledge, retrieval
+
+Encoding = Literal["json", "text", "msgpack", "any"]
+
+DEFAULT_PREFIX = "andon"
+ASKED = "ask/"
+"""What the place of the asset begins with where a person asked: `andon/answer/ask/<client>`."""
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_LAST = ("asset", "area", "client")
+_FORBIDDEN = re.compile(r"[+#\x00]")
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One kind of topic."""
+
+    name: str
+    """Name in code and documents."""
+    address: str
+    """Topic with parameters in braces; the prefix is not part of it."""
+    type: Any
+    """Message struct, or `str` for plain text, or `bytes` where anything may come."""
+    encoding: Encoding
+    """How it is written on the wire."""
+    owner: str
+    """Who publishes it: a service, or `plc`, `client`, `service` (each its own)."""
+    readers: tuple[str, ...]
+    """Who is meant to read it."""
+    summary: str
+    """One line for the documents."""
+    qos: int = 1
+    """MQTT quality of service."""
+    retain: bool = False
+    """Whether the last message stands for late subscribers."""
+    prefixed: bool = True
+    """Whether the configurable prefix comes before it."""
+
+    def topic(self, prefix: str = DEFAULT_PREFIX, **parameters: str) -> str:
+        """Return the topic for these parameters.
+
+        Raises:
+            ValueError: a parameter is missing, empty, or has `+`, `#` or NUL in it.
+        """
+
+        def value(match: re.Match[str]) -> str:
+            name = match[1]
+            text = parameters.get(name, "")
+            if not text or _FORBIDDEN.search(text):
+                raise ValueError(f"{self.name}: {name} must be a topic level, found {text!r}")
+            return text
+
+        return self._prefixed(prefix, _PARAMETER.sub(value, self.address))
+
+    def filter(self, prefix: str = DEFAULT_PREFIX) -> str:
+        """Return the subscription that covers all its topics."""
+        text = _PARAMETER.sub(lambda m: "#" if m[1] in _LAST else "+", self.address)
+        return self._prefixed(prefix, text)
+
+    def parameters(self, topic: str, prefix: str = DEFAULT_PREFIX) -> dict[str, str] | None:
+        """Return the parameters a topic was made with, None where it is not of this channel."""
+        pattern = re.escape(self._prefixed(prefix, self.address))
+        pattern = re.sub(
+            r"\\\{(\w+)\\\}",
+            lambda m: f"(?P<{m[1]}>{'.+' if m[1] in _LAST else '[^/]+'})",
+            pattern,
+        )
+        match = re.fullmatch(pattern, topic, re.DOTALL)
+        return match.groupdict() if match else None
+
+    def encode(self, message: Any) -> bytes:
+        """Return the message as it goes on the wire."""
+        if self.encoding == "json":
+            return msgspec.json.encode(message)
+        if self.encoding == "msgpack":
+            return msgspec.msgpack.encode(message)
+        return message.encode() if isinstance(message, str) else bytes(message)
+
+    def decode(self, payload: bytes) -> Any:
+        """Return the typed message.
+
+        Raises:
+            msgspec.ValidationError: the shape is wrong; names the field's path.
+            msgspec.DecodeError: not JSON or MessagePack at all.
+            UnicodeDecodeError: text that is not UTF-8.
+        """
+        if self.encoding == "json":
+            return msgspec.json.decode(payload, type=self.type)
+        if self.encoding == "msgpack":
+            return msgspec.msgpack.decode(payload, type=self.type)
+        return payload.decode() if self.encoding == "text" else payload
+
+    @property
+    def content_type(self) -> str:
+        """Return the MIME type for MQTT 5's content type property."""
+        return {
+            "json": "application/json",
+            "msgpack": "application/vnd.msgpack",
+            "text": "text/plain; charset=utf-8",
+            "any": "application/octet-stream",
+        }[self.encoding]
+
+    def _prefixed(self, prefix: str, rest: str) -> str:
+        return f"{prefix}/{rest}" if self.prefixed else rest
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """A request one service answers for the others, MQTT 5 response topic and correlation data."""
+
+    service: str
+    """Who answers."""
+    verb: str
+    """What is asked."""
+    request: Any
+    """Request struct."""
+    reply: Any
+    """Reply struct, or the union a streamed reply is made of."""
+    summary: str
+    """One line for the documents."""
+    streamed: bool = False
+    """Whether several replies come, ended by the last."""
+
+    @property
+    def name(self) -> str:
+        """Return `service/verb`."""
+        return f"{self.service}/{self.verb}"
+
+    def topic(self, prefix: str = DEFAULT_PREFIX) -> str:
+        """Return the topic requests go to."""
+        return f"{prefix}/rpc/{self.service}/{self.verb}"
+
+
+FAULT = Channel(
+    name="fault",
+    address="plant/+/fault",
+    type=bytes,
+    encoding="any",
+    owner="plc",
+    readers=("orchestrator",),
+    summary="A machine's fault: JSON object, plain text, or number. Any filter in `triggers:`.",
+    prefixed=False,
+)
+ASK = Channel(
+    name="ask",
+    address="ask/{client}",
+    type=answers.Ask,
+    encoding="json",
+    owner="client",
+    readers=("orchestrator",),
+    summary="A question, as JSON or plain text.",
+)
+FEEDBACK = Channel(
+    name="feedback",
+    address="feedback/{answer_id}",
+    type=answers.Feedback,
+    encoding="json",
+    owner="client",
+    readers=("orchestrator",),
+    summary="Whether an answer helped, and what should be said instead.",
+)
+ANSWER = Channel(
+    name="answer",
+    address="answer/{asset}",
+    type=answers.Answer,
+    encoding="json",
+    owner="orchestrator",
+    readers=("client",),
+    retain=True,
+    summary="The answer, first from passages, then final; `ask/<client>` in place of the asset.",
+)
+DISPLAY = Channel(
+    name="display",
+    address="display/{asset}",
+    type=str,
+    encoding="text",
+    owner="orchestrator",
+    readers=("client",),
+    retain=True,
+    summary="The answer for a small display: at most 3 lines of 80 characters.",
+)
+STREAM = Channel(
+    name="stream",
+    address="stream/{asset}",
+    type=answers.StreamDelta,
+    encoding="json",
+    owner="orchestrator",
+    readers=("client",),
+    qos=0,
+    summary="The model's answer while it is written.",
+)
+ALARM = Channel(
+    name="alarm",
+    address="alarm/{asset}",
+    type=faults.Alarm,
+    encoding="json",
+    owner="orchestrator",
+    readers=("client",),
+    retain=True,
+    summary="The alarm that stands on a machine.",
+)
+FLOOD = Channel(
+    name="flood",
+    address="flood/{area}",
+    type=faults.Flood,
+    encoding="json",
+    owner="orchestrator",
+    readers=("client",),
+    retain=True,
+    summary="More alarms in an area than a person can read.",
+)
+DOCUMENT = Channel(
+    name="document",
+    address="document/{doc_id}",
+    type=knowledge.DocumentState,
+    encoding="json",
+    owner="ingest",
+    readers=("client",),
+    retain=True,
+    summary="State and progress of a document.",
+)
+STATUS = Channel(
+    name="status",
+    address="status/{service}",
+    type=health.ServiceStatus,
+    encoding="json",
+    owner="service",
+    readers=("client", "orchestrator"),
+    retain=True,
+    summary="State of a service; `offline` is its will.",
+)
+REPLY = Channel(
+    name="reply",
+    address="reply/{client_id}",
+    type=bytes,
+    encoding="any",
+    owner="service",
+    readers=("service",),
+    summary="Where replies to a service's own requests come in.",
+)
+
+CHANNELS: tuple[Channel, ...] = (
+    FAULT,
+    ASK,
+    FEEDBACK,
+    ANSWER,
+    DISPLAY,
+    STREAM,
+    ALARM,
+    FLOOD,
+    DOCUMENT,
+    STATUS,
+    REPLY,
+)
+
+SEARCH = Rpc(
+    "retriever",
+    "search",
+    retrieval.Search,
+    retrieval.Found,
+    "Find the passages that answer.",
+)
+INDEX = Rpc(
+    "retriever",
+    "index",
+    retrieval.IndexPassages,
+    retrieval.Indexed,
+    "Take a batch of passages; may come twice.",
+)
+ACTIVATE = Rpc(
+    "retriever",
+    "activate",
+    retrieval.Activate,
+    retrieval.Indexed,
+    "Let a complete revision answer.",
+)
+FORGET = Rpc(
+    "retriever",
+    "remove",
+    retrieval.RemovePassages,
+    retrieval.Indexed,
+    "Forget a document.",
+)
+CORPUS = Rpc(
+    "retriever",
+    "corpus",
+    retrieval.CorpusQuery,
+    retrieval.CorpusState,
+    "What the corpus holds.",
+)
+ADD = Rpc(
+    "ingest",
+    "add",
+    knowledge.AddDocument,
+    knowledge.AddedDocument,
+    "Take a file into the library.",
+)
+DOCUMENTS = Rpc(
+    "ingest",
+    "documents",
+    knowledge.ListDocuments,
+    knowledge.DocumentList,
+    "List the library.",
+)
+REMOVE = Rpc(
+    "ingest",
+    "remove",
+    knowledge.RemoveDocument,
+    knowledge.RemovedDocument,
+    "Remove a document.",
+)
+GENERATE = Rpc(
+    "llm_bridge",
+    "generate",
+    generation.Generate,
+    generation.Piece,
+    "Work out an answer with the language model.",
+    streamed=True,
+)
+
+RPCS: tuple[Rpc, ...] = (
+    SEARCH,
+    INDEX,
+    ACTIVATE,
+    FORGET,
+    CORPUS,
+    ADD,
+    DOCUMENTS,
+    REMOVE,
+    GENERATE,
+)
+
+PROBLEM = errors.Problem
+"""What comes instead of any reply when the request failed."""

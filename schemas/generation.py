@@ -1,0 +1,85 @@
+"""What the language model is asked and what it gives back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from schemas.answers import Language
+from schemas.faults import Priority
+
+
+class PromptPassage(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage the model may rest on."""
+
+    n: int
+    """Its number in the answer, from 1."""
+    source: str
+    """Title and page, for the model to see."""
+    text: str
+    """Its words."""
+
+
+class Generate(msgspec.Struct, frozen=True, kw_only=True):
+    """Work out an answer from passages; replies are streamed as `Piece`."""
+
+    id: str
+    """Id of the answer."""
+    system: str
+    """Standing instructions."""
+    question: Annotated[str, msgspec.Meta(min_length=1)]
+    """What is asked."""
+    passages: list[PromptPassage]
+    """Best first: the last are dropped when the context is too small."""
+    lang: Language
+    """Language of the answer."""
+    priority: Priority = "warning"
+    """How urgent."""
+    max_tokens: Annotated[int, msgspec.Meta(ge=16, le=8192)] = 512
+    """Room for the answer, tokens."""
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One statement and the passages it rests on."""
+
+    text: str
+    """The statement."""
+    passages: list[int] = []
+    """Numbers of the passages."""
+
+
+class TextDelta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
+    """Readable text as it is written."""
+
+    text: str
+    """To append to what came before."""
+
+
+class Generated(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
+    """The whole answer; the last piece."""
+
+    summary: str
+    """One sentence."""
+    causes: list[Point]
+    """Likely causes."""
+    actions: list[Point]
+    """What to do."""
+    model: str
+    """Name of the model that wrote it."""
+    passages_used: int
+    """How many of the passages fitted."""
+    prompt_tokens: int = 0
+    """Tokens read."""
+    cached_tokens: int = 0
+    """Of these, reused from the server's cache."""
+    answer_tokens: int = 0
+    """Tokens written."""
+    first_token_ms: float = 0.0
+    """From the request to the first token."""
+    total_ms: float = 0.0
+    """From the request to the last."""
+
+
+Piece = TextDelta | Generated
+"""What a streamed reply is made of."""

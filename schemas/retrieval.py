@@ -1,0 +1,173 @@
+"""Passages on their way into the corpus and out of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from schemas.answers import Scope
+
+PassageKind = Literal["text", "row", "entry"]
+"""`row`: one table row with its header; `entry`: one fault with its cause and remedy."""
+
+
+class Field(msgspec.Struct, frozen=True, array_like=True):
+    """A named part of a row or an entry: column header and cell, or `Cause` and its text."""
+
+    name: str
+    """Header as printed."""
+    value: str
+    """Text."""
+
+
+class Passage(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a document that can answer."""
+
+    ordinal: int
+    """Position in the document, from 0; with document and revision its identity."""
+    page: int | None = None
+    """Physical page it begins on, from 1; null where the format has none."""
+    page_label: str = ""
+    """Page number as printed, where known."""
+    section: str = ""
+    """Section path, levels joined by ` > `."""
+    kind: PassageKind = "text"
+    """What it is."""
+    text: str
+    """The words, rows as `header: cell | header: cell`."""
+    fields: list[Field] = []
+    """The parts of a row or an entry, in order; empty for running text."""
+    lang: str = ""
+    """`en`, `zh`, or empty."""
+
+
+class DocumentRef(msgspec.Struct, frozen=True, kw_only=True):
+    """The revision a passage belongs to."""
+
+    doc_id: str
+    """The library's id."""
+    revision: int
+    """From 1."""
+    title: str
+    """Title."""
+    file: str
+    """File name."""
+    lang: str = ""
+    """Main language."""
+    assets: list[str] = []
+    """Assets it belongs to, MQTT filters allowed."""
+
+
+class IndexPassages(msgspec.Struct, frozen=True, kw_only=True):
+    """Take these passages; the same batch may come twice. They answer after `Activate`."""
+
+    document: DocumentRef
+    """Whose they are."""
+    passages: list[Passage]
+    """A batch, any size that fits a message."""
+
+
+class Indexed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the retriever holds of a revision."""
+
+    passages: int
+    """Passages of this revision now in the corpus."""
+    generation: int
+    """Corpus generation, grows with every change of what answers."""
+
+
+class Activate(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a complete revision answer, and the older one no more, at once."""
+
+    doc_id: str
+    """The library's id."""
+    revision: int
+    """The revision that answers from now on."""
+    passages: int
+    """How many it has: refused while some are missing."""
+
+
+class RemovePassages(msgspec.Struct, frozen=True, kw_only=True):
+    """Forget a document: passages, index entries and vectors of all its revisions."""
+
+    doc_id: str
+    """The library's id."""
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """Find the passages that answer."""
+
+    question: Annotated[str, msgspec.Meta(min_length=1, max_length=8000)]
+    """In words; codes in it are found by the retriever."""
+    code: str = ""
+    """A fault code known from the payload."""
+    asset: str = ""
+    """The machine: its documents first."""
+    lang: str = ""
+    """Preferred language among equals; empty for none."""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
+    """How many passages at most."""
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage found."""
+
+    document: DocumentRef
+    """Whose it is."""
+    passage: Passage
+    """The passage."""
+    score: float
+    """Relevance, 0 to 1."""
+    by: Literal["code", "words", "vector"]
+    """What put it first: a fault code it defines, its words, or its meaning."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """The passages that answer, best first."""
+
+    hits: list[Hit]
+    """Empty when nothing is relevant."""
+    codes: list[str] = []
+    """Codes found in the question, canonical spelling."""
+    unknown_codes: list[str] = []
+    """Those of them that no document has."""
+    scope: Scope = "all"
+    """Where it was found."""
+    generation: int = 0
+    """Corpus generation that was searched."""
+    took_ms: dict[str, float] = {}
+    """Where the time went: embed, words, vectors, rank; milliseconds."""
+
+
+class CorpusQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask what the corpus holds."""
+
+    doc_id: str = ""
+    """Only this document; empty for all."""
+
+
+class CorpusDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What the corpus holds of one revision."""
+
+    document: DocumentRef
+    """The revision."""
+    passages: int
+    """Its passages."""
+    active: bool
+    """Whether it answers."""
+
+
+class CorpusState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the corpus holds."""
+
+    documents: list[CorpusDocument]
+    """Each revision it has."""
+    passages: int
+    """Passages that answer."""
+    vectors: int
+    """Of these, how many have a vector."""
+    generation: int
+    """Grows with every change of what answers."""
+    embedding: str
+    """Name of the embedding model."""
