@@ -98,6 +98,10 @@ class Corpus:
         """Grows with every change of what answers."""
         self.active: dict[int, DocumentRef] = {}
         """Revisions that answer, by number."""
+        self.size = 0
+        """Passages that answer."""
+        self.sizes: dict[int, int] = {}
+        """Of these, how many each revision has."""
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -163,7 +167,8 @@ class Corpus:
             for record, vector in zip(records, half, strict=True):
                 await self._put_one(db, number, record, vector.tobytes())
             count = await _scalar(db, _Q["count"], (number,))
-        await self._refresh()
+        if number in self.active:
+            await self._refresh()
         return count
 
     async def _put_one(
@@ -334,6 +339,13 @@ class Corpus:
             CodeHit(r["id"], r["document"], r["canonical"], r["loose"], r["strength"]) for r in rows
         ]
 
+    async def inside(self, labels: Sequence[int], scope: Sequence[int]) -> set[int]:
+        """Return those of these passages that are of the given revisions."""
+        rows = await self._db.fetch(
+            _Q["inside"], (json.dumps(list(labels)), json.dumps(list(scope)))
+        )
+        return {row["id"] for row in rows}
+
     async def fetch(self, labels: Sequence[int]) -> dict[int, Found]:
         """Return those of these passages that answer, by number."""
         rows = await self._db.fetch(_Q["passages"], (json.dumps(list(labels)),))
@@ -345,7 +357,10 @@ class Corpus:
     async def _refresh(self) -> None:
         row = await self._db.first(_Q["meta"], ("generation",))
         self.generation = int(row["value"]) if row else 0
-        self.active = {h.id: h.document for h in await self.held() if h.active}
+        held = [held for held in await self.held() if held.active]
+        self.active = {one.id: one.document for one in held}
+        self.sizes = {one.id: one.passages for one in held}
+        self.size = sum(self.sizes.values())
 
 
 def _held(row: Row) -> Held:

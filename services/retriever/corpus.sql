@@ -168,3 +168,7 @@ ORDER BY c.strength DESC, c.passage LIMIT ?
 SELECT p.id, p.document, p.content, p.head, p.body FROM passages p
 JOIN documents d ON d.id = p.document
 WHERE p.id IN (SELECT value FROM json_each(?)) AND d.active
+
+-- name: inside: which of these passages are of these revisions (JSON lists)
+SELECT id FROM passages WHERE id IN (SELECT value FROM json_each(?))
+AND document IN (SELECT value FROM json_each(?))

@@ -107,14 +107,11 @@ def _defined(passage: Passage) -> list[str]:
             if all(cell[0] == "#" for cell in named) and not _CODE_HEADER.search(field.name):
                 continue
             return named
-    if passage.fields and not (found := []):
-        leading = codes(passage.fields[0].value)
-        found = [c.canonical for c in leading if c.certain and c.start <= 2]
-        if found:
-            return found
-    if passage.kind == "entry":
-        return [c.canonical for c in codes(passage.text[:80]) if c.certain][:1]
-    return []
+    first = passage.fields[0].value if passage.fields else passage.text[:80]
+    found = [code.canonical for code in codes(first) if code.certain and code.start <= 2]
+    if not found and passage.kind == "entry":
+        found = [code.canonical for code in codes(passage.text[:80]) if code.certain]
+    return found[:1]
 
 
 def _title_tokens(document: DocumentRef) -> str:
