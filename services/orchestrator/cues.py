@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _IMPERATIVE = re.compile(
-    r"\W*(?:\w{1,3}[.)]\s*)?(?:(?:please|then|first|if [^,]{1,80}|when [^,]{1,80}),?\s+)?"
+    r"\W*(?:\w{1,3}[.)]\s*)?(?:(?:(?:please|then|first),?|(?:if|when|to|for) [^,]{1,80},)\s+)?"
     r"(?:check|replace|reduce|increase|decrease|ensure|verify|measure|clean|tighten|reset|restart|"
     r"disconnect|reconnect|connect|remove|adjust|lower|raise|install|contact|inspect|correct|repair|"
     r"calibrate|set|turn|switch|wait|press|charge|use|try|make sure|power|carry out|select|enter|"

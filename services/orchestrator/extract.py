@@ -38,6 +38,8 @@ from services.orchestrator.sentences import overlap, sentences, terms
 _ROUND_ABOUT = range(-1, 5)
 """Sentences round the best one, relative to it, that may give its causes and actions."""
 
+_STOPS = " .。;；:：,，"
+
 _LONGEST_TAIL = 160
 """Characters of the first cause, or of the meaning, in a summary."""
 
@@ -106,7 +108,10 @@ def _unknown(hits: Sequence[Hit], code: str, unknown_codes: Sequence[str]) -> li
     known = any(hit.by == "code" and not _of_another(hit, code) for hit in hits)
     if code and (not known or canonical(code) in map(canonical, unknown_codes)):
         asked.insert(0, code)
-    return list({canonical(spelled): spelled for spelled in reversed(asked)}.values())[::-1]
+    once: dict[str, str] = {}
+    for spelled in asked:
+        once.setdefault(canonical(spelled), spelled)
+    return list(once.values())
 
 
 def _of_another(hit: Hit, code: str) -> bool:
@@ -167,6 +172,8 @@ def _defined(
     cited = to_cite(used, rest)
     numbers = {identity(h): n for n, h in enumerate(cited, 1)}
     summary = _summary(main, code, words)
+    if not any(character.isalnum() for character in summary):
+        summary = quote(hit.passage.text, limit=_LONGEST_TAIL)
     lines = [f"{summary} [1]"]
     if main.meaning and main.meaning not in summary:
         lines += ["", f"{main.meaning} [1]"]
@@ -214,8 +221,8 @@ def _summary(definition: Definition, code: str, words: Phrases) -> str:
     tail = next(iter(sentences(tail)), "")
     if len(tail) > _LONGEST_TAIL:
         tail = quote(tail, limit=_LONGEST_TAIL) + "…"
-    sentence = words.colon.join(part for part in (head.rstrip(" .。:："), tail) if part)
-    return sentence.rstrip(" .。;；:：,，") + words.stop
+    parts = (part.rstrip(_STOPS) for part in (head, tail))
+    return words.colon.join(part for part in parts if part) + words.stop
 
 
 def _section(title: str, entries: Sequence[str]) -> list[str]:
