@@ -30,9 +30,9 @@ from services.orchestrator.definition import (
     is_of_another_code,
     plain,
 )
-from services.orchestrator.items import is_wrapped, unwrapped
 from services.orchestrator.phrases import Phrases, phrases
 from services.orchestrator.quote import quote
+from services.orchestrator.running import nearest, sentences_of
 from services.orchestrator.sentences import overlap, sentences, terms
 
 _ROUND_ABOUT = range(-1, 5)
@@ -136,8 +136,7 @@ def _without_code(hits: Sequence[Hit], missing: str, question: str, lang: Langua
     related = [
         (hit, sentence)
         for hit in hits
-        if hit.passage.kind == "text"
-        and overlap(about, sentence := _sentences_for(hit, about)[0][0]) >= 2
+        if hit.passage.kind == "text" and overlap(about, sentence := nearest(hit, about)[0][0]) >= 2
     ]
     if not related:
         return _nothing(missing)
@@ -236,21 +235,20 @@ def _from_text(
 ) -> Extract:
     """Answer from the sentences of running text that are nearest to the question."""
     words = phrases(lang)
+    # The document's title says which machine is meant, not what is asked about it.
     asked = terms(question)
-    ranked = _sentences_for(hit, asked)
+    asked = asked - terms(f"{hit.document.title} {hit.document.file}") or asked
+    ranked = nearest(hit, asked)
     summary, place = ranked[0]
-    found = _sentences(hit)
+    found = sentences_of(hit)
     near = [found[place + step] for step in _ROUND_ABOUT if 0 <= place + step < len(found)]
     causes = [sentence for sentence in near if is_cause(sentence)]
     actions = [sentence for sentence in near if is_action(sentence)]
-    lines = [f"{summary} [1]"]
-    if causes or actions:
-        lines += _section(words.causes, causes) + _section(words.actions, actions)
-    else:
-        told = sorted(place for _, place in ranked[:3] if overlap(asked, found[place]))
-        lines = [f"{found[place]} [1]" for place in told] or lines
+    told = sorted(place for _, place in ranked[:3] if overlap(asked, found[place]))
+    lines = [f"{found[place]} [1]" for place in told] or [f"{summary} [1]"]
+    lines += _section(words.causes, causes) + _section(words.actions, actions)
     cited = to_cite([hit], hits)
-    bearing = {identity(h): _sentences_for(h, asked)[0][0] for h in cited if not structured(h)}
+    bearing = {identity(h): nearest(h, asked)[0][0] for h in cited if not structured(h)}
     return Extract(
         summary=summary,
         causes=causes,
@@ -260,26 +258,6 @@ def _from_text(
         answered_by="extract",
         note=_note(missing, _other_language(hit, lang)),
     )
-
-
-def _sentences(hit: Hit) -> list[str]:
-    """Return a passage's sentences; a line end counts where it is more than a wrap."""
-    lines = hit.passage.text.splitlines()
-    widest = max((len(line) for line in lines), default=0)
-    blocks: list[str] = []
-    for line in lines:
-        if blocks and is_wrapped(blocks[-1].rsplit("\n", 1)[-1], line, widest):
-            blocks[-1] += f"\n{line}"
-        else:
-            blocks.append(line)
-    found = [sentence for block in blocks for sentence in sentences(unwrapped(block))]
-    return found or [" ".join(hit.passage.text.split())]
-
-
-def _sentences_for(hit: Hit, asked: frozenset[str]) -> list[tuple[str, int]]:
-    """Return a passage's sentences and their places, nearest to the question first."""
-    placed = [(sentence, place) for place, sentence in enumerate(_sentences(hit))]
-    return sorted(placed, key=lambda item: (-overlap(asked, item[0]), item[1]))
 
 
 def _citations(hits: Sequence[Hit], bearing: dict[tuple[str, int, int], str]) -> list[Citation]:

@@ -156,7 +156,7 @@ def test_an_entry_with_notes_among_its_causes() -> None:
         ("Reaction", "OFF2 (OFF1)"),
         (
             "Cause",
-            "The DC link voltage is too high.\n- motor regenerates.\n- mains high.\nNote:\nSee r0949.",
+            "The DC link voltage is too high.\n- motor regenerates.\n- mains high.\nNote:\nSee p1.",
         ),
         ("Remedy", "- increase the ramp (p1121).\n- check p0210.\nSee also: p0210, p1240"),
         kind="entry",
@@ -170,7 +170,7 @@ def test_an_entry_with_notes_among_its_causes() -> None:
     ]
     assert answer.actions == ["increase the ramp (p1121).", "check p0210."]
     assert "Reaction: OFF2 (OFF1) [1]" in answer.text
-    assert "Note: See r0949. [1]" in answer.text
+    assert "Note: See p1. [1]" in answer.text
     assert "See also: p0210, p1240 [1]" in answer.text
 
 
@@ -367,6 +367,16 @@ def test_running_text_without_cues_is_given_as_it_is() -> None:
     )
     assert (answer.causes, answer.actions) == ([], [])
     assert answer.text == "The housing is made of steel. [1]"
+
+
+def test_the_machines_name_does_not_choose_the_sentence() -> None:
+    answer = ask(
+        text("FD40 manual, FD40 series.\nSet range: 0-10\nThe rated speed stands on the plate."),
+        code="",
+        question="FD40 manual: rated speed?",
+    )
+    assert answer.summary == "The rated speed stands on the plate."
+    assert answer.actions == []
 
 
 def test_at_most_five_citations_and_none_twice() -> None:
