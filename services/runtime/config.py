@@ -245,8 +245,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 _READ = "read configuration"
 
-SEARCHED = ("config.yaml", "/etc/andon/config.yaml")
-"""Where a configuration is looked for when neither an option nor ANDON_CONFIG names one."""
+SEARCHED = ("config.yaml", "andon-data/up.yaml", "/etc/andon/config.yaml")
+"""Where a configuration is looked for when neither an option nor ANDON_CONFIG names one; the
+second is what a running `andon up` leaves for the other commands."""
 
 
 def find(path: str | None = None) -> Path | None:

@@ -18,10 +18,12 @@ from schemas.channels import REPLY, STATUS
 from schemas.health import ServiceStatus
 from services.runtime import config as configuration
 from services.runtime import log as logs
-from services.runtime.bus import Bus, Will
+from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.config import Config
+from services.runtime.connect import open_bus
 from services.runtime.errors import AndonError, Fatal, Retryable
+from services.runtime.messages import Will
 from services.runtime.metrics import memory_mb
 from services.runtime.notify import notify, watchdog_s
 from services.runtime.rpc import Caller, Server
@@ -94,8 +96,11 @@ class Service(Protocol):
     async def start(self, context: Context) -> None:
         """Open files, subscribe, spawn tasks; return when ready to work."""
 
-    async def stop(self) -> None:
-        """Finish what is begun, then close; called with the bus still open."""
+    async def drain(self) -> None:
+        """Take nothing new and finish what is begun; cut off when `stop_within_s` is over."""
+
+    async def close(self) -> None:
+        """Let go of files and connections; always called, also where `start` failed."""
 
 
 def version_of_andon() -> str:
@@ -136,8 +141,6 @@ class _Runner:
         )
 
     async def run(self) -> None:
-        from services.runtime.mqtt import open_bus  # noqa: PLC0415  paho only where it is used
-
         name, prefix = self._service.name, self._config.prefix
         topic = STATUS.topic(prefix, service=name)
         client_id = f"{prefix.replace('/', '-')}-{name}"
@@ -185,6 +188,7 @@ class _Runner:
         except* _Stopped:
             pass
         finally:
+            await self._service.close()
             beating.cancel()
 
     async def _stop(self, bus: Bus, topic: str, context: Context) -> None:
@@ -196,7 +200,7 @@ class _Runner:
         try:
             async with asyncio.timeout(self._config.stop_within_s):
                 await context.server.drain()
-                await self._service.stop()
+                await self._service.drain()
         except TimeoutError:
             log.warning("not everything was finished in %s s", self._config.stop_within_s)
 
@@ -220,7 +224,7 @@ class _Runner:
             await asyncio.sleep(every / 3)
 
 
-class _Stopped(Exception):  # noqa: N818  ends the task group, is no error
+class _Stopped(Exception):
     pass
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from schemas.channels import Rpc
-from schemas.errors import Problem
-from services.runtime.bus import Bus, Delivery
+from services.runtime.bus import Bus
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
+from services.runtime.messages import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,9 @@ class Caller:
         )
         return _decode(payload, rpc.reply)
 
-    async def stream(self, rpc: Rpc, request: Any, *, deadline_s: float) -> AsyncIterator[Any]:
+    async def stream(
+        self, rpc: Rpc, request: Any, *, deadline_s: float
+    ) -> AsyncGenerator[Any, None]:
         """Ask and yield each piece of a streamed reply; raises as `call` does."""
         pieces = self._bus.stream(rpc.topic(self._prefix), _encode(request), deadline_s=deadline_s)
         try:
@@ -144,9 +146,6 @@ class Server:
     async def _refuse(self, rpc: Rpc, delivery: Delivery, error: AndonError) -> None:
         log.info("%s: %s", rpc.name, error)
         try:
-            problem = Problem(
-                kind=error.kind, operation=error.operation, reason=error.reason, hint=error.hint
-            )
-            await self._bus.reply(delivery, _encode(problem), error_kind=error.kind)
+            await self._bus.reply_error(delivery, error)
         except Retryable as lost:
             log.warning("%s: the reply could not be sent: %s", rpc.name, lost)
