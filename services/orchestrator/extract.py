@@ -148,7 +148,7 @@ def _without_code(hits: Sequence[Hit], missing: str, question: str, lang: Langua
         causes=[],
         actions=[],
         text="\n".join([missing, "", phrases(lang).related, *lines]),
-        citations=_citations(cited, bearing),
+        citations=citations(cited, bearing),
         answered_by="extract",
         note=missing,
     )
@@ -195,7 +195,7 @@ def _defined(
         causes=main.causes,
         actions=main.actions,
         text="\n".join(lines),
-        citations=_citations(cited, {}),
+        citations=citations(cited, {}),
         answered_by="extract",
         note=_note(missing, words.several if same_code else "", _other_language(hit, lang)),
     )
@@ -254,13 +254,19 @@ def _from_text(
         causes=causes,
         actions=actions,
         text="\n".join(lines),
-        citations=_citations(cited, bearing),
+        citations=citations(cited, bearing),
         answered_by="extract",
         note=_note(missing, _other_language(hit, lang)),
     )
 
 
-def _citations(hits: Sequence[Hit], bearing: dict[tuple[str, int, int], str]) -> list[Citation]:
+def citations(hits: Sequence[Hit], bearing: dict[tuple[str, int, int], str]) -> list[Citation]:
+    """Return where each passage stands, numbered from 1.
+
+    Args:
+        hits: Passages.
+        bearing: By `choice.identity`, the words a quote begins with; the beginning where missing.
+    """
     return [
         Citation(
             n=n,
