@@ -6,6 +6,9 @@ from typing import Literal
 
 import msgspec
 
+SERVICES = ("orchestrator", "retriever", "llm_bridge", "ingest")
+"""The processes of a full node."""
+
 
 class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """State of a process: retained on `andon/status/<service>`; offline is its will."""

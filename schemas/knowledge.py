@@ -31,7 +31,7 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
     lang: str = ""
     """Main language: `en`, `zh`, or empty while unknown."""
     assets: list[str] = []
-    """Assets it belongs to, MQTT filters allowed (`plant/+`); empty means no one's in particular."""
+    """Assets it belongs to, MQTT filters allowed (`plant/+`); empty: none in particular."""
     pages: int | None = None
     """Pages in all; null where unknown or the format has none."""
     pages_done: int = 0

@@ -1,0 +1,70 @@
+# Andon. `make demo` shows the main job once, `make test` checks everything, `make run` stays up.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+# Where torch has to come from to be the build for processors only, for example
+# TORCH="--index-url ADDRESS-OF-PYTORCH'S-CPU-INDEX"; the tests need it, the product does not.
+TORCH ?=
+
+.PHONY: help setup demo run test check format bench bundle-model docs constraints clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(VENV)/.debian: deploy/debian-packages.sh
+	@bash deploy/debian-packages.sh "$(PYTHON)"
+	[ -x $(BIN)/python ] || "$(PYTHON)" -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.debian pyproject.toml constraints.txt
+	@echo "Setting up: Andon and what it needs (some minutes the first time)"
+	$(PIP) --editable '.[demo]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@echo "Setting up: what the tests need"
+	$(PIP) $(TORCH) torch
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+setup: $(VENV)/.demo ## Everything Andon needs, into .venv
+
+demo: $(VENV)/.demo ## The main job once: a fault becomes a cited answer
+	@$(BIN)/python deploy/demo.py
+
+run: $(VENV)/.demo ## Broker and services, until Ctrl-C
+	@exec $(BIN)/andon up
+
+test: $(VENV)/.dev ## All tests
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## Lint and types
+	@$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## Put the code in order
+	@$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Measure; writes build/bench.json
+	@$(BIN)/python -m tests.bench
+
+docs: $(VENV)/.dev ## Write the documents that derive from the registry
+	@$(BIN)/python -m schemas.asyncapi
+
+bundle-model: $(VENV)/.dev ## Make deploy/models again from the original weights
+	@$(BIN)/python deploy/models/export.py
+
+constraints: $(VENV)/.dev ## Pin what is installed now
+	@{ echo "# Versions that were tested together; written by \`make constraints\`."
+	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' ; } > constraints.txt
+
+clean: ## Remove what commands made
+	@rm -rf $(VENV) build dist *.egg-info

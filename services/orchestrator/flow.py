@@ -1,0 +1,273 @@
+"""The way of one answer: retrieve, passages out, model, check, final out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from schemas.answers import Answer, StreamDelta, Timings
+from schemas.channels import ANSWER, DISPLAY, GENERATE, SEARCH, STREAM
+from schemas.generation import Generate, Generated
+from schemas.retrieval import Found, Hit, Search
+from services.orchestrator import prompt
+from services.orchestrator.display import display
+from services.orchestrator.extract import extract
+from services.orchestrator.grounding import ground
+from services.orchestrator.ledger import Job, Ledger, Outgoing, Work
+from services.orchestrator.notes import note
+from services.runtime.bus import Bus
+from services.runtime.clock import now
+from services.runtime.config import Config
+from services.runtime.errors import AndonError, Rejected, Retryable
+from services.runtime.rpc import Caller
+
+log = logging.getLogger(__name__)
+
+_SEARCH_S = 10.0
+_RETRY_S = 0.2
+_RETRY_MOST_S = 5.0
+
+
+class Flow:
+    """Works a job off; every answer leaves through the ledger's outbox."""
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        bus: Bus,
+        caller: Caller,
+        *,
+        committed: Callable[[], None],
+        model_ready: Callable[[], bool],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            config: the configuration.
+            ledger: where answers are kept.
+            bus: for the stream, which needs no keeping.
+            caller: for the retriever and the bridge.
+            committed: called when something new is in the outbox.
+            model_ready: whether the bridge says that its model can be asked.
+        """
+        self._config = config
+        self._ledger = ledger
+        self._bus = bus
+        self._caller = caller
+        self._committed = committed
+        self._model_ready = model_ready
+
+    async def run(self, job: Job) -> None:
+        """Give the job its answer.
+
+        Raises:
+            Retryable: the ledger cannot be written now; the job is due again.
+        """
+        begun = time.time()
+        found, missing = await self._retrieve(job)
+        retrieved = time.time()
+        timings = Timings(
+            queue=_ms(job.received_at, begun),
+            retrieve=_ms(begun, retrieved),
+            total=_ms(job.received_at, retrieved),
+        )
+        answer = self._from_passages(job.work, found, timings, missing)
+        ask_model = self._config.orchestrator.use_model and bool(answer.citations)
+        if ask_model and self._model_ready() and time.time() < job.deadline_at:
+            await self._give(job, msgspec.structs.replace(answer, stage="passages"), done=False)
+            answer = await self._with_model(job, answer, found.hits)
+        elif ask_model:
+            why = note("no_model", job.work.lang)
+            answer = msgspec.structs.replace(answer, note=_join(answer.note, why))
+        await self._give(job, answer, done=True)
+
+    async def _retrieve(self, job: Job) -> tuple[Found, str]:
+        """Return what was found, and the key of a note where the retriever stayed away."""
+        work, wait = job.work, _RETRY_S
+        search = Search(
+            question=work.question,
+            code=work.code,
+            asset=work.asset or "",
+            lang=work.lang,
+            limit=self._config.orchestrator.passages,
+        )
+        while True:
+            left = job.deadline_at - time.time()
+            try:
+                deadline_s = min(_SEARCH_S, max(left, 0.5))
+                return await self._caller.call(SEARCH, search, deadline_s=deadline_s), ""
+            except Retryable as error:
+                if left <= wait:
+                    log.warning("the deadline is over without a search: %s", error)
+                    return Found(hits=[]), "no_retriever"
+                log.info("the search is tried again: %s", error)
+            except AndonError as error:
+                log.error("the search failed: %s", error)  # noqa: TRY400  its reason is enough
+                return Found(hits=[]), "search_failed"
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _RETRY_MOST_S)
+
+    def _from_passages(self, work: Work, found: Found, timings: Timings, missing: str) -> Answer:
+        """Return the answer the passages give by themselves."""
+        code = work.code or next(iter(found.codes), "")
+        if missing:
+            summary = note(missing, work.lang)
+            return self._answer(
+                work,
+                code,
+                found,
+                timings,
+                summary=summary,
+                text=summary,
+                note=summary,
+                answered_by="none",
+            )
+        got = extract(
+            found.hits,
+            question=work.question,
+            code=code,
+            lang=work.lang,
+            unknown_codes=found.unknown_codes,
+        )
+        return self._answer(
+            work,
+            code,
+            found,
+            timings,
+            summary=got.summary,
+            causes=got.causes,
+            actions=got.actions,
+            text=got.text,
+            citations=got.citations,
+            answered_by=got.answered_by,
+            note=got.note,
+        )
+
+    def _answer(
+        self, work: Work, code: str, found: Found, timings: Timings, **parts: object
+    ) -> Answer:
+        return msgspec.convert(
+            {
+                "id": work.answer_id,
+                "stage": "final",
+                "asset": work.asset,
+                "code": code,
+                "question": work.question,
+                "lang": work.lang,
+                "scope": found.scope,
+                "occurrences": work.occurrences,
+                "first_seen": work.first_seen,
+                "last_seen": work.last_seen,
+                "timings_ms": timings,
+                "created": now(),
+                "trace": work.trace,
+                **parts,
+            },
+            Answer,
+        )
+
+    async def _with_model(self, job: Job, answer: Answer, hits: Sequence[Hit]) -> Answer:
+        """Return the model's answer; the passages' own where the model gives none in time."""
+        shown = prompt.passages(hits)
+        begun = time.time()
+        try:
+            written = await self._generate(
+                job,
+                Generate(
+                    id=job.work.answer_id,
+                    system=prompt.SYSTEM[job.work.lang],
+                    question=job.work.question,
+                    passages=shown,
+                    lang=job.work.lang,
+                    priority=job.work.priority,
+                ),
+            )
+        except (Retryable, Rejected) as error:
+            log.warning("the passages stand, the model gave no answer: %s", error)
+            why = note("model_failed", job.work.lang).format(reason=error.reason)
+            final = msgspec.structs.replace(answer, note=_join(answer.note, why))
+        else:
+            final = self._checked(answer, written, ground(written, shown).grounded, hits)
+        ended = time.time()
+        timings = msgspec.structs.replace(
+            answer.timings_ms, model=_ms(begun, ended), total=_ms(job.received_at, ended)
+        )
+        return msgspec.structs.replace(final, timings_ms=timings, created=now())
+
+    async def _generate(self, job: Job, request: Generate) -> Generated:
+        """Ask the bridge and hand on what it writes, piece by piece."""
+        topic = STREAM.topic(self._config.prefix, asset=job.work.place)
+        deadline_s = max(job.deadline_at - time.time(), 0.5)
+        seq = 0
+
+        async def tell(delta: str, *, done: bool = False) -> None:
+            nonlocal seq
+            piece = StreamDelta(answer_id=request.id, seq=seq, delta=delta, done=done)
+            seq += 1
+            try:
+                await self._bus.publish(topic, STREAM.encode(piece), qos=STREAM.qos)
+            except Retryable as error:
+                log.debug("a piece of the stream is lost: %s", error)
+
+        try:
+            stream = self._caller.stream(GENERATE, request, deadline_s=deadline_s)
+            async with aclosing(stream) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Generated):
+                        return piece
+                    await tell(piece.text)
+        finally:
+            await tell("", done=True)
+        raise Retryable("generate", "the bridge ended without an answer")
+
+    def _checked(
+        self, answer: Answer, written: Generated, grounded: bool, hits: Sequence[Hit]
+    ) -> Answer:
+        """Return the model's words in the answer's form, or the extract where they do not stand."""
+
+    async def _give(self, job: Job, answer: Answer, *, done: bool) -> None:
+        """Keep and publish an answer."""
+        prefix, place, trace = self._config.prefix, job.work.place, job.work.trace
+        body = ANSWER.encode(answer)
+        outgoing = [
+            Outgoing(
+                topic=ANSWER.topic(prefix, asset=place),
+                payload=body,
+                retain=ANSWER.retain,
+                content_type=ANSWER.content_type,
+                trace=trace,
+            ),
+            Outgoing(
+                topic=DISPLAY.topic(prefix, asset=place),
+                payload=DISPLAY.encode(display(answer)),
+                retain=DISPLAY.retain,
+                content_type=DISPLAY.content_type,
+                trace=trace,
+            ),
+        ]
+        outgoing += [
+            Outgoing(
+                topic=copy.topic,
+                payload=body,
+                content_type=ANSWER.content_type,
+                correlation=copy.correlation,
+                trace=trace,
+            )
+            for copy in job.work.copies
+        ]
+        await self._ledger.answer(job, answer, outgoing, done=done)
+        self._committed()
+
+
+def _ms(begin: float, end: float) -> float:
+    return round((end - begin) * 1000, 1)
+
+
+def _join(*notes: str) -> str:
+    return " ".join(part for part in notes if part)

@@ -1,0 +1,208 @@
+"""What arrives becomes ledger entries: decoded once, at the edge (no socket, no database)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+
+import msgspec
+
+from schemas.answers import Ask
+from schemas.channels import ALARM, ANSWER, ASK, ASKED, FEEDBACK
+from schemas.errors import RejectedEvent
+from schemas.faults import Alarm, Fault
+from services.orchestrator import alarms, triggers
+from services.orchestrator.language import language_of
+from services.orchestrator.ledger import Copy, Entry, Outgoing, Work
+from services.runtime.config import Config
+from services.runtime.errors import Rejected
+from services.runtime.messages import Delivery, topic_matches
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_HEAD = 256
+
+
+class Intake:
+    """Turns deliveries into entries; knows the alarms that stand."""
+
+    def __init__(self, config: Config, standing: Mapping[tuple[str, str], Alarm]) -> None:
+        self._config = config.orchestrator
+        self._prefix = config.prefix
+        self._alarms = dict(standing)
+
+    @property
+    def filters(self) -> list[str]:
+        """Return the subscriptions."""
+        own = [ASK.filter(self._prefix), FEEDBACK.filter(self._prefix)]
+        return list(dict.fromkeys([t.topic for t in self._config.triggers] + own))
+
+    def read(self, delivery: Delivery, received: str) -> list[Entry] | RejectedEvent:
+        """Return what a message adds to the ledger, or why it cannot be used.
+
+        Args:
+            delivery: the message.
+            received: RFC 3339 UTC.
+        """
+        try:
+            return self._read(delivery, received)
+        except Rejected as error:
+            reason = str(error)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            reason = f"read {delivery.topic}: {error}"
+        return RejectedEvent(
+            topic=delivery.topic,
+            reason=reason,
+            head=delivery.payload[:_HEAD].decode("utf-8", "backslashreplace"),
+            size=len(delivery.payload),
+            received=received,
+        )
+
+    def restore(self, standing: Mapping[tuple[str, str], Alarm]) -> None:
+        """Go back to the alarms of the last commit, after one that failed."""
+        self._alarms = dict(standing)
+
+    def _read(self, delivery: Delivery, received: str) -> list[Entry]:
+        limit = self._config.max_payload_kb * 1024
+        if len(delivery.payload) > limit:
+            raise Rejected(
+                f"read {delivery.topic}",
+                f"{len(delivery.payload)} bytes, at most {limit} are read",
+                "publish the code and a short text only",
+            )
+        trace = trace_of(delivery)
+        if found := ASK.parameters(delivery.topic, self._prefix):
+            return [self._ask(delivery, found["client"], received, trace)]
+        if found := FEEDBACK.parameters(delivery.topic, self._prefix):
+            message = FEEDBACK.decode(delivery.payload)
+            answer_id = found["answer_id"]
+            return [Entry(delivery.topic, message, received, trace, answer_id=answer_id)]
+        if delivery.topic.startswith(f"{self._prefix}/"):
+            return []  # a trigger as wide as `#` also brings our own words back to us
+        trigger = next(t for t in self._config.triggers if topic_matches(t.topic, delivery.topic))
+        fault = triggers.read(
+            trigger,
+            delivery.topic,
+            delivery.payload,
+            lang=self._config.lang,
+            received=received,
+            trace=trace,
+        )
+        return self._fault(fault, delivery)
+
+    def _ask(self, delivery: Delivery, client: str, received: str, trace: str) -> Entry:
+        payload = delivery.payload.lstrip()
+        if payload.startswith(b"{"):
+            ask: Ask = ASK.decode(payload)
+        else:
+            ask = msgspec.convert({"question": payload.decode("utf-8-sig").strip()}, Ask)
+        if not ask.question.strip():
+            raise Rejected(f"read {delivery.topic}", "the question is empty")
+        copies = self._copies(delivery)
+        if ask.answer_to:
+            copies.append(Copy(topic=self._own(ask.answer_to, delivery.topic)))
+        work = Work(
+            answer_id=ask.id or uuid.uuid4().hex,
+            place=ASKED + client,
+            asset=ask.asset or None,
+            code="",
+            question=ask.question.strip(),
+            lang=ask.lang or language_of(ask.question, self._config.lang),
+            priority="warning",
+            trace=trace,
+            copies=copies,
+            first_seen=received,
+            last_seen=received,
+        )
+        return Entry(delivery.topic, ask, received, trace, work=work)
+
+    def _fault(self, fault: Fault, delivery: Delivery) -> list[Entry]:
+        if fault.state == "cleared":
+            return self._clear(fault)
+        standing = self._alarms.get((fault.asset, fault.code))
+        if delivery.retain and standing is not None and standing.state == "active":
+            return []  # the broker repeats a retained fault at each reconnect: nothing new
+        alarm = alarms.apply(standing, fault)
+        work = Work(
+            answer_id=uuid.uuid4().hex,
+            place=fault.asset,
+            asset=fault.asset,
+            code=fault.code,
+            question=fault.question,
+            lang=fault.lang,
+            priority=fault.priority,
+            trace=fault.trace,
+            copies=self._copies(delivery),
+            occurrences=alarm.occurrences,
+            first_seen=alarm.first_seen,
+            last_seen=alarm.last_seen,
+        )
+        alarm = msgspec.structs.replace(alarm, answer_id=work.answer_id)
+        return [self._entry(fault, alarm, work)]
+
+    def _clear(self, fault: Fault) -> list[Entry]:
+        """Clear one code, or with none named all that stand on the asset."""
+        codes = [fault.code] if fault.code else self._active(fault.asset)
+        cleared = [msgspec.structs.replace(fault, code=code) for code in codes]
+        if not cleared:
+            return [Entry(fault.topic, fault, fault.received, fault.trace)]
+        return [
+            self._entry(one, alarms.apply(self._alarms.get((one.asset, one.code)), one), None)
+            for one in cleared
+        ]
+
+    def _active(self, asset: str) -> list[str]:
+        return [
+            code
+            for (a, code), alarm in self._alarms.items()
+            if a == asset and alarm.state == "active"
+        ]
+
+    def _entry(self, fault: Fault, alarm: Alarm, work: Work | None) -> Entry:
+        self._alarms[fault.asset, fault.code] = alarm
+        told = Outgoing(
+            topic=ALARM.topic(self._prefix, asset=fault.asset),
+            payload=ALARM.encode(alarm),
+            retain=True,
+            content_type=ALARM.content_type,
+            trace=fault.trace,
+        )
+        return Entry(
+            fault.topic,
+            fault,
+            fault.received,
+            fault.trace,
+            work=work,
+            alarm=(fault.asset, alarm),
+            outgoing=(told,),
+        )
+
+    def _copies(self, delivery: Delivery) -> list[Copy]:
+        """Return where an MQTT 5 sender wants the answer."""
+        topic = delivery.properties.response_topic
+        if not topic:
+            return []
+        correlation = delivery.properties.correlation
+        return [Copy(topic=self._own(topic, delivery.topic), correlation=correlation)]
+
+    def _own(self, topic: str, source: str) -> str:
+        """Return a topic the asker may have the answer on: never one of Andon's own.
+
+        Otherwise an asker could have us publish where the broker forbids it to.
+        """
+        asked = ANSWER.topic(self._prefix, asset=ASKED.rstrip("/")) + "/"
+        forbidden = topic.startswith((f"{self._prefix}/", "$")) and not topic.startswith(asked)
+        trigger = any(topic_matches(t.topic, topic) for t in self._config.triggers)
+        if forbidden or trigger or not 0 < len(topic) <= 256 or re.search(r"[+#\x00]", topic):
+            raise Rejected(
+                f"read {source}",
+                f"no answer can be sent to {topic[:80]!r}",
+                f"name a topic of your own, outside {self._prefix}/ and of no trigger",
+            )
+        return topic
+
+
+def trace_of(delivery: Delivery) -> str:
+    """Return the W3C trace id a message carries, a new one where it carries none."""
+    match = _TRACEPARENT.fullmatch(delivery.properties.traceparent or "")
+    return match[1] if match else uuid.uuid4().hex

@@ -1,0 +1,33 @@
+"""What a reader is told of how an answer came about, in both languages (pure)."""
+
+from __future__ import annotations
+
+from schemas.answers import Language
+
+_NOTES: dict[str, dict[Language, str]] = {
+    "no_model": {
+        "en": "Taken from the manuals directly; no language model is available.",
+        "zh": "直接摘自手册；当前没有可用的语言模型。",
+    },
+    "model_failed": {
+        "en": "Taken from the manuals directly; the language model gave no answer: {reason}.",
+        "zh": "直接摘自手册；语言模型没有给出答案：{reason}。",
+    },
+    "not_grounded": {
+        "en": "The language model's answer did not stand on the manuals; the manuals' own words are given.",
+        "zh": "语言模型的回答缺乏手册依据；以下为手册原文。",
+    },
+    "no_retriever": {
+        "en": "The manuals could not be searched in time: the search service is away.",
+        "zh": "未能及时检索手册：检索服务不可用。",
+    },
+    "search_failed": {
+        "en": "The manuals could not be searched: the search service refused the question.",
+        "zh": "无法检索手册：检索服务拒绝了该问题。",
+    },
+}
+
+
+def note(key: str, lang: Language) -> str:
+    """Return the note of that name."""
+    return _NOTES[key][lang]

@@ -1,0 +1,151 @@
+"""Requests between services, typed: what the registry declares is what goes over the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from schemas.channels import Rpc
+from services.runtime.bus import Bus
+from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
+from services.runtime.messages import Delivery
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Any], Awaitable[Any]]
+StreamHandler = Callable[[Any], AsyncIterator[Any]]
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+
+def _decode(payload: bytes, kind: Any) -> Any:
+    if kind not in _decoders:
+        _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    return _decoders[kind].decode(payload)
+
+
+class Caller:
+    """The asking side."""
+
+    def __init__(self, bus: Bus, prefix: str) -> None:
+        self._bus = bus
+        self._prefix = prefix
+
+    async def call(self, rpc: Rpc, request: Any, *, deadline_s: float) -> Any:
+        """Ask and wait for the reply.
+
+        Args:
+            rpc: what is asked.
+            request: an `rpc.request`.
+            deadline_s: how long the reply may take, seconds.
+
+        Raises:
+            Unavailable: nobody answers this request now.
+            DeadlineExceeded: no reply in time.
+            Retryable, Rejected, Fatal: what the other side said.
+        """
+        payload = await self._bus.request(
+            rpc.topic(self._prefix), _encode(request), deadline_s=deadline_s
+        )
+        return _decode(payload, rpc.reply)
+
+    async def stream(
+        self, rpc: Rpc, request: Any, *, deadline_s: float
+    ) -> AsyncGenerator[Any, None]:
+        """Ask and yield each piece of a streamed reply; raises as `call` does."""
+        pieces = self._bus.stream(rpc.topic(self._prefix), _encode(request), deadline_s=deadline_s)
+        try:
+            async for payload in pieces:
+                if payload:
+                    yield _decode(payload, rpc.reply)
+        finally:
+            await pieces.aclose()
+
+
+class Server:
+    """The answering side: each request is a task of its own, bounded in number."""
+
+    def __init__(self, bus: Bus, prefix: str, tasks: asyncio.TaskGroup) -> None:
+        self._bus = bus
+        self._prefix = prefix
+        self._tasks = tasks
+        self._working: set[asyncio.Task[None]] = set()
+
+    async def serve(self, rpc: Rpc, handler: Handler | StreamHandler, *, at_once: int = 32) -> None:
+        """Answer requests with `handler` from now on.
+
+        Args:
+            rpc: what is answered.
+            handler: takes an `rpc.request`; returns an `rpc.reply`, or yields them if streamed.
+            at_once: requests worked on at the same time; more wait their turn.
+        """
+        queue = await self._bus.consume(rpc.topic(self._prefix))
+        gate = asyncio.Semaphore(at_once)
+
+        async def loop() -> None:
+            while True:
+                delivery = await queue.get()
+                # Acked at once: the asker repeats what gets no reply, so a request need not
+                # outlive us.
+                self._bus.ack(delivery)
+                await gate.acquire()
+                task = asyncio.create_task(
+                    self._answer(rpc, handler, delivery, gate), name=f"rpc {rpc.name}"
+                )
+                self._working.add(task)
+                task.add_done_callback(self._working.discard)
+
+        self._tasks.create_task(loop(), name=f"serve {rpc.name}")
+
+    async def drain(self) -> None:
+        """Wait until every request being worked on has its reply."""
+        if self._working:
+            await asyncio.wait(self._working)
+
+    async def _answer(
+        self, rpc: Rpc, handler: Any, delivery: Delivery, gate: asyncio.Semaphore
+    ) -> None:
+        try:
+            deadline = delivery.properties.expiry_s
+            async with asyncio.timeout(deadline):
+                request = _decode(delivery.payload, rpc.request)
+                if rpc.streamed:
+                    await self._stream(handler(request), delivery)
+                else:
+                    await self._bus.reply(delivery, _encode(await handler(request)))
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            await self._refuse(rpc, delivery, Rejected(rpc.name, str(error)))
+        except TimeoutError:
+            await self._refuse(rpc, delivery, DeadlineExceeded(rpc.name, "the deadline is over"))
+        except AndonError as error:
+            await self._refuse(rpc, delivery, error)
+        except Exception as error:
+            # One request must not end the service; the asker is told and the log has it all.
+            log.exception("%s failed", rpc.name)
+            reason = f"{type(error).__name__}: {error}"
+            await self._refuse(rpc, delivery, Retryable(rpc.name, reason))
+        finally:
+            gate.release()
+
+    async def _stream(self, pieces: AsyncIterator[Any], delivery: Delivery) -> None:
+        """Send each piece as it comes; an empty reply ends the stream."""
+        try:
+            async for piece in pieces:
+                await self._bus.reply(delivery, _encode(piece), more=True)
+            await self._bus.reply(delivery, b"")
+        finally:
+            # An async generator left early runs its cleanup only when it is closed.
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+
+    async def _refuse(self, rpc: Rpc, delivery: Delivery, error: AndonError) -> None:
+        log.info("%s: %s", rpc.name, error)
+        try:
+            await self._bus.reply_error(delivery, error)
+        except Retryable as lost:
+            log.warning("%s: the reply could not be sent: %s", rpc.name, lost)
