@@ -192,6 +192,7 @@ def _add(options: argparse.Namespace) -> int:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
+        path = path.resolve()
         found = sorted(
             p for p in path.rglob("*") if p.is_file() and not p.name.startswith((".", "~$"))
         )
@@ -200,7 +201,7 @@ def _files(path: Path) -> list[Path]:
         return found
     if not path.is_file():
         raise Rejected(f"add {path}", "no such file")
-    return [path]
+    return [path.resolve()]
 
 
 def _progress(options: argparse.Namespace) -> Callable[[DocumentState], None]:

@@ -123,14 +123,14 @@ class Client:
         wait: bool,
         progress: Callable[[DocumentState], None],
     ) -> tuple[DocumentState, bool]:
-        """Add a file and follow it until it answers or failed.
+        """Add a file, by its absolute path, and follow it until it answers or failed.
 
         Returns:
             Its last state, and whether it was there already.
         """
         if self._documents is None:
             self._documents = await self._bus.consume(DOCUMENT.filter(self._prefix))
-        request = AddDocument(path=str(path.resolve()), title=title, assets=assets)
+        request = AddDocument(path=str(path), title=title, assets=assets)
         added: AddedDocument = await self._call(ADD, request)
         state = added.state
         while wait and state.state not in {"ready", "failed", "removed"}:

@@ -17,9 +17,9 @@ from schemas.retrieval import Found, Hit, Search
 from services.orchestrator import prompt
 from services.orchestrator.display import display
 from services.orchestrator.extract import extract
-from services.orchestrator.grounding import ground
 from services.orchestrator.ledger import Job, Ledger, Outgoing, Work
-from services.orchestrator.notes import note
+from services.orchestrator.notes import join, note
+from services.orchestrator.written import written
 from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.config import Config
@@ -84,7 +84,7 @@ class Flow:
             answer = await self._with_model(job, answer, found.hits)
         elif ask_model:
             why = note("no_model", job.work.lang)
-            answer = msgspec.structs.replace(answer, note=_join(answer.note, why))
+            answer = msgspec.structs.replace(answer, note=join(answer.note, why))
         await self._give(job, answer, done=True)
 
     async def _retrieve(self, job: Job) -> tuple[Found, str]:
@@ -177,7 +177,7 @@ class Flow:
         shown = prompt.passages(hits)
         begun = time.time()
         try:
-            written = await self._generate(
+            generated = await self._generate(
                 job,
                 Generate(
                     id=job.work.answer_id,
@@ -191,9 +191,9 @@ class Flow:
         except (Retryable, Rejected) as error:
             log.warning("the passages stand, the model gave no answer: %s", error)
             why = note("model_failed", job.work.lang).format(reason=error.reason)
-            final = msgspec.structs.replace(answer, note=_join(answer.note, why))
+            final = msgspec.structs.replace(answer, note=join(answer.note, why))
         else:
-            final = self._checked(answer, written, ground(written, shown).grounded, hits)
+            final = written(answer, generated, hits)
         ended = time.time()
         timings = msgspec.structs.replace(
             answer.timings_ms, model=_ms(begun, ended), total=_ms(job.received_at, ended)
@@ -225,11 +225,6 @@ class Flow:
         finally:
             await tell("", done=True)
         raise Retryable("generate", "the bridge ended without an answer")
-
-    def _checked(
-        self, answer: Answer, written: Generated, grounded: bool, hits: Sequence[Hit]
-    ) -> Answer:
-        """Return the model's words in the answer's form, or the extract where they do not stand."""
 
     async def _give(self, job: Job, answer: Answer, *, done: bool) -> None:
         """Keep and publish an answer."""
@@ -267,7 +262,3 @@ class Flow:
 
 def _ms(begin: float, end: float) -> float:
     return round((end - begin) * 1000, 1)
-
-
-def _join(*notes: str) -> str:
-    return " ".join(part for part in notes if part)

@@ -195,11 +195,13 @@ class Ledger:
                 "UPDATE job SET state = 'working', attempts = attempts + 1, lease_until = ?"
                 " WHERE id IN (SELECT id FROM job WHERE state = 'due'"
                 " OR (state = 'working' AND lease_until < ?) ORDER BY priority, id LIMIT ?)"
-                " RETURNING id, body, attempts, received_at, deadline_at",
+                " RETURNING id, body, priority, attempts, received_at, deadline_at",
                 (now + lease_s, now, limit),
             ) as cursor,
         ):
             rows = await cursor.fetchall()
+        # RETURNING keeps no order.
+        rows = sorted(rows, key=lambda row: (row["priority"], row["id"]))
         return [
             Job(
                 row["id"],

@@ -14,7 +14,7 @@ _NOTES: dict[str, dict[Language, str]] = {
         "zh": "直接摘自手册；语言模型没有给出答案：{reason}。",
     },
     "not_grounded": {
-        "en": "The language model's answer did not stand on the manuals; the manuals' own words are given.",
+        "en": "The language model's answer did not stand on the manuals; these are their words.",
         "zh": "语言模型的回答缺乏手册依据；以下为手册原文。",
     },
     "no_retriever": {
@@ -31,3 +31,8 @@ _NOTES: dict[str, dict[Language, str]] = {
 def note(key: str, lang: Language) -> str:
     """Return the note of that name."""
     return _NOTES[key][lang]
+
+
+def join(*notes: str) -> str:
+    """Return several notes as one."""
+    return " ".join(part for part in notes if part)

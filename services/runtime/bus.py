@@ -10,7 +10,8 @@ Rules that hold for both:
 - A QoS 1 message is the broker's until `ack`. Ack after the commit and in order of arrival.
   What is not acked comes again after the next reconnect, marked `duplicate`.
 - Nothing is queued here while the broker is away: `publish` raises, the outbox owns the retry.
-- Retained messages come again, marked `retain`, after each reconnect.
+- Retained messages come, marked `retain`, once a process and inbox, and again when the broker
+  has lost our session or the inbox takes QoS 0: updates missed while away are in them.
 """
 
 from __future__ import annotations

@@ -5,11 +5,9 @@ A wrong file stops the process with the file, the key, what was found and what i
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 import yaml
@@ -17,10 +15,19 @@ import yaml
 from schemas.answers import Language
 from schemas.channels import DEFAULT_PREFIX
 from schemas.faults import Priority
+from services.runtime import checks, explain
 from services.runtime.errors import Fatal
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Prefix = Annotated[
+    str,
+    msgspec.Meta(
+        # `$` first would make them topics of the broker's own, which no wildcard matches.
+        pattern=r"^[^/+#$\s\x00]([^+#\s\x00]*[^/+#\s\x00])?\Z",
+        description="topic levels without spaces, + or #, such as andon or site1/andon",
+    ),
+]
 MODELS = Path(__file__).resolve().parents[2] / "deploy" / "models"
 
 
@@ -209,9 +216,9 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
-    prefix: Annotated[str, msgspec.Meta(pattern=r"^[^/+#\s][^+#\s]*[^/+#\s]$")] = DEFAULT_PREFIX
+    prefix: Prefix = DEFAULT_PREFIX
     """First level of every topic of Andon's own."""
-    data: str = "/var/lib/andon"
+    data: Annotated[str, msgspec.Meta(min_length=1)] = "/var/lib/andon"
     """Folder for everything that is kept."""
     log: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged."""
@@ -236,6 +243,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Path(self.data)
 
 
+_READ = "read configuration"
+
 SEARCHED = ("config.yaml", "andon-data/up.yaml", "/etc/andon/config.yaml")
 """Where a configuration is looked for when neither an option nor ANDON_CONFIG names one; the
 second is what a running `andon up` leaves for the other commands."""
@@ -258,9 +267,16 @@ def load(path: Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fatal("read configuration", f"{path}: {error}", "name it with --config") from error
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found = f"found the byte 0x{error.object[error.start]:02x}; allowed: text in UTF-8"
+        raise Fatal(
+            _READ, f"{explain.place(str(path), line, [])}: {found}", "save it as UTF-8"
+        ) from error
+    except OSError as error:
+        hint = "name an existing file with --config or ANDON_CONFIG"
+        raise Fatal(_READ, f"{path}: {error.strerror}", hint) from error
     return parse(text, str(path))
 
 
@@ -268,88 +284,31 @@ def parse(text: str, name: str) -> Config:
     """Check the text of a file; `name` stands in messages.
 
     Raises:
-        Fatal: not YAML, or a wrong or unknown key.
+        Fatal: not YAML, a wrong or unknown key, or a value that cannot work; the reason names
+            file, line, key, what was found and what is allowed.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        loader = explain.Loader(text)
+        root = loader.get_single_node()
+        if twice := explain.duplicate(root):
+            steps, line, before = twice
+            found = f"found a second time, first in line {before}; allowed: once"
+            raise Fatal(_READ, f"{explain.place(name, line, steps)}: {found}")
+        data = loader.construct_document(root) if root else None
     except yaml.YAMLError as error:
-        raise Fatal("read configuration", f"{name} is not YAML: {error}") from error
+        raise Fatal(_READ, explain.not_yaml(error, text, name)) from error
+    except RecursionError as error:
+        raise Fatal(_READ, f"{name}: not YAML: nested too deeply") from error
+    data = {} if data is None else data
     try:
-        return msgspec.convert({} if data is None else data, Config)
+        config = msgspec.convert(data, Config)
+        wrong = list(checks.troubles(config))
     except msgspec.ValidationError as error:
-        raise Fatal("read configuration", _explain(str(error), data, root, name)) from error
-
-
-def _explain(message: str, data: Any, root: yaml.Node | None, name: str) -> str:
-    """Turn msgspec's message into file, line, key, what was found, what is allowed."""
-    what, _, path = message.partition(" - at `")
-    steps: list[str | int] = [
-        int(index) if index else key
-        for key, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path.rstrip("`"))
-    ]
-    if unknown := re.match(r"Object contains unknown field `(.+)`", what):
-        keys = _keys(steps)
-        near = difflib.get_close_matches(unknown[1], keys, n=1)
-        steps.append(unknown[1])
-        what = f"unknown key{f', did you mean `{near[0]}`?' if near else ''}"
-        what += f" Allowed: {', '.join(keys)}"
-    else:
-        found = _value(data, steps)
-        if what.startswith("Invalid enum value"):
-            what = f"allowed: {', '.join(_choices(_type(steps)))}"
-        elif "matching regex" in what:
-            what = "must be topic levels without spaces, + or #, such as `andon` or `site1/andon`"
-        what = f"found {found!r}; {what[:1].lower()}{what[1:]}"
-    key = "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in steps).lstrip(".")
-    line = _line(root, steps)
-    return f"{name}{f', line {line}' if line else ''}: {key or 'the file'}: {what}"
-
-
-def _type(steps: list[str | int]) -> Any:
-    """Return msgspec's description of the type at a place of the configuration."""
-    kind: Any = msgspec.inspect.type_info(Config)
-    for step in steps:
-        if isinstance(kind, msgspec.inspect.StructType):
-            kind = next(f.type for f in kind.fields if f.name == step)
-        elif isinstance(kind, msgspec.inspect.VarTupleType):
-            kind = kind.item_type
-    return kind
-
-
-def _keys(steps: list[str | int]) -> list[str]:
-    """Return the keys allowed at a place of the configuration."""
-    kind = _type(steps)
-    return [f.name for f in kind.fields] if isinstance(kind, msgspec.inspect.StructType) else []
-
-
-def _choices(kind: Any) -> list[str]:
-    """Return the values allowed by a type with a fixed list of them."""
-    if isinstance(kind, msgspec.inspect.LiteralType):
-        return [str(value) for value in kind.values]
-    if isinstance(kind, msgspec.inspect.UnionType):
-        return [choice for member in kind.types for choice in _choices(member)]
-    if isinstance(kind, msgspec.inspect.DictType):
-        return _choices(kind.value_type)
-    return []
-
-
-def _value(data: Any, steps: list[str | int]) -> Any:
-    for step in steps:
-        data = data[step]
-    return data
-
-
-def _line(node: yaml.Node | None, steps: list[str | int]) -> int | None:
-    """Return the line, from 1, of the last step that is in the file."""
-    line = None if node is None else node.start_mark.line + 1
-    for step in steps:
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((k, v) for k, v in node.value if k.value == step), None)
-            if pair is None:
-                return line
-            line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-    return line
+        wrong = [explain.wrong_shape(str(error), data, Config)]
+    if wrong:
+        lines = [
+            f"{explain.place(name, explain.line_of(root, steps), steps)}: {what}"
+            for steps, what in wrong
+        ]
+        raise Fatal(_READ, "\n".join(lines))
+    return config

@@ -140,13 +140,17 @@ class FakeBroker:
         """Take the filters of an inbox, and send the retained messages that match."""
         session = self._sessions[bus.client_id]
         for topic_filter in inbox.filters:
+            known = topic_filter in session.subscriptions
             session.subscriptions[topic_filter] = (inbox.qos, inbox.identifier)
+            if known and inbox.confirmed and inbox.qos:
+                continue  # what changed meanwhile was queued
             for message in list(self._retained.values()):
                 if topic_matches(topic_filter, message.topic):
                     qos = min(inbox.qos, message.qos)
                     session.deliver(
                         msgspec.structs.replace(message, qos=qos, identifier=inbox.identifier)
                     )
+        inbox.confirmed = True
 
     def publish(self, message: _Message) -> bool:
         """Hand a message on; False when no subscription matches."""

@@ -127,6 +127,8 @@ class Inbox:
         # The same in each process, so that what the broker queued for the last one finds its
         # inbox; 1 to 268,435,455 (MQTT 5, 3.8.2.1.2).
         self.identifier = zlib.crc32("\n".join(self.filters).encode()) % 268_435_455 + 1
+        self.confirmed = False
+        """For the bus: the broker has granted it once, and has sent the retained messages."""
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
 
     async def get(self) -> Delivery:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties as PahoProperties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -21,7 +21,7 @@ from services.runtime.address import BrokerAddress
 from services.runtime.bus import Bus
 from services.runtime.calls import Acked
 from services.runtime.errors import Rejected, Retryable, Unavailable
-from services.runtime.link import CONNECT_TIMEOUT_S, TICK_S, Link
+from services.runtime.link import CONNECT_TIMEOUT_S, TICK_S, Link, LinkClient
 from services.runtime.messages import Delivery, Inbox, Properties, Will
 from services.runtime.wire import outgoing, read_properties
 
@@ -188,22 +188,12 @@ class MqttBus(Bus):
                 link.drop()
         return link.lost.result()
 
-    def _client(self) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self.client_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
-            transport="unix" if self._address.scheme == "unix" else "tcp",
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        client.connect_timeout = CONNECT_TIMEOUT_S
+    def _client(self) -> LinkClient:
+        client = LinkClient(self._address, self._tls, self.client_id)
         client.max_inflight_messages_set(_MAX_INFLIGHT)
         client.max_queued_messages_set(_MAX_QUEUED)
         if self._address.username:
             client.username_pw_set(self._address.username, self._address.password)
-        if self._tls:
-            client.tls_set_context(self._tls)
         if self._will:
             will = self._will
             client.will_set(will.topic, will.payload, will.qos, will.retain)
@@ -214,8 +204,8 @@ class MqttBus(Bus):
         properties = PahoProperties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._session_expiry_s
         return client.connect(
-            self._address.path or self._address.host,
-            self._address.port or 1,  # paho wants one for a Unix socket too
+            self._address.host or "unix",  # paho wants a name and a port for a Unix socket too
+            self._address.port or 1,
             keepalive=self._keepalive,
             clean_start=self._clean_start,
             properties=properties,
@@ -306,6 +296,8 @@ class MqttBus(Bus):
         text = ", ".join(refused)
         if refused:
             log.error("the broker refuses the subscription to %s; see its access list", text)
+        else:
+            inbox.confirmed = True
         if done and not done.done():
             done.set_result(text)
         if not self._subscribing:
@@ -329,7 +321,13 @@ class MqttBus(Bus):
     def _send_subscribe(self, link: Link, inbox: Inbox, done: asyncio.Future[str] | None) -> None:
         properties = PahoProperties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
         properties.SubscriptionIdentifier = inbox.identifier
-        filters: Any = [(one, SubscribeOptions(qos=inbox.qos)) for one in inbox.filters]
+        # A reconnect that finds the session need not repeat the retained messages: what changed
+        # meanwhile was queued. With QoS 0 it was not.
+        handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+        if inbox.confirmed and inbox.qos:
+            handling = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+        options = SubscribeOptions(qos=inbox.qos, retainHandling=handling)
+        filters: Any = [(one, options) for one in inbox.filters]
         _, mid = link.client.subscribe(filters, properties=properties)
         if mid is not None:
             self._subscribing[mid] = (inbox, done)

@@ -46,10 +46,12 @@ class World(ABC):
     async def start(self) -> None: ...
 
     @abstractmethod
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """End the broker; returns when every bus knows."""
 
     @abstractmethod
-    async def kill(self) -> None: ...
+    async def kill(self) -> None:
+        """As `stop`, without a goodbye to anyone."""
 
     @abstractmethod
     async def cut(self, bus: Bus) -> None:
@@ -60,21 +62,31 @@ class RealWorld(World):
     def __init__(self, stack: AsyncExitStack, folder: Path, *, persistence: bool) -> None:
         super().__init__(stack)
         self.broker = Mosquitto(folder, persistence=persistence)
+        self._buses: list[MqttBus] = []
 
     def make(self, client_id: str, **options: Any) -> MqttBus:
         address = BrokerAddress.from_url(self.broker.url)
-        return MqttBus(
+        bus = MqttBus(
             address, client_id, reply_topic=self.name(client_id), backoff=QUICK, **options
         )
+        self._buses.append(bus)
+        return bus
 
     async def start(self) -> None:
         await self.broker.in_thread("start")
 
     async def stop(self) -> None:
         await self.broker.in_thread("stop")
+        await self._noticed()
 
     async def kill(self) -> None:
         await self.broker.in_thread("kill")
+        await self._noticed()
+
+    async def _noticed(self) -> None:
+        async with asyncio.timeout(SOON_S):
+            while any(bus.connected for bus in self._buses):  # noqa: ASYNC110  # several buses
+                await asyncio.sleep(0.001)
 
     async def cut(self, bus: Bus) -> None:
         assert isinstance(bus, MqttBus)

@@ -1,0 +1,95 @@
+"""What the model's server did wrong, as errors that say what the caller does next."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable, Unavailable
+
+SERVER = "ask the language model"
+"""The operation these errors name."""
+
+
+class BrokenOutput(Retryable):
+    """The model wrote something that is not the answer asked for; another try may do better."""
+
+
+class NotOffered(Rejected):
+    """The server has no such address: it is another program, or another model."""
+
+
+def endless(length: int) -> BrokenOutput:
+    """The server does not keep to the length asked for."""
+    return BrokenOutput(SERVER, f"the answer has {length} characters and does not end")
+
+
+def away(url: str, reason: str) -> Unavailable:
+    """Nobody listens at the address, or the connection cannot be trusted."""
+    return Unavailable(
+        SERVER, f"{url}: {reason}", "check llm_bridge.url and that llama-server runs"
+    )
+
+
+def loading() -> Retryable:
+    """The server is up and its model is not."""
+    return Retryable(SERVER, "the model is still loading", "it answers in a moment")
+
+
+def slow(what: str, seconds: float) -> DeadlineExceeded:
+    """Nothing came for too long."""
+    return DeadlineExceeded(
+        SERVER,
+        f"{what} did not come within {seconds:g} s",
+        "raise llm_bridge.token_timeout_s, or use a smaller model",
+    )
+
+
+def cut_off(reason: str) -> Retryable:
+    """The connection ended in the middle of the answer."""
+    return Retryable(SERVER, f"the answer broke off: {reason}", "look at llama-server's log")
+
+
+def garbled(what: str, found: str | bytes) -> BrokenOutput:
+    """What came is not what llama-server sends."""
+    return BrokenOutput(
+        SERVER,
+        f"{what}: {found[:80]!r}",
+        "check that llm_bridge.url is a llama-server and llm_bridge.api fits it",
+    )
+
+
+def refused(status: int, body: bytes) -> AndonError:
+    """Turn an HTTP status of 300 or more, and its body, into the error it means."""
+    message = _message(body)
+    if status == 503:
+        return loading() if "load" in message.lower() else Retryable(SERVER, message or "busy")
+    if status == 429:
+        return Retryable(SERVER, message or "too many requests")
+    if status >= 500 and status != 501:
+        return Retryable(SERVER, f"error {status}: {message}", "look at llama-server's log")
+    reason = f"error {status}: {message}"
+    if status in (404, 405, 501):
+        return NotOffered(SERVER, reason, "check llm_bridge.url, .api and .model")
+    return Rejected(SERVER, reason, "check llm_bridge.api_key" if status in (401, 403) else "")
+
+
+def in_stream(error: Any) -> AndonError:
+    """Turn an `error` frame in the middle of a stream into the error it means."""
+    if not isinstance(error, dict):
+        return garbled("an error without a form", str(error))
+    status = error.get("code")
+    if isinstance(status, int) and 400 <= status < 500:
+        return refused(status, json.dumps({"error": error}).encode())
+    # llama-server's chat parser ends a stream so when the output stopped in the middle of the JSON.
+    return BrokenOutput(SERVER, str(error.get("message") or error), "look at llama-server's log")
+
+
+def _message(body: bytes) -> str:
+    """Return what an error's body says, for a person; the text itself where it is not JSON."""
+    text = body.decode("utf-8", "replace")
+    try:
+        error = json.loads(text)["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, KeyError, TypeError):
+        return " ".join(text.split())[:200]

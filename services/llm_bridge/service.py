@@ -1,0 +1,139 @@
+"""The bridge's door: requests for answers in, pieces of answers out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import ClassVar
+
+from schemas.channels import GENERATE
+from schemas.generation import Generate, Piece
+from services.llm_bridge.llama import LlamaServer
+from services.llm_bridge.model import Model
+from services.llm_bridge.queue import SlotQueue
+from services.runtime.config import Config
+from services.runtime.errors import AndonError, Unavailable
+from services.runtime.process import Context
+
+_CHECK_EVERY_S = 3.0
+_FIRST_CHECK_S = 1.0
+"""How long the start waits for the model's server."""
+_WAITING = 64
+"""Requests that may wait for a slot."""
+_ALONE = "answers come from the passages alone"
+
+
+class LlmBridgeService:
+    """One door to the language model.
+
+    In:  llm_bridge/generate, answered with a stream of `Piece`.
+    Asks: llama-server, by HTTP.
+
+    With no model configured it is `ready` and refuses every request at once, fact `model` empty
+    and `note` saying why. With one that cannot be reached it is `degraded`.
+    """
+
+    name: ClassVar[str] = "llm_bridge"
+    keeps_session: ClassVar[bool] = False
+
+    def __init__(self, config: Config) -> None:
+        self._settings = config.llm_bridge
+        self._llama = LlamaServer(self._settings) if self._settings.url else None
+        self._queue = SlotQueue(self._settings.slots, waiting=_WAITING)
+        self._model: Model | None = None
+        self._trouble: AndonError | None = None
+        self._checked = asyncio.Event()
+
+    async def start(self, context: Context) -> None:
+        """Look for the model's server, then take requests."""
+        self._health = context.health
+        self._stopping = context.stopping
+        if self._llama is None:
+            self._note("")
+            self._health.facts["note"] = f"no language model is configured: {_ALONE}"
+        else:
+            self._health.trouble("model", "the model's server was not heard from yet")
+            self._note("")
+            context.spawn(self._watch(self._llama), "watch the model")
+            with contextlib.suppress(TimeoutError):  # it may come later; we are ready without it
+                async with asyncio.timeout(_FIRST_CHECK_S):
+                    await self._checked.wait()
+        # More than the queue holds, so that what is too much is refused and not left waiting.
+        at_once = _WAITING + self._settings.slots + 8
+        await context.server.serve(GENERATE, self.generate, at_once=at_once)
+
+    async def drain(self) -> None:
+        """Nothing is left to finish: the requests in flight were answered before."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._llama is not None:
+            await self._llama.close()
+
+    async def generate(self, request: Generate) -> AsyncGenerator[Piece, None]:
+        """Yield the answer while it is written; the last piece is `Generated`.
+
+        Closing it early, as the deadline does, stops the server's work.
+
+        Raises:
+            Unavailable: no model is configured, or its server is away.
+            Retryable, Rejected: as `Model.write`.
+        """
+        if self._llama is None:
+            raise Unavailable(
+                "generate",
+                "no language model is configured",
+                f"set llm_bridge.url; until then {_ALONE}",
+            )
+        await self._checked.wait()
+        async with self._queue.slot(request.priority):
+            if self._stopping.is_set():
+                raise Unavailable("generate", "the bridge is stopping", "ask again in a moment")
+            # A server known to be away is not waited for again by every fault.
+            if self._trouble is not None or self._model is None:
+                raise self._trouble or Unavailable("generate", "the model is not known yet")
+            self._count()
+            try:
+                async with aclosing(self._model.write(request)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            finally:
+                self._count(leaving=1)
+
+    async def _watch(self, llama: LlamaServer) -> None:
+        """Ask the server how it is, again and again."""
+        while True:
+            try:
+                model = await Model.probe(self._settings, llama)
+            except AndonError as error:
+                self._trouble = error
+                self._health.trouble("model", f"{error}: {_ALONE}")
+                self._note("")
+            else:
+                self._trouble = None
+                if not model.same_as(self._model):
+                    self._model = model
+                    self._queue.resize(min(self._settings.slots, model.props.slots))
+                self._note(model.props.model)
+                self._health.well("model")
+            self._checked.set()
+            await asyncio.sleep(_CHECK_EVERY_S)
+
+    def _note(self, name: str) -> None:
+        """Say what the model is; empty where there is none now."""
+        facts = self._health.facts
+        if facts.get("model") != name:
+            self._health.changed.set()
+        facts["model"] = name
+        facts["reachable"] = bool(name)
+        if self._model is not None:
+            facts["context"] = self._model.props.context
+        self._count()
+
+    def _count(self, leaving: int = 0) -> None:
+        facts = self._health.facts
+        facts["slots"] = self._queue.slots
+        facts["queued"] = self._queue.depth
+        facts["in_flight"] = self._queue.in_flight - leaving

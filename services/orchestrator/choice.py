@@ -1,0 +1,83 @@
+"""Which of the passages found is to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.answers import Language
+from schemas.retrieval import Hit
+from services.orchestrator.definition import Definition, define
+from services.orchestrator.language import language_of
+
+MOST_CITED = 5
+"""Citations of one answer at most."""
+
+NEAR = 0.6
+"""Share of the best hit's score from which on another hit is as good as it, or worth citing."""
+
+
+def identity(hit: Hit) -> tuple[str, int, int]:
+    """Return what tells one passage from another: document, revision, position."""
+    return hit.document.doc_id, hit.document.revision, hit.passage.ordinal
+
+
+def distinct(hits: Sequence[Hit]) -> list[Hit]:
+    """Return the hits in order, each passage once."""
+    return list({identity(hit): hit for hit in reversed(hits)}.values())[::-1]
+
+
+def spoken(hit: Hit) -> Language:
+    """Return the language a passage is in: as marked, else as its words are."""
+    if hit.passage.lang in ("en", "zh"):
+        return "zh" if hit.passage.lang == "zh" else "en"
+    return language_of(hit.passage.text, "zh" if hit.document.lang == "zh" else "en")
+
+
+def structured(hit: Hit) -> bool:
+    """Return whether a passage is a row or an entry with parts to read."""
+    return hit.passage.kind in ("row", "entry") and bool(hit.passage.fields)
+
+
+def best(hits: Sequence[Hit], lang: Language) -> Hit:
+    """Return the first hit, or one in the language wanted that is as good.
+
+    As good is a passage of the same document, or one of nearly the same score: a translation
+    is worth more than rank, another machine's manual is not.
+    """
+    first = hits[0]
+    equals = [hit for hit in hits if spoken(hit) == lang and _as_good(hit, first)]
+    return equals[0] if equals else first
+
+
+def best_definition(hits: Sequence[Hit], code: str, lang: Language) -> tuple[Hit, Definition]:
+    """Return the definition to answer from: the best, or its richer sister of the same document.
+
+    A code is often listed twice, once by name alone (a register's values) and once with causes
+    and remedies.
+    """
+    first = best(hits, lang)
+    sisters = [hit for hit in hits if _sisters(hit, first)]
+    for hit in (first, *sisters):
+        definition = define(hit.passage, code=code, lang=lang)
+        if definition.causes or definition.actions:
+            return hit, definition
+    return first, define(first.passage, code=code, lang=lang)
+
+
+def to_cite(used: Sequence[Hit], others: Sequence[Hit]) -> list[Hit]:
+    """Return the hits to cite: those used first, then what else is relevant, best first."""
+    floor = NEAR * max((hit.score for hit in (*used, *others)), default=0.0)
+    near = [hit for hit in others if hit.by == "code" or hit.score >= floor]
+    return distinct([*used, *near])[:MOST_CITED]
+
+
+def _as_good(hit: Hit, first: Hit) -> bool:
+    return hit.document.doc_id == first.document.doc_id or hit.score >= NEAR * first.score
+
+
+def _sisters(hit: Hit, first: Hit) -> bool:
+    return (
+        identity(hit) != identity(first)
+        and hit.document.doc_id == first.document.doc_id
+        and spoken(hit) == spoken(first)
+    )

@@ -1,0 +1,118 @@
+"""What a table's column, or an entry's part, is about: told from its header.
+
+The vocabulary is what real manuals print, in English and Chinese, with the commonest words
+of German, French, Spanish and Japanese.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Literal
+
+from schemas.answers import Language
+from services.orchestrator.language import has_ideographs
+
+Role = Literal["code", "name", "meaning", "cause", "action", "both", "reaction", "number", "other"]
+"""`both` is a cell that mixes causes and remedies; `number` only counts the rows."""
+
+# Latin stems match at the start of a word, accents and case put aside.
+_ACTION = (
+    "remed|correcti|countermeasure|counter measure|solution|action|what to do|treatment|"
+    "troubleshoot|trouble shoot|eliminat|rectif|handling|measures?\\b|recommend|how to|fix|"
+    "abhilfe|behebung|massnahme|beseitig|losung|solucion|medida|accion|mesure|depannage"
+)
+_CAUSE = "caus|reason|possible cases?\\b|ursache|grund\\b|motivo|raison"
+_REACTION = (
+    "reaction|response|effect|behaviou?r|reaktion|reaccion|"
+    "(?:drive|inverter|system|machine|protecti\\w+) action"
+)
+_CODE = (
+    "codes?\\b|display|mnemonic|ids?\\b|parameter (?:no|num)|kode|codigo|anzeige|affichage|"
+    "(?:fault|alarm|error|warning|message|event|trip|stor\\w*|fehler\\w*|meldung\\w*|"
+    "defaut|alarma|fallo)s? ?(?:nos?\\b|num|nr\\b|nummer|numero)|"
+    "(?:no|number|nr) of (?:fault|alarm|error)"
+)
+_NAME = (
+    "names?\\b|title|designation|types?\\b|fault|alarm|error|message|text|warning|symptom|"
+    "phenomen|problem|trouble|trip|failure|malfunction|setting|parameter|bezeichnung|storung|"
+    "fehler|meldung|nom\\b|defaut|nombre|fallo|averia|denominacion"
+)
+_MEANING = (
+    "descri|meaning|explan|definition|content|detail|function|bedeutung|beschreibung|"
+    "erklarung|signification|significado"
+)
+_NUMBER = "nos?\\b|nr\\b|num\\b|number|item\\b|seq|index|lfd|pos\\b"
+
+_ACTION_CJK = (
+    "处理|處理|処理|对策|對策|対策|解决|解決|措施|排除|处置|處置|処置|対処|应对|办法|方法|排查|检查"
+)
+_CAUSE_CJK = "原因|起因|诱因|成因"
+_REACTION_CJK = "反应|反應|响应|動作|动作"
+_CODE_CJK = "代码|代碼|代号|代號|码|碼|报警号|故障号|告警号|显示|顯示|编号|編號|コード|番号|表示"
+_NAME_CJK = (
+    "名称|名稱|名字|类型|類型|现象|現象|症状|故障|报警|告警|警报|错误|異常|异常|问题|標題|标题|信息"
+)
+_MEANING_CJK = "含义|含義|说明|說明|描述|意义|意义|定义|解释|内容|內容|意味|功能"
+_NUMBER_CJK = "序号|序號|项次|No"
+
+_AND = re.compile(r"\b(?:and|und|et|y|or)\b|[/&+,、及与和與或]")
+_PREFIX = re.compile(r"^\s*(en|zh)(?:[-_][A-Za-z]+)?[\s._:-]")
+
+
+def role_of(header: str) -> Role:
+    """Return what a column holds, `other` when its header is not in the vocabulary."""
+    latin, cjk = _fold(header)
+    cause = _find(_CAUSE, latin) or _find_cjk(_CAUSE_CJK, cjk)
+    reaction = _find(_REACTION, latin) or _find_cjk(_REACTION_CJK, cjk)
+    action = _find(_ACTION, latin) or _find_cjk(_ACTION_CJK, cjk)
+    if cause and action:
+        # `故障原因排查` is the causes to look into; `Causes and treatment` is both in one cell.
+        return "both" if _AND.search(latin + cjk) else "cause"
+    if cause:
+        return "cause"
+    if reaction:
+        return "reaction"
+    if action:
+        return "action"
+    for role, stems, words in _REST:
+        if _find(stems, latin) or _find_cjk(words, cjk):
+            return role
+    return "other"
+
+
+def language_of_header(header: str, cell: str) -> Language:
+    """Return the language a column is in: its key (`zh_CN.cause`), else the words of the cell."""
+    if prefix := _PREFIX.match(header):
+        return "zh" if prefix[1] == "zh" else "en"
+    return "zh" if has_ideographs(cell or header) else "en"
+
+
+_REST: tuple[tuple[Role, str, str], ...] = (
+    ("code", _CODE, _CODE_CJK),
+    ("number", f"(?:{_NUMBER})\\W*$", _NUMBER_CJK),
+    (
+        "name",
+        "names?\\b|title|designation|bezeichnung|nom\\b|nombre|denominacion",
+        "名称|名稱|标题",
+    ),
+    ("meaning", _MEANING, "含义|含義|说明|說明|描述|意义|定义|解释|意味"),
+    ("name", _NAME, _NAME_CJK),
+    ("meaning", _MEANING, _MEANING_CJK),
+)
+
+
+def _fold(header: str) -> tuple[str, str]:
+    """Return the header's Latin words without case and accents, and its text without spaces."""
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", header)).casefold()
+    text = "".join(c for c in text if not unicodedata.combining(c))
+    latin = re.sub(r"[^a-z0-9/&+,]+", " ", text).strip()
+    return latin, re.sub(r"\s+", "", unicodedata.normalize("NFC", header))
+
+
+def _find(stems: str, latin: str) -> bool:
+    return bool(re.search(rf"(?<![a-z])(?:{stems})", latin))
+
+
+def _find_cjk(words: str, cjk: str) -> bool:
+    return bool(re.search(words, cjk))

@@ -1,0 +1,174 @@
+"""One fault as a table row or an entry of the manual defines it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas.answers import Language
+from schemas.retrieval import Field, Passage
+from services.orchestrator.columns import Role, language_of_header, role_of
+from services.orchestrator.cues import is_action
+from services.orchestrator.items import items, unwrapped
+
+_MARKUP = re.compile(r"^[*_`'\"\s]+|[*_`'\"\s]+$")
+_CODE_CELL = re.compile(r"[A-Z]{0,6}[-._ ]?[A-Z]{0,3}[-._ ]?\d{1,6}[A-Z]?|[A-Z]{2,4}\d?")
+# What follows such a label explains the fault; it is neither a cause nor a thing to do.
+_ASIDE = re.compile(
+    r"(?:notes?|notice|see also|fault value|alarm value|注|注意|备注|说明|另见|参见|提示)"
+    r"\s*(?:\([^)]*\))?\s*[:：]",
+    re.IGNORECASE,
+)
+# A label that leads back to causes and remedies after a note, or stands at their head.
+_LABEL = re.compile(
+    r"(?:(?:possible|probable) )?(?:causes?|remed\w+|reasons?)[ \t]*[:：][ \t]*"
+    r"|(?:可能|故障)?(?:的)?原因[:：][ \t]*|处理(?:方法|办法)?[:：][ \t]*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a row or an entry says of one fault; empty where it says nothing."""
+
+    code: str
+    """The code as printed, several where the row has several."""
+    name: str
+    """What the fault is called."""
+    meaning: str
+    """The longer description, where there is one beside the name."""
+    causes: list[str]
+    """Causes in the manual's order and words."""
+    actions: list[str]
+    """What to do, in the manual's order and words."""
+    reaction: str
+    """What the machine does by itself."""
+    asides: list[str]
+    """Notes that stood among causes and remedies."""
+    rest: list[Field]
+    """Columns of other matters."""
+
+
+def define(passage: Passage, *, code: str, lang: Language) -> Definition:
+    """Read a row or an entry.
+
+    Args:
+        passage: A passage with fields.
+        code: The code that was asked for, empty when none was; tells the code's column.
+        lang: Which columns to take where a row has both languages.
+    """
+    fields = [Field(field.name, field.value.strip()) for field in passage.fields]
+    roles = _roles(fields, code)
+    by_role: dict[Role, list[Field]] = defaultdict(list)
+    for field, role in zip(fields, roles, strict=True):
+        if field.value:
+            by_role[role].append(field)
+    names = _one_language(by_role["name"], lang)
+    meanings = _one_language(by_role["meaning"], lang)
+    if not names:
+        names, meanings = meanings[:1], meanings[1:]
+    causes, cause_asides = _split(_one_language(by_role["cause"], lang))
+    actions, action_asides = _split(_one_language(by_role["action"], lang))
+    for item in _all_items(_one_language(by_role["both"], lang)):
+        (actions if is_action(item) else causes).append(item)
+    return Definition(
+        code=" / ".join(plain(field.value) for field in by_role["code"][:1]),
+        name=" / ".join(plain(unwrapped(field.value)) for field in names),
+        meaning=" ".join(plain(unwrapped(field.value)) for field in meanings),
+        causes=causes,
+        actions=actions,
+        reaction=" ".join(unwrapped(f.value) for f in _one_language(by_role["reaction"], lang)),
+        asides=cause_asides + action_asides,
+        rest=by_role["other"],
+    )
+
+
+def plain(text: str) -> str:
+    """Take Markdown's emphasis and white space off the ends of a cell."""
+    return _MARKUP.sub("", text)
+
+
+def canonical(code: str) -> str:
+    """Return a code's one spelling: `E.OC1`, `e-oc1` and `EOC1` are the same."""
+    return "".join(c for c in unicodedata.normalize("NFKC", code).upper() if c.isalnum())
+
+
+def is_of_another_code(passage: Passage, code: str) -> bool:
+    """Return whether a row is plainly that of a code other than the one asked for.
+
+    Leading zeros, and letters that one of the two leaves out, make no other code; a cell with
+    several codes or a range is given the benefit of the doubt.
+    """
+    asked = canonical(code)
+    fields = passage.fields
+    for field, role in zip(fields, _roles(fields, code), strict=True):
+        cell = plain(field.value)
+        if role != "code" or not cell:
+            continue
+        return bool(_CODE_CELL.fullmatch(cell.upper())) and not _same(canonical(cell), asked)
+    return False
+
+
+def _same(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    letters = [re.sub(r"\d", "", code) for code in (one, other)]
+    numbers = [re.sub(r"\D", "", code).lstrip("0") for code in (one, other)]
+    if not any(re.search(r"\d", code) for code in (one, other)):
+        return False
+    return numbers[0] == numbers[1] and (letters[0] == letters[1] or not all(letters))
+
+
+def _roles(fields: Sequence[Field], code: str) -> list[Role]:
+    """Return each field's role: by its header, and for the code also by its value."""
+    roles = [role_of(field.name) for field in fields]
+    if "code" in roles:
+        return roles
+    asked = canonical(code)
+    cells = [plain(field.value) for field in fields]
+    named = [place for place, role in enumerate(roles) if role in ("name", "number", "other")]
+    asked_for = [place for place in named if asked and canonical(cells[place]) == asked]
+    code_like = [
+        place
+        for place in named
+        if roles[place] != "number"
+        and re.search(r"\d", cells[place])
+        and _CODE_CELL.fullmatch(cells[place])
+    ]
+    for place in (asked_for + code_like)[:1]:
+        roles[place] = "code"
+    return roles
+
+
+def _one_language(fields: list[Field], lang: Language) -> list[Field]:
+    """Return the fields in the language wanted where a row says the same in two, else all."""
+    languages = [language_of_header(field.name, field.value) for field in fields]
+    if len(set(languages)) < 2:
+        return fields
+    return [field for field, spoken in zip(fields, languages, strict=True) if spoken == lang]
+
+
+def _all_items(fields: list[Field]) -> list[str]:
+    return [item for field in fields for item in items(field.value)]
+
+
+def _split(fields: list[Field]) -> tuple[list[str], list[str]]:
+    """Return the items, and apart from them the notes that stand among them."""
+    kept: list[str] = []
+    asides: list[str] = []
+    for field in fields:
+        aside = False
+        for item in items(field.value):
+            if _ASIDE.match(item):
+                aside = True
+            label = _LABEL.match(item)
+            if label:
+                aside = False
+            words = item[label.end() :] if label else item
+            if words:
+                (asides if aside else kept).append(words)
+    # A cell of nothing but notes has its causes there.
+    return (kept, asides) if kept else (asides, [])

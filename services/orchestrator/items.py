@@ -1,0 +1,189 @@
+"""A cell with several causes or remedies, taken apart into its items.
+
+Words are never changed or dropped: what disappears are the separators (numbers that count the
+items, bullets, semicolons, line ends) and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from services.orchestrator.language import is_ideograph
+from services.orchestrator.sentences import sentences
+
+Span = tuple[int, int]
+"""Where a separator stands: start and end."""
+
+_BREAK = re.compile(r"</?br\s*/?>|\r\n?|[\v\f\x85\u2028\u2029]", re.IGNORECASE)
+_EMPTY = frozenset({"", "n/a", "na", "无", "none", "nil"})
+
+# The styles in which manuals count; one cell is counted in one of them.
+_COUNTERS = (
+    re.compile(r"(?<![\w.,])(?P<n>\d{1,2})[ \t]?(?:[.．](?![\d.])|[、)）])[ \t]*", re.ASCII),
+    re.compile(r"[(（](?P<n>\d{1,2})[)）][.、]?[ \t]*", re.ASCII),
+    re.compile(r"(?P<n>[①-⑳⑴-⒇⒈-⒛❶-❿])[.、]?[ \t]*"),
+    re.compile(r"(?<![\w(])(?P<n>[a-h])[)）][ \t]*"),
+)
+_LINE_BULLET = re.compile(
+    r"^[ \t]*(?:[•●◆■□▪▫►➢✓◦‣○∙·]+|[-–—*](?=[ \t])|-(?=[^\W\d]))[ \t]*", re.MULTILINE
+)
+_BULLET = re.compile(r"[•●◆■▪►➢‣][ \t]*")
+_DASH = re.compile(r"(?<=\s)[-–—][ \t]+")
+_TERMINATORS = ".;。；:：!?！？"
+# After one of these a number belongs to the words before it: `set to 2. Then …`.
+_HOLDS_NUMBER = re.compile(
+    r"(?:[=<>≥≤+*/~±×–-]|\b(?:to|of|than|at|from|is|and|or|by|step|no|table|fig|figure|terminal|pin|"
+    r"see|chapter|section|relay|level|type|phase|for|in)|[为至到于第表图是或和])[ \t]*$",
+    re.IGNORECASE,
+)
+_RUNS_ON = re.compile(
+    r"(?:[,，、(（\[/&-]|\b(?:the|a|an|of|and|or|to|in|on|at|for|with|from|by|is|are|if|than|that|not|"
+    r"whether|between|after|before|when))[ \t]*$",
+    re.IGNORECASE,
+)
+
+
+def items(cell: str) -> list[str]:
+    """Return the items of a cell in order, each in the cell's own words, without its separator.
+
+    Counted and bulleted lists are split at their marks; other cells at semicolons and at line
+    ends that are not just wrapped; running text at its sentences.
+    """
+    text = _BREAK.sub("\n", cell)
+    if text.strip(" \t\n-–—/.").casefold() in _EMPTY:
+        return []
+    counters = _counted(text)
+    marks = counters or _bulleted(text)
+    spans = list(marks)
+    if not counters:
+        spans += _line_ends(text)
+    if not marks:
+        spans += _semicolons(text)
+    found = [piece for piece in map(unwrapped, _between(text, spans)) if _says_something(piece)]
+    return found if marks else [sentence for piece in found for sentence in sentences(piece)]
+
+
+def unwrapped(text: str) -> str:
+    """Join wrapped lines: with a space, but none between Chinese characters."""
+    joined = ""
+    for line in (part.strip() for part in text.split("\n")):
+        if not line:
+            continue
+        glued = bool(joined) and is_ideograph(joined[-1]) and is_ideograph(line[0])
+        joined += line if glued or not joined else f" {line}"
+    return joined
+
+
+def is_wrapped(before: str, after: str, widest: int) -> bool:
+    """Return whether the line end between two lines is only where the paper ended.
+
+    Args:
+        before: The line before.
+        after: The line after.
+        widest: Length of the longest line around, characters.
+    """
+    before, after = before.rstrip(), after.lstrip()
+    if before[-1:] in (":", "："):  # a label and what it announces
+        return bool(after)
+    if not before or not after or before[-1] in _TERMINATORS:
+        return False
+    if after[0].islower() or after[0] in ")）],，、。；;." or _RUNS_ON.search(before):
+        return True
+    return len(before) >= max(24, 0.8 * widest)
+
+
+def _counted(text: str) -> list[Span]:
+    """Return the counters of the list that begins first, empty when nothing is counted."""
+    lists = [spans for style in _COUNTERS if (spans := list(_sequence(text, style)))]
+    return min(lists, key=lambda spans: spans[0][0], default=[])
+
+
+def _sequence(text: str, style: re.Pattern[str]) -> Iterator[Span]:
+    """Yield the counters that really count: 1 where a list may begin, then 2, 3 and so on."""
+    due = 1
+    for match in style.finditer(text):
+        number = _value(match["n"])
+        before = text[: match.start()].rstrip(" \t")
+        begins = not before or before[-1] == "\n"
+        if number == 1 and (begins or (due == 1 and before[-1] in _TERMINATORS)):
+            due = 1
+        elif number != due or due == 1 or not (begins or _may_follow(text, match.start())):
+            continue
+        due += 1
+        yield match.span()
+
+
+def _may_follow(text: str, start: int) -> bool:
+    """Return whether a counter in the middle of a line can begin the next item."""
+    before = text[:start]
+    if _HOLDS_NUMBER.search(before):
+        return False
+    last = before[-1]
+    return last.isspace() or last in _TERMINATORS or is_ideograph(last) or last in ")）,，"
+
+
+def _value(counter: str) -> int:
+    if counter.isascii():
+        return int(counter) if counter.isdigit() else ord(counter) - ord("a") + 1
+    code = ord(counter)
+    first = next(start for start in (0x2776, 0x2488, 0x2474, 0x2460) if code >= start)
+    return code - first + 1
+
+
+def _bulleted(text: str) -> list[Span]:
+    spans = [match.span() for match in _LINE_BULLET.finditer(text)]
+    spans += [match.span() for match in _BULLET.finditer(text)]
+    starts_with_dash = text.lstrip()[:1] in "-–—"
+    # Where lines begin with dashes, one in the middle of a line is only a dash.
+    for match in () if len(spans) > 1 else _DASH.finditer(text):
+        before = text[: match.start()].rstrip()
+        if before and (starts_with_dash or before[-1] in ".:;。：；"):
+            spans.append(match.span())
+    return spans
+
+
+def _line_ends(text: str) -> list[Span]:
+    """Return the line ends that end an item."""
+    lines = text.split("\n")
+    widest = max(len(line) for line in lines)
+    # Chinese wraps anywhere; full stops tell that a cell is prose and its lines are no items.
+    prose = "。" in text
+    spans: list[Span] = []
+    position = 0
+    for before, after in pairwise(lines):
+        position += len(before)
+        wrapped = is_wrapped(before, after, widest)
+        if not wrapped and after.strip() and is_ideograph(before.rstrip()[-1:] or " "):
+            wrapped = prose
+        if not wrapped:
+            spans.append((position, position + 1))
+        position += 1
+    return spans
+
+
+def _semicolons(text: str) -> list[Span]:
+    depth = 0
+    spans: list[Span] = []
+    for position, character in enumerate(text):
+        if character in "(（[【":
+            depth += 1
+        elif character in ")）]】":
+            depth = max(0, depth - 1)
+        elif character in ";；" and depth == 0:
+            spans.append((position, position + 1))
+    return spans
+
+
+def _between(text: str, spans: list[Span]) -> Iterator[str]:
+    position = 0
+    for start, end in sorted(spans):
+        if start > position:
+            yield text[position:start]
+        position = max(position, end)
+    yield text[position:]
+
+
+def _says_something(piece: str) -> bool:
+    return any(character.isalnum() for character in piece)

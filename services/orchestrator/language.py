@@ -1,0 +1,47 @@
+"""Which language a person, or a machine's text, speaks."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from schemas.answers import Language
+
+_IDEOGRAPH = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
+_RUN = re.compile(r"[^\W_]+")
+
+CHINESE_SHARE = 0.3
+"""Share of ideographs among ideographs and Latin words from which on a text is Chinese."""
+
+_LONGEST_MNEMONIC = 3
+"""Capitals up to this length (`OC`, `ERR`, `BMS`) are codes and names, not words."""
+
+
+def language_of(text: str, default: Language) -> Language:
+    """Return the language of a text; `default` for codes, numbers and mnemonics alone.
+
+    An ideograph counts like a whole Latin word, so that a Chinese question is Chinese
+    even when it quotes an English message. A run of letters with a digit in it is a code.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    ideographs = len(_IDEOGRAPH.findall(text))
+    words = sum(1 for run in _RUN.findall(_IDEOGRAPH.sub(" ", text)) if _is_word(run))
+    if not ideographs and not words:
+        return default
+    return "zh" if ideographs >= CHINESE_SHARE * (ideographs + words) else "en"
+
+
+def has_ideographs(text: str) -> bool:
+    """Return whether any character is a Chinese ideograph."""
+    return bool(_IDEOGRAPH.search(text))
+
+
+def is_ideograph(character: str) -> bool:
+    """Return whether one character is a Chinese ideograph."""
+    return bool(_IDEOGRAPH.match(character))
+
+
+def _is_word(run: str) -> bool:
+    if len(run) < 2 or any(character.isdigit() for character in run):
+        return False
+    return not (run.isupper() and len(run) <= _LONGEST_MNEMONIC)

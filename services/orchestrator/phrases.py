@@ -1,0 +1,68 @@
+"""The few words Andon says itself, in the languages it answers in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.answers import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """One language's words."""
+
+    causes: str
+    actions: str
+    reaction: str
+    notes: str
+    also: str
+    related: str
+    nothing: str
+    unknown: str
+    """With `{codes}`."""
+    only: str
+    """Said when the manuals have it in the other language only."""
+    several: str
+    """Said when the code is listed more than once, with different meanings."""
+    colon: str
+    stop: str
+    comma: str
+
+
+_PHRASES: dict[Language, Phrases] = {
+    "en": Phrases(
+        causes="Causes",
+        actions="Actions",
+        reaction="Reaction",
+        notes="Notes",
+        also="Also listed",
+        related="Related text",
+        nothing="Not found in the manuals.",
+        unknown="No manual lists fault code {codes}.",
+        only="Only found in Chinese.",
+        several="The manuals list this code more than once, with different meanings.",
+        colon=": ",
+        stop=".",
+        comma=", ",
+    ),
+    "zh": Phrases(
+        causes="可能原因",
+        actions="处理方法",
+        reaction="反应",
+        notes="备注",
+        also="另有记载",
+        related="相关内容",
+        nothing="手册中没有找到相关内容。",
+        unknown="手册中没有故障代码 {codes}。",
+        only="仅有英文资料。",
+        several="手册中该代码出现多次，含义不同。",
+        colon="：",
+        stop="。",
+        comma="、",
+    ),
+}
+
+
+def phrases(lang: Language) -> Phrases:
+    """Return the words of a language."""
+    return _PHRASES[lang]

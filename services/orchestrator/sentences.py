@@ -1,0 +1,75 @@
+"""Sentences of running text, and which of them a question is about."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from services.orchestrator.language import is_ideograph
+
+_END = re.compile(r"[。！？；][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])")
+_ABBREVIATION = re.compile(
+    r"\b(?:e\.g|i\.e|etc|approx|no|nos|fig|figs|vs|max|min|resp|sec|chap|para|ref|cf|tab|dr|mr|p|pp|"
+    r"[A-Z])\.$",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(r"[^\W_]+(?:[.\-][^\W_]+)*")
+_STOP = frozenset(
+    re.split(
+        r"\s+",
+        """a an the and or of to in on at for with from by is are was be been it its this that what
+        which how why when where do does did can could should i my me we our you your not no if as
+        has have there mean means happens happen say says show shows please about after into then
+        than so""",
+    )
+)
+_STOP_CJK = frozenset(
+    re.split(
+        r"\s+",
+        """怎么 么办 什么 如何 请问 为什 怎样 样办 办呢 是什
+        意思 么意 哪里 多少 一下 了怎 是怎 错误 误怎 报错""",
+    )
+)
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text, verbatim and trimmed; headings and scraps included."""
+    found: list[str] = []
+    begin = 0
+    for match in _END.finditer(text):
+        if text[match.start()] == "." and _ABBREVIATION.search(text, begin, match.start() + 1):
+            continue
+        found.append(text[begin : match.end()].strip())
+        begin = match.end()
+    found.append(text[begin:].strip())
+    return [sentence for sentence in found if any(c.isalnum() for c in sentence)]
+
+
+def terms(text: str) -> frozenset[str]:
+    """Return what a text is about: lightly stemmed Latin words and codes, pairs of ideographs."""
+    found: set[str] = set()
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    for run in re.split(r"([\u3400-\u9fff]+)", folded):
+        if run and is_ideograph(run[0]):
+            pairs = {run[i : i + 2] for i in range(len(run) - 1)} or {run}
+            found |= pairs - _STOP_CJK
+        else:
+            found |= {_stem(word) for word in _TOKEN.findall(run) if word not in _STOP}
+    return frozenset(found)
+
+
+def overlap(question: frozenset[str], sentence: str) -> float:
+    """Return how much of a question's terms a sentence has; a code or number counts double."""
+    shared = question & terms(sentence)
+    return sum(2.0 if any(c.isdigit() for c in term) else 1.0 for term in shared)
+
+
+def _stem(word: str) -> str:
+    """Cut the commonest English endings: `checking`, `checked`, `checks` are one word."""
+    if any(character.isdigit() for character in word):
+        return word
+    for ending in ("ings", "ing", "edly", "ies", "ed", "es", "s", "ly"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word[: -len(ending)]
+            break
+    return word[:-1] if len(word) > 4 and word[-1] == "e" else word

@@ -1,0 +1,174 @@
+-- Every statement of the corpus; services/retriever/corpus.py runs them by name.
+
+-- name: schema: documents, passages and what is searched; `fts` and `codes` hold what answers
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('generation', '0'), ('embedding', '');
+
+CREATE TABLE documents (
+    id       INTEGER PRIMARY KEY,
+    doc_id   TEXT    NOT NULL,
+    revision INTEGER NOT NULL,
+    title    TEXT    NOT NULL,
+    file     TEXT    NOT NULL,
+    lang     TEXT    NOT NULL,
+    assets   TEXT    NOT NULL,               -- JSON list of MQTT filters
+    active   INTEGER NOT NULL DEFAULT 0,     -- 1: answers
+    UNIQUE (doc_id, revision)
+);
+CREATE UNIQUE INDEX one_active ON documents (doc_id) WHERE active;
+
+-- AUTOINCREMENT: an id is the label of a vector, and must never come back as another passage.
+CREATE TABLE passages (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    ordinal  INTEGER NOT NULL,
+    kind     TEXT    NOT NULL,
+    content  BLOB    NOT NULL,               -- the Passage, MessagePack
+    head     TEXT    NOT NULL,               -- tokens of title and section
+    body     TEXT    NOT NULL,               -- tokens of the text
+    UNIQUE (document, ordinal)
+);
+
+CREATE TABLE vectors (
+    passage INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE,
+    vector  BLOB NOT NULL                    -- float16, length 1
+);
+
+CREATE TABLE codes (
+    canonical TEXT    NOT NULL,
+    passage   INTEGER NOT NULL REFERENCES passages ON DELETE CASCADE,
+    loose     TEXT    NOT NULL,
+    strength  INTEGER NOT NULL,              -- 3 defined here, 2 begins a line, 1 mentioned
+    PRIMARY KEY (canonical, passage)
+) WITHOUT ROWID;
+CREATE INDEX codes_loose ON codes (loose);
+CREATE INDEX codes_passage ON codes (passage);
+
+-- Tokens are made by tokens.py and joined by spaces: every category is a token character, so
+-- that only the space separates.
+CREATE VIRTUAL TABLE fts USING fts5 (
+    head, body, content='passages', content_rowid='id',
+    tokenize="unicode61 remove_diacritics 0 categories 'L* M* N* P* S* C*' separators ' '"
+);
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab (fts, 'row');
+
+-- name: meta: one fact
+SELECT value FROM meta WHERE key = ?
+
+-- name: set_meta: keep one fact
+INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+
+-- name: next_generation: something that answers changes
+UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'
+
+-- name: documents: every revision and how many passages it has
+SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
+FROM documents d ORDER BY d.file, d.doc_id, d.revision
+
+-- name: document: one revision
+SELECT * FROM documents WHERE doc_id = ? AND revision = ?
+
+-- name: put_document: a revision, or what changed about it
+INSERT INTO documents (doc_id, revision, title, file, lang, assets) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (doc_id, revision) DO UPDATE
+SET title = excluded.title, file = excluded.file, lang = excluded.lang, assets = excluded.assets
+
+-- name: contents: what is there of a revision, to know what of a batch is new
+SELECT ordinal, content FROM passages WHERE document = ? AND ordinal BETWEEN ? AND ?
+
+-- name: drop_passage: a passage that comes again with other words
+DELETE FROM passages WHERE document = ? AND ordinal = ?
+
+-- name: put_passage: one passage
+INSERT INTO passages (document, ordinal, kind, content, head, body) VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: put_vector: its vector
+INSERT INTO vectors VALUES (?, ?) ON CONFLICT (passage) DO UPDATE SET vector = excluded.vector
+
+-- name: put_code: a code in it
+INSERT INTO codes (canonical, passage, loose, strength) VALUES (?, ?, ?, ?)
+
+-- name: count: passages of a revision
+SELECT count(*) FROM passages WHERE document = ?
+
+-- name: active_revision: what answers now
+SELECT id, revision FROM documents WHERE doc_id = ? AND active
+
+-- name: fts_add: let a revision's words be found
+INSERT INTO fts (rowid, head, body) SELECT id, head, body FROM passages WHERE document = ?
+
+-- name: fts_drop: no longer (FTS5 wants the words back that it was given)
+INSERT INTO fts (fts, rowid, head, body)
+SELECT 'delete', id, head, body FROM passages WHERE document = ?
+
+-- name: set_active: whether a revision answers
+UPDATE documents SET active = ? WHERE id = ?
+
+-- name: drop_older: revisions older than the two that can answer
+DELETE FROM documents WHERE doc_id = ? AND revision < ? AND id NOT IN (?, ?)
+
+-- name: revisions: all of a document
+SELECT id, active FROM documents WHERE doc_id = ?
+
+-- name: drop_document: all of a document; passages, vectors and codes follow
+DELETE FROM documents WHERE doc_id = ?
+
+-- name: passage_ids: labels of a revision's vectors
+SELECT id FROM passages WHERE document = ?
+
+-- name: vectors_of: a revision's vectors
+SELECT v.passage, v.vector FROM vectors v JOIN passages p ON p.id = v.passage
+WHERE p.document = ? ORDER BY v.passage
+
+-- name: active_vectors: everything that answers, in slices by id
+SELECT v.passage, v.vector FROM vectors v
+JOIN passages p ON p.id = v.passage JOIN documents d ON d.id = p.document
+WHERE d.active AND v.passage > ? ORDER BY v.passage LIMIT ?
+
+-- name: without_vector: what answers and has no vector of the present model
+SELECT p.id, p.content, d.title FROM passages p JOIN documents d ON d.id = p.document
+LEFT JOIN vectors v ON v.passage = p.id
+WHERE v.passage IS NULL AND p.id > ? ORDER BY p.id LIMIT ?
+
+-- name: drop_vectors: another model, other vectors
+DELETE FROM vectors
+
+-- name: totals: passages that answer, and their vectors
+SELECT count(*), count(v.passage) FROM passages p
+JOIN documents d ON d.id = p.document LEFT JOIN vectors v ON v.passage = p.id WHERE d.active
+
+-- name: active_passages: how many answer
+SELECT count(*) FROM passages p JOIN documents d ON d.id = p.document WHERE d.active
+
+-- name: frequency: in how many passages each token is (JSON list of tokens)
+SELECT v.term, v.doc FROM json_each(?) j CROSS JOIN vocabulary v ON v.term = j.value
+
+-- name: words: best by BM25; a word in title or section counts as given
+SELECT rowid AS id, -bm25(fts, ?, 1.0) AS score FROM fts
+WHERE fts MATCH ? ORDER BY score DESC LIMIT ?
+
+-- name: words_in: the same in some documents (JSON list of document ids)
+SELECT f.rowid AS id, -bm25(fts, ?, 1.0) AS score FROM fts f JOIN passages p ON p.id = f.rowid
+WHERE f.fts MATCH ? AND p.document IN (SELECT value FROM json_each(?))
+ORDER BY score DESC LIMIT ?
+
+-- name: codes: passages with one of these codes (JSON list), strongest first
+SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c
+JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
+WHERE c.canonical IN (SELECT value FROM json_each(?)) AND d.active
+ORDER BY c.strength DESC, c.passage LIMIT ?
+
+-- name: codes_loose: the same by the forgiving form
+SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c
+JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
+WHERE c.loose IN (SELECT value FROM json_each(?)) AND d.active
+ORDER BY c.strength DESC, c.passage LIMIT ?
+
+-- name: passages: these passages (JSON list of ids), if they answer
+SELECT p.id, p.document, p.content, p.head, p.body FROM passages p
+JOIN documents d ON d.id = p.document
+WHERE p.id IN (SELECT value FROM json_each(?)) AND d.active
+
+-- name: inside: which of these passages are of these revisions (JSON lists)
+SELECT id FROM passages WHERE id IN (SELECT value FROM json_each(?))
+AND document IN (SELECT value FROM json_each(?))

@@ -1,0 +1,70 @@
+"""Text to unit vectors: the bundled ONNX model, sentence-transformers, or a llama-server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.runtime.config import Embedding
+
+Vectors = NDArray[np.float32]
+"""[texts, dimension], each row of length 1."""
+
+
+class Embedder(Protocol):
+    """A model that places texts of like meaning close together."""
+
+    @property
+    def name(self) -> str:
+        """Names the model and its weights: vectors of different names do not compare."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector a text, [len(texts), dimension]; blocks, call it in a thread.
+
+        May be called from several threads at the same time.
+
+        Raises:
+            Retryable: the model cannot answer now.
+            Rejected: the model refuses these texts.
+        """
+
+    def close(self) -> None:
+        """Let go of memory and connections."""
+
+
+def open_embedder(config: Embedding) -> Embedder:
+    """Open what the configuration names; blocks, call it in a thread.
+
+    Raises:
+        Fatal: the model is missing, damaged or not what it should be.
+        Retryable: the server that embeds is not there.
+    """
+    # One import a backend: a process loads only the library it uses.
+    if config.backend == "onnx":
+        from services.retriever.embedding.onnx import OnnxEmbedder  # noqa: PLC0415
+
+        return OnnxEmbedder(config.model, threads=config.threads, batch=config.batch)
+    if config.backend == "sentence-transformers":
+        from services.retriever.embedding.sentences import (  # noqa: PLC0415
+            SentenceTransformersEmbedder,
+        )
+
+        return SentenceTransformersEmbedder(
+            config.model, threads=config.threads, batch=config.batch
+        )
+    from services.retriever.embedding.llama import LlamaServerEmbedder  # noqa: PLC0415
+
+    return LlamaServerEmbedder(config.url, model=config.model, batch=config.batch)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Return the rows scaled to length 1; rows of zeros stay."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-12), dtype=np.float32)

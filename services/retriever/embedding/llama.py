@@ -1,0 +1,124 @@
+"""A llama-server started with --embeddings, over its OpenAI form `POST /v1/embeddings`."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+import numpy as np
+
+from services.retriever.embedding import Vectors, unit
+from services.runtime.errors import Fatal, Rejected, Retryable
+
+TIMEOUT_S = 60.0
+"""Longest wait for one batch."""
+CHARACTERS = 6000
+"""What is longer is cut before it is sent; a server refuses what its batch cannot hold."""
+
+
+class _Item(msgspec.Struct):
+    index: int
+    embedding: list[float]
+
+
+class _Reply(msgspec.Struct):
+    data: list[_Item]
+    model: str = ""
+
+
+_decode = msgspec.json.Decoder(_Reply).decode
+
+
+class LlamaServerEmbedder:
+    """One connection a call: several threads may call at the same time."""
+
+    def __init__(self, url: str, *, model: str = "", batch: int = 8) -> None:
+        """Ask the server for one vector, to know its length.
+
+        Raises:
+            Fatal: the address is wrong.
+            Retryable: the server is not there or not ready.
+            Rejected: the server does not embed.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Fatal(
+                "open embedding server",
+                f"not an address: {url!r}",
+                "set retriever.embedding.url to http://host:port",
+            )
+        self._parts = parts
+        # The folder of the bundled model is the configuration's default and no name here.
+        self._model = "" if "/" in model else model
+        self._batch = batch
+        self._name = self._model
+        self._dimension = 0
+        self._dimension = self.embed(["a"]).shape[1]
+
+    @property
+    def name(self) -> str:
+        """Return the name the server gives its model."""
+        return f"llama-server/{self._name}/{self._dimension}"
+
+    @property
+    def dimension(self) -> int:
+        """Return the length of a vector."""
+        return self._dimension
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector a text, [len(texts), dimension]."""
+        rows = [
+            self._ask([text[:CHARACTERS] for text in texts[begin : begin + self._batch]])
+            for begin in range(0, len(texts), self._batch)
+        ]
+        if not rows:
+            return np.zeros((0, self._dimension), dtype=np.float32)
+        return unit(np.concatenate(rows))
+
+    def _ask(self, texts: list[str]) -> Vectors:
+        body: dict[str, object] = {"input": texts, "encoding_format": "float"}
+        if self._model:
+            body["model"] = self._model
+        operation = f"embed by {self._parts.netloc}"
+        kind = (
+            http.client.HTTPSConnection
+            if self._parts.scheme == "https"
+            else http.client.HTTPConnection
+        )
+        connection = kind(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT_S)
+        try:
+            connection.request(
+                "POST",
+                f"{self._parts.path.rstrip('/')}/v1/embeddings",
+                msgspec.json.encode(body),
+                {"Content-Type": "application/json"},
+            )
+            response = connection.getresponse()
+            payload = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Retryable(operation, f"{error}", "is the server running?") from error
+        finally:
+            connection.close()
+        if response.status != http.HTTPStatus.OK:
+            reason = f"status {response.status}: {payload[:200].decode(errors='replace')}"
+            if response.status >= 500:
+                raise Retryable(operation, reason, "was llama-server started with --embeddings?")
+            raise Rejected(operation, reason, "was llama-server started with --embeddings?")
+        try:
+            reply = _decode(payload)
+        except msgspec.MsgspecError as error:
+            raise Rejected(operation, f"not an embedding reply: {error}") from error
+        found = {item.index: item.embedding for item in reply.data}
+        try:
+            vectors = np.asarray([found[i] for i in range(len(texts))], dtype=np.float32)
+        except (KeyError, ValueError) as error:
+            raise Rejected(operation, "the reply lacks vectors or their lengths differ") from error
+        if vectors.ndim != 2 or (self._dimension and vectors.shape[1] != self._dimension):
+            raise Rejected(operation, f"vectors of shape {vectors.shape}, {self._dimension} wanted")
+        self._name = self._name or reply.model
+        return vectors
+
+    def close(self) -> None:
+        """Nothing to let go of: each call closes its connection."""

@@ -1,0 +1,221 @@
+"""The way of one search: codes, words and vectors side by side, then ranked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.answers import Scope
+from schemas.retrieval import Found, Hit, Search
+from services.retriever import corpus as store
+from services.retriever import ranking
+from services.retriever.codes import Code, cell_code, codes
+from services.retriever.embedding import Embedder
+from services.retriever.records import DEFINES
+from services.retriever.scope import of_asset
+from services.retriever.tokens import query_tokens
+from services.retriever.vectors import VectorIndex, nearest
+
+CANDIDATES = 40
+"""Passages each of the ways brings."""
+NARROW = 4000
+"""Passages of a scope that are compared one by one when the index brings too few of it."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A question taken apart."""
+
+    search: Search
+    codes: list[Code]
+    weights: dict[str, float] = field(default_factory=dict)
+    near: list[str] = field(default_factory=list)
+    hits: dict[int, ranking.CodeHit] = field(default_factory=dict)
+    documents: dict[int, int] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    vector: NDArray[np.float32] | None = None
+    took: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, name: str, began: float) -> None:
+        spent = (time.perf_counter() - began) * 1e3
+        self.took[name] = round(self.took.get(name, 0.0) + spent, 2)
+
+
+class Finder:
+    """Answers searches from a corpus, an index and a model."""
+
+    def __init__(
+        self,
+        corpus: store.Corpus,
+        embedder: Embedder,
+        index: Callable[[], VectorIndex],
+        threshold: float,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            corpus: the truth.
+            embedder: turns the question into a vector.
+            index: gives the index as it is now; it is replaced when it is rebuilt.
+            threshold: passages less relevant than this are not found, 0 to 1.
+        """
+        self._corpus = corpus
+        self._embedder = embedder
+        self._index = index
+        self._threshold = threshold
+
+    async def find(self, search: Search) -> Found:
+        """Return the passages that answer, best first; the asset's documents before others.
+
+        Raises:
+            Retryable: the embedding server is away.
+        """
+        asked = _Asked(search, _codes_in(search))
+        embedding = asyncio.create_task(self._embed(asked), name="embed question")
+        try:
+            await self._read(asked)
+        finally:
+            asked.vector = await embedding
+        inside = of_asset(self._corpus.active, search.asset)
+        hits = await self._in_scope(asked, inside or None)
+        scope: Scope = "asset" if inside else "all"
+        if inside and not hits:
+            hits, scope = await self._in_scope(asked, None), "widened"
+        return Found(
+            hits=hits,
+            codes=list(dict.fromkeys(c.canonical for c in asked.codes if c.certain)),
+            unknown_codes=asked.unknown,
+            scope=scope,
+            generation=self._corpus.generation,
+            took_ms=asked.took,
+        )
+
+    async def _embed(self, asked: _Asked) -> NDArray[np.float32]:
+        began = time.perf_counter()
+        vectors = await asyncio.to_thread(self._embedder.embed, [asked.search.question])
+        asked.lap("embed", began)
+        vector: NDArray[np.float32] = vectors[0]
+        return vector
+
+    async def _read(self, asked: _Asked) -> None:
+        """Find out what the question's words tell and which of its codes are known."""
+        began = time.perf_counter()
+        exact = await self._corpus.lookup([code.canonical for code in asked.codes])
+        loose = await self._corpus.lookup_loose(_forgiving(asked.codes))
+        certain = {form for code in asked.codes if code.certain for form in _forms(code)}
+        for hit, is_exact in [(h, True) for h in exact] + [(h, False) for h in loose]:
+            if hit.loose not in certain and hit.strength < DEFINES:
+                continue
+            asked.documents[hit.passage] = hit.document
+            before = asked.hits.get(hit.passage)
+            if before is None or hit.strength > before.strength:
+                asked.hits[hit.passage] = ranking.CodeHit(hit.strength, is_exact)
+        known = {hit.loose for hit in (*exact, *loose)}
+        asked.unknown = list(
+            dict.fromkeys(
+                code.canonical
+                for code in asked.codes
+                if code.certain and not known.intersection(_forms(code))
+            )
+        )
+        words = query_tokens(f"{asked.search.question} {asked.search.code}".strip())
+        frequency = await self._corpus.frequency(words)
+        spelt = {form.lower() for code in asked.codes for form in (code.canonical, code.loose)}
+        asked.weights = ranking.weigh(
+            [word for word in words if word not in spelt or not certain],
+            frequency,
+            self._corpus.size,
+        )
+        asked.near = ranking.worth_searching(words, frequency, self._corpus.size)
+        asked.lap("codes", began)
+
+    async def _in_scope(self, asked: _Asked, scope: list[int] | None) -> list[Hit]:
+        """Search some revisions, or all of them."""
+        began = time.perf_counter()
+        word_hits = await self._corpus.search_words(asked.near, CANDIDATES, scope)
+        asked.lap("words", began)
+        began = time.perf_counter()
+        vector_hits = await self._nearest(asked, scope)
+        asked.lap("vectors", began)
+        began = time.perf_counter()
+        code_hits = {
+            label: hit
+            for label, hit in asked.hits.items()
+            if scope is None or asked.documents[label] in scope
+        }
+        labels = dict.fromkeys(
+            [*code_hits, *(i for i, _ in word_hits), *(i for i, _ in vector_hits)]
+        )
+        found = await self._corpus.fetch(list(labels))
+        ranked = ranking.rank(
+            found,
+            weights=asked.weights,
+            code_asked=bool(asked.hits or asked.unknown),
+            code_hits=code_hits,
+            word_hits=word_hits,
+            vector_hits=vector_hits,
+        )
+        good = [one for one in ranked if one.score >= self._threshold]
+        best = ranking.distinct(good[: 4 * asked.search.limit], found)[: asked.search.limit]
+        hits = [
+            Hit(
+                document=self._corpus.active[found[one.id].document],
+                passage=found[one.id].passage,
+                score=round(one.score, 4),
+                by=one.by,
+            )
+            for one in best
+            if found[one.id].document in self._corpus.active
+        ]
+        asked.lap("rank", began)
+        return hits
+
+    async def _nearest(self, asked: _Asked, scope: list[int] | None) -> list[tuple[int, float]]:
+        vector, index = asked.vector, self._index()
+        if vector is None:
+            return []
+        if scope is None:
+            return await asyncio.to_thread(index.search, vector, CANDIDATES)
+        wide = await asyncio.to_thread(index.search, vector, 4 * CANDIDATES)
+        inside = await self._corpus.inside([label for label, _ in wide], scope)
+        hits = [(label, cosine) for label, cosine in wide if label in inside]
+        if len(hits) >= asked.search.limit:
+            return hits[:CANDIDATES]
+        if sum(self._corpus.sizes.get(number, 0) for number in scope) > NARROW:
+            return hits
+        pairs: list[tuple[int, float]] = []
+        for number in scope:
+            labels, vectors = await self._corpus.vectors_of(number)
+            pairs += nearest(vector, labels, vectors, CANDIDATES)
+        return sorted(pairs, key=lambda pair: -pair[1])[:CANDIDATES]
+
+
+def _codes_in(search: Search) -> list[Code]:
+    """Return the codes asked for, the payload's own first."""
+    found: list[Code] = []
+    if search.code:
+        canonical = cell_code(search.code)
+        if canonical:
+            found.append(Code(canonical, search.code, 0))
+        else:
+            found += codes(search.code, loose=True)
+    return found + codes(search.question, loose=True)
+
+
+def _forms(code: Code) -> tuple[str, ...]:
+    """Return the forgiving forms of a code: with and without the `E.` displays put before."""
+    loose = code.loose
+    if loose[0] == "E" and len(loose) > 2 and loose[1:3].isalpha():
+        return loose, loose[1:]
+    if len(loose) > 1 and loose[:2].isalpha():
+        return loose, f"E{loose}"
+    return (loose,)
+
+
+def _forgiving(found: Sequence[Code]) -> list[str]:
+    return list(dict.fromkeys(form for code in found for form in _forms(code)))

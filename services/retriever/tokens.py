@@ -1,0 +1,122 @@
+"""Text to search tokens (pure): words, stems, CJK bigrams, numbers, codes.
+
+The same function serves passages and questions, so that what is indexed can be found. Tokens
+hold no white space and are stored joined by single spaces; the FTS5 table splits at spaces only.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from services.retriever.codes import Code, codes, fold, loose_form
+
+__all__ = ["Code", "codes", "is_cjk", "language", "query_tokens", "stem", "tokens"]
+
+_CJK = (
+    "\u3005\u3006\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_RUN = re.compile(
+    rf"(?P<cjk>[{_CJK}]+)"
+    r"|(?P<number>\d+(?:[.,]\d+)+|\d+)"
+    rf"|(?P<word>(?:(?![{_CJK}])[^\W_])(?:(?![{_CJK}])[^\W_]|')*)"
+)
+_HYPHENED = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2,})-([A-Za-z]{2,})(?![A-Za-z0-9])")
+_LETTERS_DIGITS = re.compile(
+    r"(?<![A-Za-z0-9])(?:([A-Za-z]{1,6})[\-.]?|([A-Z]{2,4}) )(\d{1,5})(?![A-Za-z0-9])"
+)
+_IS_CJK = re.compile(f"[{_CJK}]")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_STOP_EN = _words(
+    "a an the is are was were be been am do does doe did how what which who when where why can "
+    "could should would shall will may might must i you we they it he she my your our its this "
+    "that these those of in on at to for from by with and or but if then than as not no so me us "
+    "them there here get got has have had about into up out mean means meaning tell please show "
+    "give s t m re ll ve d"
+)
+_STOP_CJK = _words(
+    "怎么 么办 什么 是什 么意 意思 如何 怎样 请问 多少 哪些 为什 可以 是多 么回 回事 怎 办 的 "
+    "了 吗 呢 是 在 和 有 该怎 该如 应该 么处 何处 如果 这个 一个 多大 是怎 样的 是否 "
+    "出现 现了 了怎 我的 的是 哪个 么解 何解"
+)
+_STOP = _STOP_CJK | _STOP_EN
+
+
+def is_cjk(text: str) -> bool:
+    """Return whether the text has any Chinese, Japanese or Korean character."""
+    return _IS_CJK.search(text) is not None
+
+
+def language(text: str) -> str:
+    """Return `zh` where a tenth of the letters or more are CJK, else `en`, `` without letters."""
+    cjk = len(_IS_CJK.findall(text))
+    letters = sum(1 for c in text if c.isalpha())
+    if not letters:
+        return ""
+    return "zh" if cjk * 10 >= letters else "en"
+
+
+def stem(word: str) -> str:
+    """Return a light English stem: plural, -ing, -ed; short words and others stay."""
+    if len(word) < 4 or not word.isascii() or not word.isalpha():
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        word = word[:-3] + "y"
+    elif word.endswith(("sses", "xes", "ches", "shes")):
+        word = word[:-2]
+    elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    for ending in ("ing", "ed"):
+        base = word[: -len(ending)]
+        if word.endswith(ending) and len(base) >= 3 and any(c in "aeiouy" for c in base):
+            if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "lsz":
+                base = base[:-1]
+            word = base
+            break
+    return word[:-1] if len(word) > 4 and word.endswith("e") else word
+
+
+def tokens(text: str) -> list[str]:
+    """Return the tokens of a passage, in order and with repeats."""
+    return list(_tokens(text, loose=False))
+
+
+def query_tokens(question: str) -> list[str]:
+    """Return a question's tokens: each once, without words that carry nothing.
+
+    A question of such words alone keeps them all.
+    """
+    every = list(dict.fromkeys(_tokens(question, loose=True)))
+    useful = [t for t in every if t not in _STOP]
+    return useful or every
+
+
+def _tokens(text: str, *, loose: bool) -> Iterator[str]:
+    folded = fold(text)
+    normal = unicodedata.normalize("NFKC", folded).lower()
+    for match in _RUN.finditer(normal):
+        run = match[0]
+        if match.lastgroup == "cjk":
+            yield from (run[i : i + 2] for i in range(max(1, len(run) - 1)))
+        elif match.lastgroup == "number":
+            yield run.replace(",", "")
+        else:
+            yield stem(run.replace("'", ""))
+    for match in _HYPHENED.finditer(normal):
+        yield stem(match[1] + match[2])
+    spellings: dict[str, None] = {}
+    for match in _LETTERS_DIGITS.finditer(folded):
+        spellings[((match[1] or match[2]) + match[3]).lower()] = None
+    for code in codes(folded, loose=loose):
+        if code.canonical[0] != "#" and any(c.isdigit() for c in code.canonical):
+            spellings[code.canonical.lower()] = None
+    for spelling in list(spellings):
+        spellings[loose_form(spelling.upper()).lower()] = None
+    yield from spellings

@@ -1,0 +1,70 @@
+"""`make bench`: every figure in one run, printed and written to build/bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bench import bus, retrieval, size, system
+
+OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
+
+SECTIONS: dict[str, Callable[[], Any]] = {
+    "bus": bus.run,
+    "system": lambda: asyncio.run(system.measure()),
+    "retrieval": retrieval.run,
+    "size": size.measure,
+}
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were measured on."""
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def show(value: Any, indent: int = 2) -> None:
+    """Print nested figures, one a line."""
+    for key, inner in value.items():
+        if isinstance(inner, dict) and not all(isinstance(v, int | float) for v in inner.values()):
+            print(f"{' ' * indent}{key}:")
+            show(inner, indent + 2)
+        else:
+            text = (
+                "  ".join(f"{k} {v}" for k, v in inner.items())
+                if isinstance(inner, dict)
+                else inner
+            )
+            print(f"{' ' * indent}{key}: {text}")
+
+
+def main() -> int:
+    """Measure the sections asked for, all by default."""
+    parser = argparse.ArgumentParser(description="Measure Andon.")
+    parser.add_argument("section", nargs="*", choices=[*SECTIONS, []], help="default: all")
+    chosen = parser.parse_args().section or list(SECTIONS)
+    results: dict[str, Any] = {"machine": machine()}
+    for name in chosen:
+        print(f"\n{name}")
+        results[name] = SECTIONS[name]()
+        show(results[name])
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"\nwritten to {OUT.relative_to(OUT.parents[1])}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""A service that does little, to see how `process.run` runs it.
+
+PROBE says what it does wrong: `fail`, `fatal`, `hang` (never drains).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import ClassVar
+
+import msgspec
+
+from schemas.answers import StreamDelta
+from schemas.channels import Rpc
+from services.runtime.config import Config
+from services.runtime.errors import Fatal, Rejected
+from services.runtime.process import Context, run
+
+
+class Number(msgspec.Struct):
+    """A request and a reply."""
+
+    value: int
+
+
+DOUBLE = Rpc("ingest", "double", Number, Number, "Twice the number.")
+COUNT = Rpc("ingest", "count", Number, StreamDelta, "Counts.", streamed=True)
+
+
+class Probe:
+    """Answers two requests under the name of ingest, whose budget it borrows."""
+
+    name: ClassVar[str] = "ingest"
+    keeps_session: ClassVar[bool] = False
+
+    def __init__(self, _config: Config) -> None:
+        self._mode = os.environ.get("PROBE", "")
+
+    async def start(self, context: Context) -> None:
+        """Serve, or fail as told."""
+        if self._mode == "fatal":
+            raise Fatal("open probe.db", "it is damaged", "set it aside")
+        if self._mode == "fail":
+            context.spawn(self._fail(), "fails")
+        context.health.facts["answer"] = 42
+        await context.server.serve(DOUBLE, self._double)
+        await context.server.serve(COUNT, self._count)
+
+    async def drain(self) -> None:
+        """Say so, or hang."""
+        print("drained", flush=True)  # noqa: T201
+        if self._mode == "hang":
+            await asyncio.sleep(3600)
+
+    async def close(self) -> None:
+        """Say so."""
+        print("closed", flush=True)  # noqa: T201
+
+    async def _fail(self) -> None:
+        await asyncio.sleep(0.2)
+        raise ValueError("the task broke")
+
+    async def _double(self, request: Number) -> Number:
+        if request.value < 0:
+            raise Rejected("double", "no negative numbers", "ask for another")
+        if request.value == 13:
+            raise ZeroDivisionError("unlucky")
+        await asyncio.sleep(request.value / 1000)
+        return Number(value=request.value * 2)
+
+    async def _count(self, request: Number):  # type: ignore[no-untyped-def]
+        for seq in range(request.value):
+            yield StreamDelta(answer_id="a", seq=seq, delta=str(seq))
+
+
+if __name__ == "__main__":
+    sys.exit(run(Probe))

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from services.runtime.calls import puback_error
+from services.runtime.errors import Fatal, Rejected, Retryable
+from services.runtime.messages import NO_PROPERTIES, Delivery, Inbox
+from services.runtime.mqtt import Backoff
+from services.runtime.routing import Router
+
+pytestmark = pytest.mark.unit
+
+
+def message(topic: str, qos: int = 1) -> Delivery:
+    return Delivery(
+        topic=topic, payload=b"", qos=qos, retain=False, duplicate=False, properties=NO_PROPERTIES
+    )
+
+
+@pytest.fixture
+def confirmed() -> list[int]:
+    return []
+
+
+@pytest.fixture
+async def router(confirmed: list[int]) -> Router:
+    return Router(confirmed.append)
+
+
+async def test_one_copy_for_two_inboxes_is_acked_when_both_have(
+    router: Router, confirmed: list[int]
+) -> None:
+    """As brokers send them that do not repeat a message for each subscription."""
+    wide, narrow = Inbox(["t/#"], 1), Inbox(["t/x"], 1)
+    router.add(wide)
+    router.add(narrow)
+    router.route(message("t/x"), 7, [wide.identifier, narrow.identifier])
+    first, second = wide.drain() + narrow.drain()
+    router.ack(first)
+    router.ack(first)
+    assert confirmed == []
+    router.ack(second)
+    router.ack(second)
+    assert confirmed == [7]
+
+
+async def test_identifiers_rule_and_topics_help_out(router: Router) -> None:
+    wide, narrow = Inbox(["t/#"], 1), Inbox(["t/x"], 1)
+    router.add(wide)
+    router.add(narrow)
+    for identifiers, expected in (
+        ([narrow.identifier], (0, 1)),
+        ([wide.identifier], (1, 0)),
+        ([], (1, 1)),
+        ([12345], (1, 1)),
+    ):
+        router.route(message("t/x"), 1, identifiers)
+        assert (len(wide.drain()), len(narrow.drain())) == expected
+
+
+async def test_a_message_waits_for_its_inbox(router: Router, confirmed: list[int]) -> None:
+    for mid, topic in enumerate(["t/1", "u/1", "t/2"], start=1):
+        router.route(message(topic), mid, [99])
+    late = Inbox(["t/+"], 1)
+    router.add(late)
+    got = late.drain()
+    assert [one.topic for one in got] == ["t/1", "t/2"]
+    for one in got:
+        router.ack(one)
+    assert confirmed == [1, 3]
+    router.close()
+
+
+async def test_a_message_nobody_wants_is_dropped_aloud(
+    router: Router, confirmed: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    router.route(message("old/topic"), 4, [99])
+    router.close()
+    with caplog.at_level(logging.WARNING):
+        router.drop_strays()
+    assert confirmed == [4]
+    assert "old/topic" in caplog.text
+
+
+async def test_a_resumed_session_forgets_what_comes_again(
+    router: Router, confirmed: list[int]
+) -> None:
+    inbox = Inbox(["t/x"], 1)
+    router.add(inbox)
+    router.route(message("t/x"), 1, [])
+    router.route(message("t/x", qos=0), 0, [])
+    router.route(message("stray"), 2, [])
+    router.route(message("stray", qos=0), 0, [])
+    router.lost()
+    router.resumed()
+    assert [one.qos for one in inbox.drain()] == [0]
+    late = Inbox(["stray"], 1)
+    router.add(late)
+    assert [one.qos for one in late.drain()] == [0]
+    assert confirmed == []
+    router.close()
+
+
+async def test_a_lost_session_keeps_what_will_not_come_again(
+    router: Router, confirmed: list[int]
+) -> None:
+    inbox = Inbox(["t/x"], 1)
+    router.add(inbox)
+    router.route(message("t/x"), 1, [])
+    router.lost()
+    [kept] = inbox.drain()
+    router.ack(kept)
+    assert confirmed == []
+
+
+async def test_two_inboxes_never_share_an_identifier(router: Router) -> None:
+    one, other = Inbox(["a"], 1), Inbox(["b"], 1)
+    one.identifier = other.identifier = 268_435_455
+    router.add(one)
+    router.add(other)
+    assert (one.identifier, other.identifier) == (268_435_455, 1)
+
+
+async def test_a_filter_has_one_inbox(router: Router) -> None:
+    router.add(Inbox(["a", "b"], 1))
+    for filters in (["b"], ["c", "c"]):
+        with pytest.raises(Fatal, match="twice"):
+            router.add(Inbox(filters, 1))
+    assert len(router.inboxes) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [(0, type(None)), (16, type(None)), (128, Rejected), (135, Rejected), (151, Retryable)],
+)
+def test_puback_reasons(reason: int, kind: type) -> None:
+    assert type(puback_error("t", reason)) is kind
+
+
+def test_waits_grow_to_their_limit_and_are_spread() -> None:
+    backoff = Backoff(first_s=0.1, most_s=30.0, patient_s=60.0)
+    for failures, limit in ((1, 0.1), (2, 0.2), (5, 1.6), (10, 30.0), (5000, 30.0)):
+        waits = [backoff.delay_s(failures, patient=False) for _ in range(500)]
+        assert max(waits) <= limit
+        assert min(waits) < limit / 4
+        assert max(waits) > limit * 3 / 4
+    waits = [backoff.delay_s(1, patient=True) for _ in range(500)]
+    assert 30.0 <= min(waits) <= max(waits) <= 60.0
