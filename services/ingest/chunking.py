@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -127,7 +127,7 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
             text.append(element)
             index += 1
             continue
-        heads = yield from _running(text, count, sizes, path.text)
+        heads = yield from _running(text, count, sizes)
         yield from _leftover(heads, path.text)
         text = []
         if entry is None:
@@ -142,7 +142,7 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
         if isinstance(element, Title):
             path.enter(element)
         index = entry.end
-    heads = yield from _running(text, count, sizes, "")
+    heads = yield from _running(text, count, sizes)
     yield from _leftover(heads, "")
 
 
@@ -169,14 +169,11 @@ class _Path:
         return " > ".join(name for _, name in self._levels[-MAX_PATH:])
 
 
-def _running(
-    elements: list[Any], count: Count, sizes: Sizes, following: str
-) -> Any:
+def _running(elements: list[Any], count: Count, sizes: Sizes) -> Generator[_Draft, None, list[Any]]:
     """Yield passages of running text, one section at a time; return headings without text.
 
     A heading with nothing below it goes with the section that follows.
     """
-    del following
     waiting: list[Any] = []
     if not elements:
         return waiting

@@ -10,7 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-_KIND = r"(?:fault|alarm|error|warning|err|trip|故障代码|故障码|故障|报警代码|报警|告警|错误代码|错误|警告|代码)"
+_KIND = (
+    r"(?:fault|alarm|error|warning|err|trip"
+    r"|故障代码|故障码|故障|报警代码|报警|告警|错误代码|错误|警告|代码)"
+)
 _NUMBER = r"(?:\s*(?:code|no\.?|number|号))?\s*[:：\#]?\s*"
 _CODE = r"""(?!(?:PAGE|NO|REV|VER|TAB|TABLE|FIG|STEP|DIN|ISO|IEC|EN|UL|CE|STO)[._\- ]?\d)(?:
     [A-Z]{1,4}[._\- ]?\d{1,6}(?:[.\-]\d{1,4})?[A-Z]?
@@ -27,7 +30,10 @@ HEADING = re.compile(
     re.VERBOSE,
 )
 _LABELS = {
-    "cause": r"(?:possible |probable |likely )?(?:causes?|reasons?)|(?:可能|故障|报警)?(?:的)?原因|原因分析",
+    "cause": (
+        r"(?:possible |probable |likely )?(?:causes?|reasons?)"
+        r"|(?:可能|故障|报警)?(?:的)?原因|原因分析"
+    ),
     "remedy": (
         r"remed(?:y|ies)|(?:corrective |recommended )?(?:actions?|measures?)|solutions?"
         r"|counter-?measures?|troubleshooting|what to do|rectification|elimination"
@@ -123,13 +129,18 @@ def _is_head(blocks: Sequence[Block], index: int) -> bool:
         match = LABEL.match(other.text)
         if match:
             labels.add(match.lastgroup)
-        elif heading(other.text) and (other.title or not block.title):
-            break
-        elif other.title and other.depth <= block.depth and block.title:
+        elif _closes(block, other):
             break
         if labels & {"cause", "remedy"} and (block.title or len(labels) > 1):
             return True
     return False
+
+
+def _closes(head: Block, other: Block) -> bool:
+    """Return whether a block after a heading cannot be of its entry."""
+    if heading(other.text) and (other.title or not head.title):
+        return True
+    return other.title and head.title and other.depth <= head.depth
 
 
 def _entry(blocks: Sequence[Block], start: int) -> Entry | None:

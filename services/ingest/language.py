@@ -19,7 +19,11 @@ def of(text: str) -> str:
 
 def is_cjk(character: str) -> bool:
     """Return whether a character is a Chinese ideograph or CJK punctuation."""
-    return bool(_CJK.match(character)) or "\u3000" <= character <= "\u303f" or character in "，。；：？！（）、"
+    return (
+        bool(_CJK.match(character))
+        or "\u3000" <= character <= "\u303f"
+        or character in "，。；：？！（）、"
+    )
 
 
 def join(left: str, right: str) -> str:

@@ -154,7 +154,8 @@ class _Child:
             received += len(payload)
             if received > limits.output_mb * 2**20:
                 raise Rejected(
-                    f"read {job.name}", f"more than {limits.output_mb} MB of text came out of it",
+                    f"read {job.name}",
+                    f"more than {limits.output_mb} MB of text came out of it",
                     "the file was made to do harm, or is no manual",
                 )
             match self._decoded(job, payload):
@@ -203,7 +204,9 @@ class _Child:
     async def _crash(self, job: frames.Job, limits: Limits) -> Rejected | Fatal:
         """Return why the child ended without a word."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL) if self._process.returncode is None else None
+            os.killpg(
+                self._process.pid, signal.SIGKILL
+            ) if self._process.returncode is None else None
         code = await self._process.wait()
         said = self._said()
         log.info("reader of %s ended with %d, %.0f MB: %s", job.name, code, self._peak_mb, said)

@@ -263,7 +263,12 @@ class _TableParser(HTMLParser):
             values = dict(attrs)
             self._cell = []
             self._rows[-1].append(
-                (self._cell, _span(values.get("rowspan")), _span(values.get("colspan")), tag == "th")
+                (
+                    self._cell,
+                    _span(values.get("rowspan")),
+                    _span(values.get("colspan")),
+                    tag == "th",
+                )
             )
             if self._in_head:
                 self._heads = len(self._rows)

@@ -97,6 +97,12 @@ def sniff(path: Path, name: str) -> str:
         head = file.read(8192)
     if not head.strip(b"\x00 \t\r\n"):
         raise Rejected("read", "the file is empty" if not head else "the file holds no data")
+    if PurePath(name).name.startswith("~$"):
+        raise Rejected(
+            "read",
+            "this is the mark a word processor leaves while a document is open",
+            "add the document itself",
+        )
     extension = PurePath(name).suffix.lower()
     kind = _kind(path, head, extension)
     allowed = _EXTENSIONS.get(extension)
@@ -110,9 +116,7 @@ def sniff(path: Path, name: str) -> str:
 
 
 def _kind(path: Path, head: bytes, extension: str) -> str:
-    if b"%PDF-" in head[:1024] or (extension == ".pdf" and b"%PDF" in head):
-        return "pdf"
-    if extension == ".pdf" and _tail_is_pdf(path):
+    if b"%PDF-" in head[:1024]:
         return "pdf"
     if head.startswith(b"PK\x03\x04"):
         return _zip_kind(path)
@@ -122,11 +126,16 @@ def _kind(path: Path, head: bytes, extension: str) -> str:
         if head.startswith(magic) and (len(magic) > 2 or b"\x00" in head[:512]):
             raise _unsupported(what)
     if extension == ".pdf":
-        raise Rejected("read PDF", "the name ends in .pdf, but the content is no PDF")
+        return _late_pdf(path, head)
     if extension in (".docx", ".docm"):
         raise Rejected(
-            "read Word document", f"the name ends in {extension}, but the content is no Word document"
+            "read Word document",
+            f"the name ends in {extension}, but the content is no Word document",
         )
+    return _text_kind(head, extension)
+
+
+def _text_kind(head: bytes, extension: str) -> str:
     try:
         encoding.decode(head)
     except Rejected as error:
@@ -136,11 +145,13 @@ def _kind(path: Path, head: bytes, extension: str) -> str:
     return "markdown" if extension in (".md", ".markdown") else "text"
 
 
-def _tail_is_pdf(path: Path) -> bool:
-    """Return whether a file without a PDF's beginning has its end: pdfium may mend it."""
+def _late_pdf(path: Path, head: bytes) -> str:
+    """Return `pdf` for a file that is one but for its beginning: pdfium may mend it."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 2048))
-        return b"%%EOF" in file.read()
+        if b"%PDF" in head or b"%%EOF" in file.read():
+            return "pdf"
+    raise Rejected("read PDF", "the name ends in .pdf, but the content is no PDF")
 
 
 def _zip_kind(path: Path) -> str:

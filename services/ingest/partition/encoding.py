@@ -41,7 +41,9 @@ def decode(data: bytes) -> str:
         return _readable(data.decode("latin-1"))
     # GB18030 accepts most Latin-1 as rare characters: real Chinese stays within common ones.
     high = [c for c in text if ord(c) > 0x7F]
-    common = sum(1 for c in high if "\u4e00" <= c <= "\u9fa5" or c in "，。：；、“”（）《》！？—…·℃±×Ω")
+    common = sum(
+        1 for c in high if "\u4e00" <= c <= "\u9fa5" or c in "，。：；、“”（）《》！？—…·℃±×Ω"
+    )
     if high and common >= 0.7 * len(high) and _runs(text):
         return _readable(text)
     return _readable(data.decode("latin-1"))

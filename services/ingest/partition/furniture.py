@@ -33,11 +33,38 @@ def strip(pages: list[PageLines]) -> dict[int, str]:
     """Take running heads, feet and page numbers out of `pages`.
 
     A line is one when it stands at the same height on at least three pages with the same words,
-    numbers aside, and nothing but such lines stand between it and the page's edge; a number in it that differs must follow the page's number, so that `E001`,
-    `E002` at the tops of three pages stay.
+    numbers aside, and nothing but such lines is between it and the page's edge. A number in it
+    that differs must follow the page's number, so that `E001`, `E002` at the tops of three pages
+    stay.
 
     Returns:
         The printed number of each page on which one was found.
+    """
+    doomed: dict[int, str] = {}
+    for key, members in _alike(pages).items():
+        if len({page.page for page, _ in members}) < MIN_PAGES:
+            continue
+        kept = _follow_the_page(members) if "#" in key[0] else [(line, "") for _, line in members]
+        if len(kept) >= MIN_PAGES:
+            for line, label in kept:
+                doomed[id(line)] = doomed.get(id(line), "") or label
+    labels: dict[int, str] = {}
+    for page in pages:
+        by_height = sorted(page.lines, key=lambda line: line.top)
+        gone: set[int] = set()
+        for order in (by_height, by_height[::-1]):
+            for line in itertools.takewhile(lambda line: id(line) in doomed, order):
+                gone.add(id(line))
+                if doomed[id(line)]:
+                    labels.setdefault(page.page, doomed[id(line)])
+        page.lines = [line for line in page.lines if id(line) not in gone]
+    return labels
+
+
+def _alike(pages: list[PageLines]) -> dict[tuple[str, int], list[tuple[PageLines, Line]]]:
+    """Return the lines near the pages' edges by their words and height.
+
+    Each stands under two heights, so that a line between two steps meets its like in one.
     """
     groups: dict[tuple[str, int], list[tuple[PageLines, Line]]] = defaultdict(list)
     for page in pages:
@@ -46,33 +73,9 @@ def strip(pages: list[PageLines]) -> dict[int, str]:
             if (found and found[1]) or faults.LABEL.match(line.text):
                 continue
             key = "".join(_NUMBER.sub("#", line.text).split())
-            groups[key, round(line.top / 6)].append((page, line))
-            groups[key, round(line.top / 6) + 1].append((page, line))
-    doomed: set[int] = set()
-    labels: dict[int, str] = {}
-    for (key, _), members in groups.items():
-        if len({page.page for page, _ in members}) < MIN_PAGES:
-            continue
-        if "#" in key:
-            kept = _follow_the_page(members)
-        else:
-            kept = [(line, "") for _, line in members]
-        if len(kept) < MIN_PAGES:
-            continue
-        for line, label in kept:
-            doomed.add(id(line))
-            if label:
-                labels.setdefault(line.page, label)
-    gone: set[int] = set()
-    for page in pages:
-        by_height = sorted(page.lines, key=lambda line: line.top)
-        for order in (by_height, by_height[::-1]):
-            outer = list(itertools.takewhile(lambda line: id(line) in doomed, order))
-            gone.update(map(id, outer))
-        page.lines = [line for line in page.lines if id(line) not in gone]
-        if page.page in labels and not any(id(line) in gone for line in by_height):
-            del labels[page.page]
-    return labels
+            for step in (0, 1):
+                groups[key, round(line.top / 6) + step].append((page, line))
+    return groups
 
 
 def is_leader(text: str) -> bool:
@@ -88,7 +91,7 @@ def _zone(page: PageLines) -> list[Line]:
 
 
 def _follow_the_page(members: list[tuple[PageLines, Line]]) -> list[tuple[Line, str]]:
-    """Return the lines whose numbers are constant or keep a distance to the page, with its label."""
+    """Return lines whose numbers are constant or keep a distance to the page, and its label."""
     numbers = [[int(n[:9]) for n in _NUMBER.findall(line.text)] for _, line in members]
     constant: list[int | None] = []
     follows: list[set[int]] = []

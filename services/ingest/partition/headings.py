@@ -10,9 +10,13 @@ from services.ingest.partition import layout
 from services.ingest.partition.page import Line
 from services.ingest.partition.pdfium import Bookmark
 
-_NUMBERED = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2}){0,4}\.?|[A-Z]\.\d{1,2}(?:\.\d{1,2})*)[\s、．]\s*\S")
+_NUMBERED = re.compile(
+    r"^(?:\d{1,2}(?:\.\d{1,2}){0,4}\.?|[A-Z]\.\d{1,2}(?:\.\d{1,2})*)[\s、．]\s*\S"
+)
 _DEPTH = re.compile(r"^[\dA-Z]+(?:\.\d+)*")
-_CHINESE = re.compile(r"^(?:第[一二三四五六七八九十百\d]{1,3}([章节篇部])|([一二三四五六七八九十]{1,3})、)")
+_CHINESE = re.compile(
+    r"^(?:第[一二三四五六七八九十百\d]{1,3}([章节篇部])|([一二三四五六七八九十]{1,3})、)"
+)
 _NUMBER = re.compile(r"[\dA-Z]{1,3}(?:\.\d{1,2}){0,4}\.?、?")
 _LETTER = re.compile(r"[^\W\d_]")
 MAX_LENGTH = 140

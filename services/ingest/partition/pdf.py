@@ -74,9 +74,7 @@ def read(path: Path, progress: Progress) -> Document:
     everything = [line for page in content for line in page.lines.lines]
     named = headings.by_outline(everything, bookmarks)
     looks = headings.by_looks(everything, named)
-    printed = {
-        page.lines.page: labels.get(page.lines.page) or page.label for page in content
-    }
+    printed = {page.lines.page: labels.get(page.lines.page) or page.label for page in content}
     stream = _stream(content)
     depths = {key: level for key, (_, level) in named.items()} | looks
     elements = _elements(stream, depths, everything, printed)
@@ -123,9 +121,7 @@ def _same_columns(sheet: _Sheet, table: ruled.RuledTable) -> bool:
     if table.page != sheet.box_page + 1 or len(sheet.edges) != len(table.edges):
         return False
     shift = table.edges[0] - sheet.edges[0]
-    return all(
-        abs(b - a - shift) <= _NEAR for a, b in zip(sheet.edges, table.edges, strict=True)
-    )
+    return all(abs(b - a - shift) <= _NEAR for a, b in zip(sheet.edges, table.edges, strict=True))
 
 
 def _append(sheet: _Sheet, table: ruled.RuledTable) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pypdfium2 as pdfium
-import pypdfium2.raw as raw
+from pypdfium2 import raw
 
 from services.ingest.partition.page import Page, Rule, Word
 from services.runtime.errors import Rejected
@@ -161,9 +161,19 @@ class _Turn:
         """Return x0, top, x1, bottom with the origin at the top left of the page as shown."""
         match self.rotation:
             case 90:
-                return (bottom - self.bottom, left - self.left, top - self.bottom, right - self.left)
+                return (
+                    bottom - self.bottom,
+                    left - self.left,
+                    top - self.bottom,
+                    right - self.left,
+                )
             case 180:
-                return (self.right - right, bottom - self.bottom, self.right - left, top - self.bottom)
+                return (
+                    self.right - right,
+                    bottom - self.bottom,
+                    self.right - left,
+                    top - self.bottom,
+                )
             case 270:
                 return (self.top - top, self.right - right, self.top - bottom, self.right - left)
             case _:
@@ -208,7 +218,14 @@ class _Run:
         if not text:
             return None
         return Word(
-            text, self.x0, self.top, self.x1, self.bottom, round(self.size, 1), self.bold, self.hyphen
+            text,
+            self.x0,
+            self.top,
+            self.x1,
+            self.bottom,
+            round(self.size, 1),
+            self.bold,
+            self.hyphen,
         )
 
 

@@ -47,9 +47,7 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
             elements.append(_title(line.strip(), styles.index(style)))
             index += 2
             continue
-        if _UNDERLINE.match(line):
-            close()
-        elif not line.strip():
+        if _UNDERLINE.match(line) or not line.strip():
             close()
         elif not block and _is_numbered(line, lines, index):
             elements.append(_title(line.strip(), line.split()[0].rstrip(".").count(".")))
@@ -67,7 +65,9 @@ def _is_numbered(line: str, lines: list[str], index: int) -> bool:
     """Return whether a numbered line stands alone: between blank lines it heads a section."""
     above = lines[index - 1].strip() if index else ""
     below = lines[index + 1].strip() if index + 1 < len(lines) else ""
-    return not above and not below and bool(_NUMBERED.match(line)) and line.strip()[-1] not in ".。;；"
+    return (
+        not above and not below and bool(_NUMBERED.match(line)) and line.strip()[-1] not in ".。;；"
+    )
 
 
 def _title(text: str, depth: int) -> Title:
