@@ -7,7 +7,7 @@ import unicodedata
 
 from services.orchestrator.language import is_ideograph
 
-_END = re.compile(r"[。！？；][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])")
+_END = re.compile(r"[。！？][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])")
 _ABBREVIATION = re.compile(
     r"\b(?:e\.g|i\.e|etc|approx|no|nos|fig|figs|vs|max|min|resp|sec|chap|para|ref|cf|tab|dr|mr|p|pp|"
     r"[A-Z])\.$",
