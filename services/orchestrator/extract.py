@@ -115,7 +115,7 @@ def _unknown(hits: Sequence[Hit], code: str, unknown_codes: Sequence[str]) -> li
 
 
 def _of_another(hit: Hit, code: str) -> bool:
-    return bool(code) and structured(hit) and is_of_another_code(hit.passage, code)
+    return bool(code) and is_of_another_code(hit.passage, code)
 
 
 def _nothing(summary: str) -> Extract:

@@ -7,7 +7,7 @@ import unicodedata
 
 from services.orchestrator.language import is_ideograph
 
-_END = re.compile(r"[。！？；][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])")
+_END = re.compile(r"[。！？][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])")
 _ABBREVIATION = re.compile(
     r"\b(?:e\.g|i\.e|etc|approx|no|nos|fig|figs|vs|max|min|resp|sec|chap|para|ref|cf|tab|dr|mr|p|pp|"
     r"[A-Z])\.$",
@@ -71,7 +71,8 @@ def weight(term: str) -> float:
 def _stem(word: str) -> str:
     """Cut the commonest English endings: `checking`, `checked`, `checks` are one word."""
     if any(character.isdigit() for character in word):
-        return word
+        # `E-005` and `E005` are one code; `2.4` and `24` are two numbers.
+        return re.sub(r"[.\-]", "", word) if word[0].isalpha() else word
     for ending in ("ings", "ing", "edly", "ies", "ed", "es", "s", "ly"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             word = word[: -len(ending)]

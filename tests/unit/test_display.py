@@ -111,6 +111,13 @@ def test_cut_at_a_word() -> None:
     assert fit("检查 supply voltage", 12) == "检查 supply…"
 
 
+def test_wide_characters_take_two_columns() -> None:
+    assert columns("Ａ：检") == 6
+    assert columns("A: é") == 4
+    line = display(answer(summary="电" * 70, actions=())).split("\n")[0]
+    assert line == "E005 " + "电" * 37 + "…"
+
+
 def test_an_accent_stays_with_its_letter() -> None:
     assert "e\u0301" not in fit("ee\u0301eeee", 3)
     assert not fit("abe\u0301ab", 4).endswith("e…")

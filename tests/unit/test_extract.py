@@ -269,6 +269,7 @@ def test_nothing_found() -> None:
         ),
         # Found by a code, but by that of the question's other words.
         (EN,),
+        (text("E005 comes with weak mains.", by="code"), EN),
     ],
 )
 def test_an_unknown_code_gets_no_other_codes_answer(
@@ -438,6 +439,12 @@ def test_any_passages_make_a_sound_answer(
     if code and not any(hit.by == "code" for hit in hits):
         assert (answer.causes, answer.actions) == ([], [])
         assert code in answer.summary
+
+
+def test_running_text_that_names_the_code_knows_it() -> None:
+    answer = ask(text("The belt may slip. E-005 comes with weak mains.", by="code"))
+    assert answer.summary == "E-005 comes with weak mains."
+    assert answer.note == ""
 
 
 @given(words=st.text(alphabet="ab 电压。.|; \n", max_size=900), bearing=st.text(max_size=9))

@@ -38,6 +38,22 @@ pytestmark = pytest.mark.unit
         ("No enable signal. PLC stopped.", ["No enable signal.", "PLC stopped."]),
         ("Lost phase (R; S; T)", ["Lost phase (R; S; T)"]),
         ("KTY:\nThe motor is too hot.", ["KTY: The motor is too hot."]),
+        (
+            "Short circuit between phases or to earth\nIGBT module damaged\nCable too long",
+            ["Short circuit between phases or to earth", "IGBT module damaged", "Cable too long"],
+        ),
+        (
+            "Take U, V, W off; if it stays away, test the cable\nSend it for repair",
+            ["Take U, V, W off; if it stays away, test the cable", "Send it for repair"],
+        ),
+        (
+            "检查进线熔断器，拧紧\n输入端子，确认电压不\n低于下限\n更换接触器",
+            ["检查进线熔断器，拧紧输入端子，确认电压不低于下限", "更换接触器"],
+        ),
+        (
+            "Mostly the cable is at fault; a bad module is rare. Test both.",
+            ["Mostly the cable is at fault; a bad module is rare.", "Test both."],
+        ),
         # Numbers that count nothing stay.
         ("Voltage above 1.5 kV or 2.4 V", ["Voltage above 1.5 kV or 2.4 V"]),
         ("1. Set P1 = 2. Then start 2. Wait", ["Set P1 = 2. Then start", "Wait"]),
