@@ -61,7 +61,8 @@ def items(cell: str) -> list[str]:
         spans += _line_ends(text)
     if not marks:
         spans += _semicolons(text)
-    found = [piece for piece in map(unwrapped, _between(text, spans)) if _says_something(piece)]
+    pieces = (unwrapped(piece).strip(" ;；") for piece in _between(text, spans))
+    found = [piece for piece in pieces if _says_something(piece)]
     return found if marks else [sentence for piece in found for sentence in sentences(piece)]
 
 

@@ -59,9 +59,13 @@ def terms(text: str) -> frozenset[str]:
 
 
 def overlap(question: frozenset[str], sentence: str) -> float:
-    """Return how much of a question's terms a sentence has; a code or number counts double."""
-    shared = question & terms(sentence)
-    return sum(2.0 if any(c.isdigit() for c in term) else 1.0 for term in shared)
+    """Return how much of a question's terms a sentence has."""
+    return sum(weight(term) for term in question & terms(sentence))
+
+
+def weight(term: str) -> float:
+    """Return what a term counts: a code or a number says more than a word."""
+    return 2.0 if any(character.isdigit() for character in term) else 1.0
 
 
 def _stem(word: str) -> str:
