@@ -188,7 +188,8 @@ def test_bad_documents_fail_with_a_reason(
     [state] = json.loads(done.stdout)
     assert state["state"] == "failed"
     assert len(state["reason"]) > 10, reason
-    andon.json("remove", state["doc_id"], "--purge")
+    if state["doc_id"]:
+        andon.json("remove", state["doc_id"], "--purge")
 
 
 def test_the_command_line_explains_itself(andon: Andon, tmp_path: Path) -> None:
