@@ -95,7 +95,8 @@ def test_an_orchestrator_killed_in_mid_work_takes_it_up_again(andon: Andon) -> N
 
 def test_ingest_killed_in_mid_document_goes_on_with_it(andon: Andon, tmp_path: Path) -> None:
     note = tmp_path / "long.txt"
-    note.write_text("The gland of pump P9 is violet.\n\n" * 20_000, encoding="utf-8")
+    lines = [f"Valve {n} of hall {n % 7} opens at {n % 91} bar." for n in range(6000)]
+    note.write_text("\n\n".join([*lines, "The gland of pump P9 is violet."]), encoding="utf-8")
     assert andon.cli("add", str(note), "--no-wait").returncode == 0
     andon.kill("ingest")
     deadline = time.monotonic() + 60
@@ -104,6 +105,8 @@ def test_ingest_killed_in_mid_document_goes_on_with_it(andon: Andon, tmp_path: P
         if done.returncode == 0 and '"ready"' in done.stdout.split("long.txt")[-1]:
             break
         time.sleep(0.5)
+    else:
+        pytest.fail(f"not ready in time:\n{done.stdout}")
     assert any("violet" in row["text"] for row in andon.json("search", "gland of pump P9"))
 
 
