@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ class Line:
     def text(self) -> str:
         """Return the words with spaces where the page shows a gap."""
         parts = [self.words[0].text]
-        for left, right in zip(self.words, self.words[1:], strict=False):
+        for left, right in pairwise(self.words):
             if right.x0 - left.x1 > 0.12 * min(left.size, right.size):
                 parts.append(" ")
             parts.append(right.text)
