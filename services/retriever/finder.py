@@ -20,6 +20,7 @@ from services.retriever.records import DEFINES
 from services.retriever.scope import of_asset
 from services.retriever.tokens import query_tokens
 from services.retriever.vectors import VectorIndex, nearest
+from services.runtime.errors import Retryable
 
 CANDIDATES = 40
 """Passages each of the ways brings."""
@@ -52,29 +53,34 @@ class Finder:
     def __init__(
         self,
         corpus: store.Corpus,
-        embedder: Embedder,
-        index: Callable[[], VectorIndex],
         threshold: float,
+        on_embedding: Callable[[Retryable | None], None],
     ) -> None:
-        """Prepare.
+        """Prepare; without a model until `use`, searches go by codes and words.
 
         Args:
             corpus: the truth.
-            embedder: turns the question into a vector.
-            index: gives the index as it is now; it is replaced when it is rebuilt.
             threshold: passages less relevant than this are not found, 0 to 1.
+            on_embedding: told after each question whether it could be embedded.
         """
         self._corpus = corpus
+        self._threshold = threshold
+        self._on_embedding = on_embedding
+        self._embedder: Embedder | None = None
+        self._index: Callable[[], VectorIndex] | None = None
+
+    def use(self, embedder: Embedder, index: Callable[[], VectorIndex]) -> None:
+        """Search by meaning too.
+
+        Args:
+            embedder: turns the question into a vector.
+            index: gives the index as it is now; it is replaced when it is rebuilt.
+        """
         self._embedder = embedder
         self._index = index
-        self._threshold = threshold
 
     async def find(self, search: Search) -> Found:
-        """Return the passages that answer, best first; the asset's documents before others.
-
-        Raises:
-            Retryable: the embedding server is away.
-        """
+        """Return the passages that answer, best first; the asset's documents before others."""
         asked = _Asked(search, _codes_in(search))
         embedding = asyncio.create_task(self._embed(asked), name="embed question")
         try:
@@ -95,9 +101,16 @@ class Finder:
             took_ms=asked.took,
         )
 
-    async def _embed(self, asked: _Asked) -> NDArray[np.float32]:
+    async def _embed(self, asked: _Asked) -> NDArray[np.float32] | None:
+        if self._embedder is None:
+            return None
         began = time.perf_counter()
-        vectors = await asyncio.to_thread(self._embedder.embed, [asked.search.question])
+        try:
+            vectors = await asyncio.to_thread(self._embedder.embed, [asked.search.question])
+        except Retryable as error:
+            self._on_embedding(error)
+            return None
+        self._on_embedding(None)
         asked.lap("embed", began)
         vector: NDArray[np.float32] = vectors[0]
         return vector
@@ -116,15 +129,18 @@ class Finder:
             if before is None or hit.strength > before.strength:
                 asked.hits[hit.passage] = ranking.CodeHit(hit.strength, is_exact)
         known = {hit.loose for hit in (*exact, *loose)}
+        words = query_tokens(f"{asked.search.question} {asked.search.code}".strip())
+        frequency = await self._corpus.frequency(words)
         asked.unknown = list(
             dict.fromkeys(
                 code.canonical
                 for code in asked.codes
-                if code.certain and not known.intersection(_forms(code))
+                if code.certain
+                and not known.intersection(_forms(code))
+                # A word of a title is a product's name, whatever it looks like.
+                and code.canonical.lower() not in frequency
             )
         )
-        words = query_tokens(f"{asked.search.question} {asked.search.code}".strip())
-        frequency = await self._corpus.frequency(words)
         spelt = {form.lower() for code in asked.codes for form in (code.canonical, code.loose)}
         asked.weights = ranking.weigh(
             [word for word in words if word not in spelt or not certain],
@@ -176,9 +192,10 @@ class Finder:
         return hits
 
     async def _nearest(self, asked: _Asked, scope: list[int] | None) -> list[tuple[int, float]]:
-        vector, index = asked.vector, self._index()
-        if vector is None:
+        vector = asked.vector
+        if vector is None or self._index is None:
             return []
+        index = self._index()
         if scope is None:
             return await asyncio.to_thread(index.search, vector, CANDIDATES)
         wide = await asyncio.to_thread(index.search, vector, 4 * CANDIDATES)
