@@ -136,11 +136,11 @@ def _page(page: Any, number: int, label: str) -> Page:
     turn = Turn(page)
     textpage = page.get_textpage()
     try:
-        rules = rulings.find(page.raw, turn)
+        rules, pictures = rulings.find(page.raw, turn)
         words = _words(textpage.raw, turn, _Walls(rules))
     finally:
         textpage.close()
-    return Page(number, clean(label), width, height, words, rules)
+    return Page(number, clean(label), width, height, words, rules, pictures)
 
 
 class _Run:

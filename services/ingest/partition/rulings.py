@@ -54,8 +54,12 @@ class Turn:
                 return (left - self.left, self.top - top, right - self.left, self.top - bottom)
 
 
-def find(page: Any, turn: Turn) -> list[Rule]:
-    """Return the straight lines drawn on a page, none when it is a drawing of too many."""
+def find(page: Any, turn: Turn) -> tuple[list[Rule], int]:
+    """Return the straight lines drawn on a page, and how many pictures it has.
+
+    No lines when it is a drawing of too many paths.
+    """
+    pictures = 0
     rules: list[Rule] = []
     seen = 0
     stack: list[tuple[Any, int, raw.FS_MATRIX | None]] = [(page, -1, None)]
@@ -70,12 +74,14 @@ def find(page: Any, turn: Turn) -> list[Rule]:
             kind = raw.FPDFPageObj_GetType(item)
             if kind == raw.FPDF_PAGEOBJ_FORM and depth + 1 < _DEPTH:
                 stack.append((item, depth + 1, _product(_matrix(item), matrix)))
+            elif kind == raw.FPDF_PAGEOBJ_IMAGE:
+                pictures += 1
             elif kind == raw.FPDF_PAGEOBJ_PATH:
                 seen += 1
                 if seen > MAX_PATHS:
-                    return []
+                    return [], pictures
                 rules.extend(_lines_of(item, matrix, turn))
-    return rules
+    return rules, pictures
 
 
 def _matrix(item: Any) -> raw.FS_MATRIX:
