@@ -115,15 +115,18 @@ class Up:
             encoding="utf-8",
         )
         begun = time.monotonic()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep("mosquitto", [broker, "-c", str(conf)]), name="mosquitto")
+        # The broker is in the outer group: it goes last, so that the services can say goodbye.
+        async with asyncio.TaskGroup() as outer:
+            outer.create_task(self._keep("mosquitto", [broker, "-c", str(conf)]), name="mosquitto")
             await self._listening()
-            for name in self._services:
-                command = [sys.executable, "-m", f"services.{name}", "--config"]
-                tasks.create_task(self._keep(name, [*command, str(self.config_file)]), name=name)
-            await self._all_ready(begun)
-            if ready:
-                ready(self)
+            async with asyncio.TaskGroup() as inner:
+                for name in self._services:
+                    command = [sys.executable, "-m", f"services.{name}", "--config"]
+                    keep = self._keep(name, [*command, str(self.config_file)])
+                    inner.create_task(keep, name=name)
+                await self._all_ready(begun)
+                if ready:
+                    ready(self)
 
     async def _keep(self, name: str, command: list[str]) -> None:
         """Run a program for ever; end it when cancelled."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import get_args
@@ -22,15 +22,19 @@ class SlotQueue:
     its turn has come passes the slot on.
     """
 
-    def __init__(self, slots: int, *, waiting: int) -> None:
+    def __init__(
+        self, slots: int, *, waiting: int, changed: Callable[[], None] = lambda: None
+    ) -> None:
         """Begin with every slot free.
 
         Args:
             slots: requests in flight at the same time.
             waiting: requests that may wait for a slot; more are sent away.
+            changed: called when `depth` or `in_flight` may have changed.
         """
         self._slots = slots
         self._most = waiting
+        self._changed = changed
         self._in_flight = 0
         self._order = count()
         self._heap: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -74,7 +78,9 @@ class SlotQueue:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():
+            if turn.cancelled():
+                self._changed()
+            else:
                 self._free()
             raise
         try:
@@ -93,3 +99,4 @@ class SlotQueue:
             if not turn.done():
                 self._in_flight += 1
                 turn.set_result(None)
+        self._changed()

@@ -38,10 +38,11 @@ class LlmBridgeService:
     name: ClassVar[str] = "llm_bridge"
     keeps_session: ClassVar[bool] = False
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, check_every_s: float = _CHECK_EVERY_S) -> None:
+        self._check_every_s = check_every_s
         self._settings = config.llm_bridge
         self._llama = LlamaServer(self._settings) if self._settings.url else None
-        self._queue = SlotQueue(self._settings.slots, waiting=_WAITING)
+        self._queue = SlotQueue(self._settings.slots, waiting=_WAITING, changed=self._count)
         self._model: Model | None = None
         self._trouble: AndonError | None = None
         self._checked = asyncio.Event()
@@ -94,13 +95,9 @@ class LlmBridgeService:
             # A server known to be away is not waited for again by every fault.
             if self._trouble is not None or self._model is None:
                 raise self._trouble or Unavailable("generate", "the model is not known yet")
-            self._count()
-            try:
-                async with aclosing(self._model.write(request)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-            finally:
-                self._count(leaving=1)
+            async with aclosing(self._model.write(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def _watch(self, llama: LlamaServer) -> None:
         """Ask the server how it is, again and again."""
@@ -119,7 +116,7 @@ class LlmBridgeService:
                 self._note(model.props.model)
                 self._health.well("model")
             self._checked.set()
-            await asyncio.sleep(_CHECK_EVERY_S)
+            await asyncio.sleep(self._check_every_s)
 
     def _note(self, name: str) -> None:
         """Say what the model is; empty where there is none now."""
@@ -132,8 +129,6 @@ class LlmBridgeService:
             facts["context"] = self._model.props.context
         self._count()
 
-    def _count(self, leaving: int = 0) -> None:
-        facts = self._health.facts
-        facts["slots"] = self._queue.slots
-        facts["queued"] = self._queue.depth
-        facts["in_flight"] = self._queue.in_flight - leaving
+    def _count(self) -> None:
+        facts, queue = self._health.facts, self._queue
+        facts.update(slots=queue.slots, queued=queue.depth, in_flight=queue.in_flight)

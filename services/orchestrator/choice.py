@@ -22,8 +22,12 @@ def identity(hit: Hit) -> tuple[str, int, int]:
 
 
 def distinct(hits: Sequence[Hit]) -> list[Hit]:
-    """Return the hits in order, each passage once."""
-    return list({identity(hit): hit for hit in reversed(hits)}.values())[::-1]
+    """Return the hits in order, each passage once; those without a word are left out."""
+    found: dict[tuple[str, int, int], Hit] = {}
+    for hit in hits:
+        if any(character.isalnum() for character in hit.passage.text):
+            found.setdefault(identity(hit), hit)
+    return list(found.values())
 
 
 def spoken(hit: Hit) -> Language:

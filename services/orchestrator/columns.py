@@ -28,7 +28,7 @@ _REACTION = (
     "(?:drive|inverter|system|machine|protecti\\w+) action"
 )
 _CODE = (
-    "codes?\\b|display|mnemonic|ids?\\b|parameter (?:no|num)|kode|codigo|anzeige|affichage|"
+    "\\w*codes?\\b|display|mnemonic|ids?\\b|parameter (?:no|num)|kode|codigo|anzeige|affichage|"
     "(?:fault|alarm|error|warning|message|event|trip|stor\\w*|fehler\\w*|meldung\\w*|"
     "defaut|alarma|fallo)s? ?(?:nos?\\b|num|nr\\b|nummer|numero)|"
     "(?:no|number|nr) of (?:fault|alarm|error)"
@@ -54,7 +54,7 @@ _NAME_CJK = (
     "名称|名稱|名字|类型|類型|现象|現象|症状|故障|报警|告警|警报|错误|異常|异常|问题|標題|标题|信息"
 )
 _MEANING_CJK = "含义|含義|说明|說明|描述|意义|意义|定义|解释|内容|內容|意味|功能"
-_NUMBER_CJK = "序号|序號|项次|No"
+_NUMBER_CJK = "序号|序號|项次"
 
 _AND = re.compile(r"\b(?:and|und|et|y|or)\b|[/&+,、及与和與或]")
 _PREFIX = re.compile(r"^\s*(en|zh)(?:[-_][A-Za-z]+)?[\s._:-]")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 
 _IMPERATIVE = re.compile(
-    r"\W*(?:\w{1,3}[.)]\s*)?(?:(?:please|then|first|if [^,]{1,80}|when [^,]{1,80}),?\s+)?"
+    r"\W*(?:\w{1,3}[.)]\s*)?(?:(?:(?:please|then|first),?|(?:if|when|to|for) [^,]{1,80},)\s+)?"
     r"(?:check|replace|reduce|increase|decrease|ensure|verify|measure|clean|tighten|reset|restart|"
     r"disconnect|reconnect|connect|remove|adjust|lower|raise|install|contact|inspect|correct|repair|"
-    r"calibrate|set|turn|switch|wait|press|charge|use|try|make sure|power|carry out|select|enter|"
+    r"calibrate|set|turn|switch|wait|press|charge|use|try|make sure|carry out|select|enter|"
     r"let|add|avoid|do not|never|always|see|read|allow|shorten|extend|improve|upgrade|evaluate)\b",
     re.IGNORECASE,
 )
+# `Set range: 0-10` names a thing and its value.
+_SETTING = re.compile(r"\W*(?:[\w()/]+ ?){1,3}[:：]\s*(?:[\d(<>±-]|\w+\s*[:：]|$)")
 _ADVICE = re.compile(
     r"\b(?:should be|must be|has to be|need to|needs to|it is recommended)\b", re.IGNORECASE
 )
@@ -33,6 +35,8 @@ _CAUSE_CJK = re.compile(
 
 def is_action(sentence: str) -> bool:
     """Return whether a sentence tells the reader to do something."""
+    if _SETTING.match(sentence):
+        return False
     return bool(
         _IMPERATIVE.match(sentence) or _ADVICE.search(sentence) or _ACTION_CJK.search(sentence)
     )

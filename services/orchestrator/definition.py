@@ -97,13 +97,17 @@ def canonical(code: str) -> str:
 
 
 def is_of_another_code(passage: Passage, code: str) -> bool:
-    """Return whether a row is plainly that of a code other than the one asked for.
+    """Return whether a passage found by a code is plainly about another than the one asked for.
 
     Leading zeros, and letters that one of the two leaves out, make no other code; a cell with
     several codes or a range is given the benefit of the doubt.
     """
     asked = canonical(code)
     fields = passage.fields
+    if not fields:
+        words = re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", passage.text)
+        spelled = any(_same(canonical(word), asked) for word in words)
+        return not spelled and asked not in canonical(passage.text)
     for field, role in zip(fields, _roles(fields, code), strict=True):
         cell = plain(field.value)
         if role != "code" or not cell:

@@ -30,13 +30,15 @@ from services.orchestrator.definition import (
     is_of_another_code,
     plain,
 )
-from services.orchestrator.items import is_wrapped, unwrapped
 from services.orchestrator.phrases import Phrases, phrases
 from services.orchestrator.quote import quote
+from services.orchestrator.running import nearest, sentences_of
 from services.orchestrator.sentences import overlap, sentences, terms
 
 _ROUND_ABOUT = range(-1, 5)
 """Sentences round the best one, relative to it, that may give its causes and actions."""
+
+_STOPS = " .。;；:：,，"
 
 _LONGEST_TAIL = 160
 """Characters of the first cause, or of the meaning, in a summary."""
@@ -106,11 +108,14 @@ def _unknown(hits: Sequence[Hit], code: str, unknown_codes: Sequence[str]) -> li
     known = any(hit.by == "code" and not _of_another(hit, code) for hit in hits)
     if code and (not known or canonical(code) in map(canonical, unknown_codes)):
         asked.insert(0, code)
-    return list({canonical(spelled): spelled for spelled in reversed(asked)}.values())[::-1]
+    once: dict[str, str] = {}
+    for spelled in asked:
+        once.setdefault(canonical(spelled), spelled)
+    return list(once.values())
 
 
 def _of_another(hit: Hit, code: str) -> bool:
-    return bool(code) and structured(hit) and is_of_another_code(hit.passage, code)
+    return bool(code) and is_of_another_code(hit.passage, code)
 
 
 def _nothing(summary: str) -> Extract:
@@ -131,8 +136,7 @@ def _without_code(hits: Sequence[Hit], missing: str, question: str, lang: Langua
     related = [
         (hit, sentence)
         for hit in hits
-        if hit.passage.kind == "text"
-        and overlap(about, sentence := _sentences_for(hit, about)[0][0]) >= 2
+        if hit.passage.kind == "text" and overlap(about, sentence := nearest(hit, about)[0][0]) >= 2
     ]
     if not related:
         return _nothing(missing)
@@ -144,7 +148,7 @@ def _without_code(hits: Sequence[Hit], missing: str, question: str, lang: Langua
         causes=[],
         actions=[],
         text="\n".join([missing, "", phrases(lang).related, *lines]),
-        citations=_citations(cited, bearing),
+        citations=citations(cited, bearing),
         answered_by="extract",
         note=missing,
     )
@@ -167,6 +171,8 @@ def _defined(
     cited = to_cite(used, rest)
     numbers = {identity(h): n for n, h in enumerate(cited, 1)}
     summary = _summary(main, code, words)
+    if not any(character.isalnum() for character in summary):
+        summary = quote(hit.passage.text, limit=_LONGEST_TAIL)
     lines = [f"{summary} [1]"]
     if main.meaning and main.meaning not in summary:
         lines += ["", f"{main.meaning} [1]"]
@@ -189,7 +195,7 @@ def _defined(
         causes=main.causes,
         actions=main.actions,
         text="\n".join(lines),
-        citations=_citations(cited, {}),
+        citations=citations(cited, {}),
         answered_by="extract",
         note=_note(missing, words.several if same_code else "", _other_language(hit, lang)),
     )
@@ -214,8 +220,8 @@ def _summary(definition: Definition, code: str, words: Phrases) -> str:
     tail = next(iter(sentences(tail)), "")
     if len(tail) > _LONGEST_TAIL:
         tail = quote(tail, limit=_LONGEST_TAIL) + "…"
-    sentence = words.colon.join(part for part in (head.rstrip(" .。:："), tail) if part)
-    return sentence.rstrip(" .。;；:：,，") + words.stop
+    parts = (part.rstrip(_STOPS) for part in (head, tail))
+    return words.colon.join(part for part in parts if part) + words.stop
 
 
 def _section(title: str, entries: Sequence[str]) -> list[str]:
@@ -229,53 +235,38 @@ def _from_text(
 ) -> Extract:
     """Answer from the sentences of running text that are nearest to the question."""
     words = phrases(lang)
+    # The document's title says which machine is meant, not what is asked about it.
     asked = terms(question)
-    ranked = _sentences_for(hit, asked)
+    asked = asked - terms(f"{hit.document.title} {hit.document.file}") or asked
+    ranked = nearest(hit, asked)
     summary, place = ranked[0]
-    found = _sentences(hit)
+    found = sentences_of(hit)
     near = [found[place + step] for step in _ROUND_ABOUT if 0 <= place + step < len(found)]
     causes = [sentence for sentence in near if is_cause(sentence)]
     actions = [sentence for sentence in near if is_action(sentence)]
-    lines = [f"{summary} [1]"]
-    if causes or actions:
-        lines += _section(words.causes, causes) + _section(words.actions, actions)
-    else:
-        told = sorted(place for _, place in ranked[:3] if overlap(asked, found[place]))
-        lines = [f"{found[place]} [1]" for place in told] or lines
+    told = sorted(place for _, place in ranked[:3] if overlap(asked, found[place]))
+    lines = [f"{found[place]} [1]" for place in told] or [f"{summary} [1]"]
+    lines += _section(words.causes, causes) + _section(words.actions, actions)
     cited = to_cite([hit], hits)
-    bearing = {identity(h): _sentences_for(h, asked)[0][0] for h in cited if not structured(h)}
+    bearing = {identity(h): nearest(h, asked)[0][0] for h in cited if not structured(h)}
     return Extract(
         summary=summary,
         causes=causes,
         actions=actions,
         text="\n".join(lines),
-        citations=_citations(cited, bearing),
+        citations=citations(cited, bearing),
         answered_by="extract",
         note=_note(missing, _other_language(hit, lang)),
     )
 
 
-def _sentences(hit: Hit) -> list[str]:
-    """Return a passage's sentences; a line end counts where it is more than a wrap."""
-    lines = hit.passage.text.splitlines()
-    widest = max((len(line) for line in lines), default=0)
-    blocks: list[str] = []
-    for line in lines:
-        if blocks and is_wrapped(blocks[-1].rsplit("\n", 1)[-1], line, widest):
-            blocks[-1] += f"\n{line}"
-        else:
-            blocks.append(line)
-    found = [sentence for block in blocks for sentence in sentences(unwrapped(block))]
-    return found or [" ".join(hit.passage.text.split())]
+def citations(hits: Sequence[Hit], bearing: dict[tuple[str, int, int], str]) -> list[Citation]:
+    """Return where each passage stands, numbered from 1.
 
-
-def _sentences_for(hit: Hit, asked: frozenset[str]) -> list[tuple[str, int]]:
-    """Return a passage's sentences and their places, nearest to the question first."""
-    placed = [(sentence, place) for place, sentence in enumerate(_sentences(hit))]
-    return sorted(placed, key=lambda item: (-overlap(asked, item[0]), item[1]))
-
-
-def _citations(hits: Sequence[Hit], bearing: dict[tuple[str, int, int], str]) -> list[Citation]:
+    Args:
+        hits: Passages.
+        bearing: By `choice.identity`, the words a quote begins with; the beginning where missing.
+    """
     return [
         Citation(
             n=n,

@@ -43,6 +43,9 @@ _RUNS_ON = re.compile(
     r"whether|between|after|before|when))[ \t]*$",
     re.IGNORECASE,
 )
+_CAPITALISED = re.compile(r"\s*[^\W\d_][a-zäöüéèñ]")
+_FULL_STOP = re.compile(r"[。！？]|[.!?](?=\s|$)")
+_GOES_ON = re.compile(r"[;；](?=[ \t]*[^\sA-Z])")
 
 
 def items(cell: str) -> list[str]:
@@ -58,10 +61,10 @@ def items(cell: str) -> list[str]:
     marks = counters or _bulleted(text)
     spans = list(marks)
     if not counters:
-        spans += _line_ends(text)
-    if not marks:
-        spans += _semicolons(text)
-    found = [piece for piece in map(unwrapped, _between(text, spans)) if _says_something(piece)]
+        ends = _line_ends(text, bulleted=bool(marks))
+        spans += ends if marks else ends + _semicolons(text, lines=bool(ends))
+    pieces = (unwrapped(piece).strip(" ;；") for piece in _between(text, spans))
+    found = [piece for piece in pieces if _says_something(piece)]
     return found if marks else [sentence for piece in found for sentence in sentences(piece)]
 
 
@@ -144,26 +147,53 @@ def _bulleted(text: str) -> list[Span]:
     return spans
 
 
-def _line_ends(text: str) -> list[Span]:
+def _line_ends(text: str, *, bulleted: bool) -> list[Span]:
     """Return the line ends that end an item."""
     lines = text.split("\n")
-    widest = max(len(line) for line in lines)
-    # Chinese wraps anywhere; full stops tell that a cell is prose and its lines are no items.
-    prose = "。" in text
+    wrapped = _wraps(lines, bulleted=bulleted)
     spans: list[Span] = []
     position = 0
-    for before, after in pairwise(lines):
-        position += len(before)
-        wrapped = is_wrapped(before, after, widest)
-        if not wrapped and after.strip() and is_ideograph(before.rstrip()[-1:] or " "):
-            wrapped = prose
-        if not wrapped:
+    for line, goes_on in zip(lines, wrapped, strict=False):
+        position += len(line)
+        if not goes_on:
             spans.append((position, position + 1))
         position += 1
     return spans
 
 
-def _semicolons(text: str) -> list[Span]:
+def _wraps(lines: list[str], *, bulleted: bool) -> list[bool]:
+    """Return for each line end whether it is only where the paper ended."""
+    widest = max(map(_width, lines))
+    # Full stops tell that Chinese is prose; lines of full width among short ones, that it wraps.
+    prose = any("。" in line for line in lines)
+    full_lines = sum(_width(line) >= widest - 2 for line in lines)
+    narrow = full_lines >= 2 and any(0 < _width(line) <= 0.6 * widest for line in lines)
+    unsure = bulleted or any(line.strip()[:1].islower() for line in lines)
+    wraps: list[bool] = []
+    for before, after in pairwise(lines):
+        full = _width(before) >= widest - 2 and before.rstrip()[-1:] not in _TERMINATORS
+        if not before.strip() or not after.strip():
+            wraps.append(False)
+        elif is_ideograph(after.strip()[0]):
+            wraps.append(prose or (narrow and full) or is_wrapped(before, after, 10**6))
+        elif unsure and (bulleted or not _CAPITALISED.match(after)):
+            wraps.append(is_wrapped(before, after, widest))
+        else:
+            wraps.append(is_wrapped(before, after, 10**6))
+    return wraps
+
+
+def _width(line: str) -> int:
+    return sum(2 if is_ideograph(character) else 1 for character in line.strip())
+
+
+def _semicolons(text: str, *, lines: bool) -> list[Span]:
+    """Return the semicolons that end an item.
+
+    In prose none does; where line ends tell the items apart, only one before a capital letter.
+    """
+    if len(_FULL_STOP.findall(text)) > 1:
+        return []
     depth = 0
     spans: list[Span] = []
     for position, character in enumerate(text):
@@ -171,7 +201,7 @@ def _semicolons(text: str) -> list[Span]:
             depth += 1
         elif character in ")）]】":
             depth = max(0, depth - 1)
-        elif character in ";；" and depth == 0:
+        elif character in ";；" and depth == 0 and not (lines and _GOES_ON.match(text, position)):
             spans.append((position, position + 1))
     return spans
 

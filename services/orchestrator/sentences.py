@@ -7,7 +7,7 @@ import unicodedata
 
 from services.orchestrator.language import is_ideograph
 
-_END = re.compile(r"[。！？；][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])")
+_END = re.compile(r"[。！？][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])")
 _ABBREVIATION = re.compile(
     r"\b(?:e\.g|i\.e|etc|approx|no|nos|fig|figs|vs|max|min|resp|sec|chap|para|ref|cf|tab|dr|mr|p|pp|"
     r"[A-Z])\.$",
@@ -59,15 +59,20 @@ def terms(text: str) -> frozenset[str]:
 
 
 def overlap(question: frozenset[str], sentence: str) -> float:
-    """Return how much of a question's terms a sentence has; a code or number counts double."""
-    shared = question & terms(sentence)
-    return sum(2.0 if any(c.isdigit() for c in term) else 1.0 for term in shared)
+    """Return how much of a question's terms a sentence has."""
+    return sum(weight(term) for term in question & terms(sentence))
+
+
+def weight(term: str) -> float:
+    """Return what a term counts: a code or a number says more than a word."""
+    return 2.0 if any(character.isdigit() for character in term) else 1.0
 
 
 def _stem(word: str) -> str:
     """Cut the commonest English endings: `checking`, `checked`, `checks` are one word."""
     if any(character.isdigit() for character in word):
-        return word
+        # `E-005` and `E005` are one code; `2.4` and `24` are two numbers.
+        return re.sub(r"[.\-]", "", word) if word[0].isalpha() else word
     for ending in ("ings", "ing", "edly", "ies", "ed", "es", "s", "ly"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             word = word[: -len(ending)]

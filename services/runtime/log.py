@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from contextvars import ContextVar
+from typing import TextIO
 
 trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 """W3C trace id of the message being worked on, 32 hexadecimal digits, or empty."""
@@ -23,19 +24,37 @@ class _Lines(logging.Formatter):
         )
         self._journal = journal
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
+        """Return the line of a record; a traceback comes below it."""
+        text = super().formatMessage(record)
+        trace = trace_id.get()
+        return f"{text} trace={trace}" if trace else text
+
     def format(self, record: logging.LogRecord) -> str:
+        """Return a record; each line with its level where journald reads it."""
         text = super().format(record)
-        if trace := trace_id.get():
-            text += f" trace={trace}"
         if self._journal:
             level = _SYSLOG.get(record.levelname, 6)
             text = "\n".join(f"<{level}>{line}" for line in text.split("\n"))
         return text
 
 
+def _journal_reads(stream: TextIO) -> bool:
+    """Return whether a stream goes to journald, see systemd.exec(5).
+
+    The variable alone says little: every terminal of a desktop session inherits it.
+    """
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # no file behind it
+        return False
+    return (device, inode) == (str(status.st_dev), str(status.st_ino))
+
+
 def setup(level: str) -> None:
     """Send everything of at least this level to stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines(journal="JOURNAL_STREAM" in os.environ))
+    handler.setFormatter(_Lines(journal=_journal_reads(sys.stderr)))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)

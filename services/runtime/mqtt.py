@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import msgspec
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
@@ -18,6 +16,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from services.runtime.address import BrokerAddress
+from services.runtime.backoff import Backoff
 from services.runtime.bus import Bus
 from services.runtime.calls import Acked
 from services.runtime.errors import Rejected, Retryable, Unavailable
@@ -46,24 +45,6 @@ _MAX_INFLIGHT = 20
 """Messages sent and not confirmed; Mosquitto's own default, which it announces."""
 _MAX_QUEUED = 10_000
 """Messages waiting for their turn in the window; beyond it `publish` raises Retryable."""
-
-
-class Backoff(msgspec.Struct, frozen=True, kw_only=True):
-    """How long to wait before the next connect: at random, between zero and a limit."""
-
-    first_s: float = 0.1
-    """Limit of the first wait, in seconds; it doubles with each try that fails."""
-    most_s: float = 30.0
-    """The limit grows no further than this, in seconds."""
-    patient_s: float = 60.0
-    """After a refusal, or when another client took our session: half to all of this."""
-
-    def delay_s(self, failures: int, *, patient: bool) -> float:
-        """Seconds to wait after `failures` tries in a row, 1 or more, that failed."""
-        if patient:
-            return random.uniform(self.patient_s / 2, self.patient_s)  # noqa: S311  # no secret
-        limit = min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 30))
-        return random.uniform(0, limit)  # noqa: S311  # spreads the load, hides nothing
 
 
 class MqttBus(Bus):

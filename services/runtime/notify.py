@@ -14,7 +14,10 @@ def notify(*lines: str) -> bool:
     if address.startswith("@"):  # the abstract namespace
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        sock.sendto("\n".join(lines).encode(), address)
+        try:
+            sock.sendto("\n".join(lines).encode(), address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False  # inherited from a parent whose socket is gone
     return True
 
 
@@ -24,4 +27,4 @@ def watchdog_s() -> float | None:
     watched = os.environ.get("WATCHDOG_PID")
     if not microseconds or (watched and int(watched) != os.getpid()):
         return None
-    return int(microseconds) / 1e6
+    return int(microseconds) / 1e6 or None

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import aiosqlite
 
-from services.runtime.errors import Fatal, Retryable
+from services.runtime.errors import AndonError, Fatal, Retryable
 
 Row = sqlite3.Row
+T = TypeVar("T")
 
 
 class Database:
@@ -36,41 +37,97 @@ class Database:
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
         """Write in one transaction: all of it is kept or none.
 
-        The commit is shielded: a task that is cancelled meanwhile does not cut it in half.
+        A task that is cancelled meanwhile waits for the step at work, so that a commit is not
+        cut in half and the next transaction does not begin inside this one.
 
         Raises:
             Retryable: the disk is full, read-only or failing; nothing was written.
+            Fatal: the file is damaged.
         """
         async with self._writing:
             try:
-                await self._writer.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._writer
-                except BaseException:
-                    await asyncio.shield(self._writer.rollback())
-                    raise
-                await asyncio.shield(self._writer.commit())
-            except sqlite3.OperationalError as error:
-                if self._writer.in_transaction:
-                    await asyncio.shield(self._writer.rollback())
-                raise Retryable(
-                    f"write {self.path.name}", str(error), f"look at the disk of {self.path.parent}"
-                ) from error
+                await _finish(self._writer.execute("BEGIN IMMEDIATE"))
+                yield self._writer
+                await _finish(self._writer.commit())
+            except BaseException as error:
+                # Does nothing where SQLite has rolled back by itself, as it may on a full disk.
+                await _finish(self._writer.rollback())
+                if failure := _failure(error, "write", self.path):
+                    raise failure from error
+                raise
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Return all rows of a query, as last committed."""
-        async with self._reader.execute(sql, parameters) as cursor:
-            return list(await cursor.fetchall())
+        """Return all rows of a query, as last committed.
+
+        Raises:
+            Retryable: the disk is failing.
+            Fatal: the file is damaged.
+        """
+        try:
+            # In one step of the reader's thread: a query begun and not yet read to its end would
+            # hold the others to what was committed when it began.
+            return list(await self._reader.execute_fetchall(sql, parameters))
+        except sqlite3.Error as error:
+            if failure := _failure(error, "read", self.path):
+                raise failure from error
+            raise
 
     async def first(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        """Return the first row of a query, as last committed; None where there is none."""
-        async with self._reader.execute(sql, parameters) as cursor:
-            return await cursor.fetchone()
+        """Return the first row of a query, as `fetch`; None where there is none.
+
+        All rows are read: ask by a key or with LIMIT 1.
+        """
+        rows = await self.fetch(sql, parameters)
+        return rows[0] if rows else None
 
     async def close(self) -> None:
         """Close the file; the WAL is folded in."""
-        await self._reader.close()
-        await self._writer.close()
+        await _finish(self._reader.close())
+        await _finish(self._writer.close())
+
+
+async def _finish(step: Awaitable[T]) -> T:
+    """Wait for a step to its end even when this task is cancelled; then be cancelled.
+
+    aiosqlite runs a statement to its end in any case, only nobody would know how it ended.
+    """
+    work = asyncio.ensure_future(step)
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled:
+        # A failure is seen by the caller's rollback; being cancelled goes first.
+        work.exception()
+        raise cancelled
+    return work.result()
+
+
+_PASSES = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _failure(error: BaseException, verb: str, path: Path) -> AndonError | None:
+    """Return what a failure of the disk or the file is called here; None for anything else.
+
+    A statement that is wrong is a mistake of ours: it must not be tried again and again.
+    """
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells the kind of the kind
+    if code in _PASSES:
+        return Retryable(f"{verb} {path.name}", str(error), f"look at the disk of {path.parent}")
+    if code in _DAMAGED:
+        return Fatal(f"{verb} {path.name}", str(error), f"set {path} aside: it is damaged")
+    return None
 
 
 async def open_database(
@@ -89,26 +146,35 @@ async def open_database(
         cache_kb: page cache, KiB.
 
     Raises:
+        Retryable: the disk is full, or another process holds the file.
         Fatal: the file cannot be opened, is damaged, or was written by a newer Andon.
     """
     opened: list[aiosqlite.Connection] = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # When aiosqlite fails to connect nobody waits for its thread: see first whether it would.
+        sqlite3.connect(path).close()
         writer = await _connect(path, synchronous, cache_kb, opened)
         await _migrate(writer, path, migrations)
         reader = await _connect(path, synchronous, cache_kb, opened)
         await reader.execute("PRAGMA query_only=ON")
     except BaseException as error:
         for connection in opened:
-            await connection.close()
-        if isinstance(error, sqlite3.DatabaseError | OSError):
-            raise Fatal(
-                f"open {path}",
-                str(error),
-                "look at the folder's owner and the disk; a damaged file must be set aside",
-            ) from error
+            await _finish(connection.close())
+        if isinstance(error, sqlite3.Error | OSError):
+            raise _not_opened(error, path) from error
         raise
     return Database(writer, reader, path)
+
+
+def _not_opened(error: sqlite3.Error | OSError, path: Path) -> AndonError:
+    failure = _failure(error, "open", path)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if failure and code not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+        return failure
+    # Waiting repairs none of these: the folder is a file, or somebody else's, or a migration fails.
+    hint = "" if code == sqlite3.SQLITE_ERROR else f"look at the owner and the rights of {path}"
+    return Fatal(f"open {path.name}", str(error), hint)
 
 
 async def _connect(
@@ -126,6 +192,13 @@ async def _connect(
         "temp_store=MEMORY",
     ):
         await connection.execute(f"PRAGMA {pragma}")
+    (mode,) = await connection.execute_fetchall("PRAGMA journal_mode")
+    if mode[0] != "wal":
+        raise Fatal(
+            f"open {path.name}",
+            f"{path.parent} does not allow write-ahead logging",
+            "put the data folder on a local disk",
+        )
     return connection
 
 
@@ -135,24 +208,36 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, migrations: Seq
     version = row[0] if row else 0
     if version > len(migrations):
         raise Fatal(
-            f"open {path}",
+            f"open {path.name}",
             f"its schema is version {version}, this Andon knows {len(migrations)}",
             "install the newer Andon that wrote it",
         )
     for number, script in enumerate(migrations[version:], start=version + 1):
         # executescript commits a pending transaction first, so the script carries its own.
         await connection.executescript(
-            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version={number};\nCOMMIT;"
+            f"BEGIN IMMEDIATE;\n{script}\n;PRAGMA user_version={number};\nCOMMIT;"
         )
 
 
+_COMMENT = re.compile(r"--[^\n]*")
 _NAMED = re.compile(r"^-- name: (\w+)[^\n]*\n", re.MULTILINE)
 
 
 def queries(path: Path) -> dict[str, str]:
     """Return the statements of a .sql file, each under the name in its `-- name:` line.
 
-    Each statement begins with `-- name: a_name: what it is for`.
+    Each statement begins with `-- name: a_name: what it is for`; before the first there may be
+    comments.
+
+    Raises:
+        ValueError: a name stands twice, has no statement, or a statement has no name.
     """
-    parts = _NAMED.split(path.read_text(encoding="utf-8"))[1:]
-    return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    head, *parts = _NAMED.split(path.read_text(encoding="utf-8"))
+    found: dict[str, str] = {}
+    for name, text in zip(parts[::2], parts[1::2], strict=True):
+        if name in found or not _COMMENT.sub("", text).strip():
+            raise ValueError(f"{path}: {name} stands twice or has no statement")
+        found[name] = text.strip()
+    if _COMMENT.sub("", head).strip():
+        raise ValueError(f"{path}: the first statement has no name")
+    return found

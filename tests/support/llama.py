@@ -55,6 +55,7 @@ def llama_process(
     slots: int = 1,
     api_key: str = "",
     embedding: bool = False,
+    port: int = 0,
 ) -> Iterator[LlamaProcess]:
     """Run the server for as long as the block lasts.
 
@@ -64,6 +65,7 @@ def llama_process(
         slots: requests worked on at the same time.
         api_key: asked of every request when not empty.
         embedding: serve `/v1/embeddings` (mean pooling) instead of completions.
+        port: where to listen; 0 for a free one.
     """
     options = {
         "model": str(model),
@@ -71,6 +73,7 @@ def llama_process(
         "slots": slots,
         "api_key": api_key,
         "embedding": embedding,
+        "port": port,
     }
     log = model.with_name(f"{model.stem}-server-{time.monotonic_ns()}.log")
     with log.open("wb") as stderr:
@@ -127,7 +130,7 @@ def _serve(options: dict[str, Any]) -> None:
     params.cache_ram_mib = 0
     params.warmup = False
     params.ui = False
-    params.port = 0
+    params.port = options["port"]
     if options["api_key"]:
         params.api_keys = [options["api_key"]]
     if options["embedding"]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from services.runtime.address import BrokerAddress
+from services.runtime.backoff import Backoff
 from services.runtime.bus import Bus
 from services.runtime.fake_bus import FakeBroker, FakeBus
-from services.runtime.mqtt import Backoff, MqttBus
+from services.runtime.mqtt import MqttBus
 from tests.support.mosquitto import Mosquitto
 
 QUICK = Backoff(first_s=0.02, most_s=0.2, patient_s=60.0)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runtime import config
+from services.runtime.address import BrokerAddress
 from services.runtime.config import Config, Trigger
 from services.runtime.errors import Fatal
 
@@ -231,6 +232,47 @@ def test_wrong_value_is_named(case: str) -> None:
     assert found in what
     assert allowed in what
     assert "`object`" not in reason, "msgspec's words are no words for the reader"
+
+
+ADDRESSES = [
+    {"url": url}
+    for url in (
+        *("mqtt://b", "mqtt://b:1", "mqtt://b:0", "mqtt://b:65536", "mqtt://b:x", "mqtt://", ""),
+        *(
+            "mqtts://[::1]:8883",
+            "mqtts://[::1",
+            "mqtt://b/",
+            "mqtt://b/x",
+            "mqtt://b?x",
+            "MQTT://b",
+        ),
+        *("unix:///s", "unix://s", "unix:/s", "unix:///s/", "unix:", "tcp://b", "b:1883", "b"),
+        *("mqtt://me@b", "mqtt://me:secret@b", "mqtt://b#x", "mqtt:b"),
+    )
+] + [
+    {"url": f"{scheme}://b", **parts}
+    for scheme in ("mqtt", "mqtts")
+    for parts in (
+        {"ca": "a"},
+        {"cert": "a"},
+        {"key": "a"},
+        {"cert": "a", "key": "b"},
+        {"username": "a"},
+        {"password": "a"},
+        {"username": "a", "password": "b"},
+    )
+]
+
+
+@pytest.mark.parametrize("parts", ADDRESSES, ids=str)
+def test_what_is_taken_is_what_the_bus_takes(parts: dict[str, str]) -> None:
+    try:
+        BrokerAddress.from_url(**parts)
+    except Fatal:
+        works = False
+    else:
+        works = True
+    assert (refusal(yaml.safe_dump({"broker": parts})) == "") == works
 
 
 NOT_YAML = {

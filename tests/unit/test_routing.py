@@ -4,10 +4,10 @@ import logging
 
 import pytest
 
+from services.runtime.backoff import Backoff
 from services.runtime.calls import puback_error
 from services.runtime.errors import Fatal, Rejected, Retryable
 from services.runtime.messages import NO_PROPERTIES, Delivery, Inbox
-from services.runtime.mqtt import Backoff
 from services.runtime.routing import Router
 
 pytestmark = pytest.mark.unit

@@ -1,0 +1,270 @@
+"""Elements to passages (pure): running text in pieces, table rows, fault entries."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from unstructured.chunking.title import chunk_by_title
+from unstructured.documents.elements import Title
+
+from schemas.retrieval import Field, Passage, PassageKind
+from services.ingest import faults, language, tables
+from services.ingest.splitting import Count, Unit, split
+
+MAX_ROW_TOKENS = 2048
+"""A row or an entry is one passage up to this many tokens; what is longer goes on as text."""
+MAX_PATH = 6
+"""Levels of a section path that are kept."""
+MAX_LEVEL = 160
+"""Characters of one level."""
+_NO_LIMIT = 1_000_000_000
+
+
+@dataclass(slots=True, frozen=True)
+class Sizes:
+    """How large passages of running text are, tokens."""
+
+    tokens: int = 512
+    """At most in one."""
+    overlap: int = 64
+    """Of these, repeated from the one before."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A passage without its place in the document."""
+
+    kind: PassageKind
+    text: str
+    page: int | None
+    label: str
+    section: str
+    fields: list[Field] = field(default_factory=list)
+
+
+def passages(
+    elements: Sequence[Any],
+    count: Count,
+    sizes: Sizes | None = None,
+    labels: dict[int, str] | None = None,
+) -> Iterator[Passage]:
+    """Yield the passages of a document: ordinals from 0 without gaps, pages never going back.
+
+    Args:
+        elements: unstructured's elements in reading order.
+        count: Number of tokens in a text, as the embedding model counts them.
+        sizes: How large passages of running text are.
+        labels: Printed page numbers by physical page.
+    """
+    labels = labels or {}
+    reached = 0
+    for ordinal, draft in enumerate(_drafts(_cut(elements), count, sizes or Sizes())):
+        page = draft.page
+        if page is not None:
+            reached = page = max(reached, page)
+        yield Passage(
+            ordinal=ordinal,
+            page=page,
+            page_label=labels.get(page or 0, ""),
+            section=draft.section,
+            kind=draft.kind,
+            text=draft.text,
+            fields=draft.fields,
+            lang=language.of(draft.text),
+        )
+
+
+def _cut(elements: Sequence[Any]) -> list[Any]:
+    """Cut elements of several lines where a fault's heading or a label begins a line."""
+    result = []
+    for element in elements:
+        lines = element.text.split("\n")
+        if _is_table(element) or len(lines) < 2:
+            result.append(element)
+            continue
+        groups: list[list[str]] = [[lines[0]]]
+        for line in lines[1:]:
+            above = groups[-1][-1]
+            if faults.LABEL.match(line) or faults.heading(line) or faults.heading(above):
+                groups.append([line])
+            else:
+                groups[-1].append(line)
+        if len(groups) == 1:
+            result.append(element)
+            continue
+        for group in groups:
+            part = copy.copy(element)
+            part.text = "\n".join(group)
+            result.append(part)
+    return [element for element in result if element.text.strip()]
+
+
+def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]:
+    blocks = [
+        faults.Block(
+            element.text,
+            isinstance(element, Title),
+            element.metadata.category_depth or 0,
+            _is_table(element),
+        )
+        for element in elements
+    ]
+    entries = {entry.start: entry for entry in faults.find(blocks)}
+    path = _Path()
+    text: list[Any] = []
+    heads: list[Any] = []
+    index = 0
+    while index < len(elements):
+        element = elements[index]
+        entry = entries.get(index)
+        if entry is None and not _is_table(element):
+            if isinstance(element, Title):
+                path.enter(element)
+            element.metadata.section_path = path.text
+            text.append(element)
+            index += 1
+            continue
+        heads = yield from _running(text, count, sizes)
+        yield from _leftover(heads, path.text)
+        text = []
+        if entry is None:
+            yield from _rows(element, path.text, count)
+            index += 1
+            continue
+        if isinstance(element, Title):
+            path.leave(element.metadata.category_depth or 0)
+        yield from _entry(entry, element, path.text, count)
+        for table in entry.tables:
+            yield from _rows(elements[table], path.text, count)
+        if isinstance(element, Title):
+            path.enter(element)
+        index = entry.end
+    heads = yield from _running(text, count, sizes)
+    yield from _leftover(heads, "")
+
+
+class _Path:
+    """The headings above the current place."""
+
+    def __init__(self) -> None:
+        self._levels: list[tuple[int, str]] = []
+
+    def enter(self, title: Any) -> None:
+        """Go under a heading."""
+        depth = title.metadata.category_depth or 0
+        self.leave(depth)
+        self._levels.append((depth, " ".join(title.text.split())[:MAX_LEVEL]))
+
+    def leave(self, depth: int) -> None:
+        """Leave all headings as deep as this, or deeper."""
+        while self._levels and self._levels[-1][0] >= depth:
+            self._levels.pop()
+
+    @property
+    def text(self) -> str:
+        """Return the path."""
+        return " > ".join(name for _, name in self._levels[-MAX_PATH:])
+
+
+def _running(elements: list[Any], count: Count, sizes: Sizes) -> Generator[_Draft, None, list[Any]]:
+    """Yield passages of running text, one section at a time; return headings without text.
+
+    A heading with nothing below it goes with the section that follows.
+    """
+    waiting: list[Any] = []
+    if not elements:
+        return waiting
+    # Sections are unstructured's; its own token limit needs tiktoken, which downloads.
+    chunks = chunk_by_title(
+        elements,
+        max_characters=_NO_LIMIT,
+        combine_text_under_n_chars=0,
+        multipage_sections=True,
+        include_orig_elements=True,
+    )
+    for chunk in chunks:
+        parts = waiting + (chunk.metadata.orig_elements or [chunk])
+        if all(isinstance(part, Title) for part in parts):
+            waiting = parts
+            continue
+        waiting = []
+        section = getattr(parts[-1].metadata, "section_path", "")
+        units = [_unit(part) for part in parts]
+        for piece in split(units, count, sizes.tokens, sizes.overlap):
+            yield _Draft("text", piece.text, piece.page, piece.label, section)
+    return waiting
+
+
+def _leftover(heads: list[Any], following: str) -> Iterator[_Draft]:
+    """Yield headings that neither text nor the section of what follows repeats."""
+    for head in heads:
+        if " ".join(head.text.split())[:MAX_LEVEL] not in following.split(" > "):
+            unit = _unit(head)
+            section = getattr(head.metadata, "section_path", "")
+            yield _Draft("text", head.text.strip(), unit.page, unit.label, section)
+
+
+def _unit(element: Any) -> Unit:
+    return Unit(element.text, element.metadata.page_number)
+
+
+def _is_table(element: Any) -> bool:
+    return bool(element.category == "Table" and element.metadata.text_as_html)
+
+
+def _rows(element: Any, section: str, count: Count) -> Iterator[_Draft]:
+    """Yield one passage for each row of a table, with its header."""
+    table = tables.understand(tables.from_html(element.metadata.text_as_html))
+    pages = getattr(element.metadata, "row_pages", None) or []
+    groups = getattr(element.metadata, "row_groups", None) or []
+    if table.caption:
+        section = _below(section, table.caption)
+    if not table.rows and table.header:
+        table.rows.append(tables.Row(table.header))
+        table.header = []
+    for index, row in enumerate(table.rows):
+        text = tables.row_text(table.header, row.cells)
+        if not text:
+            continue
+        page = pages[index] if index < len(pages) else element.metadata.page_number
+        group = groups[index] if index < len(groups) else row.group
+        names = [*table.header, *[""] * len(row.cells)]
+        draft = _Draft(
+            "row" if len(row.cells) > 1 else "text",
+            text,
+            page,
+            "",
+            _below(section, group),
+            [Field(name, cell) for name, cell in zip(names, row.cells, strict=False) if cell],
+        )
+        if draft.kind == "text":
+            draft.fields = []
+        yield from _whole(draft, count)
+
+
+def _below(section: str, name: str) -> str:
+    name = " ".join(name.split())[:MAX_LEVEL]
+    return " > ".join(filter(None, (section, name)))
+
+
+def _entry(entry: faults.Entry, head: Any, section: str, count: Count) -> Iterator[_Draft]:
+    """Yield the passage of a fault entry; its page is the heading's."""
+    fields = [Field(name, value) for name, value in entry.fields if value]
+    yield from _whole(
+        _Draft("entry", entry.text, head.metadata.page_number, "", section, fields), count
+    )
+
+
+def _whole(draft: _Draft, count: Count) -> Iterator[_Draft]:
+    """Yield a row or an entry as one passage, what is over the limit as running text after it."""
+    if len(draft.text) <= MAX_ROW_TOKENS or count(draft.text) <= MAX_ROW_TOKENS:
+        yield draft
+        return
+    for index, piece in enumerate(split([Unit(draft.text, draft.page)], count, MAX_ROW_TOKENS)):
+        if index == 0:
+            yield replace(draft, text=piece.text)
+        else:
+            yield replace(draft, kind="text", text=piece.text, fields=[])

@@ -1,0 +1,106 @@
+"""What a reader in its child process tells the service: MessagePack in frames on a pipe."""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+import msgspec
+
+from schemas.retrieval import Passage
+
+MAX_FRAME = 16 * 2**20
+"""Bytes of a frame beyond which the child is not believed."""
+BATCH_BYTES = 256 * 1024
+"""Bytes of passages after which a batch is sent."""
+HEAD = struct.Struct(">I")
+"""Length of a frame, before it."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader shall do; its only argument, as JSON."""
+
+    path: str
+    """The file."""
+    name: str
+    """Its name as people know it."""
+    tokenizer: str
+    """Tokenizer file that counts tokens."""
+    chunk_tokens: int = 512
+    overlap_tokens: int = 64
+    max_pages: int = 10_000
+    """Longer documents are refused."""
+    memory_mb: int = 768
+    """Limit on memory, MiB."""
+    cpu_s: int = 900
+    """Limit on processor time, seconds."""
+    open_files: int = 64
+    """Limit on open files."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
+    """How far reading is."""
+
+    done: int
+    """Pages read."""
+    total: int | None
+    """Pages in all, null while unknown."""
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True, tag="batch"):
+    """Passages, in their order."""
+
+    passages: list[Passage]
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
+    """The file is read."""
+
+    title: str
+    """Title from the file, empty where it has none."""
+    lang: str
+    """Main language."""
+    pages: int | None
+    """Pages, null where the format has none."""
+    passages: int
+    """Passages in all."""
+    peak_mb: float = 0.0
+    """Most memory the child had resident, MiB."""
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
+    """The file cannot be read."""
+
+    kind: str
+    """rejected, fatal (Andon itself is at fault), or memory."""
+    operation: str
+    reason: str
+    hint: str = ""
+
+
+Frame = Progress | Batch | Done | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
+
+
+def write(pipe: BinaryIO, frame: Frame) -> None:
+    """Send a frame."""
+    payload = _encoder.encode(frame)
+    pipe.write(HEAD.pack(len(payload)) + payload)
+    pipe.flush()
+
+
+def decode(payload: bytes) -> Frame:
+    """Return a frame.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+        msgspec.ValidationError: it is none.
+    """
+    return _decoder.decode(payload)
+
+
+def size(passage: Passage) -> int:
+    """Return the bytes a passage takes in a batch."""
+    return len(_encoder.encode(passage))

@@ -1,0 +1,91 @@
+"""Originals: each file kept once, under the hash of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from services.runtime.errors import Rejected, Retryable
+
+_CHUNK = 2**20
+
+
+class Originals:
+    """A folder of files named by their SHA-256."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, sha256: str) -> Path:
+        """Return where the file with this hash lies."""
+        return self._folder / sha256
+
+    def take(self, source: Path, max_bytes: int) -> tuple[str, int]:
+        """Copy a file in; return its hash and size. Blocks; run it in a thread.
+
+        Raises:
+            Rejected: there is no such file, it cannot be read, is no file, empty or too large.
+            Retryable: the disk is full or failing; nothing is left behind.
+        """
+        operation = f"add {source.name}"
+        try:
+            # Without waiting: opening a named pipe would hang.
+            descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise Rejected(
+                operation,
+                f"{source}: {error.strerror}",
+                "the ingest service must be able to read the file",
+            ) from error
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise Rejected(operation, f"{source} is no file")
+            if status.st_size > max_bytes:
+                raise Rejected(
+                    operation,
+                    f"it has {status.st_size / 2**20:.1f} MB, more than the"
+                    f" {max_bytes // 2**20} MB allowed",
+                    "split it, or raise ingest.max_file_mb",
+                )
+            return self._copy(file, operation)
+
+    def forget(self, sha256: str) -> None:
+        """Delete a file; one that is gone already is no error."""
+        self.path(sha256).unlink(missing_ok=True)
+
+    def _copy(self, file: BinaryIO, operation: str) -> tuple[str, int]:
+        digest = hashlib.sha256()
+        size = 0
+        temporary: Path | None = None
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(
+                dir=self._folder, prefix=".new-", delete=False
+            ) as copy:
+                temporary = Path(copy.name)
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    copy.write(chunk)
+                copy.flush()
+                os.fsync(copy.fileno())
+            if size == 0:
+                raise Rejected(operation, "the file is empty")
+            target = self.path(digest.hexdigest())
+            temporary.chmod(0o440)
+            temporary.replace(target)
+        except OSError as error:
+            raise Retryable(
+                operation,
+                f"{error.strerror}: {self._folder}",
+                "look at the disk of the data folder",
+            ) from error
+        finally:
+            if temporary:
+                temporary.unlink(missing_ok=True)
+        return digest.hexdigest(), size

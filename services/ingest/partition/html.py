@@ -1,0 +1,76 @@
+"""HTML and Markdown to elements, by unstructured's partitioners."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from services.ingest.partition import encoding, offline
+from services.ingest.partition.document import Document
+from services.runtime.errors import Rejected
+
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{2,20})", re.IGNORECASE)
+MAX_SIZE = 64 * 2**20
+"""Bytes of a file beyond which it is no page."""
+
+
+def read_html(path: Path, progress: Callable[[int, int | None], None]) -> Document:
+    """Read a web page.
+
+    Raises:
+        Rejected: it cannot be parsed.
+    """
+    offline.prepare()
+    from unstructured.partition.html import partition_html  # noqa: PLC0415
+
+    content = _content(path)
+    match = _TITLE.search(content[:65536])
+    title = " ".join(match[1].split()) if match else ""
+    elements = _parsed(partition_html, content, "web page")
+    progress(1, 1)
+    return Document(elements, title)
+
+
+def read_markdown(path: Path, progress: Callable[[int, int | None], None]) -> Document:
+    """Read a Markdown text.
+
+    Raises:
+        Rejected: it cannot be parsed.
+    """
+    offline.prepare()
+    from unstructured.partition.md import partition_md  # noqa: PLC0415
+
+    content = _content(path)
+    elements = _parsed(partition_md, content, "Markdown text") if content.strip() else []
+    first = next((e for e in elements if e.category == "Title"), None)
+    progress(1, 1)
+    return Document(elements, first.text if first and first.metadata.category_depth == 0 else "")
+
+
+def _content(path: Path) -> str:
+    if path.stat().st_size > MAX_SIZE:
+        raise Rejected("read text", f"the file is larger than {MAX_SIZE // 2**20} MB")
+    data = path.read_bytes()
+    named = _CHARSET.search(data[:4096])
+    if named:
+        try:
+            return data.decode(named[1].decode())
+        except (LookupError, UnicodeDecodeError):
+            pass
+    return encoding.decode(data)
+
+
+def _parsed(partition: Callable[..., list[Any]], content: str, what: str) -> list[Any]:
+    if not content.strip():
+        return []
+    try:
+        return partition(text=content, languages=offline.NO_DETECTION)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Rejected(
+            f"read {what}", f"the {what} cannot be parsed ({type(error).__name__})"
+        ) from error

@@ -1,0 +1,72 @@
+"""DOCX to elements, by unstructured's partitioner."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from services.ingest.partition import offline
+from services.ingest.partition.document import Document
+from services.runtime.errors import Rejected
+
+MAX_MEMBER = 256 * 2**20
+"""Unpacked size of one part of the file, bytes: more is a bomb."""
+MAX_RATIO = 200
+"""Unpacked to packed size of a large part above which it is a bomb."""
+
+
+def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
+    """Read a Word document.
+
+    Raises:
+        Rejected: it is damaged, or unpacks to more than any manual has.
+    """
+    _check(path)
+    offline.prepare()
+    import docx  # noqa: PLC0415  (after `prepare`, and only in the child)
+    from unstructured.documents.elements import Footer, Header, PageBreak  # noqa: PLC0415
+    from unstructured.partition.docx import partition_docx  # noqa: PLC0415
+
+    try:
+        with path.open("rb") as file:
+            elements = partition_docx(file=file, languages=offline.NO_DETECTION)
+        with path.open("rb") as file:
+            title = (docx.Document(file).core_properties.title or "").strip()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Rejected(
+            "read Word document",
+            f"the document is damaged ({type(error).__name__})",
+            "open it in a word processor, save it anew and add that",
+        ) from error
+    numbers = [e.metadata.page_number for e in elements if e.metadata.page_number]
+    pages = max(numbers) if numbers and max(numbers) > 1 else None
+    kept = [e for e in elements if not isinstance(e, Header | Footer | PageBreak)]
+    if pages is None:
+        # Without page breaks in the file its numbers say nothing.
+        for element in kept:
+            element.metadata.page_number = None
+    progress(pages or 1, pages or 1)
+    return Document(kept, title, pages)
+
+
+def _check(path: Path) -> None:
+    """Look at the parts before anything unpacks them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for part in archive.infolist():
+                ratio = part.file_size / max(part.compress_size, 1)
+                if part.file_size > MAX_MEMBER or (part.file_size > 2**24 and ratio > MAX_RATIO):
+                    raise Rejected(
+                        "read Word document",
+                        f"its part {part.filename} unpacks to {part.file_size // 2**20} MB",
+                        "this is no manual: the file was made to do harm, or is damaged",
+                    )
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise Rejected(
+            "read Word document",
+            "the file is damaged: it breaks off or is no complete archive",
+            "copy it again from where it came from",
+        ) from error

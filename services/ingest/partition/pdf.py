@@ -1,0 +1,247 @@
+"""PDF to elements: text by pdfium, tables by their ruling lines, headings, sections, pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unstructured.documents.elements import (
+    Element,
+    ElementMetadata,
+    ListItem,
+    NarrativeText,
+    Table,
+    Title,
+)
+
+from services.ingest import language, tables
+from services.ingest.partition import furniture, headings, layout, paragraphs, ruled
+from services.ingest.partition.document import Document
+from services.ingest.partition.page import Line, Page
+from services.ingest.partition.pdfium import Pdf
+from services.runtime.errors import Rejected
+
+Progress = Callable[[int, int | None], None]
+
+_NEAR = 6.0
+"""Column edges this close are the same column on the next page, points."""
+
+
+@dataclass(slots=True)
+class _PageContent:
+    """What one page holds."""
+
+    lines: furniture.PageLines
+    tables: list[ruled.RuledTable]
+    label: str
+    drawn: int = 0
+
+
+@dataclass(slots=True)
+class _Sheet:
+    """A table, over all the pages it runs."""
+
+    box_page: int
+    edges: list[float]
+    cells: list[list[ruled.Cell | None]] = field(default_factory=list)
+    pages: list[int | None] = field(default_factory=list)
+
+
+def read(path: Path, progress: Progress) -> Document:
+    """Read a PDF.
+
+    Raises:
+        Rejected: it is encrypted, damaged, empty, or has no text on any page.
+    """
+    pdf = Pdf(path)
+    try:
+        content = []
+        for page in pdf.read():
+            content.append(_content(page))
+            progress(page.number, pdf.pages)
+        bookmarks = pdf.bookmarks()
+        title = pdf.title
+    finally:
+        pdf.close()
+    if not any(page.lines.lines or page.tables for page in content):
+        raise Rejected(
+            "read PDF",
+            f"no text on any of its {len(content)} pages: it holds pictures of pages and needs OCR",
+            "run it through a text recognition program and add the result",
+        )
+    labels = furniture.strip([page.lines for page in content])
+    everything = [line for page in content for line in page.lines.lines]
+    named = headings.by_outline(everything, bookmarks)
+    looks = headings.by_looks(everything, named)
+    printed = {page.lines.page: labels.get(page.lines.page) or page.label for page in content}
+    stream = _stream(content)
+    depths = {key: level for key, (_, level) in named.items()} | looks
+    elements = _elements(stream, depths, everything, printed)
+    return Document(elements, _title(title, everything), len(content), printed)
+
+
+def _content(page: Page) -> _PageContent:
+    found = ruled.find(page)
+    used = set().union(*(table.words for table in found)) if found else set()
+    rest = [word for word in page.words if id(word) not in used]
+    lines = [line for line in layout.lines(rest, page.number) if not furniture.is_leader(line.text)]
+    return _PageContent(
+        furniture.PageLines(page.number, lines, page.height), found, page.label, len(page.rules)
+    )
+
+
+def _stream(content: list[_PageContent]) -> list[Line | _Sheet]:
+    """Return lines and tables in reading order, tables that run over pages put together."""
+    stream: list[Line | _Sheet] = []
+    for page in content:
+        waiting = sorted(page.tables, key=lambda table: table.box[1])
+        for line in page.lines.lines:
+            while waiting and waiting[0].box[1] < line.top:
+                _place(stream, waiting.pop(0))
+            stream.append(line)
+        for table in waiting:
+            _place(stream, table)
+    return stream
+
+
+def _place(stream: list[Line | _Sheet], table: ruled.RuledTable) -> None:
+    last = stream[-1] if stream else None
+    if isinstance(last, _Sheet) and _same_columns(last, table):
+        _append(last, table)
+        last.box_page = table.page
+        return
+    sheet = _Sheet(table.page, table.edges)
+    _append(sheet, table)
+    stream.append(sheet)
+
+
+def _same_columns(sheet: _Sheet, table: ruled.RuledTable) -> bool:
+    """Return whether a table at the top of the next page goes on with the one before."""
+    if table.page != sheet.box_page + 1 or len(sheet.edges) != len(table.edges):
+        return False
+    shift = table.edges[0] - sheet.edges[0]
+    return all(abs(b - a - shift) <= _NEAR for a, b in zip(sheet.edges, table.edges, strict=True))
+
+
+def _append(sheet: _Sheet, table: ruled.RuledTable) -> None:
+    """Add a page's rows: a repeated header is dropped, a row that the page break cut is joined."""
+    rows = table.grid
+    head = [cell.text if cell else "" for cell in sheet.cells[0]] if sheet.cells else []
+    first = True
+    for row in rows:
+        texts = [cell.text if cell else "" for cell in row]
+        if sheet.cells and first and tables.same_header(head, texts):
+            continue
+        if sheet.cells and first and any(texts) and not texts[0] and _cut(sheet, row):
+            _join(sheet, row)
+        elif any(texts) or not sheet.cells:
+            if first and sheet.cells and row[0] is not None and not row[0].text:
+                row[0].text = _above(sheet)
+            sheet.cells.append(row)
+            sheet.pages.append(table.page)
+            first = False
+            continue
+        else:
+            # An empty row keeps its place: cells of the row above may reach over it.
+            sheet.cells.append(row)
+            sheet.pages.append(table.page)
+            continue
+        first = False
+
+
+def _cut(sheet: _Sheet, row: list[ruled.Cell | None]) -> bool:
+    """Return whether a first row without a key is the rest of the row before the break."""
+    return row[0] is not None and row[0].rows == 1 and sheet.cells[-1][0] is not None
+
+
+def _above(sheet: _Sheet) -> str:
+    """Return the text of the first column's last cell: it spans the page break."""
+    return next((row[0].text for row in reversed(sheet.cells) if row[0] and row[0].text), "")
+
+
+def _join(sheet: _Sheet, row: list[ruled.Cell | None]) -> None:
+    for above, cell in zip(sheet.cells[-1], row, strict=True):
+        if above and cell and cell.text:
+            above.text = f"{above.text}\n{cell.text}" if above.text else cell.text
+
+
+def _elements(
+    stream: list[Line | _Sheet],
+    depths: dict[int, int],
+    lines: list[Line],
+    printed: dict[int, str],
+) -> list[Element]:
+    hyphens = paragraphs.Hyphens(lines)
+    rights = paragraphs.right_edges(lines)
+    elements: list[Element] = []
+    text = ""
+    first: Line | None = None
+    last: Line | None = None
+
+    def close() -> None:
+        nonlocal first, last, text
+        if first is not None and text:
+            kind = ListItem if paragraphs.is_item(text) else NarrativeText
+            elements.append(kind(text=text, metadata=_metadata(first.page, printed)))
+        first = last = None
+        text = ""
+
+    for item in stream:
+        if isinstance(item, _Sheet):
+            close()
+            elements.extend(_table(item, printed))
+            continue
+        depth = depths.get(id(item))
+        if depth is not None:
+            close()
+            metadata = _metadata(item.page, printed)
+            metadata.category_depth = depth
+            elements.append(Title(text=item.text, metadata=metadata))
+        elif last is not None and paragraphs.continues(last, item, rights[last.page]):
+            hyphen = last.hyphen or (text[-1:] == "-" and text[-2:-1].isalpha())
+            text = hyphens.join(text, item.text) if hyphen else language.join(text, item.text)
+            last = item
+        else:
+            close()
+            first = last = item
+            text = item.text
+    close()
+    return elements
+
+
+def _table(sheet: _Sheet, printed: dict[int, str]) -> list[Element]:
+    cells: list[list[tables.GridCell | None]] = [
+        [
+            tables.GridCell(cell.text, cell.rows, cell.columns, cell.bold) if cell else None
+            for cell in row
+        ]
+        for row in sheet.cells
+    ]
+    table = tables.understand(tables.Grid(cells, sheet.pages))
+    if not table.rows:
+        words = " ".join(filter(None, [table.caption, *table.header]))
+        page = sheet.pages[0] or 1
+        return [NarrativeText(text=words, metadata=_metadata(page, printed))] if words else []
+    metadata = _metadata(sheet.pages[0] or 1, printed)
+    metadata.text_as_html = tables.to_html(table)
+    metadata.row_pages = [row.page for row in table.rows]
+    metadata.row_groups = [row.group for row in table.rows]
+    text = "\n".join(tables.row_text(table.header, row.cells) for row in table.rows)
+    return [Table(text=text, metadata=metadata)]
+
+
+def _metadata(page: int, printed: dict[int, str]) -> ElementMetadata:
+    metadata = ElementMetadata(page_number=page)
+    if printed.get(page):
+        metadata.page_label = printed[page]
+    return metadata
+
+
+def _title(title: str, lines: list[Line]) -> str:
+    """Return the file's own title where its first pages bear it out; templates' titles lie."""
+    opening = "".join(line.text for line in lines if line.page <= 3).casefold()
+    words = [word for word in title.casefold().split() if len(word) > 1]
+    plain = "".join(opening.split())
+    good = len(title) >= 4 and words and all(word in plain for word in words)
+    return title if good else ""

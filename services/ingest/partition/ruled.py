@@ -1,0 +1,165 @@
+"""Ruled tables: from ruling lines and words to cells (pure; grid geometry by pdfplumber)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pdfplumber.table import (
+    cells_to_tables,
+    edges_to_intersections,
+    intersections_to_cells,
+    merge_edges,
+)
+
+from services.ingest import language
+from services.ingest.partition import layout
+from services.ingest.partition.page import Line, Page, Rule, Word
+
+MAX_EDGES = 1_500
+"""Ruling lines of a page beyond which it is a drawing."""
+_SNAP = 3.0
+"""Lines this close are one, points."""
+
+_PADDING = 5.4
+"""What text processors leave free at a cell's sides, points."""
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(slots=True)
+class Cell:
+    """One cell, over as many rows and columns as it spans."""
+
+    text: str
+    """Its words; lines that were wrapped are joined, others stand on lines of their own."""
+    rows: int = 1
+    columns: int = 1
+    bold: bool = False
+
+
+@dataclass(slots=True)
+class RuledTable:
+    """A table of one page."""
+
+    page: int
+    """Physical page, from 1."""
+    box: Box
+    """x0, top, x1, bottom; points."""
+    edges: list[float]
+    """Where the columns begin and the last ends."""
+    grid: list[list[Cell | None]]
+    """Rows of cells; None where a cell of an earlier row or column reaches over."""
+    words: set[int] = field(default_factory=set)
+    """Ids of the words that stand in it."""
+
+
+def find(page: Page) -> list[RuledTable]:
+    """Return the tables of a page from top to bottom."""
+    edges = [_edge(rule) for rule in page.rules if _inside(rule, page)]
+    upright = sum(1 for edge in edges if edge["orientation"] == "v")
+    if upright < 2 or len(edges) - upright < 2 or len(edges) > 8 * MAX_EDGES:
+        return []
+    merged = merge_edges(edges, _SNAP, _SNAP, _SNAP, _SNAP)
+    merged = [e for e in merged if max(e["x1"] - e["x0"], e["bottom"] - e["top"]) > 5]
+    if len(merged) > MAX_EDGES:
+        return []
+    cells = intersections_to_cells(edges_to_intersections(merged, _SNAP, _SNAP))
+    tables = [_table(page, group) for group in cells_to_tables(cells)]
+    return [table for table in tables if table]
+
+
+def _inside(rule: Rule, page: Page) -> bool:
+    return (
+        rule.x1 >= -5
+        and rule.x0 <= page.width + 5
+        and rule.bottom >= -5
+        and rule.top <= page.height + 5
+    )
+
+
+def _edge(rule: Rule) -> dict[str, Any]:
+    if rule.horizontal:
+        y = (rule.top + rule.bottom) / 2
+        box = (rule.x0, y, rule.x1, y)
+    else:
+        x = (rule.x0 + rule.x1) / 2
+        box = (x, rule.top, x, rule.bottom)
+    return {
+        "x0": box[0],
+        "top": box[1],
+        "x1": box[2],
+        "bottom": box[3],
+        "width": box[2] - box[0],
+        "height": box[3] - box[1],
+        "orientation": "h" if rule.horizontal else "v",
+        "object_type": "line",
+        "doctop": box[1],
+    }
+
+
+def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
+    xs = sorted({round(v, 1) for box in boxes for v in (box[0], box[2])})
+    ys = sorted({round(v, 1) for box in boxes for v in (box[1], box[3])})
+    if len(xs) < 3 or len(ys) < 3:
+        return None
+    outer = (xs[0], ys[0], xs[-1], ys[-1])
+    near = [w for w in page.words if outer[1] - 2 <= w.middle <= outer[3] + 2]
+    grid: list[list[Cell | None]] = [[None] * (len(xs) - 1) for _ in range(len(ys) - 1)]
+    used: set[int] = set()
+    biggest = 0
+    for box in boxes:
+        inside = [
+            w for w in near if box[0] <= (w.x0 + w.x1) / 2 < box[2] and box[1] <= w.middle < box[3]
+        ]
+        used.update(id(w) for w in inside)
+        biggest = max(biggest, len(inside))
+        row, column = ys.index(round(box[1], 1)), xs.index(round(box[0], 1))
+        grid[row][column] = Cell(
+            _cell_text(inside, page.number, (box[0], box[2])),
+            rows=ys.index(round(box[3], 1)) - row,
+            columns=xs.index(round(box[2], 1)) - column,
+            bold=bool(inside) and all(w.bold for w in inside),
+        )
+    filled = [cell for row in grid for cell in row if cell and cell.text]
+    if len(filled) < 3 or (len(used) > 60 and biggest > 0.8 * len(used)):
+        return None
+    if max(sum(1 for cell in row if cell and cell.text) for row in grid) < 2:
+        return None
+    return RuledTable(page.number, outer, xs, grid, used)
+
+
+def _cell_text(words: list[Word], page: int, sides: tuple[float, float]) -> str:
+    """Return the text of a cell: a line that reaches the right edge goes on in the next."""
+    if not words:
+        return ""
+    rows = sorted(layout.lines(words, page), key=lambda line: line.top + line.bottom)
+    text = rows[0].text
+    for above, line in zip(rows, rows[1:], strict=False):
+        if above.hyphen:
+            text = text.removesuffix("-") + line.text
+        elif _cut(above, line, sides[1] - sides[0]):
+            text += line.text
+        elif sides[1] - above.x1 < max(2.5 * above.size, _first_word(line) + 0.5 * line.size):
+            text = language.join(text, line.text)
+        else:
+            text += "\n" + line.text
+    return text
+
+
+def _cut(above: Line, line: Line, width: float) -> bool:
+    """Return whether a word too long for its cell goes on: `0X100` and `2` are `0X1002`."""
+    if len(above.words) > 1 or len(line.words) > 1 or len(line.text) > 3:
+        return False
+    if not (above.text[-1].isalnum() and line.text[0].isalnum() and above.text.isascii()):
+        return False
+    letter = (above.x1 - above.x0) / len(above.text)
+    return width - 2 * _PADDING - (above.x1 - above.x0) < 1.2 * letter
+
+
+def _first_word(line: Line) -> float:
+    """Return the width of what would have had to fit on the line above."""
+    word = line.words[0]
+    if language.is_cjk(word.text[0]):
+        return word.size
+    return word.x1 - word.x0

@@ -1,0 +1,74 @@
+"""Plain text to elements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from unstructured.documents.elements import Element, ElementMetadata, ListItem, NarrativeText, Title
+
+from services.ingest.partition import encoding
+from services.ingest.partition.document import Document
+
+_UNDERLINE = re.compile(r"^([=\-~^\"'*+#_])\1{2,}\s*$")
+_NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,4})\.?\s+\S.{0,90}$")
+_BULLET = re.compile(r"^\s*(?:[-*•+]|\d{1,2}[.)])\s+")
+
+
+def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
+    """Read plain text or reStructuredText: underlined and numbered lines are headings.
+
+    Raises:
+        Rejected: it is no text.
+    """
+    lines = encoding.decode(path.read_bytes()).split("\n")
+    elements: list[Element] = []
+    block: list[str] = []
+    styles: list[str] = []
+
+    def close() -> None:
+        if block:
+            text = "\n".join(block)
+            kind = ListItem if _BULLET.match(text) else NarrativeText
+            elements.append(kind(text=text))
+            block.clear()
+
+    index = 0
+    while index < len(lines):
+        line = lines[index].rstrip()
+        below = lines[index + 1].rstrip() if index + 1 < len(lines) else ""
+        underline = _UNDERLINE.match(below)
+        if line and underline and not _UNDERLINE.match(line) and len(below) >= len(line) * 0.6:
+            close()
+            style = underline[1]
+            if style not in styles:
+                styles.append(style)
+            elements.append(_title(line.strip(), styles.index(style)))
+            index += 2
+            continue
+        if _UNDERLINE.match(line) or not line.strip():
+            close()
+        elif not block and _is_numbered(line, lines, index):
+            elements.append(_title(line.strip(), line.split()[0].rstrip(".").count(".")))
+        else:
+            if _BULLET.match(line):
+                close()
+            block.append(line)
+        index += 1
+    close()
+    progress(1, 1)
+    return Document(elements)
+
+
+def _is_numbered(line: str, lines: list[str], index: int) -> bool:
+    """Return whether a numbered line stands alone: between blank lines it heads a section."""
+    above = lines[index - 1].strip() if index else ""
+    below = lines[index + 1].strip() if index + 1 < len(lines) else ""
+    return (
+        not above and not below and bool(_NUMBERED.match(line)) and line.strip()[-1] not in ".。;；"
+    )
+
+
+def _title(text: str, depth: int) -> Title:
+    return Title(text=text, metadata=ElementMetadata(category_depth=depth))

@@ -1,0 +1,128 @@
+"""Reads one file and writes its passages to a pipe: `python -m services.ingest.reader JOB`.
+
+Runs as a child of the service, see sandbox.py; everything heavy is imported here only, after
+the limits are in place.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from schemas.retrieval import Passage
+from services.ingest import frames, language
+from services.ingest.confine import confine
+from services.runtime.errors import AndonError, Fatal, Rejected
+
+_LANGUAGE_SAMPLE = 200_000
+"""Characters of a document its language is judged by."""
+
+
+def main(argument: str) -> int:
+    """Read the job's file; return the exit code."""
+    job = msgspec.json.decode(argument, type=frames.Job)
+    # Libraries print: only frames may reach the pipe.
+    pipe = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    confine(memory_mb=job.memory_mb, cpu_s=job.cpu_s, open_files=job.open_files)
+    try:
+        _read(job, pipe)
+    except MemoryError:
+        failure = frames.Failed(kind="memory", operation="read", reason="out of memory")
+    except AndonError as error:
+        failure = frames.Failed(
+            kind=error.kind, operation=error.operation, reason=error.reason, hint=error.hint
+        )
+    except RecursionError:
+        failure = frames.Failed(
+            kind="rejected",
+            operation="read",
+            reason="its parts are nested too deeply",
+            hint="the file is damaged, or was made to do harm",
+        )
+    else:
+        return 0
+    frames.write(pipe, failure)
+    return 1
+
+
+def _read(job: frames.Job, pipe: BinaryIO) -> None:
+    count = _counter(job.tokenizer)
+    from services.ingest import chunking, partition  # noqa: PLC0415  (heavy: after the limits)
+
+    def progress(done: int, total: int | None) -> None:
+        if max(done, total or 0) > job.max_pages:
+            raise Rejected(
+                "read",
+                f"it has {total or done} pages, more than the {job.max_pages} allowed",
+                "split it, or raise ingest.max_pages",
+            )
+        frames.write(pipe, frames.Progress(done=done, total=total))
+
+    try:
+        document = partition.read(Path(job.path), job.name, progress)
+    except (AndonError, MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        raise Rejected(
+            "read",
+            f"the file is damaged in a way its reader does not know "
+            f"({type(error).__name__}: {str(error)[:200]})",
+            "open it in the program it comes from, save it anew and add that",
+        ) from error
+    sizes = chunking.Sizes(job.chunk_tokens, job.overlap_tokens)
+    batch: list[Passage] = []
+    weight = total = 0
+    sample = ""
+    for passage in chunking.passages(document.elements, count, sizes, document.labels):
+        batch.append(passage)
+        weight += frames.size(passage)
+        total += 1
+        if len(sample) < _LANGUAGE_SAMPLE:
+            sample += passage.text
+        if weight >= frames.BATCH_BYTES // 2:
+            frames.write(pipe, frames.Batch(passages=batch))
+            batch, weight = [], 0
+    if batch:
+        frames.write(pipe, frames.Batch(passages=batch))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    frames.write(
+        pipe,
+        frames.Done(
+            title=document.title,
+            lang=language.of(sample),
+            pages=document.pages,
+            passages=total,
+            peak_mb=round(peak, 1),
+        ),
+    )
+
+
+def _counter(path: str) -> Callable[[str], int]:
+    """Return what counts tokens.
+
+    Raises:
+        Fatal: the tokenizer file is not there or is none.
+    """
+    from tokenizers import Tokenizer  # noqa: PLC0415  (after the limits)
+
+    hint = "set ingest.tokenizer to the tokenizer.json of the embedding model"
+    if not Path(path).is_file():
+        raise Fatal("count tokens", f"the tokenizer file {path} is missing", hint)
+    try:
+        tokenizer = Tokenizer.from_file(path)
+    except Exception as error:
+        raise Fatal("count tokens", f"{path} is no tokenizer file: {error}", hint) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,317 @@
+"""Tables as header and rows, whatever they were read from (pure)."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+_KNOWN = re.compile(
+    r"""(?ix) ^(?:
+    (?:fault|alarm|error|warning|display|event|message|status)?[ _/-]*(?:code|no\.?|number|id)s?
+    | fault | alarm | error | warning | name | title | description | meaning | message | function
+    | (?:possible|probable)?[ ]*(?:cause|reason)s? | remed(?:y|ies) | (?:corrective)?[ ]*actions?
+    | solutions? | counter-?measures? | troubleshooting | what[ ]to[ ]do | check | symptoms? | type
+    | parameters? | item | items | units? | range | (?:setting|value)[ ]?range | default
+    | factory[ ]?(?:setting|value|default) | min\.? | max\.? | minimum | maximum | value | values
+    | terminal | pin | signal | data[ ]?type | address | register | bytes? | bits? | notes?
+    | remarks? | comments? | explanation | content | contents | model | specification | command
+    | setting | settings | severity | level | class | reset | part | quantity | qty\.? | from | to
+    | (?:故障|报警|错误|告警|参数|功能|显示|事件)?(?:代码|编号|号|码|序号|名称|类型|描述|说明|内容|现象)
+    | 故障 | 报警 | (?:可能|故障)?(?:的)?原因 | (?:故障)?(?:处理|对策|措施|排除)(?:方法|措施|对策|办法)?
+    | 解决(?:方法|办法|方案|措施) | 参数 | 单位 | (?:设定|设置|取值)?范围 | (?:默认|出厂|缺省|初始)(?:值|设定)?
+    | 最小值? | 最大值? | 项目 | 备注 | 规格 | 数量 | 地址 | 数据类型? | 功能 | 定义 | 引脚 | 端子 | 信号 | 型号 | 命令
+    )$"""
+)
+_DIGIT = re.compile(r"\d")
+_NOISE = re.compile(r"[\s:：*]+")
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of the body."""
+
+    cells: list[str]
+    """Texts, one a column; what spans several rows or columns stands in each of them."""
+    page: int | None = None
+    """Physical page it begins on; None where unknown."""
+    group: str = ""
+    """The row over the whole width above it, empty without one."""
+
+
+@dataclass(slots=True)
+class Table:
+    """A table's content."""
+
+    header: list[str]
+    """Column names; empty when the table has none."""
+    rows: list[Row]
+    caption: str = ""
+    """A first row over the whole width, empty without one."""
+
+
+@dataclass(slots=True)
+class GridCell:
+    """A cell with the rows and columns it spans."""
+
+    text: str
+    rows: int = 1
+    columns: int = 1
+    bold: bool = False
+
+
+@dataclass(slots=True)
+class Grid:
+    """A table as drawn."""
+
+    cells: list[list[GridCell | None]]
+    """Rows of equal length; None where another cell reaches over."""
+    pages: list[int | None] = field(default_factory=list)
+    """Page of each row; empty where unknown."""
+    heads: int | None = None
+    """Rows the source itself marks as header, None where it does not say."""
+
+
+def understand(grid: Grid) -> Table:
+    """Return header and rows of a drawn table."""
+    filled = _fill(grid.cells)
+    pages = grid.pages or [None] * len(filled)
+    start = 0
+    caption = ""
+    while start < len(filled) - 1 and _spans_all(grid.cells[start], filled[start]):
+        caption = " ".join(filter(None, (caption, _flat(filled[start][0]))))
+        start += 1
+    heads = grid.heads - start if grid.heads is not None else 0
+    if heads <= 0:
+        heads = _header_rows(grid.cells[start:], filled[start:])
+    header = _merged(filled[start : start + heads])
+    rows: list[Row] = []
+    group = ""
+    for index in range(start + heads, len(filled)):
+        cells = filled[index]
+        if not any(cells):
+            continue
+        if _spans_all(grid.cells[index], cells):
+            group = _flat(cells[0])
+            if index + 1 < len(filled) and not _spans_all(grid.cells[index + 1], filled[index + 1]):
+                continue
+        rows.append(Row(_collapse(grid.cells[index], cells), pages[index], group))
+    return Table(header, rows, caption)
+
+
+def from_html(text: str) -> Grid:
+    """Return the first table of an HTML text; nested ones become text of their cell."""
+    parser = _TableParser()
+    parser.feed(text)
+    parser.close()
+    return parser.grid()
+
+
+def to_html(table: Table) -> str:
+    """Return a table as HTML, its header in `<thead>`."""
+
+    def row(cells: list[str], tag: str) -> str:
+        inner = "".join(f"<{tag}>{_escaped(cell)}</{tag}>" for cell in cells)
+        return f"<tr>{inner}</tr>"
+
+    caption = f"<caption>{_escaped(table.caption)}</caption>" if table.caption else ""
+    head = f"<thead>{row(table.header, 'th')}</thead>" if table.header else ""
+    body = "".join(row(item.cells, "td") for item in table.rows)
+    return f"<table>{caption}{head}<tbody>{body}</tbody></table>"
+
+
+def row_text(header: list[str], cells: list[str]) -> str:
+    """Return a row as `header: cell | header: cell`, empty cells left out."""
+    parts = []
+    for index, cell in enumerate(cells):
+        value = _flat(cell)
+        name = _flat(header[index]) if index < len(header) else ""
+        if value:
+            parts.append(f"{name}: {value}" if name and name != value else value)
+    return " | ".join(parts)
+
+
+def same_header(header: list[str], cells: list[str]) -> bool:
+    """Return whether a row repeats the header."""
+    return [_key(text) for text in header] == [_key(text) for text in cells]
+
+
+def looks_like_header(cells: list[str]) -> bool:
+    """Return whether most texts of a row are words that head columns."""
+    filled = [_key_words(cell) for cell in cells if cell.strip()]
+    known = sum(1 for cell in filled if _KNOWN.match(cell))
+    return len(filled) >= 2 and known >= max(2, len(filled) // 2)
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=False).replace("\n", "<br/>")
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _key(text: str) -> str:
+    return _NOISE.sub("", text).casefold()
+
+
+def _key_words(text: str) -> str:
+    text = re.sub(r"[（(].*?[)）]", "", text)
+    text = _flat(text).strip(" :：*.")
+    return text if text.isascii() else "".join(text.split())
+
+
+def _fill(cells: list[list[GridCell | None]]) -> list[list[str]]:
+    """Return the texts with each spanning cell's text in all the places it covers."""
+    width = max((len(row) for row in cells), default=0)
+    texts = [[""] * width for _ in cells]
+    for r, row in enumerate(cells):
+        for c, cell in enumerate(row):
+            if cell is None:
+                continue
+            for down in range(r, min(r + cell.rows, len(cells))):
+                for right in range(c, min(c + cell.columns, width)):
+                    texts[down][right] = cell.text.strip()
+    return texts
+
+
+def _collapse(row: list[GridCell | None], cells: list[str]) -> list[str]:
+    """Return a body row with a cell that spans columns only in the first of them."""
+    result = list(cells)
+    for index, cell in enumerate(row):
+        if cell and cell.columns > 1:
+            for covered in range(index + 1, min(index + cell.columns, len(result))):
+                result[covered] = ""
+    return result
+
+
+def _spans_all(row: list[GridCell | None], cells: list[str]) -> bool:
+    first = row[0] if row else None
+    return bool(first and first.columns == len(cells) > 1 and first.text.strip())
+
+
+def _header_rows(grid: list[list[GridCell | None]], cells: list[list[str]]) -> int:
+    if len(cells) < 2 or not _heads(grid, cells):
+        return 0
+    first = [cell for cell in grid[0] if cell]
+    deep = any(cell.columns > 1 for cell in first) and any(cell.rows == 2 for cell in first)
+    if deep and len(cells) > 2 and not any(_DIGIT.search(c) for c in cells[1][1:]):
+        return 2
+    return 1
+
+
+def _heads(grid: list[list[GridCell | None]], cells: list[list[str]]) -> bool:
+    """Return whether the first row names the columns."""
+    first = [cell for cell in cells[0] if cell]
+    if len(first) < 2 or len(set(first)) < 2 or max(map(len, first)) > 60:
+        return False
+    if looks_like_header(cells[0]):
+        return True
+    bold = [cell.bold for cell in grid[0] if cell and cell.text]
+    below = [cell.bold for cell in grid[1] if cell and cell.text]
+    if bold and all(bold) and not all(below or [True]):
+        return True
+    if any(_DIGIT.search(cell) for cell in first) or len(first) < 0.6 * len(cells[0]):
+        return False
+    body = cells[1:]
+    for column in range(len(cells[0])):
+        values = [row[column] for row in body if row[column]]
+        if len(values) >= 2 and sum(bool(_DIGIT.search(v)) for v in values) >= 0.8 * len(values):
+            return True
+    return False
+
+
+def _merged(rows: list[list[str]]) -> list[str]:
+    """Return column names out of one or more header rows."""
+    if not rows:
+        return []
+    names = []
+    for column in zip(*rows, strict=True):
+        parts: list[str] = []
+        for text in map(_flat, column):
+            if text and text not in parts:
+                parts.append(text)
+        names.append(" ".join(parts))
+    return names
+
+
+class _TableParser(HTMLParser):
+    """Cells of the outermost table."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._rows: list[list[tuple[list[str], int, int, bool]]] = []
+        self._depth = 0
+        self._cell: list[str] | None = None
+        self._heads = 0
+        self._in_head = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open rows and cells."""
+        if tag == "table":
+            self._depth += 1
+        if self._depth != 1:
+            return
+        if tag == "thead":
+            self._in_head = True
+        elif tag == "tr":
+            self._rows.append([])
+        elif tag in ("td", "th"):
+            if not self._rows:
+                self._rows.append([])
+            values = dict(attrs)
+            self._cell = []
+            self._rows[-1].append(
+                (
+                    self._cell,
+                    _span(values.get("rowspan")),
+                    _span(values.get("colspan")),
+                    tag == "th",
+                )
+            )
+            if self._in_head:
+                self._heads = len(self._rows)
+        elif tag == "br" and self._cell is not None:
+            self._cell.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close cells and tables."""
+        if tag == "table":
+            self._depth -= 1
+        elif self._depth == 1 and tag in ("td", "th"):
+            self._cell = None
+        elif self._depth == 1 and tag == "thead":
+            self._in_head = False
+
+    def handle_data(self, data: str) -> None:
+        """Collect a cell's text."""
+        if self._cell is not None:
+            self._cell.append(data)
+
+    def grid(self) -> Grid:
+        """Return the cells in their places."""
+        taken: dict[tuple[int, int], bool] = {}
+        placed: list[list[GridCell | None]] = []
+        width = 0
+        for r, row in enumerate(self._rows):
+            line: dict[int, GridCell] = {}
+            column = 0
+            for parts, rows, columns, bold in row:
+                while (r, column) in taken:
+                    column += 1
+                line[column] = GridCell("".join(parts).strip(), rows, columns, bold)
+                for down in range(rows):
+                    for right in range(columns):
+                        taken[r + down, column + right] = True
+                column += columns
+            width = max(width, column)
+            placed.append([line.get(c) for c in range(column)])
+        for line_cells in placed:
+            line_cells.extend([None] * (width - len(line_cells)))
+        return Grid(placed, heads=self._heads or None)
+
+
+def _span(text: str | None) -> int:
+    """Return a span, at most 200: a hostile one must not fill the memory."""
+    return min(max(int(text), 1), 200) if text and text.isdecimal() else 1

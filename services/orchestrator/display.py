@@ -1,0 +1,96 @@
+"""An answer on a handheld scanner: at most three lines of plain text.
+
+Many scanners show 80 characters a line. Chinese characters are two columns wide there, so a
+line has at most 80 characters and at most 80 columns, whichever is reached first: since every
+character is counted as at least one column, counting columns keeps both.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from schemas.answers import Answer
+
+WIDEST = 80
+"""Columns, and thereby characters, of one line."""
+
+_CUT = "…"
+
+
+def display(answer: Answer) -> str:
+    """Return what to do in three lines: fault, first actions, source; no line that is empty."""
+    summary = clean(answer.summary)
+    code = clean(answer.code)
+    if not re.search(rf"(?<![A-Za-z0-9]){re.escape(code)}(?![A-Za-z0-9])", summary, re.IGNORECASE):
+        summary = f"{code} {summary}"
+    lines = [fit(summary, WIDEST), _actions(answer), _source(answer)]
+    return "\n".join(line for line in lines if line)
+
+
+def clean(text: str) -> str:
+    """Return text as one line: no control, formatting or private characters, single spaces."""
+    kept = "".join(" " if _breaks(c) else "" if _invisible(c) else c for c in text)
+    return " ".join(kept.split())
+
+
+def columns(text: str) -> int:
+    """Return how many columns a text takes: wide characters two, all others one."""
+    return sum(_width(character) for character in text)
+
+
+def fit(text: str, limit: int) -> str:
+    """Return the text, cut with `…` at a word's end where it is wider than `limit` columns."""
+    if columns(text) <= limit:
+        return text
+    room = limit - 1
+    end = 0
+    for character in text:
+        room -= _width(character)
+        if room < 0:
+            break
+        end += 1
+    # A letter must not lose its accent.
+    while end and unicodedata.combining(text[end]):
+        end -= 1
+    head = text[:end]
+    if not text[end].isspace():
+        head = head[: _word_end(head, text[end])]
+    return head.rstrip(" ,;:，；：、-–") + _CUT
+
+
+def _word_end(head: str, after: str) -> int:
+    """Return where the last whole word ends; a single word longer than half a line is cut."""
+    if _width(after) == 2 or (head and _width(head[-1]) == 2):
+        return len(head)
+    end = len(head)
+    while end and not head[end - 1].isspace() and _width(head[end - 1]) == 1:
+        end -= 1
+    return end if end >= len(head) // 2 else len(head)
+
+
+def _actions(answer: Answer) -> str:
+    stops = " .。;；"
+    steps = [step for step in (clean(action).rstrip(stops) for action in answer.actions) if step]
+    return fit(("；" if answer.lang == "zh" else "; ").join(steps), WIDEST)
+
+
+def _source(answer: Answer) -> str:
+    if not answer.citations:
+        return ""
+    first = answer.citations[0]
+    page = "" if first.page is None else f" p.{first.page}"
+    title = clean(first.document) or clean(first.file)
+    return f"→ {fit(title, WIDEST - columns(page) - 2)}{page}"
+
+
+def _width(character: str) -> int:
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def _breaks(character: str) -> bool:
+    return unicodedata.category(character) in ("Zl", "Zp", "Zs") or character in "\t\n\r\v\f\x85"
+
+
+def _invisible(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn")

@@ -1,0 +1,163 @@
+"""The bridge's service when there is no model, or one that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from schemas.faults import Priority
+from services.runtime.config import Bridge
+from services.runtime.errors import DeadlineExceeded, Fatal, Retryable, Unavailable
+from tests.support.bridge import Served, bridge, request
+from tests.support.http_server import event, event_stream, http_server
+
+pytestmark = pytest.mark.faults
+
+PROPS = {
+    "model_alias": "slow",
+    "total_slots": 1,
+    "default_generation_settings": {"n_ctx": 4096},
+}
+
+
+class Hanging:
+    """A llama-server that answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.questions: list[str] = []
+        self.go = asyncio.Semaphore(0)
+        self.left = asyncio.Event()
+
+    async def __call__(self, asked: web.Request) -> web.StreamResponse:
+        match asked.path:
+            case "/health":
+                return web.json_response({"status": "ok"})
+            case "/props":
+                return web.json_response(PROPS)
+            case "/tokenize":
+                return web.json_response({"tokens": [0] * 100})
+        prompt = (await asked.json())["prompt"]
+        self.questions.append(prompt.rpartition("Question: ")[2].split("\n")[0])
+        response = await event_stream(asked)
+        await response.write(event({"content": '{"summary":"', "stop": False}))
+        try:
+            await self.go.acquire()
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+        rest = 'ok","causes":[],"actions":[]}'
+        await response.write(event({"content": rest, "stop": False}))
+        await response.write(event({"content": "", "stop": True, "stop_type": "eos"}))
+        return response
+
+
+@asynccontextmanager
+async def hanging(**more: Any) -> AsyncIterator[tuple[Hanging, Served]]:
+    server = Hanging()
+    async with (
+        http_server(server) as url,
+        bridge(Bridge(url=url, api="completion", **more)) as served,
+    ):
+        yield server, served
+
+
+async def test_no_model_configured_refuses_at_once_and_is_well() -> None:
+    async with bridge(Bridge()) as served:
+        with pytest.raises(Unavailable, match="no language model is configured"):
+            await served.ask(request())
+        assert served.health.reason == ""
+        assert served.health.facts["model"] == ""
+        assert "passages alone" in str(served.health.facts["note"])
+
+
+async def test_a_wrong_address_stops_the_process() -> None:
+    with pytest.raises(Fatal, match=r"llm_bridge\.url"):
+        async with bridge(Bridge(url="localhost")):
+            pass
+
+
+async def test_a_loading_model_is_waited_for() -> None:
+    loading = True
+
+    async def handler(asked: web.Request) -> web.StreamResponse:
+        if loading:
+            return web.json_response({"error": {"message": "Loading model"}}, status=503)
+        return web.json_response(PROPS)
+
+    async with http_server(handler) as url, bridge(Bridge(url=url)) as served:
+        assert "still loading" in served.health.reason
+        with pytest.raises(Retryable, match="still loading"):
+            await served.ask(request())
+        loading = False
+        await served.until(model="slow", reachable=True)
+        assert served.health.reason == ""
+
+
+async def test_urgent_requests_overtake_and_the_rest_wait() -> None:
+    async with hanging() as (server, served):
+        order: list[tuple[str, Priority]] = [
+            ("first", "advice"), ("second", "advice"), ("third", "warning"), ("fourth", "critical"),
+        ]  # fmt: skip
+        asking = []
+        for queued, (question, priority) in enumerate(order):
+            asked = request(question, id=question, priority=priority)
+            asking.append(asyncio.create_task(served.ask(asked)))
+            await served.until(in_flight=1, queued=queued)
+        for _ in order:
+            server.go.release()
+        answers = await asyncio.gather(*asking)
+        assert server.questions == ["first", "fourth", "third", "second"]
+        assert {answer.summary for _, answer in answers} == {"ok"}
+
+
+async def test_the_deadline_ends_the_work_and_frees_the_slot() -> None:
+    async with hanging() as (server, served):
+        with pytest.raises(DeadlineExceeded):
+            await served.ask(request("late"), deadline_s=0.3)
+        async with asyncio.timeout(30):
+            await server.left.wait()
+        await served.until(in_flight=0)
+        server.go.release()
+        _, answer = await served.ask(request("next"))
+        assert answer.summary == "ok"
+        assert server.questions == ["late", "next"]
+
+
+async def test_a_request_whose_deadline_is_over_in_the_queue_never_reaches_the_model() -> None:
+    async with hanging() as (server, served):
+        first = asyncio.create_task(served.ask(request("first")))
+        await served.until(in_flight=1)
+        with pytest.raises(DeadlineExceeded):
+            await served.ask(request("never"), deadline_s=0.3)
+        await served.until(queued=0)
+        server.go.release()
+        await first
+        assert server.questions == ["first"]
+
+
+async def test_a_model_that_stands_still_is_left() -> None:
+    async with hanging(token_timeout_s=0.2) as (server, served):
+        with pytest.raises(DeadlineExceeded, match="token_timeout_s"):
+            await served.ask(request("still"))
+        await served.until(in_flight=0)
+        async with asyncio.timeout(30):
+            await server.left.wait()
+
+
+async def test_stopping_finishes_what_is_begun_and_refuses_what_waits() -> None:
+    async with hanging() as (server, served):
+        first = asyncio.create_task(served.ask(request("first")))
+        await served.until(in_flight=1)
+        second = asyncio.create_task(served.ask(request("second")))
+        await served.until(queued=1)
+        served.stopping.set()
+        server.go.release()
+        assert (await first)[1].summary == "ok"
+        with pytest.raises(Unavailable, match="stopping"):
+            await second
+        assert server.questions == ["first"]

@@ -1,0 +1,162 @@
+"""A whole Andon in a folder: `andon up` as a person starts it, and the commands beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import paho.mqtt.client as paho
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 60.0
+SOON_S = 30.0
+
+
+class Andon:
+    """Broker and services, from start to stop."""
+
+    def __init__(self, folder: Path, config: str = "") -> None:
+        self.data = folder / "data"
+        self.config = folder / "given.yaml"
+        self.config.write_text(config, encoding="utf-8")
+        self.log = folder / "andon.log"
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "services.cli", "up", "--port", "0"]
+        command += ["--config", str(self.config), "--data", str(self.data)]
+        with self.log.open("w", encoding="utf-8") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=log, text=True, start_new_session=True
+            )
+        deadline = time.monotonic() + START_S
+        while "Andon is up" not in self.said():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise RuntimeError(f"andon up did not start:\n{self.said()}")
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(START_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+        self.exit_code = self._process.returncode
+
+    def said(self) -> str:
+        """What it and its services printed so far."""
+        return self.log.read_text(encoding="utf-8")
+
+    @property
+    def running_config(self) -> Path:
+        return self.data / "up.yaml"
+
+    @property
+    def port(self) -> int:
+        text = self.running_config.read_text(encoding="utf-8")
+        return int(text.split("mqtt://127.0.0.1:")[1].split()[0])
+
+    def cli(self, *arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """Run `andon …` against it."""
+        command = [sys.executable, "-m", "services.cli", *arguments]
+        command += ["--config", str(self.running_config)]
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def json(self, *arguments: str) -> Any:
+        """Run `andon … --json`, and return what it printed."""
+        done = self.cli(*arguments, "--json")
+        assert done.returncode == 0, done.stderr + self.said()
+        return json.loads(done.stdout)
+
+    def pid(self, service: str) -> int:
+        """Process id of a service that is running now."""
+        found: int = 0
+        deadline = time.monotonic() + SOON_S
+        while not found and time.monotonic() < deadline:
+            status = json.loads(self.cli("status", "--json").stdout)[service]
+            alive = status and status["state"] in {"ready", "degraded"}
+            found = status["pid"] if alive and Path(f"/proc/{status['pid']}").exists() else 0
+        assert found, f"{service} does not run:\n{self.said()}"
+        return found
+
+    def kill(self, service: str, sent: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to a service; `andon up` starts it again when it ends."""
+        os.kill(self.pid(service), sent)
+
+
+class Listener:
+    """An MQTT client as plain as a scanner: MQTT 3.1.1 unless told otherwise."""
+
+    def __init__(self, port: int, *topics: str, version: int = paho.MQTTv311) -> None:
+        self._got: queue.Queue[paho.MQTTMessage] = queue.Queue()
+        self._ready = threading.Event()
+        self._topics = topics
+        self._client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTProtocolVersion(version)
+        )
+        self._client.on_connect = self._connected
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = lambda _c, _u, message: self._got.put(message)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        if not topics:
+            self._ready.set()
+        assert self._ready.wait(SOON_S)
+
+    def _connected(self, *_: Any) -> None:
+        if self._topics:
+            self._client.subscribe([(topic, 1) for topic in self._topics])
+
+    def publish(self, topic: str, payload: Any, **options: Any) -> None:
+        """Publish with QoS 1, and wait for the broker's word."""
+        if isinstance(payload, dict):
+            payload = json.dumps(payload)
+        self._client.publish(topic, payload, qos=1, **options).wait_for_publish(SOON_S)
+
+    def next(self, wanted: Callable[[paho.MQTTMessage], bool] = lambda _m: True) -> Any:
+        """The next message that is wanted."""
+        deadline = time.monotonic() + SOON_S
+        while True:
+            message = self._got.get(timeout=max(0.01, deadline - time.monotonic()))
+            if wanted(message):
+                return message
+
+    def answer(self, stage: str = "final") -> dict[str, Any]:
+        """The next answer of a stage."""
+        message = self.next(
+            lambda m: m.payload[:1] == b"{" and f'"stage":"{stage}"'.encode() in m.payload
+        )
+        got: dict[str, Any] = json.loads(message.payload)
+        return got
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@contextmanager
+def listening(port: int, *topics: str, version: int = paho.MQTTv311) -> Iterator[Listener]:
+    """A client for the length of a block."""
+    client = Listener(port, *topics, version=version)
+    try:
+        yield client
+    finally:
+        client.close()

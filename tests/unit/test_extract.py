@@ -1,0 +1,462 @@
+"""An answer out of passages, without a model."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.retrieval import DocumentRef, Field, Hit, Passage
+from services.orchestrator.extract import Extract, extract
+from services.orchestrator.quote import LONGEST_QUOTE, quote
+
+pytestmark = pytest.mark.unit
+
+By = Literal["code", "words", "vector"]
+FD40 = DocumentRef(doc_id="fd40", revision=2, title="FD40 manual", file="fd40.pdf")
+OTHER = DocumentRef(doc_id="kx7", revision=1, title="KX7 manual", file="kx7.pdf")
+
+
+def row(
+    *cells: tuple[str, str],
+    lang: str = "en",
+    ordinal: int = 1,
+    kind: Literal["row", "entry"] = "row",
+    by: By = "code",
+    document: DocumentRef = FD40,
+    score: float = 0.9,
+) -> Hit:
+    passage = Passage(
+        ordinal=ordinal,
+        page=41,
+        section="7 Faults > 7.2 Fault codes",
+        kind=kind,
+        text=" | ".join(f"{name}: {value}" for name, value in cells),
+        fields=[Field(name, value) for name, value in cells],
+        lang=lang,
+    )
+    return Hit(document=document, passage=passage, score=score, by=by)
+
+
+def text(
+    words: str, *, lang: str = "en", ordinal: int = 50, by: By = "words", score: float = 0.8
+) -> Hit:
+    passage = Passage(ordinal=ordinal, page=12, text=words, lang=lang)
+    return Hit(document=FD40, passage=passage, score=score, by=by)
+
+
+def ask(
+    *hits: Hit,
+    code: str = "E005",
+    lang: str = "en",
+    question: str = "",
+    unknown: tuple[str, ...] = (),
+) -> Extract:
+    return extract(
+        hits, question=question or code or "?", code=code, lang=lang, unknown_codes=unknown
+    )  # type: ignore[arg-type]
+
+
+EN = row(
+    ("Code", "E005"),
+    ("Fault name", "DC bus undervoltage"),
+    ("Possible cause", "1. Mains voltage too low\n2. Phase missing at R, S, T"),
+    ("Remedy", "1. Measure the mains at R, S, T\n2. Check the line fuses"),
+)
+ZH = row(
+    ("故障代码", "E005"),
+    ("故障名称", "直流母线欠压"),
+    ("可能原因", "电网电压过低；输入缺相"),
+    ("处理方法", "①测量R、S、T电压②检查进线熔断器"),
+    lang="zh",
+    ordinal=2,
+)
+
+
+def test_a_row_answers() -> None:
+    answer = ask(EN)
+    assert answer.summary == "E005 DC bus undervoltage: Mains voltage too low."
+    assert answer.causes == ["Mains voltage too low", "Phase missing at R, S, T"]
+    assert answer.actions == ["Measure the mains at R, S, T", "Check the line fuses"]
+    assert answer.answered_by == "extract"
+    assert answer.note == ""
+    assert answer.text == (
+        "E005 DC bus undervoltage: Mains voltage too low. [1]\n\n"
+        "Causes\n1. Mains voltage too low [1]\n2. Phase missing at R, S, T [1]\n\n"
+        "Actions\n1. Measure the mains at R, S, T [1]\n2. Check the line fuses [1]"
+    )
+
+
+def test_the_citation_says_where() -> None:
+    (cited,) = ask(msgspec.structs.replace(EN, score=0.87654)).citations
+    assert (cited.n, cited.document, cited.file, cited.doc_id) == (
+        1,
+        "FD40 manual",
+        "fd40.pdf",
+        "fd40",
+    )
+    assert (cited.revision, cited.page, cited.section) == (2, 41, "7 Faults > 7.2 Fault codes")
+    assert cited.score == 0.877
+    assert cited.quote.startswith("Code: E005 | Fault name: DC bus undervoltage")
+
+
+@pytest.mark.parametrize("hits", [(EN, ZH), (ZH, EN)])
+def test_the_language_asked_for_is_chosen(hits: tuple[Hit, ...]) -> None:
+    english = ask(*hits)
+    assert english.summary == "E005 DC bus undervoltage: Mains voltage too low."
+    chinese = ask(*hits, lang="zh")
+    assert chinese.summary == "E005 直流母线欠压：电网电压过低。"
+    assert chinese.causes == ["电网电压过低", "输入缺相"]
+    assert chinese.actions == ["测量R、S、T电压", "检查进线熔断器"]
+    assert "可能原因\n1. 电网电压过低 [1]" in chinese.text
+    assert "处理方法\n1. 测量R、S、T电压 [1]" in chinese.text
+    assert chinese.citations[0].quote.startswith("故障代码: E005")
+    assert len(chinese.citations) == 2
+    assert chinese.note == english.note == ""
+
+
+def test_the_other_language_is_given_where_it_is_the_only_one() -> None:
+    assert ask(EN, lang="zh").note == "仅有英文资料。"
+    assert ask(EN, lang="zh").actions[0] == "Measure the mains at R, S, T"
+    assert ask(ZH).note == "Only found in Chinese."
+
+
+def test_a_translation_in_another_machines_manual_is_not_a_translation() -> None:
+    elsewhere = msgspec.structs.replace(ZH, document=OTHER, score=0.3)
+    assert ask(EN, elsewhere, lang="zh").summary.startswith("E005 DC bus undervoltage")
+
+
+def test_unmarked_passages_are_in_the_language_of_their_words() -> None:
+    unmarked = msgspec.structs.replace(ZH, passage=msgspec.structs.replace(ZH.passage, lang=""))
+    assert ask(EN, unmarked, lang="zh").summary.startswith("E005 直流母线欠压")
+
+
+def test_both_languages_in_one_row() -> None:
+    both = row(
+        ("Code", "17"),
+        ("en.description", "Inverse kinematics failed"),
+        ("en.solution", "Reselect the point"),
+        ("zh_CN.description", "逆解算无解"),
+        ("zh_CN.solution", "重新选取运动点位"),
+        lang="",
+    )
+    assert ask(both, code="17").actions == ["Reselect the point"]
+    assert ask(both, code="17", lang="zh").summary == "17 逆解算无解。"
+    assert ask(both, code="17", lang="zh").actions == ["重新选取运动点位"]
+
+
+def test_an_entry_with_notes_among_its_causes() -> None:
+    entry = row(
+        ("Code", "F30902"),
+        ("Title", "Drive: DC link overvoltage"),
+        ("Reaction", "OFF2 (OFF1)"),
+        (
+            "Cause",
+            "The DC link voltage is too high.\n- motor regenerates.\n- mains high.\nNote:\nSee p1.",
+        ),
+        ("Remedy", "- increase the ramp (p1121).\n- check p0210.\nSee also: p0210, p1240"),
+        kind="entry",
+    )
+    answer = ask(entry, code="F30902")
+    assert answer.summary == "F30902 Drive: DC link overvoltage: The DC link voltage is too high."
+    assert answer.causes == [
+        "The DC link voltage is too high.",
+        "motor regenerates.",
+        "mains high.",
+    ]
+    assert answer.actions == ["increase the ramp (p1121).", "check p0210."]
+    assert "Reaction: OFF2 (OFF1) [1]" in answer.text
+    assert "Note: See p1. [1]" in answer.text
+    assert "See also: p0210, p1240 [1]" in answer.text
+
+
+def test_a_header_that_says_message_may_head_the_codes() -> None:
+    answer = ask(
+        row(
+            ("Message", "**E05**"),
+            ("Title/Description", "ON signal missing"),
+            ("Possible cases", "PLC stopped. Cable open."),
+            ("Remedy", "Check the cable."),
+        ),
+        code="E05",
+    )
+    assert answer.summary == "E05 ON signal missing: PLC stopped."
+    assert answer.causes == ["PLC stopped.", "Cable open."]
+
+
+def test_a_mixed_cell_is_told_apart() -> None:
+    answer = ask(
+        row(
+            ("故障代码", "E07"),
+            ("名称", "过热"),
+            ("原因与处理", "1、风扇损坏\n2、更换风扇\n3、环境温度过高"),
+            lang="zh",
+        ),
+        code="E07",
+        lang="zh",
+    )
+    assert answer.causes == ["风扇损坏", "环境温度过高"]
+    assert answer.actions == ["更换风扇"]
+
+
+def test_a_row_with_the_name_alone() -> None:
+    answer = ask(row(("Fault code", "56"), ("Meaning", "Battery connection is open")), code="56")
+    assert answer.summary == "56 Battery connection is open."
+    assert (answer.causes, answer.actions) == ([], [])
+
+
+def test_a_parameter_row_says_its_values() -> None:
+    answer = ask(
+        row(
+            ("功能代码", "P0-15"),
+            ("名称", "载波频率"),
+            ("设定范围", "0.5~16.0kHz"),
+            ("出厂值", "4"),
+            lang="zh",
+        ),
+        code="P0-15",
+        lang="zh",
+    )
+    assert answer.summary == "P0-15 载波频率：设定范围 0.5~16.0kHz、出厂值 4。"
+
+
+def test_the_richer_row_of_the_same_document_answers() -> None:
+    register = row(("Code", "E005"), ("Name", "DC bus undervoltage"), ordinal=9)
+    answer = ask(register, EN)
+    assert answer.actions == ["Measure the mains at R, S, T", "Check the line fuses"]
+    assert answer.citations[0].quote.startswith("Code: E005 | Fault name")
+
+
+def test_another_meaning_of_the_code_is_named() -> None:
+    elsewhere = row(
+        ("Code", "E005"),
+        ("Fault name", "Door open"),
+        ("Remedy", "Close it"),
+        document=OTHER,
+        ordinal=3,
+    )
+    answer = ask(EN, elsewhere)
+    assert answer.actions == ["Measure the mains at R, S, T", "Check the line fuses"]
+    assert "Also listed\nE005 Door open. [2]" in answer.text
+    assert answer.citations[1].document == "KX7 manual"
+    assert answer.note == "The manuals list this code more than once, with different meanings."
+
+
+def test_nothing_found() -> None:
+    answer = ask(code="", question="why is the sky blue")
+    assert answer.summary == answer.text == "Not found in the manuals."
+    assert answer.answered_by == "none"
+    assert answer.citations == []
+    assert ask(code="", question="天空", lang="zh").summary == "手册中没有找到相关内容。"
+
+
+@pytest.mark.parametrize(
+    ("lang", "summary"),
+    [("en", "No manual lists fault code E999."), ("zh", "手册中没有故障代码 E999。")],
+)
+@pytest.mark.parametrize(
+    "hits",
+    [
+        (),
+        (row(*[(f.name, f.value) for f in EN.passage.fields], by="words"),),
+        (
+            row(*[(f.name, f.value) for f in EN.passage.fields], by="vector"),
+            text("The belt may slip."),
+        ),
+        # Found by a code, but by that of the question's other words.
+        (EN,),
+        (text("E005 comes with weak mains.", by="code"), EN),
+    ],
+)
+def test_an_unknown_code_gets_no_other_codes_answer(
+    hits: tuple[Hit, ...], lang: str, summary: str
+) -> None:
+    for answer in (
+        ask(*hits, code="E999", lang=lang),
+        ask(*hits, code="E999", lang=lang, unknown=("E999",)),
+    ):
+        assert answer.summary == answer.note == summary
+        assert (answer.causes, answer.actions, answer.citations) == ([], [], [])
+        assert answer.answered_by == "none"
+
+
+def test_an_unknown_code_in_the_question_alone() -> None:
+    neighbour = row(*[(f.name, f.value) for f in EN.passage.fields], by="words")
+    answer = ask(neighbour, code="", question="What is E999?", unknown=("E999",))
+    assert answer.summary == "No manual lists fault code E999."
+    assert answer.citations == []
+
+
+def test_related_text_may_be_cited_for_an_unknown_code() -> None:
+    related = text("Keep the vents clear. An undervoltage of the bus comes from weak mains.")
+    answer = ask(EN, related, code="E999", question="E999 undervoltage of the bus")
+    assert answer.summary == answer.note == "No manual lists fault code E999."
+    assert (answer.causes, answer.actions) == ([], [])
+    assert "An undervoltage of the bus comes from weak mains. [1]" in answer.text
+    assert [cited.page for cited in answer.citations] == [12]
+    assert answer.citations[0].quote == "An undervoltage of the bus comes from weak mains."
+
+
+def test_a_known_code_beside_an_unknown_one() -> None:
+    answer = ask(EN, code="", question="E005 and E999", unknown=("E999",))
+    assert answer.summary.startswith("E005")
+    assert answer.note == "No manual lists fault code E999."
+
+
+def test_spellings_of_one_code_are_one_code() -> None:
+    assert ask(EN, code="E-5").summary == "E-5 DC bus undervoltage: Mains voltage too low."
+    assert ask(EN, code="e.005").summary == "E005 DC bus undervoltage: Mains voltage too low."
+
+
+def test_a_symptom_row_without_a_code() -> None:
+    answer = ask(
+        row(
+            ("序号", "5"),
+            ("故障现象", "均衡器不开机"),
+            ("原因分析", "不满足工作条件"),
+            ("排除方法", "检查第一串电池的电压是否高于 2.4V，\n若不满足条件，请充电。"),
+            lang="zh",
+            by="words",
+        ),
+        code="",
+        question="均衡器不开机怎么办",
+        lang="zh",
+    )
+    assert answer.summary == "均衡器不开机：不满足工作条件。"
+    assert answer.actions == ["检查第一串电池的电压是否高于 2.4V， 若不满足条件，请充电。"]
+
+
+def test_running_text() -> None:
+    answer = ask(
+        text(
+            "The panel has four keys.\nIf the motor hums and does not turn, one phase is missing. "
+            "This is caused by a blown fuse. Check the fuses and replace them. Keys beep."
+        ),
+        code="",
+        question="motor hums, does not turn",
+    )
+    assert answer.summary == "If the motor hums and does not turn, one phase is missing."
+    assert answer.causes == ["This is caused by a blown fuse."]
+    assert answer.actions == ["Check the fuses and replace them."]
+    assert answer.citations[0].quote.startswith("If the motor hums")
+
+
+def test_running_text_in_chinese() -> None:
+    answer = ask(
+        text(
+            "面板有四个键。电机嗡嗡响但不转动时，缺少一相。由于熔断器烧断。请检查并更换熔断器。",
+            lang="zh",
+        ),
+        code="",
+        question="电机嗡嗡响不转动怎么办",
+        lang="zh",
+    )
+    assert answer.summary == "电机嗡嗡响但不转动时，缺少一相。"
+    assert answer.causes == ["由于熔断器烧断。"]
+    assert answer.actions == ["请检查并更换熔断器。"]
+
+
+def test_running_text_without_cues_is_given_as_it_is() -> None:
+    answer = ask(
+        text("The unit weighs 4 kg. The housing is made of steel. Painting is grey."),
+        code="",
+        question="What is the housing made of?",
+    )
+    assert (answer.causes, answer.actions) == ([], [])
+    assert answer.text == "The housing is made of steel. [1]"
+
+
+def test_the_machines_name_does_not_choose_the_sentence() -> None:
+    answer = ask(
+        text("FD40 manual, FD40 series.\nSet range: 0-10\nThe rated speed stands on the plate."),
+        code="",
+        question="FD40 manual: rated speed?",
+    )
+    assert answer.summary == "The rated speed stands on the plate."
+    assert answer.actions == []
+
+
+def test_at_most_five_citations_and_none_twice() -> None:
+    more = [text(f"Undervoltage, part {n}.", ordinal=n) for n in range(60, 70)]
+    weak = text("Something of no weight.", ordinal=80, score=0.1)
+    answer = ask(EN, EN, weak, *more)
+    assert [cited.n for cited in answer.citations] == [1, 2, 3, 4, 5]
+    assert len({cited.quote for cited in answer.citations}) == 5
+    assert all("no weight" not in cited.quote for cited in answer.citations)
+
+
+cells = st.text(alphabet="abcE05 .:;|\n、。；1①-电压过低检查", max_size=60)
+headers = st.sampled_from(
+    ["Code", "Name", "Cause", "Remedy", "处理方法", "原因", "Unit", "Message", "原因及对策", "x"]
+)
+rows = st.builds(
+    row,
+    st.tuples(headers, cells),
+    st.tuples(headers, cells),
+    st.tuples(headers, cells),
+    lang=st.sampled_from(["", "en", "zh"]),
+    ordinal=st.integers(min_value=0, max_value=6),
+    kind=st.sampled_from(["row", "entry"]),
+    by=st.sampled_from(["code", "words", "vector"]),
+    score=st.floats(min_value=-0.5, max_value=1.5),
+)
+texts = st.builds(
+    text,
+    st.text(max_size=400),
+    lang=st.sampled_from(["", "en", "zh"]),
+    ordinal=st.integers(min_value=10, max_value=16),
+    by=st.sampled_from(["code", "words", "vector"]),
+)
+
+
+@given(
+    hits=st.lists(st.one_of(rows, texts), max_size=7),
+    code=st.sampled_from(["", "E005", "E05", "1"]),
+    question=st.text(max_size=40),
+    lang=st.sampled_from(["en", "zh"]),
+    unknown=st.sampled_from([(), ("E05",), ("E7", "e-7")]),
+)
+def test_any_passages_make_a_sound_answer(
+    *, hits: list[Hit], code: str, question: str, lang: str, unknown: tuple[str, ...]
+) -> None:
+    answer = extract(hits, question=question, code=code, lang=lang, unknown_codes=unknown)  # type: ignore[arg-type]
+    assert answer.summary
+    assert answer.text
+    assert [cited.n for cited in answer.citations] == list(range(1, len(answer.citations) + 1))
+    assert len(answer.citations) <= 5
+    assert (answer.answered_by == "none") == (not answer.citations)
+    for item in answer.causes + answer.actions:
+        assert item in answer.text
+    sources = ["".join(hit.passage.text.split()) for hit in hits]
+    for cited in answer.citations:
+        assert len(cited.quote) <= LONGEST_QUOTE
+        assert 0.0 <= cited.score <= 1.0
+        assert any("".join(cited.quote.split()) in source for source in sources)
+    if code and not any(hit.by == "code" for hit in hits):
+        assert (answer.causes, answer.actions) == ([], [])
+        assert code in answer.summary
+
+
+def test_running_text_that_names_the_code_knows_it() -> None:
+    answer = ask(text("The belt may slip. E-005 comes with weak mains.", by="code"))
+    assert answer.summary == "E-005 comes with weak mains."
+    assert answer.note == ""
+
+
+@given(words=st.text(alphabet="ab 电压。.|; \n", max_size=900), bearing=st.text(max_size=9))
+def test_a_quote_is_a_piece_of_the_passage(words: str, bearing: str) -> None:
+    piece = quote(words, bearing)
+    assert len(piece) <= LONGEST_QUOTE
+    assert piece in " ".join(words.split())
+
+
+def test_a_quote_ends_with_a_sentence_or_a_cell() -> None:
+    assert quote("One two. Three four. Five six.", limit=22) == "One two. Three four."
+    assert quote("Code: E1 | Name: long name here", limit=20) == "Code: E1"
+    assert quote("一二三。四五六。七八九", limit=9) == "一二三。四五六。"
+    assert quote("One two. Three four.", "Three") == "Three four."
+    assert not re.search(r"\s$", quote("word " * 100))
