@@ -12,10 +12,11 @@ from schemas.answers import Ask
 from schemas.channels import ALARM, ANSWER, ASK, ASKED, FEEDBACK
 from schemas.errors import RejectedEvent
 from schemas.faults import Alarm, Fault
-from services.orchestrator import alarms, triggers
+from services.orchestrator import alarms, sparkplug, triggers
+from services.orchestrator.births import Sparkplug
 from services.orchestrator.language import language_of
 from services.orchestrator.ledger import Copy, Entry, Outgoing, Work
-from services.runtime.config import Config
+from services.runtime.config import Config, Trigger
 from services.runtime.errors import Rejected
 from services.runtime.messages import Delivery, topic_matches
 
@@ -30,6 +31,9 @@ class Intake:
         self._config = config.orchestrator
         self._prefix = config.prefix
         self._alarms = dict(standing)
+        named = [triggers.metrics_of(t) for t in self._config.triggers if t.format == "sparkplug"]
+        self._sparkplug = Sparkplug(set[str]().union(*named))
+        self._unborn: set[tuple[str, str]] = set()
 
     @property
     def filters(self) -> list[str]:
@@ -59,8 +63,18 @@ class Intake:
         )
 
     def restore(self, standing: Mapping[tuple[str, str], Alarm]) -> None:
-        """Go back to the alarms of the last commit, after one that failed."""
+        """Go back to what was known at the last commit, after one that failed."""
         self._alarms = dict(standing)
+        self._sparkplug.restore()
+
+    def committed(self) -> None:
+        """Take note that the ledger has what was read so far."""
+        self._sparkplug.keep()
+
+    def rebirths(self) -> set[tuple[str, str]]:
+        """Return group and id of the edge nodes to be asked for their births, each time anew."""
+        wanted, self._unborn = self._unborn, set()
+        return wanted
 
     def _read(self, delivery: Delivery, received: str) -> list[Entry]:
         limit = self._config.max_payload_kb * 1024
@@ -68,7 +82,7 @@ class Intake:
             raise Rejected(
                 f"read {delivery.topic}",
                 f"{len(delivery.payload)} bytes, at most {limit} are read",
-                "publish the code and a short text only",
+                "publish the code and a short text only, or raise max_payload_kb",
             )
         trace = trace_of(delivery)
         if found := ASK.parameters(delivery.topic, self._prefix):
@@ -80,6 +94,8 @@ class Intake:
         if delivery.topic.startswith(f"{self._prefix}/"):
             return []  # a trigger as wide as `#` also brings our own words back to us
         trigger = next(t for t in self._config.triggers if topic_matches(t.topic, delivery.topic))
+        if trigger.format == "sparkplug":
+            return self._metrics(trigger, delivery, received, trace)
         fault = triggers.read(
             trigger,
             delivery.topic,
@@ -88,7 +104,33 @@ class Intake:
             received=received,
             trace=trace,
         )
-        return self._fault(fault, delivery)
+        return self._fault(fault, delivery, repeated=delivery.retain)
+
+    def _metrics(
+        self, trigger: Trigger, delivery: Delivery, received: str, trace: str
+    ) -> list[Entry]:
+        """Return what a message of an edge node adds: mostly nothing, as most tell no fault."""
+        address = sparkplug.address(delivery.topic)
+        if address is None:
+            return []
+        told = self._sparkplug.take(address, sparkplug.decode(delivery.payload))
+        if told.rebirth:
+            self._unborn.add((address.group, address.edge))
+        read = triggers.read_metrics(
+            trigger,
+            delivery.topic,
+            address,
+            told,
+            lang=self._config.lang,
+            received=received,
+            trace=trace,
+        )
+        if read is None:
+            return []
+        fault, new = read
+        if fault.state == "cleared" and not self._active(fault.asset):
+            return []
+        return self._fault(fault, delivery, repeated=not new)
 
     def _ask(self, delivery: Delivery, client: str, received: str, trace: str) -> Entry:
         payload = delivery.payload.lstrip()
@@ -116,12 +158,13 @@ class Intake:
         )
         return Entry(delivery.topic, ask, received, trace, work=work)
 
-    def _fault(self, fault: Fault, delivery: Delivery) -> list[Entry]:
+    def _fault(self, fault: Fault, delivery: Delivery, *, repeated: bool) -> list[Entry]:
         if fault.state == "cleared":
             return self._clear(fault)
         standing = self._alarms.get((fault.asset, fault.code))
-        if delivery.retain and standing is not None and standing.state == "active":
-            return []  # the broker repeats a retained fault at each reconnect: nothing new
+        if repeated and standing is not None and standing.state == "active":
+            # The broker repeats a retained fault at each reconnect, a birth the code that stands.
+            return []
         alarm = alarms.apply(standing, fault)
         work = Work(
             answer_id=uuid.uuid4().hex,

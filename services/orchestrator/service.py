@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from typing import ClassVar
 
 import msgspec
@@ -12,10 +13,12 @@ import msgspec
 from schemas.channels import STATUS
 from schemas.errors import RejectedEvent
 from schemas.health import ServiceStatus
+from services.orchestrator import sparkplug
 from services.orchestrator.flow import Flow
 from services.orchestrator.intake import Intake
 from services.orchestrator.ledger import Entry, Job, Ledger
 from services.orchestrator.outbox import Outbox
+from services.orchestrator.rebirths import Rebirths
 from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import Retryable
@@ -35,7 +38,7 @@ class OrchestratorService:
     In:  the triggers' topics, `andon/ask/<client>`, `andon/feedback/<answer id>`,
          `andon/status/<service>` (of the bridge).
     Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox;
-         `andon/stream/…` directly.
+         `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
     Asks: retriever/search, llm_bridge/generate.
     """
 
@@ -47,6 +50,7 @@ class OrchestratorService:
         self._model_ready = False
         self._work = asyncio.Event()
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._rebirths = Rebirths()
         self._closing = contextlib.AsyncExitStack()
 
     async def start(self, context: Context) -> None:
@@ -99,6 +103,7 @@ class OrchestratorService:
                 self._context.bus.ack(delivery)
             self._work.set()
             self._outbox.wake()
+            await self._ask_for_births()
 
     async def _accept(self, batch: list[Delivery]) -> None:
         """Write a batch into the ledger; a ledger that cannot be written is waited for."""
@@ -117,9 +122,25 @@ class OrchestratorService:
                 await asyncio.sleep(_COMMIT_AGAIN_S)
                 continue
             self._context.health.well("ledger")
+            self._intake.committed()
             for one in rejected:
                 log.warning("rejected a message on %s: %s", one.topic, one.reason)
             return
+
+    async def _ask_for_births(self) -> None:
+        """Ask Sparkplug edge nodes that cannot be understood to introduce themselves again."""
+        for group, edge in self._intake.rebirths():
+            if not self._rebirths.due((group, edge), at := time.time()):
+                continue
+            topic = sparkplug.rebirth_topic(group, edge)
+            try:
+                await self._context.bus.publish(topic, sparkplug.rebirth(int(at * 1000)), qos=0)
+            except Retryable as error:
+                # Its next message asks again.
+                log.warning("could not ask for a rebirth: %s", error)
+            else:
+                self._rebirths.asked((group, edge), at)
+                log.info("asked the edge node %s/%s for a rebirth", group, edge)
 
     async def _watch_model(self, statuses: Inbox) -> None:
         """Know whether the bridge has a model to ask."""

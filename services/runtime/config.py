@@ -74,9 +74,12 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     topic: Annotated[str, msgspec.Meta(min_length=1)]
     """Topic filter; `+` and `#` allowed."""
+    format: Literal["json", "sparkplug"] = "json"
+    """`json`: objects, plain text and numbers. `sparkplug`: Sparkplug B, where `code`, `text`,
+    `severity` and `state` name metrics."""
     asset: str = ""
     """Template for the asset: `{1}` is the first topic level, `{machine.id}` a value of the
-    payload. Empty: the topic without its last level."""
+    payload. Empty: the topic without its last level; Sparkplug: `<group>/<edge>[/<device>]`."""
     question: str = ""
     """Template for what the manuals are asked: `{asset}`, `{code}`, `{text}`, values of the
     payload. Empty: made from code and text."""
