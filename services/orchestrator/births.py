@@ -25,8 +25,8 @@ _MAX_DEVICES = 1000
 
 Plain = str | int | float | bool
 """A value as templates and codes take it: text cut short, whole numbers as integers."""
-Values = Mapping[str, Plain]
-"""Metric values by name, nulls left out."""
+Values = Mapping[str, Plain | None]
+"""Metric values by name; None where it is not known any more, which is not the same as zero."""
 Said = tuple[str, Plain]
 """Name and value of a metric in a message."""
 
@@ -38,7 +38,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What a message told about one edge node or device."""
 
     news: tuple[Said, ...] = ()
-    """The watched metrics in it, name and value, in order."""
+    """The watched metrics in it that have a value, in order."""
     before: Values = {}
     """The watched metrics as they were, as far as they were known."""
     now: Values = {}
@@ -152,12 +152,8 @@ class Sparkplug:
             value = metric.value
             if metric.datatype is None:
                 value = signed(value, device.types.get(name))
-            said = _plain(value)
-            if said is None:
-                # Nothing is known about it any more, which is not the same as zero.
-                values.pop(name, None)
-            else:
-                values[name] = said
+            values[name] = said = _plain(value)
+            if said is not None:
                 news.append((name, said))
         return replace(device, values=values), news, missing
 

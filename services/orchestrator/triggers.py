@@ -167,16 +167,19 @@ def read_metrics(
 def _situation(trigger: Trigger, values: Values, *, born: bool) -> tuple[str, str] | None:
     """Return the code that stands, or the text where no metric is a code; None: not known."""
     said = {name: value for name, value in values.items() if not isinstance(value, bool)}
-    codes = [code_of(said[name]) for name in trigger.code if name in said]
+    codes = [said[name] for name in trigger.code if name in said]
     # Before the birth nobody knows whether there is a code, and that the text is only its words.
-    texts = [text_of(said[name]) for name in trigger.text if name in said and born]
-    if not codes and not texts:
+    texts = [said[name] for name in trigger.text if name in said and born]
+    known = [value for value in codes or texts if value is not None]
+    if not known:
         return None
     if _cleared(trigger, values):
         return _REST
-    if codes:
-        return next((code for code in codes if code.strip("0")), ""), ""
-    return "", next(filter(None, texts), "")
+    if not codes:
+        return "", next(filter(None, map(text_of, known)), "")
+    standing = next((code for code in map(code_of, known) if code.strip("0")), "")
+    # A code whose value is lost may stand as before.
+    return None if not standing and None in codes else (standing, "")
 
 
 def _fault(

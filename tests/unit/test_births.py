@@ -65,7 +65,10 @@ def test_values_stay_until_they_change() -> None:
     plant.says("DDATA", metric(value="hot", alias=8), device="d")
     told = plant.says("DDATA", metric(value=5, alias=7), device="d")
     assert told.now == {"code": 5, "text": "hot"}
-    assert plant.says("DDATA", metric(alias=8, null=True), device="d").now == {"code": 5}
+    assert plant.says("DDATA", metric(alias=8, null=True), device="d").now == {
+        "code": 5,
+        "text": None,
+    }
 
 
 def test_the_datatype_of_the_birth_gives_the_sign() -> None:
@@ -82,13 +85,17 @@ def test_the_datatype_of_the_birth_gives_the_sign() -> None:
         (metric("code", float("nan")), None),
         (metric("code", float("inf")), None),
         (metric("code", raw=edge.field(16, b"x")), None),
-        (metric("code", 5, historical=True), None),
         (metric("code", "x" * 5000), "x" * 4000),
     ],
 )
 def test_what_a_value_becomes(one: bytes, value: Any) -> None:
     told = Plant().says("NBIRTH", one)
-    assert told.now == ({} if value is None else {"code": value})
+    assert told.now == {"code": value}
+    assert told.news == (() if value is None else (("code", value),))
+
+
+def test_old_values_sent_late_are_not_taken() -> None:
+    assert Plant().says("NBIRTH", metric("code", 5, historical=True)).now == {}
 
 
 def test_data_before_a_birth_wants_one() -> None:

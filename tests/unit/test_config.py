@@ -204,6 +204,11 @@ WRONG = {
     "level not there": (TRIGGER + "asset: '{4}'\n", 4, "triggers[0].asset", "`{4}`", "{1} to {3}"),
     "open brace": (TRIGGER + "question: 'x {code'\n", 4, "triggers[0].question", "'x {c", "`{1}`"),
     "upper case": (TRIGGER + "cleared: [OK]\n", 4, "triggers[0].cleared", "'OK'", "lower case"),
+    "format": (TRIGGER + "format: xml\n", 4, "triggers[0].format", "'xml'", "json, sparkplug"),
+    "births": (
+        "orchestrator:\n  triggers:\n    - topic: spBv1.0/+/DDATA/#\n      format: sparkplug\n",
+        *(3, "triggers[0].topic", "misses births", "`spBv1.0/#`"),
+    ),
     "lease": ("orchestrator: {lease_s: 0.5}\n", 1, "orchestrator.lease_s", "0.5", "at least 1"),
     "overlap": (
         "ingest:\n  chunk_tokens: 64\n  overlap_tokens: 64\n",
@@ -232,6 +237,28 @@ def test_wrong_value_is_named(case: str) -> None:
     assert found in what
     assert allowed in what
     assert "`object`" not in reason, "msgspec's words are no words for the reader"
+
+
+@pytest.mark.parametrize(
+    ("topic", "works"),
+    [
+        ("spBv1.0/#", True),
+        ("spBv1.0/press/#", True),
+        ("spBv1.0/+/#", True),
+        ("spBv1.0/press/+/#", True),
+        ("spBv1.0/press/+/edge1/#", True),
+        ("spBv1.0/+/+/+/+", False),
+        ("spBv1.0/press/+/edge1", False),
+        ("spBv1.0/press/+/edge1/d/#", False),
+        ("spBv1.0/press/DDATA/#", False),
+        ("plant/+/fault", False),
+        ("#", False),
+    ],
+)
+def test_a_sparkplug_filter_brings_births_and_data(topic: str, works: bool) -> None:
+    text = f"orchestrator: {{triggers: [{{topic: '{topic}', format: sparkplug}}]}}"
+    assert (refusal(text) == "") == works
+    assert refusal(text.replace("sparkplug", "json")) == ""
 
 
 ADDRESSES = [
