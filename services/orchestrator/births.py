@@ -138,7 +138,7 @@ class Sparkplug:
         )
 
     def _read(self, device: _Device, payload: Payload) -> tuple[_Device, list[Said], bool]:
-        """Return the device with a message's values, the watched ones, and if any is unknown."""
+        """Return the device with a message's values, those watched, and if an alias is unknown."""
         values = dict(device.values)
         news: list[Said] = []
         missing = False

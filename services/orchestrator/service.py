@@ -98,20 +98,28 @@ class OrchestratorService:
         """Commit what arrived together, then ack it, in order of arrival."""
         while True:
             batch = await messages.batch()
-            await self._accept(batch)
+            news = await self._accept(batch)
             for delivery in batch:
                 self._context.bus.ack(delivery)
-            self._work.set()
-            self._outbox.wake()
+            if news:
+                self._work.set()
+                self._outbox.wake()
             await self._ask_for_births()
 
-    async def _accept(self, batch: list[Delivery]) -> None:
-        """Write a batch into the ledger; a ledger that cannot be written is waited for."""
+    async def _accept(self, batch: list[Delivery]) -> bool:
+        """Write a batch into the ledger; a ledger that cannot be written is waited for.
+
+        Returns:
+            Whether there was anything to write: most messages of an edge node tell no fault.
+        """
         received = now()
         while True:
             read = [self._intake.read(delivery, received) for delivery in batch]
             entries: list[Entry] = [e for one in read if isinstance(one, list) for e in one]
             rejected = [one for one in read if isinstance(one, RejectedEvent)]
+            if not (entries or rejected):
+                self._intake.committed()
+                return False
             try:
                 await self._ledger.accept(
                     entries, rejected, deadline_s=self._config.orchestrator.deadline_s
@@ -125,7 +133,7 @@ class OrchestratorService:
             self._intake.committed()
             for one in rejected:
                 log.warning("rejected a message on %s: %s", one.topic, one.reason)
-            return
+            return True
 
     async def _ask_for_births(self) -> None:
         """Ask Sparkplug edge nodes that cannot be understood to introduce themselves again."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import RejectedEvent
@@ -310,6 +310,7 @@ PAYLOADS = st.binary(max_size=60) | st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(TOPICS, PAYLOADS, st.booleans()), max_size=12))
 def test_any_messages_in_any_order_are_taken_or_recorded(
     messages: list[tuple[str, bytes, bool]],

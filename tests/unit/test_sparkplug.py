@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.orchestrator.sparkplug import (
@@ -165,6 +165,7 @@ METRICS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_make_a_payload_or_a_reason(raw: bytes) -> None:
     read(raw)
@@ -172,6 +173,7 @@ def test_any_bytes_make_a_payload_or_a_reason(raw: bytes) -> None:
     read(field(2, field(9, raw)))
 
 
+@settings(deadline=None)
 @given(st.lists(METRICS, max_size=4), st.integers(0, 255), st.data())
 def test_a_damaged_message_makes_a_payload_or_a_reason(
     metrics: list[bytes], seq: int, data: st.DataObject
@@ -183,6 +185,7 @@ def test_a_damaged_message_makes_a_payload_or_a_reason(
     read(bytes(raw[:place]))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.text(min_size=1, max_size=10), VALUES), max_size=5), st.integers(0, 255)
 )
