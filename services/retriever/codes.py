@@ -68,7 +68,7 @@ _ARTICLES = _words("A I")
 _UNITS = r"(?:[mµuk]?[VAWs]|k?Hz|[mk]?m|kg|Nm|rpm|min|%|°|℃|次|秒|分|个|伏|安)(?![A-Za-z])"
 
 _PLAIN = re.compile(
-    r"(?<![A-Za-z0-9])(?<![A-Za-z0-9]\.)(?<![A-Za-z]-)"
+    r"(?<![A-Za-z0-9])(?<![A-Za-z0-9]\.)(?<![A-Za-z][\-_])"
     r"(?P<letters>[A-Za-z]{1,6})(?P<sep>[ .\-_:]{0,2})(?P<digits>\d{1,6})"
     r"(?P<more>(?:[.\-_]\d{1,4}){0,2})(?P<tail>[A-Za-z]{0,2})(?![A-Za-z0-9])"
 )

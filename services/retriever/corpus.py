@@ -24,6 +24,8 @@ from services.runtime.errors import Rejected
 from services.runtime.sqlite import Database, Row, open_database, queries
 
 _Q = queries(Path(__file__).with_name("corpus.sql"))
+SCHEMA = _Q["schema"]
+"""Tables of an empty corpus."""
 
 HEAD_WEIGHT = 0.6
 """Weight of a word in title or section against one in the text, for BM25."""
@@ -110,7 +112,7 @@ class Corpus:
         Raises:
             Fatal: it cannot be opened, is damaged, or a newer Andon wrote it.
         """
-        corpus = cls(await open_database(path, [_Q["schema"]], synchronous="NORMAL"))
+        corpus = cls(await open_database(path, [SCHEMA], synchronous="NORMAL"))
         await corpus._refresh()
         return corpus
 

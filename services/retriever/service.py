@@ -161,6 +161,7 @@ class RetrieverService:
                 await asyncio.sleep(_AGAIN_S)
             else:
                 self._health.well("index")
+                self._count()
                 return
 
     async def _save(self, indexer: Indexer) -> None:
@@ -194,5 +195,8 @@ class RetrieverService:
     def _count(self) -> None:
         corpus = self._open()
         self._health.facts.update(
-            documents=len(corpus.active), passages=corpus.size, generation=corpus.generation
+            documents=len(corpus.active),
+            passages=corpus.size,
+            vectors=len(self._indexer.index) if self._indexer else 0,
+            generation=corpus.generation,
         )

@@ -85,7 +85,7 @@ def stem(word: str) -> str:
 
 def tokens(text: str) -> list[str]:
     """Return the tokens of a passage, in order and with repeats."""
-    return list(_tokens(text, loose=False))
+    return _tokens(text, loose=False)
 
 
 def query_tokens(question: str) -> list[str]:
@@ -98,9 +98,14 @@ def query_tokens(question: str) -> list[str]:
     return useful or every
 
 
-def _tokens(text: str, *, loose: bool) -> Iterator[str]:
+def _tokens(text: str, *, loose: bool) -> list[str]:
     folded = fold(text)
-    normal = unicodedata.normalize("NFKC", folded).lower()
+    words = list(_words_of(unicodedata.normalize("NFKC", folded).lower()))
+    there = set(words)
+    return words + [s for s in _spellings(folded, loose=loose) if s not in there]
+
+
+def _words_of(normal: str) -> Iterator[str]:
     for match in _RUN.finditer(normal):
         run = match[0]
         if match.lastgroup == "cjk":
@@ -111,6 +116,10 @@ def _tokens(text: str, *, loose: bool) -> Iterator[str]:
             yield stem(run.replace("'", ""))
     for match in _HYPHENED.finditer(normal):
         yield stem(match[1] + match[2])
+
+
+def _spellings(folded: str, *, loose: bool) -> dict[str, None]:
+    """Return codes and the like as single words, in both normal forms."""
     spellings: dict[str, None] = {}
     for match in _LETTERS_DIGITS.finditer(folded):
         spellings[((match[1] or match[2]) + match[3]).lower()] = None
@@ -119,4 +128,4 @@ def _tokens(text: str, *, loose: bool) -> Iterator[str]:
             spellings[code.canonical.lower()] = None
     for spelling in list(spellings):
         spellings[loose_form(spelling.upper()).lower()] = None
-    yield from spellings
+    return spellings

@@ -1,0 +1,234 @@
+"""The corpus in a real SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schemas.retrieval import DocumentRef, Field, Passage
+from services.retriever.corpus import Corpus
+from services.retriever.records import prepare
+from services.retriever.tokens import query_tokens
+from services.runtime.errors import Fatal, Rejected
+
+pytestmark = pytest.mark.integration
+
+
+def document(doc_id: str = "m", revision: int = 1) -> DocumentRef:
+    return DocumentRef(
+        doc_id=doc_id, revision=revision, title=f"Manual {doc_id}", file=f"{doc_id}.pdf",
+        lang="en", assets=["plant/motor7"],
+    )  # fmt: skip
+
+
+def row(ordinal: int, code: str, cause: str) -> Passage:
+    return Passage(
+        ordinal=ordinal,
+        page=ordinal + 1,
+        kind="row",
+        text=f"Code: {code} | Cause: {cause}",
+        fields=[Field("Code", code), Field("Cause", cause)],
+    )
+
+
+def vectors(n: int) -> np.ndarray:
+    made = np.random.default_rng(n).normal(size=(n, 8)).astype(np.float32)
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+async def put(corpus: Corpus, ref: DocumentRef, passages: Sequence[Passage]) -> int:
+    return await corpus.put(ref, prepare(ref, passages), vectors(len(passages)))
+
+
+async def words(corpus: Corpus, question: str) -> list[str]:
+    hits = await corpus.search_words(query_tokens(question), 10)
+    found = await corpus.fetch([label for label, _ in hits])
+    return [found[label].passage.text for label, _ in hits if label in found]
+
+
+@pytest.fixture
+async def corpus(tmp_path: Path) -> AsyncIterator[Corpus]:
+    opened = await Corpus.open(tmp_path / "corpus.db")
+    yield opened
+    await opened.close()
+
+
+ROWS = [row(0, "E005", "mains too low"), row(1, "E006", "short circuit of the brake")]
+
+
+async def test_what_is_not_active_does_not_answer(corpus: Corpus) -> None:
+    assert await put(corpus, document(), ROWS) == 2
+    assert await words(corpus, "brake") == []
+    assert corpus.size == 0
+    before = corpus.generation
+    change = await corpus.activate("m", 1, 2)
+    assert change.generation == corpus.generation > before
+    assert await words(corpus, "brake") == [ROWS[1].text]
+    assert corpus.size == 2
+
+
+async def test_the_same_batch_twice_changes_nothing(corpus: Corpus) -> None:
+    await put(corpus, document(), ROWS)
+    assert await corpus.missing(document(), ROWS) == []
+    assert await put(corpus, document(), ROWS) == 2
+    changed = [ROWS[0], row(1, "E006", "other words")]
+    assert await corpus.missing(document(), changed) == [changed[1]]
+    assert await put(corpus, document(), changed[1:]) == 2
+    await corpus.activate("m", 1, 2)
+    assert await words(corpus, "brake") == []
+    assert await words(corpus, "other words") == [changed[1].text]
+
+
+async def test_an_active_revision_takes_no_other_words(corpus: Corpus) -> None:
+    await put(corpus, document(), ROWS)
+    await corpus.activate("m", 1, 2)
+    assert await corpus.missing(document(), ROWS) == []
+    with pytest.raises(Rejected, match="answers already"):
+        await corpus.missing(document(), [row(1, "E006", "other")])
+
+
+async def test_activation_wants_every_passage(corpus: Corpus) -> None:
+    await put(corpus, document(), ROWS[:1])
+    with pytest.raises(Rejected, match="1 of 2"):
+        await corpus.activate("m", 1, 2)
+    with pytest.raises(Rejected, match="unknown"):
+        await corpus.activate("m", 9, 2)
+    assert corpus.active == {}
+
+
+async def test_the_old_revision_answers_until_the_new_one_is_complete(corpus: Corpus) -> None:
+    await put(corpus, document(), ROWS)
+    await corpus.activate("m", 1, 2)
+    new = [row(0, "E005", "replaced relay")]
+    await put(corpus, document(revision=2), new)
+    assert await words(corpus, "relay") == []
+    assert len(await corpus.lookup(["E006"])) == 1
+    change = await corpus.activate("m", 2, 1)
+    assert len(change.removed) == 2
+    assert await words(corpus, "relay") == [new[0].text]
+    assert await words(corpus, "brake") == []
+    assert await corpus.lookup(["E006"]) == []
+    # It was kept, and can be brought back.
+    await corpus.activate("m", 1, 2)
+    assert await words(corpus, "brake") == [ROWS[1].text]
+    assert await words(corpus, "relay") == []
+
+
+async def test_only_the_revision_before_is_kept(corpus: Corpus) -> None:
+    for revision in (1, 2, 3):
+        await put(corpus, document(revision=revision), ROWS)
+        await corpus.activate("m", revision, 2)
+    assert [(h.document.revision, h.active) for h in await corpus.held()] == [
+        (2, False), (3, True),
+    ]  # fmt: skip
+
+
+async def test_activating_twice_is_no_change(corpus: Corpus) -> None:
+    await put(corpus, document(), ROWS)
+    first = await corpus.activate("m", 1, 2)
+    second = await corpus.activate("m", 1, 2)
+    assert (second.generation, second.added, second.removed) == (first.generation, (), ())
+
+
+async def test_removing_leaves_nothing(corpus: Corpus, tmp_path: Path) -> None:
+    await put(corpus, document(), ROWS)
+    await corpus.activate("m", 1, 2)
+    await put(corpus, document("other"), [row(0, "F1", "unrelated")])
+    await corpus.activate("other", 1, 1)
+    change = await corpus.remove("m")
+    assert len(change.removed) == 2
+    assert await words(corpus, "brake") == []
+    assert await corpus.lookup(["E005"]) == []
+    assert await corpus.totals() == (1, 1)
+    slices = [labels async for labels, _ in corpus.active_vectors()]
+    assert sum(len(labels) for labels in slices) == 1
+    assert await corpus.frequency(["brak", "unrelat"]) == {"unrelat": 1}
+    again = await corpus.remove("m")
+    assert again.generation == change.generation
+
+
+async def test_numbers_of_passages_are_never_used_again(corpus: Corpus) -> None:
+    await put(corpus, document(), ROWS)
+    await corpus.activate("m", 1, 2)
+    gone = (await corpus.remove("m")).removed
+    await put(corpus, document(), ROWS)
+    await corpus.activate("m", 1, 2)
+    (number,) = corpus.active
+    labels, _ = await corpus.vectors_of(number)
+    assert not set(labels.tolist()) & set(gone)
+
+
+async def test_vectors_come_back_in_half_precision(corpus: Corpus) -> None:
+    await put(corpus, document(), ROWS)
+    await corpus.activate("m", 1, 2)
+    (number,) = corpus.active
+    _, back = await corpus.vectors_of(number)
+    assert np.allclose(back, vectors(2), atol=1e-3)
+
+
+async def test_another_model_makes_the_vectors_worthless(corpus: Corpus) -> None:
+    await corpus.use_embedding("first")
+    await put(corpus, document(), ROWS)
+    await corpus.activate("m", 1, 2)
+    assert not await corpus.use_embedding("first")
+    assert await corpus.without_vector(0, 10) == []
+    assert await corpus.use_embedding("second")
+    waiting = await corpus.without_vector(0, 10)
+    assert [passage for _, _, passage in waiting] == ROWS
+    await corpus.put_vectors([label for label, _, _ in waiting], vectors(2))
+    assert await corpus.totals() == (2, 2)
+
+
+async def test_codes_are_found_exactly_and_forgivingly(corpus: Corpus) -> None:
+    await put(corpus, document(), ROWS)
+    await corpus.activate("m", 1, 2)
+    assert [hit.canonical for hit in await corpus.lookup(["E005"])] == ["E005"]
+    assert await corpus.lookup(["E5"]) == []
+    assert [hit.canonical for hit in await corpus.lookup_loose(["E5"])] == ["E005"]
+
+
+async def test_words_of_any_kind_are_safe_in_a_query(corpus: Corpus) -> None:
+    await put(corpus, document(), ROWS)
+    await corpus.activate("m", 1, 2)
+    for question in ['"', "NEAR(a b)", "a OR", "head:x", "*", "'; DROP TABLE fts; --", "^a"]:
+        await corpus.search_words([*query_tokens(question), question.replace(" ", "")], 5)
+    assert await words(corpus, "brake") == [ROWS[1].text]
+
+
+async def test_a_scope_limits_the_words(corpus: Corpus) -> None:
+    for name in ("a", "b"):
+        await put(corpus, document(name), ROWS)
+        await corpus.activate(name, 1, 2)
+    (first, second) = sorted(corpus.active)
+    hits = await corpus.search_words(query_tokens("brake"), 10, [second])
+    found = await corpus.fetch([label for label, _ in hits])
+    assert [one.document for one in found.values()] == [second]
+    everywhere = [label for label, _ in await corpus.search_words(query_tokens("brake"), 10)]
+    assert len(everywhere) == 2
+    assert len(await corpus.inside(everywhere, [first])) == 1
+
+
+async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.db"
+    opened = await Corpus.open(path)
+    await put(opened, document(), ROWS)
+    await opened.activate("m", 1, 2)
+    generation = opened.generation
+    await opened.close()
+    again = await Corpus.open(path)
+    try:
+        assert again.generation == generation
+        assert list(again.active.values()) == [document()]
+        assert await words(again, "brake") == [ROWS[1].text]
+    finally:
+        await again.close()
+
+
+async def test_a_file_that_is_no_corpus_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.db"
+    path.write_bytes(b"this is not a database" * 100)
+    with pytest.raises(Fatal, match=r"corpus\.db"):
+        await Corpus.open(path)

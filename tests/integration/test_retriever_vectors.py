@@ -1,0 +1,133 @@
+"""The vector index: real hnswlib, real files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.retriever.vectors import VectorIndex, nearest
+
+pytestmark = pytest.mark.integration
+
+N, DIMENSION = 1500, 32
+
+
+@pytest.fixture
+def vectors() -> NDArray[np.float32]:
+    made = np.random.default_rng(7).normal(size=(N, DIMENSION)).astype(np.float32)
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def index(vectors: NDArray[np.float32]) -> VectorIndex:
+    made = VectorIndex.empty(DIMENSION)
+    made.add(range(N), vectors)
+    return made
+
+
+def test_it_finds_what_comparing_with_all_finds(
+    index: VectorIndex, vectors: NDArray[np.float32]
+) -> None:
+    questions = np.random.default_rng(8).normal(size=(30, DIMENSION)).astype(np.float32)
+    questions /= np.linalg.norm(questions, axis=1, keepdims=True)
+    same = 0
+    for question in questions:
+        true = nearest(question, np.arange(N), vectors, 10)
+        same += len(
+            {label for label, _ in true} & {label for label, _ in index.search(question, 10)}
+        )
+    assert same >= 0.95 * 300
+
+
+def test_it_grows_beyond_its_first_room(index: VectorIndex) -> None:
+    assert len(index) == N > 1024
+
+
+def test_the_cosine_comes_with_the_label(index: VectorIndex, vectors: NDArray[np.float32]) -> None:
+    label, cosine = index.search(vectors[3], 1)[0]
+    assert label == 3
+    assert cosine == pytest.approx(1.0, abs=1e-4)
+
+
+def test_removed_vectors_are_not_found_and_their_room_is_used(
+    index: VectorIndex, vectors: NDArray[np.float32]
+) -> None:
+    index.remove([*range(1000), 999_999])
+    assert len(index) == N - 1000
+    assert all(label >= 1000 for label, _ in index.search(vectors[3], 50))
+    index.add(range(5000, 5900), vectors[:900])
+    assert index._index.element_count == N
+    assert index.search(vectors[3], 1)[0][0] == 5003
+
+
+def test_almost_everything_removed_still_finds_the_rest(
+    index: VectorIndex, vectors: NDArray[np.float32]
+) -> None:
+    index.remove(range(5, N))
+    assert {label for label, _ in index.search(vectors[900], 10)} == set(range(5))
+    index.remove(range(5))
+    assert index.search(vectors[900], 10) == []
+
+
+def test_adding_twice_keeps_one(index: VectorIndex, vectors: NDArray[np.float32]) -> None:
+    index.add([3, 4], vectors[[3, 4]])
+    assert len(index) == N
+
+
+def test_saved_and_loaded_it_answers_the_same(
+    index: VectorIndex, vectors: NDArray[np.float32], tmp_path: Path
+) -> None:
+    index.remove([0, 1])
+    index.save(tmp_path, generation=3, embedding="m")
+    loaded = VectorIndex.load(tmp_path, generation=3, embedding="m", dimension=DIMENSION)
+    assert loaded is not None
+    assert len(loaded) == N - 2
+    assert loaded.search(vectors[9], 20) == index.search(vectors[9], 20)
+    loaded.add([0], vectors[:1])
+    assert loaded.search(vectors[0], 1)[0][0] == 0
+
+
+def test_an_index_of_another_generation_model_or_length_is_not_loaded(
+    index: VectorIndex, tmp_path: Path
+) -> None:
+    index.save(tmp_path, generation=3, embedding="m")
+    for generation, embedding, dimension in ((4, "m", 32), (3, "x", 32), (3, "m", 16)):
+        assert (
+            VectorIndex.load(
+                tmp_path, generation=generation, embedding=embedding, dimension=dimension
+            )
+            is None
+        )
+
+
+def test_saving_again_leaves_one_file(index: VectorIndex, tmp_path: Path) -> None:
+    for generation in (1, 2, 3):
+        index.save(tmp_path, generation=generation, embedding="m")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["vectors-3.hnsw", "vectors-3.hnsw.labels", "vectors.json"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "labels", "gone", "note"])
+def test_damaged_files_are_not_loaded(index: VectorIndex, tmp_path: Path, damage: str) -> None:
+    index.save(tmp_path, generation=3, embedding="m")
+    path = tmp_path / "vectors-3.hnsw"
+    data = bytearray(path.read_bytes())
+    if damage == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "flip":
+        data[len(data) // 2] ^= 0xFF
+        path.write_bytes(data)
+    elif damage == "labels":
+        Path(f"{path}.labels").write_bytes(b"\0" * 8)
+    elif damage == "gone":
+        path.unlink()
+    else:
+        (tmp_path / "vectors.json").write_bytes(b"{")
+    assert VectorIndex.load(tmp_path, generation=3, embedding="m", dimension=DIMENSION) is None
+
+
+def test_an_empty_index_finds_nothing() -> None:
+    assert VectorIndex.empty(4).search(np.ones(4, dtype=np.float32), 5) == []

@@ -1,0 +1,143 @@
+"""Fault codes in any spelling."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.retriever.codes import cell_code, codes, fold, loose_form
+
+pytestmark = pytest.mark.unit
+
+
+def found(text: str, *, loose: bool = False) -> list[str]:
+    return [code.canonical for code in codes(text, loose=loose)]
+
+
+@pytest.mark.parametrize("text", ["E.OC1", "E-OC1", "EOC1", "E_OC1", "Ｅ．ＯＣ１", "e-oc1"])
+def test_separators_and_case_do_not_matter(text: str) -> None:
+    assert found(f"drive shows {text} again") == ["EOC1"]
+
+
+@pytest.mark.parametrize("text", ["F30002", "f30002", "F-30002", "F 30002", "F.30002"])
+def test_a_manual_may_part_a_code_by_a_sign(text: str) -> None:
+    assert found(f"see {text}, page 3") == ["F30002"]
+
+
+@pytest.mark.parametrize("text", ["f 30002", "e 005", "e oc1"])
+def test_only_a_question_may_part_lower_case_by_a_space(text: str) -> None:
+    assert text.replace(" ", "").upper() in found(text, loose=True)
+    assert text.replace(" ", "").upper() not in found(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("变频器报E005错误怎么办", "E005"),
+        ("变频器报Ｅ００５错误", "E005"),
+        ("报警 18", "#18"),
+        ("報警18", "#18"),
+        ("故障代码：07", "#07"),
+        ("18号报警", "#18"),
+        ("alarm code 12", "#12"),
+        ("ALARM:1", "#1"),
+        ("error:9", "#9"),
+        ("Err18", "ERR18"),
+        ('plant/motor7/fault {"code":"E999"}', "E999"),
+        ("set P1-02 first", "P1.02"),
+        ("P0.17 too short", "P0.17"),
+        ("r0037[0] exceeded", "R0037"),
+        ("object 0x2310 missing", "0X2310"),
+    ],
+)
+def test_codes_stand_in_all_kinds_of_text(text: str, code: str) -> None:
+    assert code in found(text)
+    assert code in found(text, loose=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RS485 and RS-232",
+        "protection class IP65",
+        "24V DC, 50Hz, 4-20mA",
+        "e.g. a 5 mm drill",
+        "on 2010-06-27 at 12:30",
+        "PT100 sensor",
+        "ISO9001 and IEC 61800-5",
+        "fault within 5 s",
+        "see Table 7 and Fig. 3",
+        "overcurrent while accelerating",
+    ],
+)
+def test_what_only_looks_like_a_code_is_none(text: str) -> None:
+    assert not [c for c in codes(text, loose=True) if c.certain]
+
+
+def test_both_ends_of_a_range_are_codes() -> None:
+    assert found("E01-E05") == ["E01", "E05"]
+    assert {"E01", "E05"} <= set(found("E01-05"))
+
+
+@pytest.mark.parametrize(
+    ("canonical", "loose"),
+    [
+        ("E005", "E5"),
+        ("E05", "E5"),
+        ("E5", "E5"),
+        ("ERR18", "#18"),
+        ("#018", "#18"),
+        ("P0.17", "P0.17"),
+    ],
+)
+def test_leading_zeros_and_generic_words_go_in_the_loose_form(canonical: str, loose: str) -> None:
+    assert loose_form(canonical) == loose
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [("E005", "E005"), (" 18 ", "#18"), ("OC", "OC"), ("E.OC1", "EOC1"), ("Err 18", "ERR18")],
+)
+def test_a_cell_alone_is_a_code(cell: str, code: str) -> None:
+    assert cell_code(cell) == code
+
+
+@pytest.mark.parametrize("cell", ["", "DC bus undervoltage", "check supply", "-", "欠压"])
+def test_a_cell_of_words_is_none(cell: str) -> None:
+    assert cell_code(cell) is None
+
+
+def test_part_numbers_are_found_but_never_certain() -> None:
+    parts = {c.canonical: c.certain for c in codes("replace JK-B5A24S by 6SL3244-0BB12")}
+    assert parts["JKB5A24S"] is False
+    assert parts["6SL3244.0BB12"] is False
+
+
+@given(st.text(max_size=80))
+def test_every_code_stands_where_it_says(text: str) -> None:
+    for loose in (False, True):
+        for code in codes(text, loose=loose):
+            assert text[code.start : code.start + len(code.raw)] == code.raw
+            assert code.canonical == code.canonical.upper()
+            assert code.canonical.strip("#")
+
+
+@given(
+    st.sampled_from(["F", "E", "OC", "AL", "Pr"]),
+    st.integers(1, 99999),
+    st.sampled_from(["", "-", ".", "_"]),
+    st.sampled_from(["", "变频器", "the drive shows ", "「"]),
+    st.sampled_from(["", "错误", " again", "。", "?"]),
+)
+def test_any_spelling_gives_the_same_code(
+    prefix: str, number: int, sep: str, before: str, after: str
+) -> None:
+    for spelt in (prefix, prefix.lower(), prefix.upper()):
+        text = f"{before}{spelt}{sep}{number}{after}"
+        assert f"{prefix.upper()}{number}" in found(text, loose=True)
+
+
+@given(st.text(max_size=60))
+def test_folding_keeps_length(text: str) -> None:
+    assert len(fold(text)) == len(text)

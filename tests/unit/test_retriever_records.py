@@ -1,0 +1,79 @@
+"""What a passage becomes in the corpus: which codes it defines, leads with or mentions."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.retrieval import DocumentRef, Field, Passage
+from services.retriever.records import (
+    DEFINES,
+    LEADS,
+    MENTIONS,
+    passage_codes,
+    passage_of,
+    prepare,
+    text_to_embed,
+)
+
+pytestmark = pytest.mark.unit
+
+DOCUMENT = DocumentRef(doc_id="d", revision=1, title="AX5 drive", file="ax5_manual.pdf")
+
+
+def row(*fields: tuple[str, str], kind: str = "row") -> Passage:
+    text = " | ".join(f"{name}: {value}" for name, value in fields)
+    return Passage(ordinal=0, kind=kind, text=text, fields=[Field(n, v) for n, v in fields])  # type: ignore[arg-type]
+
+
+def test_the_first_cell_of_a_row_is_what_it_defines() -> None:
+    found = passage_codes(row(("Code", "E005"), ("Cause", "as E007 but shorter")))
+    assert found == {"E005": DEFINES, "E007": MENTIONS}
+
+
+def test_the_code_may_stand_in_a_later_column() -> None:
+    found = passage_codes(row(("Name", "Undervoltage"), ("Display", "E.LU"), ("Remedy", "wait")))
+    assert found["ELU"] == DEFINES
+
+
+@pytest.mark.parametrize("header", ["Code", "Alarm", "故障代码", "No."])
+def test_a_bare_number_is_a_code_where_the_header_says_so(header: str) -> None:
+    assert passage_codes(row((header, "18"), ("Meaning", "limit switch")))["#18"] == DEFINES
+
+
+def test_a_bare_number_is_none_under_another_header() -> None:
+    assert passage_codes(row(("Quantity", "18"), ("Part", "screw"))) == {}
+
+
+def test_several_codes_in_a_cell_are_all_defined() -> None:
+    found = passage_codes(row(("Fault code", "E01, E02"), ("Cause", "overcurrent")))
+    assert (found["E01"], found["E02"]) == (DEFINES, DEFINES)
+
+
+def test_an_entry_defines_the_code_of_its_heading() -> None:
+    entry = Passage(ordinal=0, kind="entry", text="F30002 DC link overvoltage\nSee also F30003")
+    assert passage_codes(entry) == {"F30002": DEFINES, "F30003": MENTIONS}
+
+
+def test_a_code_that_begins_a_line_of_text_leads_it() -> None:
+    text = Passage(ordinal=0, text="The list:\nE005 undervoltage\nE006 see E007")
+    assert passage_codes(text) == {"E005": LEADS, "E006": LEADS, "E007": MENTIONS}
+
+
+def test_the_section_a_passage_stands_in_counts_as_lead() -> None:
+    text = Passage(ordinal=0, section="7 Faults > E005 Undervoltage", text="Check the mains.")
+    assert passage_codes(text) == {"E005": LEADS}
+
+
+def test_a_record_keeps_the_passage_and_its_words() -> None:
+    passage = row(("Code", "E005"), ("Cause", "mains low"))
+    (record,) = prepare(DOCUMENT, [passage])
+    assert passage_of(record.content) == passage
+    assert {"ax5", "driv", "manual"} <= set(record.head.split())
+    assert {"e005", "e5", "main", "low"} <= set(record.body.split())
+    assert record.codes == (("E005", "E5", DEFINES),)
+
+
+def test_the_model_reads_title_section_and_text() -> None:
+    passage = Passage(ordinal=0, section="7 Faults", text="Check the mains.")
+    assert text_to_embed("AX5", passage) == "AX5\n7 Faults\nCheck the mains."
+    assert text_to_embed("", Passage(ordinal=0, text="x")) == "x"
