@@ -41,8 +41,10 @@ def test_wrapped_lines_are_one_paragraph(drawn: Drawn) -> None:
     drawn.skip()
     drawn.line("Then begin. The work is begun by two people who know what they do and why")
     assert texts(read(drawn).elements, NarrativeText) == [
-        "The frequency inverter must be disconnected from the mains before work is begun on it; "
-        "wait ten minutes, until the capacitors of the DC link are discharged, and measure.",
+        (
+            "The frequency inverter must be disconnected from the mains before work is begun on it; "
+            "wait ten minutes, until the capacitors of the DC link are discharged, and measure."
+        ),
         "Then begin. The work is begun by two people who know what they do and why",
     ]
 
@@ -176,8 +178,10 @@ def test_a_row_cut_by_the_page_break_is_joined(drawn: Drawn) -> None:
     assert found == [
         (
             1,
-            "Code: E001 | Cause: short circuit in the motor cable "
-            "| Remedy: check the motor and its cable",
+            (
+                "Code: E001 | Cause: short circuit in the motor cable "
+                "| Remedy: check the motor and its cable"
+            ),
         ),
         (2, "Code: E002 | Cause: low | Remedy: check"),
     ]
