@@ -21,7 +21,7 @@ ASKED = "ask/"
 """What the place of the asset begins with where a person asked: `andon/answer/ask/<client>`."""
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_LAST = ("asset", "area", "client")
+_MANY_LEVELS = ("asset", "area", "client")
 _FORBIDDEN = re.compile(r"[+#\x00]")
 
 
@@ -54,21 +54,24 @@ class Channel:
         """Return the topic for these parameters.
 
         Raises:
-            ValueError: a parameter is missing, empty, or has `+`, `#` or NUL in it.
+            ValueError: a parameter is missing, empty, or has `+`, `#` or NUL in it, or `/` where
+                it stands for one level.
         """
 
         def value(match: re.Match[str]) -> str:
             name = match[1]
             text = parameters.get(name, "")
-            if not text or _FORBIDDEN.search(text):
-                raise ValueError(f"{self.name}: {name} must be a topic level, found {text!r}")
+            levels = name in _MANY_LEVELS
+            if not text or _FORBIDDEN.search(text) or ("/" in text and not levels):
+                what = "topic levels" if levels else "one topic level"
+                raise ValueError(f"{self.name}: {name} must be {what}, found {text!r}")
             return text
 
         return self._prefixed(prefix, _PARAMETER.sub(value, self.address))
 
     def filter(self, prefix: str = DEFAULT_PREFIX) -> str:
         """Return the subscription that covers all its topics."""
-        text = _PARAMETER.sub(lambda m: "#" if m[1] in _LAST else "+", self.address)
+        text = _PARAMETER.sub(lambda m: "#" if m[1] in _MANY_LEVELS else "+", self.address)
         return self._prefixed(prefix, text)
 
     def parameters(self, topic: str, prefix: str = DEFAULT_PREFIX) -> dict[str, str] | None:
@@ -76,7 +79,7 @@ class Channel:
         pattern = re.escape(self._prefixed(prefix, self.address))
         pattern = re.sub(
             r"\\\{(\w+)\\\}",
-            lambda m: f"(?P<{m[1]}>{'.+' if m[1] in _LAST else '[^/]+'})",
+            lambda m: f"(?P<{m[1]}>{'.+' if m[1] in _MANY_LEVELS else '[^/]+'})",
             pattern,
         )
         match = re.fullmatch(pattern, topic, re.DOTALL)

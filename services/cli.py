@@ -17,6 +17,7 @@ from schemas.knowledge import DocumentState
 from schemas.retrieval import Search
 from services.runtime import config as configuration
 from services.runtime import log as logs
+from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import AndonError, Fatal, Rejected, Unavailable
 
@@ -172,13 +173,16 @@ def _add(options: argparse.Namespace) -> int:
     async def work(client: Any, _config: Config) -> int:
         states = []
         for path in files:
-            state, unchanged = await client.add(
-                path,
-                title=options.title,
-                assets=options.asset,
-                wait=not options.no_wait,
-                progress=_progress(options),
-            )
+            try:
+                state, unchanged = await client.add(
+                    path,
+                    title=options.title,
+                    assets=options.asset,
+                    wait=not options.no_wait,
+                    progress=_progress(options),
+                )
+            except Rejected as error:  # this file; the others have nothing to do with it
+                state, unchanged = _refused(path, error), False
             states.append(state)
             if not options.json:
                 _clear_line()
@@ -188,6 +192,13 @@ def _add(options: argparse.Namespace) -> int:
         return FAILED if any(state.state == "failed" for state in states) else OK
 
     return _talk(options, work)
+
+
+def _refused(path: Path, error: Rejected) -> DocumentState:
+    reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
+    return DocumentState(
+        doc_id="", title="", file=path.name, state="failed", reason=reason, revision=0, updated=now()
+    )
 
 
 def _files(path: Path) -> list[Path]:
@@ -231,7 +242,8 @@ def _clear_line() -> None:
 def _document_line(state: DocumentState, remark: str = "") -> str:
     pages = f"{state.pages} pages, " if state.pages else ""
     detail = state.reason or f"{pages}{state.passages} passages, revision {state.revision}"
-    return f"{state.state:<9}{state.file}: {detail}{remark}  [{state.doc_id}]"
+    known_as = f"  [{state.doc_id}]" if state.doc_id else ""
+    return f"{state.state:<9}{state.file}: {detail}{remark}{known_as}"
 
 
 def _ask(options: argparse.Namespace) -> int:

@@ -34,6 +34,7 @@ _CONF = """\
 listener {port} 127.0.0.1
 allow_anonymous true
 set_tcp_nodelay true
+max_inflight_messages 200
 max_queued_messages 100000
 max_queued_bytes 67108864
 max_packet_size 16777216

@@ -217,32 +217,33 @@ def _is_table(element: Any) -> bool:
 
 def _rows(element: Any, section: str, count: Count) -> Iterator[_Draft]:
     """Yield one passage for each row of a table, with its header."""
-    table = tables.understand(tables.from_html(element.metadata.text_as_html))
     pages = getattr(element.metadata, "row_pages", None) or []
     groups = getattr(element.metadata, "row_groups", None) or []
-    if table.caption:
-        section = _below(section, table.caption)
-    if not table.rows and table.header:
-        table.rows.append(tables.Row(table.header))
-        table.header = []
-    for index, row in enumerate(table.rows):
-        text = tables.row_text(table.header, row.cells)
-        if not text:
-            continue
-        page = pages[index] if index < len(pages) else element.metadata.page_number
-        group = groups[index] if index < len(groups) else row.group
-        names = [*table.header, *[""] * len(row.cells)]
-        draft = _Draft(
-            "row" if len(row.cells) > 1 else "text",
-            text,
-            page,
-            "",
-            _below(section, group),
-            [Field(name, cell) for name, cell in zip(names, row.cells, strict=False) if cell],
-        )
-        if draft.kind == "text":
-            draft.fields = []
-        yield from _whole(draft, count)
+    index = 0
+    for table in tables.understand(tables.from_html(element.metadata.text_as_html)):
+        below = _below(section, table.caption)
+        if not table.rows and table.header:
+            table.rows.append(tables.Row(table.header))
+            table.header = []
+        for row in table.rows:
+            page = pages[index] if index < len(pages) else element.metadata.page_number
+            group = groups[index] if index < len(groups) else row.group
+            index += 1
+            yield from _row(table.header, row.cells, page, _below(below, group), count)
+
+
+def _row(
+    header: list[str], cells: list[str], page: int | None, section: str, count: Count
+) -> Iterator[_Draft]:
+    text = tables.row_text(header, cells)
+    if not text:
+        return
+    if len(cells) < 2:
+        yield from _whole(_Draft("text", text, page, "", section), count)
+        return
+    names = [*header, *[""] * len(cells)]
+    fields = [Field(name, cell) for name, cell in zip(names, cells, strict=False) if cell]
+    yield from _whole(_Draft("row", text, page, "", section, fields), count)
 
 
 def _below(section: str, name: str) -> str:

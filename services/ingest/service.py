@@ -58,7 +58,7 @@ class IngestService:
             Fatal: the library cannot be opened, or the tokenizer file is missing.
         """
         tokenizer = Path(self._config.ingest.tokenizer)
-        if not tokenizer.is_file():
+        if not await asyncio.to_thread(tokenizer.is_file):
             raise Fatal(
                 "count tokens",
                 f"the tokenizer file {tokenizer} is missing",

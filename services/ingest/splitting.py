@@ -13,6 +13,11 @@ _PAUSE = re.compile(r"(?<=[.!?])[ \t]+|(?<=[。！？；])|\n+")
 _SPACE = re.compile(r"\s+|(?<=[\u3400-\u9fff，。；：、])")
 
 
+_PAGE_SHARE = 16
+"""A piece ends with its page once it has this part of what it may have: so that the page it
+names is the one its words are on."""
+
+
 @dataclass(slots=True, frozen=True)
 class Unit:
     """A stretch of text that came from one place."""
@@ -57,6 +62,8 @@ def split(units: Sequence[Unit], count: Count, tokens: int, overlap: int = 0) ->
         size = count(tail) if tail else 0
         end = start
         while end < len(atoms) and (end == start or size + sizes[end] <= tokens):
+            if _turns(atoms, start, end) and sum(sizes[start:end]) >= tokens // _PAGE_SHARE:
+                break
             size += sizes[end]
             end += 1
         body = "".join(atom for atom, _ in atoms[start:end])
@@ -71,6 +78,11 @@ def split(units: Sequence[Unit], count: Count, tokens: int, overlap: int = 0) ->
             yield Piece(text, unit.page, unit.label, len(tail.lstrip()))
         tail = _tail(tail + body, count, overlap) if end < len(atoms) else ""
         start = end
+
+
+def _turns(atoms: list[tuple[str, Unit]], start: int, end: int) -> bool:
+    """Return whether a new page begins at `end`."""
+    return end > start and atoms[end][1].page != atoms[end - 1][1].page
 
 
 def _atoms(text: str, count: Count, tokens: int) -> Iterator[str]:

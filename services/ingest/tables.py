@@ -18,10 +18,13 @@ _KNOWN = re.compile(
     | terminal | pin | signal | data[ ]?type | address | register | bytes? | bits? | notes?
     | remarks? | comments? | explanation | content | contents | model | specification | command
     | setting | settings | severity | level | class | reset | part | quantity | qty\.? | from | to
-    | (?:故障|报警|错误|告警|参数|功能|显示|事件)?(?:代码|编号|号|码|序号|名称|类型|描述|说明|内容|现象)
-    | 故障 | 报警 | (?:可能|故障)?(?:的)?原因 | (?:故障)?(?:处理|对策|措施|排除)(?:方法|措施|对策|办法)?
-    | 解决(?:方法|办法|方案|措施) | 参数 | 单位 | (?:设定|设置|取值)?范围 | (?:默认|出厂|缺省|初始)(?:值|设定)?
-    | 最小值? | 最大值? | 项目 | 备注 | 规格 | 数量 | 地址 | 数据类型? | 功能 | 定义 | 引脚 | 端子 | 信号 | 型号 | 命令
+    | (?:故障|报警|错误|告警|参数|功能|显示|事件)?
+      (?:代码|编号|号|码|序号|名称|类型|描述|说明|内容|现象)
+    | 故障 | 报警 | (?:可能|故障)?(?:的)?原因
+    | (?:故障)?(?:处理|对策|措施|排除)(?:方法|措施|对策|办法)? | 解决(?:方法|办法|方案|措施)
+    | 参数 | 单位 | (?:设定|设置|取值)?范围 | (?:默认|出厂|缺省|初始)(?:值|设定)? | 最小值?
+    | 最大值? | 项目 | 备注 | 规格 | 数量 | 地址 | 数据类型? | 功能 | 定义 | 引脚 | 端子 | 信号
+    | 型号 | 命令
     )$"""
 )
 _DIGIT = re.compile(r"\d")
@@ -73,8 +76,12 @@ class Grid:
     """Rows the source itself marks as header, None where it does not say."""
 
 
-def understand(grid: Grid) -> Table:
-    """Return header and rows of a drawn table."""
+def understand(grid: Grid) -> list[Table]:
+    """Return header and rows of a drawn table.
+
+    Several when a row further down names the columns anew, as where protocols stack the tables
+    of their commands.
+    """
     filled = _fill(grid.cells)
     pages = grid.pages or [None] * len(filled)
     start = 0
@@ -85,19 +92,23 @@ def understand(grid: Grid) -> Table:
     heads = grid.heads - start if grid.heads is not None else 0
     if heads <= 0:
         heads = _header_rows(grid.cells[start:], filled[start:])
-    header = _merged(filled[start : start + heads])
-    rows: list[Row] = []
+    found = [Table(_merged(filled[start : start + heads]), [], caption)]
     group = ""
     for index in range(start + heads, len(filled)):
         cells = filled[index]
+        last = index + 1 == len(filled)
         if not any(cells):
             continue
         if _spans_all(grid.cells[index], cells):
             group = _flat(cells[0])
-            if index + 1 < len(filled) and not _spans_all(grid.cells[index + 1], filled[index + 1]):
+            if not last and not _spans_all(grid.cells[index + 1], filled[index + 1]):
                 continue
-        rows.append(Row(_collapse(grid.cells[index], cells), pages[index], group))
-    return Table(header, rows, caption)
+        elif not last and grid.heads is None and looks_like_header(cells):
+            if not same_header(found[-1].header, cells):
+                found.append(Table(_merged([cells]), [], caption))
+            continue
+        found[-1].rows.append(Row(_collapse(grid.cells[index], cells), pages[index], group))
+    return [table for table in found if table.rows or len(found) == 1]
 
 
 def from_html(text: str) -> Grid:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import ClassVar
@@ -55,12 +54,13 @@ class LlmBridgeService:
             self._note("")
             self._health.facts["note"] = f"no language model is configured: {_ALONE}"
         else:
-            self._health.trouble("model", "the model's server was not heard from yet")
             self._note("")
             context.spawn(self._watch(self._llama), "watch the model")
-            with contextlib.suppress(TimeoutError):  # it may come later; we are ready without it
+            try:
                 async with asyncio.timeout(_FIRST_CHECK_S):
                     await self._checked.wait()
+            except TimeoutError:  # it may come later; we are ready without it
+                self._health.trouble("model", f"the model's server does not answer: {_ALONE}")
         # More than the queue holds, so that what is too much is refused and not left waiting.
         at_once = _WAITING + self._settings.slots + 8
         await context.server.serve(GENERATE, self.generate, at_once=at_once)

@@ -228,34 +228,28 @@ class Flow:
 
     async def _give(self, job: Job, answer: Answer, *, done: bool) -> None:
         """Keep and publish an answer."""
-        prefix, place, trace = self._config.prefix, job.work.place, job.work.trace
-        body = ANSWER.encode(answer)
-        outgoing = [
-            Outgoing(
-                topic=ANSWER.topic(prefix, asset=place),
-                payload=body,
-                retain=ANSWER.retain,
-                content_type=ANSWER.content_type,
-                trace=trace,
-            ),
-            Outgoing(
-                topic=DISPLAY.topic(prefix, asset=place),
-                payload=DISPLAY.encode(display(answer)),
-                retain=DISPLAY.retain,
-                content_type=DISPLAY.content_type,
-                trace=trace,
-            ),
-        ]
-        outgoing += [
-            Outgoing(
-                topic=copy.topic,
-                payload=body,
-                content_type=ANSWER.content_type,
-                correlation=copy.correlation,
-                trace=trace,
+        prefix, work = self._config.prefix, job.work
+        as_json = Outgoing(
+            topic=ANSWER.topic(prefix, asset=work.place),
+            payload=ANSWER.encode(answer),
+            retain=ANSWER.retain,
+            content_type=ANSWER.content_type,
+            trace=work.trace,
+            expiry_s=self._config.orchestrator.answers_stand_s,
+        )
+        as_text = msgspec.structs.replace(
+            as_json,
+            topic=DISPLAY.topic(prefix, asset=work.place),
+            payload=DISPLAY.encode(display(answer)),
+            content_type=DISPLAY.content_type,
+        )
+        copies = [
+            msgspec.structs.replace(
+                as_json, topic=copy.topic, correlation=copy.correlation, retain=False
             )
-            for copy in job.work.copies
+            for copy in work.copies
         ]
+        outgoing = [as_json, as_text, *copies]
         await self._ledger.answer(job, answer, outgoing, done=done)
         self._committed()
 

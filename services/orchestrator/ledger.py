@@ -83,6 +83,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str = ""
     correlation: bytes | None = None
     trace: str = ""
+    expiry_s: int | None = None
+    """Seconds until the broker forgets it; None for never."""
     id: int = 0
     """Its number in the outbox; 0 before it is there."""
 
@@ -258,10 +260,11 @@ class Ledger:
 
     async def _post(self, db: aiosqlite.Connection, outgoing: Sequence[Outgoing]) -> None:
         await db.executemany(
-            "INSERT INTO outbox (topic, payload, retain, content_type, correlation, trace)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outbox"
+            " (topic, payload, retain, content_type, correlation, trace, expiry_s)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (o.topic, o.payload, o.retain, o.content_type, o.correlation, o.trace)
+                (o.topic, o.payload, o.retain, o.content_type, o.correlation, o.trace, o.expiry_s)
                 for o in outgoing
             ],
         )

@@ -71,5 +71,6 @@ CREATE TABLE outbox (
     retain INTEGER NOT NULL,
     content_type TEXT NOT NULL,
     correlation BLOB,
-    trace TEXT NOT NULL
+    trace TEXT NOT NULL,
+    expiry_s INTEGER
 );

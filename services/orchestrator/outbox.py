@@ -82,6 +82,7 @@ class Outbox:
             properties=Properties(
                 content_type=message.content_type or None,
                 correlation=message.correlation,
+                expiry_s=message.expiry_s,
                 user=user,
             ),
         )

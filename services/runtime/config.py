@@ -131,6 +131,8 @@ class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether the language model is asked at all."""
     max_payload_kb: Positive = 64
     """Larger messages are rejected, KiB."""
+    answers_stand_s: Positive = 604_800
+    """Seconds after which the broker forgets a retained answer and display (a week)."""
     workers: Positive = 8
     """Answers worked on at the same time."""
     lease_s: Seconds = 30.0

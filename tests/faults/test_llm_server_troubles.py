@@ -25,6 +25,7 @@ from services.runtime.errors import (
     Retryable,
     Unavailable,
 )
+from tests.support.certificates import Authority
 from tests.support.http_server import event, event_stream, http_server, tcp_server
 
 pytestmark = pytest.mark.faults
@@ -320,34 +321,20 @@ async def test_answers_of_another_server_are_broken(
 
 
 async def test_tls_is_checked_against_the_authority(tmp_path: Path) -> None:
-    cert, key = certificate(tmp_path)
+    signed = Authority(tmp_path).sign("model")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(cert, key)
+    tls.load_cert_chain(signed.cert, signed.key)
 
     async def handler(request: web.Request) -> web.StreamResponse:
         assert request.headers["Authorization"] == "Bearer k"
         return web.json_response({"status": "ok"})
 
     async with http_server(handler, tls) as url:
-        async with client(url, ca=str(cert), api_key="k") as llama:
+        async with client(url, ca=str(signed.ca), api_key="k") as llama:
             await llama.health()
         async with client(url, api_key="k") as llama:
             with pytest.raises(Unavailable, match="certificate"):
                 await llama.health()
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    import subprocess
-
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=model",
-         "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    return cert, key
 
 
 @pytest.mark.parametrize(

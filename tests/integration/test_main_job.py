@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,11 @@ def fault_of(code: str) -> content.Fault:
     return next(fault for fault in content.FAULTS if fault.code == code)
 
 
+def tight(texts: Iterable[str]) -> list[str]:
+    """Without white space: the PDF sets some between Chinese and Latin that the text has not."""
+    return ["".join(text.split()) for text in texts]
+
+
 def test_a_fault_becomes_a_cited_answer_and_a_display(andon: Andon) -> None:
     topics = ("andon/answer/plant/motor7", "andon/display/plant/motor7")
     with listening(andon.port, *topics) as client:
@@ -80,8 +85,8 @@ def test_a_chinese_question_gets_the_chinese_page(andon: Andon) -> None:
         answer = client.answer()
     fault = fault_of("E005")
     assert answer["lang"] == "zh"
-    assert answer["causes"] == list(fault.causes_zh)
-    assert answer["actions"] == list(fault.remedies_zh)
+    assert tight(answer["causes"]) == tight(fault.causes_zh)
+    assert tight(answer["actions"]) == tight(fault.remedies_zh)
     assert answer["citations"][0]["page"] == 15
 
 
@@ -183,7 +188,8 @@ def test_bad_documents_fail_with_a_reason(
     [state] = json.loads(done.stdout)
     assert state["state"] == "failed"
     assert len(state["reason"]) > 10, reason
-    andon.json("remove", state["doc_id"], "--purge")
+    if state["doc_id"]:
+        andon.json("remove", state["doc_id"], "--purge")
 
 
 def test_the_command_line_explains_itself(andon: Andon, tmp_path: Path) -> None:

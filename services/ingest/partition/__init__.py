@@ -15,7 +15,7 @@ from services.runtime.errors import Rejected
 if TYPE_CHECKING:
     from services.ingest.partition.document import Document
 
-SUPPORTED = "PDF, DOCX, HTML, Markdown and plain text"
+SUPPORTED = "PDF, DOCX, HTML, Markdown, CSV and plain text"
 """What can be read, as told to people."""
 
 Progress = Callable[[int, int | None], None]
@@ -26,6 +26,7 @@ _READERS = {
     "docx": ("office", "read"),
     "html": ("html", "read_html"),
     "markdown": ("html", "read_markdown"),
+    "csv": ("table", "read"),
     "text": ("text", "read"),
 }
 _NAMES = {
@@ -33,6 +34,7 @@ _NAMES = {
     "docx": "Word document",
     "html": "web page",
     "markdown": "Markdown text",
+    "csv": "table",
     "text": "plain text",
 }
 _EXTENSIONS = {
@@ -45,6 +47,7 @@ _EXTENSIONS = {
     ".md": ("markdown", "html"),
     ".markdown": ("markdown", "html"),
 }
+_TEXTS = {".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".tsv": "csv"}
 _BINARY = (
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
@@ -88,7 +91,7 @@ def read(path: Path, name: str, progress: Progress) -> Document:
 
 
 def sniff(path: Path, name: str) -> str:
-    """Return the kind of a file: pdf, docx, html, markdown or text.
+    """Return the kind of a file: pdf, docx, html, markdown, csv or text.
 
     Raises:
         Rejected: it is empty, unsupported, encrypted, or not what its name says.
@@ -142,7 +145,7 @@ def _text_kind(head: bytes, extension: str) -> str:
         raise _unsupported("binary data of an unknown kind") from error
     if _HTML.match(head) or extension in (".html", ".htm", ".xhtml"):
         return "html"
-    return "markdown" if extension in (".md", ".markdown") else "text"
+    return _TEXTS.get(extension, "text")
 
 
 def _late_pdf(path: Path, head: bytes) -> str:

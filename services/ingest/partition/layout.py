@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from statistics import median
 
 from services.ingest import language
@@ -38,7 +39,7 @@ def lines(words: list[Word], page: int) -> list[Line]:
 def segments(line: Line, gap: float = _GUTTER) -> list[list[Word]]:
     """Return the words of a line in groups that stand `gap` line heights or more apart."""
     groups = [[line.words[0]]]
-    for left, right in zip(line.words, line.words[1:], strict=False):
+    for left, right in pairwise(line.words):
         if right.x0 - left.x1 > gap * max(left.size, right.size):
             groups.append([right])
         else:
@@ -60,7 +61,7 @@ def _column_gutter(rows: list[Line]) -> float | None:
     gaps = []
     for row in rows:
         groups = segments(row)
-        for one, two in zip(groups, groups[1:], strict=False):
+        for one, two in pairwise(groups):
             middle = (one[-1].x1 + two[0].x0) / 2
             if low < middle < high:
                 gaps.append((middle, one, two))

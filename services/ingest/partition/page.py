@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
+
+from services.ingest import language
 
 
 @dataclass(slots=True)
@@ -25,6 +28,17 @@ class Word:
     def middle(self) -> float:
         """Return the vertical middle."""
         return (self.top + self.bottom) / 2
+
+
+def _space(left: Word, right: Word) -> float:
+    """Return the gap above which there is a space between two words of a line, points.
+
+    Chinese characters and punctuation fill a square: their own white is no space.
+    """
+    wide = language.is_cjk(left.text[-1]) and (
+        language.is_cjk(right.text[0]) or not left.text[-1].isalpha()
+    )
+    return (0.6 if wide else 0.12) * min(left.size, right.size)
 
 
 @dataclass(slots=True)
@@ -77,8 +91,8 @@ class Line:
     def text(self) -> str:
         """Return the words with spaces where the page shows a gap."""
         parts = [self.words[0].text]
-        for left, right in zip(self.words, self.words[1:], strict=False):
-            if right.x0 - left.x1 > 0.12 * min(left.size, right.size):
+        for left, right in pairwise(self.words):
+            if right.x0 - left.x1 > _space(left, right):
                 parts.append(" ")
             parts.append(right.text)
         return "".join(parts)
@@ -111,3 +125,5 @@ class Page:
     height: float
     words: list[Word]
     rules: list[Rule] = field(default_factory=list)
+    pictures: int = 0
+    """How many pictures are on it."""

@@ -70,11 +70,7 @@ def continues(above: Line, line: Line, right: float) -> bool:
     """
     if above.hyphen:
         return True
-    if begins(line.text) or abs(above.size - line.size) > 0.12 * above.size:
-        return False
-    if line.page == above.page and line.top - above.bottom > 0.9 * line.size:
-        return False
-    if line.page == above.page and line.top < above.top and line.x0 < above.x0:
+    if begins(line.text) or _apart(above, line):
         return False
     if above.text[-1:] == "-" and above.text[-2:-1].isalpha() and line.text[:1].islower():
         return True
@@ -87,6 +83,17 @@ def continues(above: Line, line: Line, right: float) -> bool:
     if last in ".:;" and not _goes_on(line.text):
         slack = -0.3 * line.size
     return right - above.x1 < needed + slack
+
+
+def _apart(above: Line, line: Line) -> bool:
+    """Return whether size or place say that two lines are of different paragraphs."""
+    if abs(above.size - line.size) > 0.12 * above.size:
+        return True
+    if line.page != above.page:
+        return False
+    return line.top - above.bottom > 0.9 * line.size or (
+        line.top < above.top and line.x0 < above.x0
+    )
 
 
 def _goes_on(text: str) -> bool:

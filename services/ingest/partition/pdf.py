@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,8 @@ class _PageContent:
     lines: furniture.PageLines
     tables: list[ruled.RuledTable]
     label: str
-    drawn: int = 0
+    pictures: int
+    """Pictures on it."""
 
 
 @dataclass(slots=True)
@@ -65,11 +67,7 @@ def read(path: Path, progress: Progress) -> Document:
     finally:
         pdf.close()
     if not any(page.lines.lines or page.tables for page in content):
-        raise Rejected(
-            "read PDF",
-            f"no text on any of its {len(content)} pages: it holds pictures of pages and needs OCR",
-            "run it through a text recognition program and add the result",
-        )
+        raise _no_text(content)
     labels = furniture.strip([page.lines for page in content])
     everything = [line for page in content for line in page.lines.lines]
     named = headings.by_outline(everything, bookmarks)
@@ -81,13 +79,28 @@ def read(path: Path, progress: Progress) -> Document:
     return Document(elements, _title(title, everything), len(content), printed)
 
 
+def _no_text(content: list[_PageContent]) -> Rejected:
+    """Return why there is nothing to read: pictures of pages, or nothing at all."""
+    if any(page.pictures for page in content):
+        return Rejected(
+            "read PDF",
+            f"no text on any of its {len(content)} pages: needs OCR, the pages are pictures",
+            "run it through a text recognition program and add the result",
+        )
+    return Rejected(
+        "read PDF",
+        f"no text on any of its {len(content)} pages: they are empty, or the file is damaged",
+        "open it in a PDF viewer; if it shows text there, print it to a new PDF and add that",
+    )
+
+
 def _content(page: Page) -> _PageContent:
     found = ruled.find(page)
     used = set().union(*(table.words for table in found)) if found else set()
     rest = [word for word in page.words if id(word) not in used]
     lines = [line for line in layout.lines(rest, page.number) if not furniture.is_leader(line.text)]
     return _PageContent(
-        furniture.PageLines(page.number, lines, page.height), found, page.label, len(page.rules)
+        furniture.PageLines(page.number, lines, page.height), found, page.label, page.pictures
     )
 
 
@@ -218,17 +231,21 @@ def _table(sheet: _Sheet, printed: dict[int, str]) -> list[Element]:
         ]
         for row in sheet.cells
     ]
-    table = tables.understand(tables.Grid(cells, sheet.pages))
-    if not table.rows:
-        words = " ".join(filter(None, [table.caption, *table.header]))
-        page = sheet.pages[0] or 1
-        return [NarrativeText(text=words, metadata=_metadata(page, printed))] if words else []
-    metadata = _metadata(sheet.pages[0] or 1, printed)
-    metadata.text_as_html = tables.to_html(table)
-    metadata.row_pages = [row.page for row in table.rows]
-    metadata.row_groups = [row.group for row in table.rows]
-    text = "\n".join(tables.row_text(table.header, row.cells) for row in table.rows)
-    return [Table(text=text, metadata=metadata)]
+    elements: list[Element] = []
+    for table in tables.understand(tables.Grid(cells, sheet.pages)):
+        metadata = _metadata(sheet.pages[0] or 1, printed)
+        if not table.rows:
+            words = " ".join(filter(None, [table.caption, *table.header]))
+            if words:
+                elements.append(NarrativeText(text=words, metadata=metadata))
+            continue
+        metadata = _metadata(table.rows[0].page or 1, printed)
+        metadata.text_as_html = tables.to_html(table)
+        metadata.row_pages = [row.page for row in table.rows]
+        metadata.row_groups = [row.group for row in table.rows]
+        text = "\n".join(tables.row_text(table.header, row.cells) for row in table.rows)
+        elements.append(Table(text=text, metadata=metadata))
+    return elements
 
 
 def _metadata(page: int, printed: dict[int, str]) -> ElementMetadata:
@@ -241,7 +258,7 @@ def _metadata(page: int, printed: dict[int, str]) -> ElementMetadata:
 def _title(title: str, lines: list[Line]) -> str:
     """Return the file's own title where its first pages bear it out; templates' titles lie."""
     opening = "".join(line.text for line in lines if line.page <= 3).casefold()
-    words = [word for word in title.casefold().split() if len(word) > 1]
+    words = [word for word in re.findall(r"\w+", title.casefold()) if len(word) > 1]
     plain = "".join(opening.split())
     good = len(title) >= 4 and words and all(word in plain for word in words)
     return title if good else ""

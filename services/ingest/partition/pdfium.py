@@ -1,4 +1,4 @@
-"""Pages of a PDF by pdfium: characters to words, drawn paths to ruling lines."""
+"""Pages of a PDF by pdfium: characters to words, the outline to bookmarks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,13 @@ from typing import Any
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
+from services.ingest.partition import rulings
 from services.ingest.partition.page import Page, Rule, Word
+from services.ingest.partition.rulings import Turn
 from services.runtime.errors import Rejected
 
-MAX_PATHS = 20_000
-"""Drawn paths of a page that are looked at: a drawing with more is no table."""
-MAX_SEGMENTS = 400
-"""Segments of a path that is looked at."""
-_THIN = 2.5
-"""A filled box no wider than this is a line, points."""
 _HYPHENS = {0x02, 0xAD, 0xFFFE}
 """What pdfium gives for a hyphen that a line's end put there."""
-_DEPTH = 4
 
 
 @dataclass(slots=True, frozen=True)
@@ -138,46 +133,14 @@ _DROPPED = {"Cc", "Cs", "Co", "Cn", "Cf"}
 
 def _page(page: Any, number: int, label: str) -> Page:
     width, height = page.get_size()
-    turn = _Turn(page)
+    turn = Turn(page)
     textpage = page.get_textpage()
     try:
-        rules = _rules(page.raw, turn)
+        rules, pictures = rulings.find(page.raw, turn)
         words = _words(textpage.raw, turn, _Walls(rules))
     finally:
         textpage.close()
-    return Page(number, clean(label), width, height, words, rules)
-
-
-class _Turn:
-    """From pdfium's page space (origin at the bottom left, before rotation) to ours."""
-
-    def __init__(self, page: Any) -> None:
-        self.left, self.bottom, self.right, self.top = page.get_bbox()
-        self.rotation = page.get_rotation()
-
-    def box(
-        self, left: float, bottom: float, right: float, top: float
-    ) -> tuple[float, float, float, float]:
-        """Return x0, top, x1, bottom with the origin at the top left of the page as shown."""
-        match self.rotation:
-            case 90:
-                return (
-                    bottom - self.bottom,
-                    left - self.left,
-                    top - self.bottom,
-                    right - self.left,
-                )
-            case 180:
-                return (
-                    self.right - right,
-                    bottom - self.bottom,
-                    self.right - left,
-                    top - self.bottom,
-                )
-            case 270:
-                return (self.top - top, self.right - right, self.top - bottom, self.right - left)
-            case _:
-                return (left - self.left, self.top - top, right - self.left, self.top - bottom)
+    return Page(number, clean(label), width, height, words, rules, pictures)
 
 
 class _Run:
@@ -246,7 +209,7 @@ class _Walls:
         return False
 
 
-def _words(textpage: Any, turn: _Turn, walls: _Walls) -> list[Word]:
+def _words(textpage: Any, turn: Turn, walls: _Walls) -> list[Word]:
     rect = raw.FS_RECTF()
     words: list[Word] = []
     run: _Run | None = None
@@ -299,96 +262,3 @@ class _Fonts:
             return True
         length = raw.FPDFText_GetFontInfo(self._textpage, index, self._buffer, 128, self._flags)
         return 0 < length <= 128 and b"bold" in self._buffer.value.lower()
-
-
-def _rules(page: Any, turn: _Turn) -> list[Rule]:
-    rules: list[Rule] = []
-    seen = 0
-    stack: list[tuple[Any, int, raw.FS_MATRIX | None]] = [(page, -1, None)]
-    while stack:
-        holder, depth, matrix = stack.pop()
-        if depth < 0:
-            count, get = raw.FPDFPage_CountObjects(holder), raw.FPDFPage_GetObject
-        else:
-            count, get = raw.FPDFFormObj_CountObjects(holder), raw.FPDFFormObj_GetObject
-        for index in range(max(count, 0)):
-            item = get(holder, index)
-            kind = raw.FPDFPageObj_GetType(item)
-            if kind == raw.FPDF_PAGEOBJ_FORM and depth + 1 < _DEPTH:
-                stack.append((item, depth + 1, _product(_matrix(item), matrix)))
-            elif kind == raw.FPDF_PAGEOBJ_PATH:
-                seen += 1
-                if seen > MAX_PATHS:
-                    return []
-                rules.extend(_lines_of(item, matrix, turn))
-    return rules
-
-
-def _matrix(item: Any) -> raw.FS_MATRIX:
-    matrix = raw.FS_MATRIX()
-    if not raw.FPDFPageObj_GetMatrix(item, matrix):
-        matrix.a = matrix.d = 1.0
-    return matrix
-
-
-def _product(first: Any, second: Any) -> Any:
-    if second is None:
-        return first
-    result = raw.FS_MATRIX()
-    result.a = first.a * second.a + first.b * second.c
-    result.b = first.a * second.b + first.b * second.d
-    result.c = first.c * second.a + first.d * second.c
-    result.d = first.c * second.b + first.d * second.d
-    result.e = first.e * second.a + first.f * second.c + second.e
-    result.f = first.e * second.b + first.f * second.d + second.f
-    return result
-
-
-def _lines_of(item: Any, outer: Any, turn: _Turn) -> Iterator[Rule]:
-    """Yield the straight lines of a path: thin filled boxes, and stroked lines along the axes."""
-    count = raw.FPDFPath_CountSegments(item)
-    if not 2 <= count <= MAX_SEGMENTS:
-        return
-    fill, stroke = ctypes.c_int(), ctypes.c_int()
-    raw.FPDFPath_GetDrawMode(item, fill, stroke)
-    matrix = _product(_matrix(item), outer)
-    points = [_point(raw.FPDFPath_GetPathSegment(item, i), matrix) for i in range(count)]
-    pieces: list[list[tuple[float, float]]] = []
-    for kind, px, py, closes in points:
-        if kind == raw.FPDF_SEGMENT_MOVETO or not pieces:
-            pieces.append([(px, py)])
-        elif kind == raw.FPDF_SEGMENT_LINETO:
-            pieces[-1].append((px, py))
-        else:
-            return
-        if closes:
-            pieces[-1].append(pieces[-1][0])
-    for piece in pieces:
-        left, right = min(p[0] for p in piece), max(p[0] for p in piece)
-        low, high = min(p[1] for p in piece), max(p[1] for p in piece)
-        x0, top, x1, bottom = turn.box(left, low, right, high)
-        if not all(map(math.isfinite, (x0, top, x1, bottom))):
-            continue
-        if min(right - left, high - low) <= _THIN:
-            if max(right - left, high - low) > _THIN:
-                yield Rule(x0, top, x1, bottom)
-        elif stroke.value or (fill.value and _is_box(piece)):
-            for (ax, ay), (bx, by) in zip(piece, piece[1:], strict=False):
-                if min(abs(ax - bx), abs(ay - by)) < 0.5 < max(abs(ax - bx), abs(ay - by)):
-                    yield Rule(*turn.box(min(ax, bx), min(ay, by), max(ax, bx), max(ay, by)))
-
-
-def _is_box(piece: list[tuple[float, float]]) -> bool:
-    """Return whether a filled outline is a box: a shaded cell's edges bound it like lines."""
-    return 4 <= len(piece) <= 6 and len({round(p[0]) for p in piece}) == 2
-
-
-def _point(segment: Any, matrix: Any) -> tuple[int, float, float, bool]:
-    x, y = ctypes.c_float(), ctypes.c_float()
-    raw.FPDFPathSegment_GetPoint(segment, x, y)
-    return (
-        raw.FPDFPathSegment_GetType(segment),
-        x.value * matrix.a + y.value * matrix.c + matrix.e,
-        x.value * matrix.b + y.value * matrix.d + matrix.f,
-        bool(raw.FPDFPathSegment_GetClose(segment)),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from pdfplumber.table import (
@@ -135,7 +136,7 @@ def _cell_text(words: list[Word], page: int, sides: tuple[float, float]) -> str:
         return ""
     rows = sorted(layout.lines(words, page), key=lambda line: line.top + line.bottom)
     text = rows[0].text
-    for above, line in zip(rows, rows[1:], strict=False):
+    for above, line in pairwise(rows):
         if above.hyphen:
             text = text.removesuffix("-") + line.text
         elif _cut(above, line, sides[1] - sides[0]):
