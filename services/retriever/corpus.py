@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import aiosqlite
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.retrieval import DocumentRef, Passage
 from services.retriever.embedding import Vectors
-from services.retriever.records import Record, content_of, passage_of
+from services.retriever.holdings import Change, CodeHit, Found, Held, held_of, unpacked
+from services.retriever.records import Record, content_of, passage_of, title_tokens
 from services.runtime.errors import Rejected
 from services.runtime.sqlite import Database, Row, open_database, queries
 
@@ -31,64 +30,6 @@ HEAD_WEIGHT = 0.6
 """Weight of a word in title or section against one in the text, for BM25."""
 SLICE = 2000
 """Vectors read at once when the index is rebuilt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A revision in the corpus."""
-
-    id: int
-    """Number of the revision inside the corpus."""
-    document: DocumentRef
-    """The revision."""
-    active: bool
-    """Whether it answers."""
-    passages: int
-    """How many it has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A passage with what ranking needs."""
-
-    id: int
-    """Number of the passage inside the corpus, label of its vector."""
-    document: int
-    """Number of its revision."""
-    passage: Passage
-    """The passage."""
-    head: str
-    """Tokens of title and section."""
-    body: str
-    """Tokens of the text."""
-
-
-@dataclass(frozen=True, slots=True)
-class CodeHit:
-    """A passage with a code."""
-
-    passage: int
-    """Number of the passage."""
-    document: int
-    """Number of its revision."""
-    canonical: str
-    """The code as indexed."""
-    loose: str
-    """Its forgiving form."""
-    strength: int
-    """See services.retriever.records."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a change means for the vector index."""
-
-    generation: int
-    """The corpus generation after it."""
-    added: tuple[int, ...] = ()
-    """Revisions that answer now and did not before."""
-    removed: tuple[int, ...] = ()
-    """Numbers of passages that no longer answer."""
 
 
 class Corpus:
@@ -104,6 +45,8 @@ class Corpus:
         """Passages that answer."""
         self.sizes: dict[int, int] = {}
         """Of these, how many each revision has."""
+        self.names: frozenset[str] = frozenset()
+        """Tokens of their titles and file names: products, mostly."""
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -280,20 +223,20 @@ class Corpus:
 
     async def vectors_of(self, number: int) -> tuple[NDArray[np.int64], Vectors]:
         """Return labels [n] and vectors [n, dimension] of a revision."""
-        return _unpack(await self._db.fetch(_Q["vectors_of"], (number,)))
+        return unpacked(await self._db.fetch(_Q["vectors_of"], (number,)))
 
     async def active_vectors(self) -> AsyncIterator[tuple[NDArray[np.int64], Vectors]]:
         """Yield labels and vectors of all that answers, in slices."""
         after = 0
         while rows := await self._db.fetch(_Q["active_vectors"], (after, SLICE)):
             after = rows[-1][0]
-            yield _unpack(rows)
+            yield unpacked(rows)
 
     # -- questions ----------------------------------------------------------------------------
 
     async def held(self) -> list[Held]:
         """Return every revision in the corpus."""
-        return [_held(row) for row in await self._db.fetch(_Q["documents"])]
+        return [held_of(row) for row in await self._db.fetch(_Q["documents"])]
 
     async def totals(self) -> tuple[int, int]:
         """Return how many passages answer, and how many of them have a vector."""
@@ -363,24 +306,7 @@ class Corpus:
         self.active = {one.id: one.document for one in held}
         self.sizes = {one.id: one.passages for one in held}
         self.size = sum(self.sizes.values())
-
-
-def _held(row: Row) -> Held:
-    document = DocumentRef(
-        doc_id=row["doc_id"],
-        revision=row["revision"],
-        title=row["title"],
-        file=row["file"],
-        lang=row["lang"],
-        assets=msgspec.json.decode(row["assets"], type=list[str]),
-    )
-    return Held(row["id"], document, bool(row["active"]), row["passages"])
-
-
-def _unpack(rows: Sequence[Row]) -> tuple[NDArray[np.int64], Vectors]:
-    labels = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-    joined = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float16)
-    return labels, joined.reshape(len(rows), -1).astype(np.float32)
+        self.names = frozenset(t for one in held for t in title_tokens(one.document))
 
 
 async def _all(db: aiosqlite.Connection, sql: str, parameters: Sequence[object]) -> list[Row]:

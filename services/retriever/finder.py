@@ -16,7 +16,7 @@ from services.retriever import corpus as store
 from services.retriever import ranking
 from services.retriever.codes import Code, cell_code, codes
 from services.retriever.embedding import Embedder
-from services.retriever.records import DEFINES
+from services.retriever.records import DEFINES, LEADS
 from services.retriever.scope import of_asset
 from services.retriever.tokens import query_tokens
 from services.retriever.vectors import VectorIndex, nearest
@@ -81,7 +81,7 @@ class Finder:
 
     async def find(self, search: Search) -> Found:
         """Return the passages that answer, best first; the asset's documents before others."""
-        asked = _Asked(search, _codes_in(search))
+        asked = _Asked(search, _codes_in(search, self._corpus.names))
         embedding = asyncio.create_task(self._embed(asked), name="embed question")
         try:
             await self._read(asked)
@@ -121,7 +121,9 @@ class Finder:
         exact = await self._corpus.lookup([code.canonical for code in asked.codes])
         loose = await self._corpus.lookup_loose(_forgiving(asked.codes))
         certain = {form for code in asked.codes if code.certain for form in _forms(code)}
-        for hit, is_exact in [(h, True) for h in exact] + [(h, False) for h in loose]:
+        surely = {hit.loose for hit in exact if hit.strength >= LEADS}
+        others = [hit for hit in loose if hit.loose not in surely]
+        for hit, is_exact in [(h, True) for h in exact] + [(h, False) for h in others]:
             if hit.loose not in certain and hit.strength < DEFINES:
                 continue
             asked.documents[hit.passage] = hit.document
@@ -137,7 +139,6 @@ class Finder:
                 for code in asked.codes
                 if code.certain
                 and not known.intersection(_forms(code))
-                # A word of a title is a product's name, whatever it looks like.
                 and code.canonical.lower() not in frequency
             )
         )
@@ -171,7 +172,7 @@ class Finder:
         ranked = ranking.rank(
             found,
             weights=asked.weights,
-            code_asked=bool(asked.hits or asked.unknown),
+            codes_asked=bool(asked.hits) + len(asked.unknown),
             code_hits=code_hits,
             word_hits=word_hits,
             vector_hits=vector_hits,
@@ -212,8 +213,8 @@ class Finder:
         return sorted(pairs, key=lambda pair: -pair[1])[:CANDIDATES]
 
 
-def _codes_in(search: Search) -> list[Code]:
-    """Return the codes asked for, the payload's own first."""
+def _codes_in(search: Search, names: frozenset[str]) -> list[Code]:
+    """Return the codes asked for, the payload's own first; a product's name is none."""
     found: list[Code] = []
     if search.code:
         canonical = cell_code(search.code)
@@ -221,7 +222,8 @@ def _codes_in(search: Search) -> list[Code]:
             found.append(Code(canonical, search.code, 0))
         else:
             found += codes(search.code, loose=True)
-    return found + codes(search.question, loose=True)
+    asked = codes(search.question, loose=True)
+    return found + [code for code in asked if code.canonical.lower() not in names]
 
 
 def _forms(code: Code) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from schemas.retrieval import Activate, Indexed, IndexPassages, Passage
-from services.retriever.corpus import Change, Corpus
+from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder, Vectors
+from services.retriever.holdings import Change
 from services.retriever.memory import give_back
 from services.retriever.records import Record, prepare, text_to_embed
 from services.retriever.vectors import VectorIndex
