@@ -26,6 +26,11 @@ def shared_data() -> Path:
     pytest.skip("no folder shared/data and no ANDON_DATA: the real manuals are not here")
 
 
+def names_in(folder: Path) -> list[str]:
+    """The files of a folder, by name."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def words(text: str) -> int:
     """Count tokens as words, for tests that need no model."""
     return len(text.split())

@@ -42,8 +42,8 @@ def test_wrapped_lines_are_one_paragraph(drawn: Drawn) -> None:
     drawn.line("Then begin. The work is begun by two people who know what they do and why")
     assert texts(read(drawn).elements, NarrativeText) == [
         (
-            "The frequency inverter must be disconnected from the mains before work is begun on it; "
-            "wait ten minutes, until the capacitors of the DC link are discharged, and measure."
+            "The frequency inverter must be disconnected from the mains before work is begun on it;"
+            " wait ten minutes, until the capacitors of the DC link are discharged, and measure."
         ),
         "Then begin. The work is begun by two people who know what they do and why",
     ]
