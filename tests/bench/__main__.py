@@ -19,6 +19,7 @@ from tests.support.mosquitto import Mosquitto
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 
+
 def _bus() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, Mosquitto(Path(folder)) as broker:
         return asyncio.run(bus.measure(broker.port, 2000))
