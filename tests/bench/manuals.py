@@ -13,6 +13,7 @@ from typing import Any
 from tests.support.andon import Andon
 from tests.support.shared_data import shared_data
 
+_SKF = "other/skf8000_zh/Fault-Diagnosis-and-Countermeasures"
 CODES = (
     ("F30002", "SINAMICS_G120_CU240BE2_List_Manual.pdf", None),
     ("A01009", "SINAMICS_G120_CU240BE2_List_Manual.pdf", 704),
@@ -22,8 +23,7 @@ CODES = (
     ("InfiniSolar V fault code 80", "Voltronic_PI18_InfiniSolar_V_Protocol.pdf", 3),
     ("InfiniSolar 5KW PI17 fault code 03", "Voltronic_PI17_InfiniSolar_5KW_Protocol.pdf", 8),
     ("PI30 warning b19", "Voltronic_PI30_Protocol_2015.pdf", 12),
-    ("ERR05", "other/skf8000_zh/Fault-Diagnosis-and-Countermeasures/"
-     "Fault-Alarm-and-Countermeasures.md", None),
+    ("ERR05", f"{_SKF}/Fault-Alarm-and-Countermeasures.md", None),
     ("MotoSuiveur F33", "other/siguren_en/docs/source/_tables/ms-faults-and-warnings.csv", None),
 )  # fmt: skip
 """Question, file and page (None: the file has none, or the page is the gold's)."""
