@@ -14,10 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import bus, retrieval, size, system
+from tests.bench import bus, manuals, retrieval, size, system
 from tests.support.mosquitto import Mosquitto
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
+
 
 def _bus() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, Mosquitto(Path(folder)) as broker:
@@ -33,6 +34,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "bus": _bus,
     "system": lambda: asyncio.run(system.measure()),
     "retrieval": _retrieval,
+    "manuals": manuals.measure,
     "size": size.measure,
 }
 

@@ -15,7 +15,8 @@ import pytest
 
 from services.ingest import frames, sandbox
 from services.runtime.errors import Rejected
-from tests.support.ingest import TOKENIZER, names_in, shared_data
+from tests.support.ingest import TOKENIZER, names_in
+from tests.support.shared_data import needed_data
 
 pytestmark = pytest.mark.faults
 
@@ -42,7 +43,7 @@ async def outcome(path: Path, gate: asyncio.Semaphore) -> tuple[Path, str]:
 async def test_every_bad_file_is_read_or_has_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = shared_data() / "bad_inputs"
+    folder = needed_data() / "bad_inputs"
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     assert len(files) > 100
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

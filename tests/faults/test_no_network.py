@@ -31,9 +31,13 @@ def alone() -> list[str]:
     """The command that gives another one a network of its own, root or not."""
     unshare = shutil.which("unshare")
     for options in (["--net"], ["--net", "--map-root-user"]):
-        if unshare and subprocess.run(
-            [unshare, *options, "true"], check=False, capture_output=True
-        ).returncode == 0:
+        if (
+            unshare
+            and subprocess.run(
+                [unshare, *options, "true"], check=False, capture_output=True
+            ).returncode
+            == 0
+        ):
             return [unshare, *options]
     pytest.skip("this kernel lets us have no network namespace (unshare --net is refused)")
 

@@ -10,7 +10,8 @@ import pytest
 
 from schemas.retrieval import Passage
 from services.ingest import frames, sandbox
-from tests.support.ingest import TOKENIZER, shared_data
+from tests.support.ingest import TOKENIZER
+from tests.support.shared_data import needed_data
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +30,7 @@ def holds(passage: Passage, gold: dict[str, str]) -> bool:
 
 
 async def test_fault_entries_are_whole() -> None:
-    data = shared_data()
+    data = needed_data()
     golds = json.loads((data / "gold" / "g120_dev.json").read_text(encoding="utf-8"))
     path = data / "manuals" / "SINAMICS_G120_CU240BE2_List_Manual.pdf"
     found: list[Passage] = []

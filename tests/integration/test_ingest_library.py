@@ -157,16 +157,16 @@ def test_ids_are_readable_and_their_own() -> None:
     ("name", "kept"),
     [
         ("a.pdf", "a.pdf"),
-        ("../../etc/passwd", "passwd"),
-        ("C:\\x\\手册.pdf", "手册.pdf"),
+        ("../../etc/passwd", "etc/passwd"),
+        ("C:\\x\\手册.pdf", "C:/x/手册.pdf"),
         ("é/", "é"),
     ],
 )
-def test_names_lose_their_folders(name: str, kept: str) -> None:
+def test_names_keep_their_folders_and_nothing_that_leads_out(name: str, kept: str) -> None:
     assert module.file_name(name) == kept
 
 
-@pytest.mark.parametrize("name", ["..", "/", "\n", "x" * 300])
+@pytest.mark.parametrize("name", ["..", "/", "\n", "x" * 600])
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(Rejected):
         module.file_name(name)

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from services.runtime.config import Ingest
 
 TOKENIZER = Ingest().tokenizer
-
-
-def shared_data() -> Path:
-    """The folder of real manuals beside the project; the test is skipped where there is none."""
-    named = os.environ.get("ANDON_DATA")
-    places = [Path(named)] if named else []
-    places += [parent / "shared" / "data" for parent in Path(__file__).resolve().parents]
-    for place in places:
-        if place.is_dir():
-            return place
-    pytest.skip("no folder shared/data and no ANDON_DATA: the real manuals are not here")
 
 
 def names_in(folder: Path) -> list[str]:
