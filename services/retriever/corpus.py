@@ -295,8 +295,7 @@ class Corpus:
         """Return those of these passages that answer, by number."""
         rows = await self._db.fetch(_Q["passages"], (json.dumps(list(labels)),))
         return {
-            r["id"]: Found(r["id"], r["document"], passage_of(r["content"]), r["head"], r["body"])
-            for r in rows
+            r["id"]: Found(r["id"], r["document"], r["content"], r["head"], r["body"]) for r in rows
         }
 
     async def _refresh(self) -> None:
