@@ -28,7 +28,8 @@ $(VENV)/.demo: $(VENV)/.debian pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	@echo "Setting up: what the tests need"
+	@bash deploy/debian-packages.sh "$(PYTHON)" strace
+	echo "Setting up: what the tests need"
 	$(PIP) $(TORCH) torch
 	$(PIP) --editable '.[dev]'
 	touch $@

@@ -172,17 +172,18 @@ def _add(options: argparse.Namespace) -> int:
 
     async def work(client: Any, _config: Config) -> int:
         states = []
-        for path in files:
+        for path, name in files:
             try:
                 state, unchanged = await client.add(
                     path,
+                    name=name,
                     title=options.title,
                     assets=options.asset,
                     wait=not options.no_wait,
                     progress=_progress(options),
                 )
             except Rejected as error:  # this file; the others have nothing to do with it
-                state, unchanged = _refused(path, error), False
+                state, unchanged = _refused(name, error), False
             states.append(state)
             if not options.json:
                 _clear_line()
@@ -194,25 +195,27 @@ def _add(options: argparse.Namespace) -> int:
     return _talk(options, work)
 
 
-def _refused(path: Path, error: Rejected) -> DocumentState:
+def _refused(name: str, error: Rejected) -> DocumentState:
     reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
     return DocumentState(
-        doc_id="", title="", file=path.name, state="failed", reason=reason, revision=0, updated=now()
+        doc_id="", title="", file=name, state="failed", reason=reason, revision=0, updated=now()
     )
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        path = path.resolve()
-        found = sorted(
-            p for p in path.rglob("*") if p.is_file() and not p.name.startswith((".", "~$"))
-        )
-        if not found:
-            raise Rejected(f"add {path}", "the folder has no files")
-        return found
-    if not path.is_file():
+def _files(path: Path) -> list[tuple[Path, str]]:
+    """Return the files of a path, each with the name it is kept under.
+
+    In a folder that is the path inside it, since two manuals may both have an index.md.
+    """
+    path = path.resolve()
+    if path.is_file():
+        return [(path, path.name)]
+    if not path.is_dir():
         raise Rejected(f"add {path}", "no such file")
-    return [path.resolve()]
+    found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith((".", "~$")))
+    if not found:
+        raise Rejected(f"add {path}", "the folder has no files")
+    return [(p, p.relative_to(path).as_posix()) for p in found]
 
 
 def _progress(options: argparse.Namespace) -> Callable[[DocumentState], None]:

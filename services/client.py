@@ -118,6 +118,7 @@ class Client:
         self,
         path: Path,
         *,
+        name: str,
         title: str,
         assets: list[str],
         wait: bool,
@@ -125,12 +126,14 @@ class Client:
     ) -> tuple[DocumentState, bool]:
         """Add a file, by its absolute path, and follow it until it answers or failed.
 
+        `name` is the one it is kept under.
+
         Returns:
             Its last state, and whether it was there already.
         """
         if self._documents is None:
             self._documents = await self._bus.consume(DOCUMENT.filter(self._prefix))
-        request = AddDocument(path=str(path), title=title, assets=assets)
+        request = AddDocument(path=str(path), name=name, title=title, assets=assets)
         added: AddedDocument = await self._call(ADD, request)
         state = added.state
         while wait and state.state not in {"ready", "failed", "removed"}:

@@ -41,9 +41,10 @@ max_packet_size 16777216
 persistence true
 persistence_location {folder}/
 autosave_interval 60
-log_dest stderr
+log_dest file {folder}/mosquitto.log
 log_type error
 log_type warning
+log_type notice
 """
 
 
@@ -118,8 +119,10 @@ class Up:
         begun = time.monotonic()
         # The broker is in the outer group: it goes last, so that the services can say goodbye.
         async with asyncio.TaskGroup() as outer:
-            outer.create_task(self._keep("mosquitto", [broker, "-c", str(conf)]), name="mosquitto")
-            await self._listening()
+            log = conf.with_name("mosquitto.log")
+            keep = self._keep("mosquitto", [broker, "-c", str(conf)], log)
+            outer.create_task(keep, name="mosquitto")
+            await self._listening(log)
             async with asyncio.TaskGroup() as inner:
                 for name in self._services:
                     command = [sys.executable, "-m", f"services.{name}", "--config"]
@@ -129,11 +132,14 @@ class Up:
                 if ready:
                     ready(self)
 
-    async def _keep(self, name: str, command: list[str]) -> None:
-        """Run a program for ever; end it when cancelled."""
+    async def _keep(self, name: str, command: list[str], log: Path | None = None) -> None:
+        """Run a program for ever; end it when cancelled. What it says goes to `log`, if given."""
         while True:
             # A group of its own: Ctrl-C reaches us alone, and we end the others in order.
-            process = await asyncio.create_subprocess_exec(*command, start_new_session=True)
+            with log.open("ab") if log else contextlib.nullcontext() as said:
+                process = await asyncio.create_subprocess_exec(
+                    *command, start_new_session=True, stdout=said, stderr=said
+                )
             self.pids[name] = process.pid
             try:
                 code = await process.wait()
@@ -144,7 +150,7 @@ class Up:
             self._tell(f"{name} ended with code {code} and is started again")
             await asyncio.sleep(_RESTART_S)
 
-    async def _listening(self) -> None:
+    async def _listening(self, log: Path) -> None:
         for _ in range(200):
             with contextlib.suppress(OSError):
                 _reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -152,7 +158,7 @@ class Up:
                 await writer.wait_closed()
                 return
             await asyncio.sleep(0.025)
-        raise Unavailable("start broker", "it does not listen", "see its messages above")
+        raise Unavailable("start broker", "it does not listen", f"{log} says why")
 
     async def _all_ready(self, begun: float) -> None:
         """Wait for each service's word that it is ready, and pass it on."""

@@ -128,14 +128,14 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
             index += 1
             continue
         heads = yield from _running(text, count, sizes)
-        yield from _leftover(heads, path.text)
         text = []
+        if entry is not None and isinstance(element, Title):
+            path.leave(element.metadata.category_depth or 0)
+        yield from _leftover(heads, path.text)
         if entry is None:
             yield from _rows(element, path.text, count)
             index += 1
             continue
-        if isinstance(element, Title):
-            path.leave(element.metadata.category_depth or 0)
         yield from _entry(entry, element, path.text, count)
         for table in entry.tables:
             yield from _rows(elements[table], path.text, count)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 _KIND = (
-    r"(?:fault|alarm|error|warning|err|trip"
+    r"(?:(?:fault|alarm|error|warning|err|trip)(?=[\s:：\#])"
     r"|故障代码|故障码|故障|报警代码|报警|告警|错误代码|错误|警告|代码)"
 )
 _NUMBER = r"(?:\s*(?:code|no\.?|number|号))?\s*[:：\#]?\s*"
@@ -19,6 +19,7 @@ _CODE = r"""(?!(?:PAGE|NO|REV|VER|TAB|TABLE|FIG|STEP|DIN|ISO|IEC|EN|UL|CE|STO)[.
     [A-Z]{1,4}[._\- ]?\d{1,6}(?:[.\-]\d{1,4})?[A-Z]?
     | [A-Z]{1,2}[._\-][A-Z]{1,3}\d{0,3}
     | E[A-Z]{1,3}\d{1,3}
+    | Err?[._\- ]?\d{1,4}
     | 0[xX][0-9A-Fa-f]{1,8}
 )"""
 _VARIANTS = r"(?:\s*\([A-Z](?:\s*,\s*[A-Z])*\))?"

@@ -52,6 +52,10 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True):
     """Its last state."""
 
 
+_LONGEST_NAME = 512
+"""Bytes; folders included."""
+
+
 def doc_id(name: str) -> str:
     """Return the id of a document: readable, fit for a topic, and the same for the same name."""
     plain = unicodedata.normalize("NFKD", PurePath(name).stem).encode("ascii", "ignore").decode()
@@ -60,18 +64,24 @@ def doc_id(name: str) -> str:
 
 
 def file_name(name: str) -> str:
-    """Return a name as it is kept: its last part, in the composed form of its characters.
+    """Return a name as it is kept: in the composed form of its characters, folders by `/`.
+
+    Folders belong to the name: two manuals may both have an index.md.
 
     Raises:
         Rejected: nothing is left of it.
     """
-    last = unicodedata.normalize("NFC", name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
-    last = "".join(c for c in last if unicodedata.category(c) != "Cc").strip()
-    if not last or last in (".", ".."):
+    plain = unicodedata.normalize("NFC", name.replace("\\", "/"))
+    plain = "".join(c for c in plain if unicodedata.category(c) != "Cc")
+    parts = [part.strip() for part in plain.split("/")]
+    kept = "/".join(part for part in parts if part not in ("", ".", ".."))
+    if not kept:
         raise Rejected("add", f"{name!r} is no file name")
-    if len(last.encode()) > 255:
-        raise Rejected("add", "the file name is longer than 255 bytes", "give it a shorter one")
-    return last
+    if len(kept.encode()) > _LONGEST_NAME:
+        raise Rejected(
+            "add", f"the file name is longer than {_LONGEST_NAME} bytes", "give it a shorter one"
+        )
+    return kept
 
 
 class Library:

@@ -41,10 +41,11 @@ class Originals:
                 f"{source}: {error.strerror}",
                 "the ingest service must be able to read the file",
             ) from error
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise Rejected(operation, f"{source} is no file")
         with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise Rejected(operation, f"{source} is no file")
             if status.st_size > max_bytes:
                 raise Rejected(
                     operation,

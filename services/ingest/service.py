@@ -30,7 +30,7 @@ from services.runtime.process import Context
 
 log = logging.getLogger(__name__)
 
-_FORGET_S = 20.0
+_FORGET_S = 10.0
 _REMOVE_AGAIN_S = 5.0
 
 

@@ -111,8 +111,9 @@ class Entry:
 class Ledger:
     """`ledger.db`: a commit here is the promise an ack gives."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, last_event: int) -> None:
         self._db = database
+        self._next_event = last_event + 1
 
     @classmethod
     async def open(cls, path: Path) -> Ledger:
@@ -121,7 +122,9 @@ class Ledger:
         Raises:
             Fatal: it cannot be opened, is damaged, or was written by a newer Andon.
         """
-        return cls(await open_database(path, MIGRATIONS, synchronous="FULL"))
+        database = await open_database(path, MIGRATIONS, synchronous="FULL")
+        row = await database.first("SELECT coalesce(max(id), 0) AS last FROM event")
+        return cls(database, row["last"] if row else 0)
 
     async def close(self) -> None:
         """Close the file."""
@@ -138,50 +141,57 @@ class Ledger:
             Retryable: nothing was written; do not ack.
         """
         at = time.time()
+        numbered = list(enumerate(entries, start=self._next_event))
+        self._next_event += len(numbered)
+        # A statement a table and not a row: each costs a change of threads.
         async with self._db.transaction() as db:
-            for entry in entries:
-                await self._add(db, entry, at, deadline_s)
+            await db.executemany(
+                "INSERT INTO event (id, kind, topic, body, received, trace)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (n, _kind(e.message), e.topic, _encode(e.message), e.received, e.trace)
+                    for n, e in numbered
+                ],
+            )
+            await db.executemany(
+                "INSERT OR IGNORE INTO job (event_id, answer_id, place, body, priority, state,"
+                " received_at, deadline_at) VALUES (?, ?, ?, ?, ?, 'due', ?, ?)",
+                [
+                    (
+                        n,
+                        work.answer_id,
+                        work.place,
+                        _encode(work),
+                        _RANK[work.priority],
+                        at,
+                        at + deadline_s,
+                    )
+                    for n, e in numbered
+                    if (work := e.work) is not None
+                ],
+            )
+            await db.executemany(
+                "INSERT INTO alarm (asset, code, body) VALUES (?, ?, ?)"
+                " ON CONFLICT (asset, code) DO UPDATE SET body = excluded.body",
+                [
+                    (e.alarm[0], e.alarm[1].code, _encode(e.alarm[1]))
+                    for e in entries
+                    if e.alarm is not None
+                ],
+            )
+            await db.executemany(
+                "INSERT INTO feedback (answer_id, body, received) VALUES (?, ?, ?)",
+                [
+                    (e.answer_id, _encode(e.message), e.received)
+                    for e in entries
+                    if isinstance(e.message, Feedback)
+                ],
+            )
             await db.executemany(
                 "INSERT INTO rejected (topic, reason, head, size, received) VALUES (?, ?, ?, ?, ?)",
                 [(r.topic, r.reason, r.head, r.size, r.received) for r in rejected],
             )
-
-    async def _add(
-        self, db: aiosqlite.Connection, entry: Entry, at: float, deadline_s: float
-    ) -> None:
-        kind = type(entry.message).__name__.lower()
-        event = await db.execute_insert(
-            "INSERT INTO event (kind, topic, body, received, trace) VALUES (?, ?, ?, ?, ?)",
-            (kind, entry.topic, _encode(entry.message), entry.received, entry.trace),
-        )
-        if entry.work is not None:
-            work = entry.work
-            await db.execute(
-                "INSERT OR IGNORE INTO job (event_id, answer_id, place, body, priority, state,"
-                " received_at, deadline_at) VALUES (?, ?, ?, ?, ?, 'due', ?, ?)",
-                (
-                    event[0] if event else None,
-                    work.answer_id,
-                    work.place,
-                    _encode(work),
-                    _RANK[work.priority],
-                    at,
-                    at + deadline_s,
-                ),
-            )
-        if entry.alarm is not None:
-            asset, alarm = entry.alarm
-            await db.execute(
-                "INSERT INTO alarm (asset, code, body) VALUES (?, ?, ?)"
-                " ON CONFLICT (asset, code) DO UPDATE SET body = excluded.body",
-                (asset, alarm.code, _encode(alarm)),
-            )
-        if isinstance(entry.message, Feedback):
-            await db.execute(
-                "INSERT INTO feedback (answer_id, body, received) VALUES (?, ?, ?)",
-                (entry.answer_id, _encode(entry.message), entry.received),
-            )
-        await self._post(db, entry.outgoing)
+            await self._post(db, [message for e in entries for message in e.outgoing])
 
     async def alarms(self) -> dict[tuple[str, str], Alarm]:
         """Return the alarms by asset and code."""
@@ -290,3 +300,7 @@ class Ledger:
             " (SELECT count(*) FROM outbox) AS outbox"
         )
         return dict(row) if row else {}
+
+
+def _kind(message: Fault | Ask | Feedback) -> str:
+    return type(message).__name__.lower()

@@ -163,7 +163,8 @@ def _all(folded: str, *, loose: bool) -> Iterator[Code]:
         for match in pattern.finditer(folded):
             canonical = _joined(match[0])
             digits = sum(c.isdigit() for c in canonical)
-            named = any(c.isalpha() for c in canonical) and not _RANGE.fullmatch(match[0])
+            letters = sum(c.isalpha() for c in canonical)
+            named = (letters > 1 or canonical[0].isalpha()) and not _RANGE.fullmatch(match[0])
             if len(canonical) >= 5 and digits >= 2 and named and "/" not in match[0]:
                 yield Code(canonical, match[0], match.start(), certain=False)
     if loose:
@@ -183,7 +184,8 @@ def _plain(folded: str, *, loose: bool) -> Iterator[Code]:
             letters in _SPACED and (loose or (match["letters"].isupper() and sep == " "))
         ):
             continue
-        if spaced and letters in _ARTICLES and not match["letters"].isupper():
+        article = letters in _ARTICLES and not match["letters"].isupper()
+        if spaced and article and len(match["digits"]) < 4:
             continue
         lower_word = len(letters) > 3 and match["letters"].islower()
         certain = not lower_word and len(letters) <= 4 and not match["tail"]

@@ -16,15 +16,16 @@ By = Literal["code", "words", "vector"]
 
 K = 20.0
 """Softens the difference between the first ranks. 60 in the paper, for lists of a thousand."""
-WORDS, VECTOR, COVER = 1.0, 0.25, 1.0
-"""Weights of BM25, vectors, and the share of the question's words a passage holds."""
+WORDS, VECTOR, COVER = 0.5, 0.25, 2.0
+"""Weights of BM25, vectors, and the share of the question's words a passage holds: measured over
+101 questions on 46 manuals, 10,900 passages; flat around these values."""
 CODE_WEIGHT = 3.0
 """What a code counts among a question's words, in multiples of the rarest word."""
 STRENGTH_SCORE = {3: 3.0, 2: 0.6, 1: 0.25}
 """What a code hit adds, by its strength (defines, leads a line, mentioned)."""
 LOOSE = 0.8
 """Share of it that a code found by its forgiving form alone keeps."""
-MEANING = (0.42, 0.85)
+MEANING = (0.25, 0.75)
 """Cosines of the bundled model that say nothing, and that say the same."""
 SURE = 0.9
 """Relevance of a passage that defines an asked code."""
@@ -100,7 +101,7 @@ def rank(
     candidates: Mapping[int, Candidate],
     *,
     weights: Mapping[str, float],
-    code_asked: bool,
+    codes_asked: int,
     code_hits: Mapping[int, CodeHit],
     word_hits: Sequence[tuple[int, float]],
     vector_hits: Sequence[tuple[int, float]],
@@ -110,7 +111,7 @@ def rank(
     Args:
         candidates: passages by number; hits that are not among them are left out.
         weights: what each word of the question tells, from `weigh`; without codes.
-        code_asked: whether the question has a code, known or not.
+        codes_asked: how many codes the question has; those known count as one.
         code_hits: passages with an asked code.
         word_hits: passages and BM25 score, best first.
         vector_hits: passages and cosine, best first.
@@ -118,8 +119,8 @@ def rank(
     cosine = dict(vector_hits)
     word_rank = {label: place for place, (label, _) in enumerate(word_hits)}
     vector_rank = {label: place for place, (label, _) in enumerate(vector_hits)}
-    code_weight = CODE_WEIGHT * max(weights.values(), default=1.0) if code_asked else 0.0
-    whole = sum(weights.values()) + code_weight
+    code_weight = CODE_WEIGHT * max(weights.values(), default=1.0)
+    whole = sum(weights.values()) + code_weight * codes_asked
     placed: list[tuple[float, Ranked]] = []
     for label, candidate in candidates.items():
         held = {*candidate.head.split(" "), *candidate.body.split(" ")}

@@ -16,10 +16,14 @@ DEFINES, LEADS, MENTIONS = 3, 2, 1
 """Strength of a code in a passage: defined here, begins a line, mentioned."""
 
 _CODE_HEADER = re.compile(
-    r"code|alarm|fault|error|\bno\b\.?|number|display|parameter|func|代码|代碼|编号|编码|故障|报警|告警|"
-    r"显示|参数|功能码|序号|コード|番号|エラー",
+    r"\b(?:code|display|error|alarm|fault|parameter|param|msg|message)s?\b|代码|代碼|编码|故障码|"
+    r"报警号|显示|参数|功能码|コード|エラー",
     re.IGNORECASE,
 )
+_FAULTS = re.compile(
+    r"fault|alarm|error|trip|warning|故障|报警|告警|错误|异常|報警|錯誤|異常|エラー", re.IGNORECASE
+)
+_PARTED = re.compile(r"[,，、;；\n]| / ")
 _LINE_LEAD = 24
 """A code within so many characters of a line's beginning leads it; manuals put marks before it."""
 
@@ -55,7 +59,7 @@ def passage_of(content: bytes) -> Passage:
 
 def prepare(document: DocumentRef, passages: Sequence[Passage]) -> list[Record]:
     """Return the records of passages; about a millisecond each, so call it in a thread."""
-    title = _title_tokens(document)
+    title = " ".join(title_tokens(document))
     return [
         Record(
             passage=passage,
@@ -80,8 +84,7 @@ def passage_codes(passage: Passage) -> dict[str, int]:
     """Return the codes of a passage, canonical form and strength."""
     found: dict[str, int] = {}
     if passage.kind != "text":
-        for canonical in _defined(passage):
-            found[canonical] = DEFINES
+        found |= _defined(passage)
     text = passage.text
     for code in codes(text):
         line = text.rfind("\n", 0, code.start) + 1
@@ -95,26 +98,36 @@ def passage_codes(passage: Passage) -> dict[str, int]:
     return found
 
 
-def _defined(passage: Passage) -> list[str]:
-    """Return the codes a row or entry is about: its first cell, or the cell under `Code`."""
-    for number, field in enumerate(passage.fields):
-        if number and not _CODE_HEADER.search(field.name):
-            continue
-        cells = [cell_code(part) for part in re.split(r"[,，、;\n]| / ", field.value)]
-        named = [cell for cell in cells if cell]
-        if named and len(named) == len(cells):
-            # A bare number is a code only where the table says so.
-            if all(cell[0] == "#" for cell in named) and not _CODE_HEADER.search(field.name):
+def _defined(passage: Passage) -> dict[str, int]:
+    """Return the codes a row or entry is about: those under `Code`, else of its first cell."""
+    names = [field.name for field in passage.fields]
+    about_faults = _FAULTS.search(" ".join([passage.section, *names])) is not None
+    for said in (True, False):
+        for place, field in enumerate(passage.fields):
+            if said != (_CODE_HEADER.search(field.name) is not None) or (place and not said):
                 continue
-            return named
+            cells = [cell_code(part) for part in _PARTED.split(field.value)]
+            found = [cell for cell in cells if cell]
+            bare = all(cell[0] == "#" for cell in found)
+            if len(found) < len(cells) or not (
+                said or (about_faults if bare else all(map(_telling, found)))
+            ):
+                continue
+            # A bare number is a fault's where the table is about faults; else it may be anything.
+            return {c: DEFINES if about_faults or c[0] != "#" else LEADS for c in found}
     first = passage.fields[0].value if passage.fields else passage.text[:80]
-    found = [code.canonical for code in codes(first) if code.certain and code.start <= 2]
-    if not found and passage.kind == "entry":
-        found = [code.canonical for code in codes(passage.text[:80]) if code.certain]
-    return found[:1]
+    leading = [c.canonical for c in codes(first) if c.certain and c.start <= 2]
+    if not leading and passage.kind == "entry":
+        leading = [c.canonical for c in codes(passage.text[:80]) if c.certain]
+    return dict.fromkeys(leading[:1], DEFINES)
 
 
-def _title_tokens(document: DocumentRef) -> str:
+def _telling(cell: str) -> bool:
+    """Return whether a cell looks like a code where no header says that it is one."""
+    return any(map(str.isdigit, cell)) and any(map(str.isalpha, cell))
+
+
+def title_tokens(document: DocumentRef) -> list[str]:
+    """Return the tokens of a document's title and file name, each once."""
     name = document.file.rpartition("/")[2].rpartition(".")[0] or document.file
-    words = dict.fromkeys(tokens(f"{document.title} {name.replace('_', ' ')}"))
-    return " ".join(words)
+    return list(dict.fromkeys(tokens(f"{document.title} {name.replace('_', ' ')}")))

@@ -8,19 +8,33 @@ import json
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import bus, retrieval, size, system
+from tests.bench import bus, manuals, retrieval, size, system
+from tests.support.mosquitto import Mosquitto
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 
+
+def _bus() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder, Mosquitto(Path(folder)) as broker:
+        return asyncio.run(bus.measure(broker.port, 2000))
+
+
+def _retrieval() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        return retrieval.measure(Path(folder))
+
+
 SECTIONS: dict[str, Callable[[], Any]] = {
-    "bus": bus.run,
+    "bus": _bus,
     "system": lambda: asyncio.run(system.measure()),
-    "retrieval": retrieval.run,
+    "retrieval": _retrieval,
+    "manuals": manuals.measure,
     "size": size.measure,
 }
 

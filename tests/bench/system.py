@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.bench.corpus import passages
 
 from schemas.answers import Answer
 from schemas.channels import ACTIVATE, ANSWER, INDEX, STATUS
@@ -25,6 +24,7 @@ from services.runtime.config import Config
 from services.runtime.metrics import memory_mb
 from services.runtime.rpc import Caller
 from services.up import Up
+from tests.bench.corpus import passages
 
 _BATCH = 200
 _SETTLE_S = 3.0

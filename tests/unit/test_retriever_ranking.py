@@ -41,7 +41,7 @@ def test_a_defining_passage_stands_first() -> None:
     ranked = rank(
         texts("e005 undervoltage", "many words about the e005 drive fault reset"),
         weights={"drive": 2.0, "fault": 1.0, "reset": 1.0},
-        code_asked=True,
+        codes_asked=1,
         code_hits={0: CodeHit(3, exact=True), 1: CodeHit(1, exact=True)},
         word_hits=[(1, 9.0)],
         vector_hits=[(1, 0.9)],
@@ -54,7 +54,7 @@ def test_an_exact_code_stands_before_one_with_other_zeros() -> None:
     ranked = rank(
         texts("e5", "e005"),
         weights={},
-        code_asked=True,
+        codes_asked=1,
         code_hits={0: CodeHit(3, exact=False), 1: CodeHit(3, exact=True)},
         word_hits=[],
         vector_hits=[],
@@ -69,8 +69,8 @@ def test_an_unknown_code_takes_the_relevance_of_the_rest_down() -> None:
         "word_hits": [(0, 3.0)],
         "vector_hits": [],
     }
-    without = rank(texts("drive fault"), code_asked=False, **arguments)  # type: ignore[arg-type]
-    with_code = rank(texts("drive fault"), code_asked=True, **arguments)  # type: ignore[arg-type]
+    without = rank(texts("drive fault"), codes_asked=0, **arguments)  # type: ignore[arg-type]
+    with_code = rank(texts("drive fault"), codes_asked=1, **arguments)  # type: ignore[arg-type]
     assert without[0].score == 1.0
     assert with_code[0].score < 0.5
 
@@ -79,7 +79,7 @@ def test_meaning_alone_can_find() -> None:
     ranked = rank(
         texts("synonyms only"),
         weights={"other": 1.0},
-        code_asked=False,
+        codes_asked=0,
         code_hits={},
         word_hits=[],
         vector_hits=[(0, 0.8)],
@@ -93,7 +93,7 @@ def test_passages_that_say_the_same_are_one() -> None:
     ranked = rank(
         passages,
         weights={"a": 1.0},
-        code_asked=False,
+        codes_asked=0,
         code_hits={},
         word_hits=[(0, 1.0), (1, 0.9), (2, 0.1)],
         vector_hits=[],
@@ -115,7 +115,7 @@ def test_every_candidate_is_ranked_once_with_a_score_in_range(
     ranked = rank(
         passages,
         weights=weights,
-        code_asked=asked,
+        codes_asked=int(asked),
         code_hits={n: CodeHit(1 + n % 3, exact=bool(n % 2)) for n in data.draw(some)},
         word_hits=[(n, 1.0) for n in data.draw(some)],
         vector_hits=[(n, 0.5) for n in data.draw(some)],

@@ -37,7 +37,17 @@ def test_the_code_may_stand_in_a_later_column() -> None:
 
 @pytest.mark.parametrize("header", ["Code", "Alarm", "故障代码", "No."])
 def test_a_bare_number_is_a_code_where_the_header_says_so(header: str) -> None:
-    assert passage_codes(row((header, "18"), ("Meaning", "limit switch")))["#18"] == DEFINES
+    assert passage_codes(row((header, "18"), ("Fault", "limit switch")))["#18"] == DEFINES
+
+
+def test_a_bare_number_under_code_in_a_table_of_something_else_is_weaker() -> None:
+    assert passage_codes(row(("Code", "18"), ("Setting", "baud rate"))) == {"#18": LEADS}
+
+
+def test_the_code_column_goes_before_the_running_number() -> None:
+    found = passage_codes(row(("序号", "22"), ("故障名称", "短路"), ("故障代码", "ERR23")))
+    assert found["ERR23"] == DEFINES
+    assert "#22" not in found
 
 
 def test_a_bare_number_is_none_under_another_header() -> None:

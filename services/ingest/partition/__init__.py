@@ -15,7 +15,7 @@ from services.runtime.errors import Rejected
 if TYPE_CHECKING:
     from services.ingest.partition.document import Document
 
-SUPPORTED = "PDF, DOCX, HTML, Markdown, CSV and plain text"
+SUPPORTED = "PDF, DOCX, HTML, Markdown, CSV, JSON and plain text"
 """What can be read, as told to people."""
 
 Progress = Callable[[int, int | None], None]
@@ -27,6 +27,7 @@ _READERS = {
     "html": ("html", "read_html"),
     "markdown": ("html", "read_markdown"),
     "csv": ("table", "read"),
+    "json": ("records", "read"),
     "text": ("text", "read"),
 }
 _NAMES = {
@@ -35,6 +36,7 @@ _NAMES = {
     "html": "web page",
     "markdown": "Markdown text",
     "csv": "table",
+    "json": "JSON file",
     "text": "plain text",
 }
 _EXTENSIONS = {
@@ -47,7 +49,13 @@ _EXTENSIONS = {
     ".md": ("markdown", "html"),
     ".markdown": ("markdown", "html"),
 }
-_TEXTS = {".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".tsv": "csv"}
+_TEXTS = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+}
 _BINARY = (
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
@@ -91,7 +99,7 @@ def read(path: Path, name: str, progress: Progress) -> Document:
 
 
 def sniff(path: Path, name: str) -> str:
-    """Return the kind of a file: pdf, docx, html, markdown, csv or text.
+    """Return the kind of a file: pdf, docx, html, markdown, csv, json or text.
 
     Raises:
         Rejected: it is empty, unsupported, encrypted, or not what its name says.

@@ -13,6 +13,7 @@ from services.ingest.partition.page import Line
 _BULLET = re.compile(r"^(?:[•●○■□▪◆◇▶►➢✓*–—-]\s*|\(?\d{1,2}[.)、]\s|[a-z]\)\s|[①-⑳])")
 _LABEL = re.compile(r"^(?:[A-Z][\w/ ]{1,28}[:：](?:\s|$)|[\u4e00-\u9fff]{2,10}[:：])")
 _WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]{2,})*")
+_ENDS = ".。!?！？:：;；"
 _TAIL = re.compile(r"([^\W\d_]+)-$")
 _HEAD = re.compile(r"^([^\W\d_]+)")
 
@@ -75,8 +76,10 @@ def continues(above: Line, line: Line, right: float) -> bool:
     if above.text[-1:] == "-" and above.text[-2:-1].isalpha() and line.text[:1].islower():
         return True
     last = above.text[-1:]
-    if line.page != above.page and (last in ".。!?！？:：;；" or not _goes_on(line.text)):
+    if line.page != above.page and (last in _ENDS or not _goes_on(line.text)):
         return False
+    if line.text[:1].islower() and last not in _ENDS and above.x1 > 0.7 * right:
+        return True
     first = line.words[0]
     needed = line.size if language.is_cjk(first.text[0]) else first.x1 - first.x0 + 0.25 * line.size
     slack = 1.5 * line.size if language.is_cjk(first.text[0]) else 0.3 * line.size

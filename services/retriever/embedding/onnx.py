@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import onnxruntime as ort
 from tokenizers import Tokenizer
+
+# Wheels from 1.29 on send telemetry unless this stands before the import (onnxruntime #27379).
+# Ours is older; should somebody install another, it is silent all the same.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime as ort
 
 from services.retriever.embedding import Vectors
 from services.runtime.errors import Fatal

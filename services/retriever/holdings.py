@@ -1,0 +1,98 @@
+"""What the corpus hands out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.retrieval import DocumentRef, Passage
+from services.retriever.embedding import Vectors
+from services.retriever.records import passage_of
+from services.runtime.sqlite import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A revision in the corpus."""
+
+    id: int
+    """Number of the revision inside the corpus."""
+    document: DocumentRef
+    """The revision."""
+    active: bool
+    """Whether it answers."""
+    passages: int
+    """How many it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A passage with what ranking needs."""
+
+    id: int
+    """Number of the passage inside the corpus, label of its vector."""
+    document: int
+    """Number of its revision."""
+    content: bytes
+    """The passage, MessagePack: most candidates are never shown."""
+    head: str
+    """Tokens of title and section."""
+    body: str
+    """Tokens of the text."""
+
+    @property
+    def passage(self) -> Passage:
+        """Return the passage."""
+        return passage_of(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeHit:
+    """A passage with a code."""
+
+    passage: int
+    """Number of the passage."""
+    document: int
+    """Number of its revision."""
+    canonical: str
+    """The code as indexed."""
+    loose: str
+    """Its forgiving form."""
+    strength: int
+    """See services.retriever.records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change means for the vector index."""
+
+    generation: int
+    """The corpus generation after it."""
+    added: tuple[int, ...] = ()
+    """Revisions that answer now and did not before."""
+    removed: tuple[int, ...] = ()
+    """Numbers of passages that no longer answer."""
+
+
+def held_of(row: Row) -> Held:
+    """Return the revision in a row of `documents`."""
+    document = DocumentRef(
+        doc_id=row["doc_id"],
+        revision=row["revision"],
+        title=row["title"],
+        file=row["file"],
+        lang=row["lang"],
+        assets=msgspec.json.decode(row["assets"], type=list[str]),
+    )
+    return Held(row["id"], document, bool(row["active"]), row["passages"])
+
+
+def unpacked(rows: Sequence[Row]) -> tuple[NDArray[np.int64], Vectors]:
+    """Return labels [n] and vectors [n, dimension] of rows of `vectors`."""
+    labels = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+    joined = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float16)
+    return labels, joined.reshape(len(rows), -1).astype(np.float32)

@@ -1,0 +1,207 @@
+"""The library and the originals on a real disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.channels import DOCUMENT
+from services.ingest import library as module
+from services.ingest.library import Library, Work
+from services.ingest.originals import Originals
+from services.runtime.errors import Rejected
+
+pytestmark = pytest.mark.integration
+
+A, B = "a" * 64, "b" * 64
+
+
+@pytest.fixture
+async def library(tmp_path: Path) -> AsyncIterator[Library]:
+    opened = await Library.open(tmp_path / "library.db")
+    yield opened
+    await opened.close()
+
+
+async def taken(library: Library) -> Work:
+    work = await library.next()
+    assert work is not None
+    return work
+
+
+async def test_a_new_document_waits(library: Library) -> None:
+    state, unchanged = await library.add("Motor manual.pdf", A, 12, assets=["plant/+"])
+    assert not unchanged
+    assert (state.state, state.revision, state.title) == ("queued", 1, "Motor manual")
+    assert (state.file, state.sha256, state.size, state.assets) == (
+        "Motor manual.pdf",
+        A,
+        12,
+        ["plant/+"],
+    )
+    work = await taken(library)
+    assert (work.doc_id, work.revision, work.assets) == (state.doc_id, 1, ["plant/+"])
+
+
+async def test_the_same_again_is_no_news(library: Library) -> None:
+    first, _ = await library.add("m.pdf", A, 12, title="M", assets=["x"])
+    again, unchanged = await library.add("m.pdf", A, 12)
+    assert unchanged
+    assert again == first
+
+
+@pytest.mark.parametrize("change", [{"title": "N"}, {"assets": ["y"]}])
+async def test_another_title_or_asset_is_a_revision(
+    library: Library, change: dict[str, object]
+) -> None:
+    await library.add("m.pdf", A, 12, title="M", assets=["x"])
+    state, unchanged = await library.add("m.pdf", A, 12, **change)  # type: ignore[arg-type]
+    assert (state.revision, unchanged) == (2, False)
+
+
+async def test_other_content_under_the_same_name_is_a_revision(library: Library) -> None:
+    first, _ = await library.add("m.pdf", A, 12, title="M", assets=["x"])
+    state, unchanged = await library.add("m.pdf", B, 13)
+    assert (state.doc_id, state.revision, unchanged) == (first.doc_id, 2, False)
+    assert (state.title, state.assets) == ("M", ["x"])
+    assert (await taken(library)).revision == 2
+
+
+async def test_what_failed_is_tried_again_as_a_new_revision(library: Library) -> None:
+    await library.add("m.pdf", A, 12)
+    await library.update(await taken(library), state="failed", reason="damaged")
+    state, unchanged = await library.add("m.pdf", A, 12)
+    assert (state.revision, state.state, state.reason, unchanged) == (2, "queued", "", False)
+
+
+async def test_a_restart_takes_up_what_was_begun(tmp_path: Path) -> None:
+    path = tmp_path / "library.db"
+    for step in ("reading", "indexing"):
+        library = await Library.open(path)
+        await library.add("m.pdf", A, 12)
+        await library.update(await taken(library), state=step)
+        assert await library.next() is None
+        await library.close()
+        library = await Library.open(path)
+        assert (await taken(library)).file == "m.pdf"
+        await library.close()
+
+
+async def test_the_one_that_waits_longest_is_next(library: Library) -> None:
+    for name in ("b.pdf", "a.pdf"):
+        await library.add(name, A, 1)
+    assert (await taken(library)).file == "b.pdf"
+    assert [state.file for state in await library.states()] == ["a.pdf", "b.pdf"]
+
+
+async def test_an_older_revision_that_answers_is_known(library: Library) -> None:
+    state, _ = await library.add("m.pdf", A, 12)
+    assert await library.answering(state.doc_id) is None
+    await library.update(await taken(library), state="ready", passages=3, pages=2)
+    await library.add("m.pdf", B, 12)
+    await library.update(await taken(library), state="failed", reason="x")
+    assert await library.answering(state.doc_id) == 1
+
+
+async def test_removing_is_finished_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "library.db"
+    library = await Library.open(path)
+    state, _ = await library.add("m.pdf", A, 12)
+    await library.add("other.pdf", A, 12)
+    await library.add("m.pdf", B, 12)
+    assert await library.start_removing(state.doc_id, purge=True) is not None
+    assert [s.file for s in await library.states()] == ["other.pdf"]
+    with pytest.raises(Rejected, match="being removed"):
+        await library.add("m.pdf", A, 12)
+    await library.close()
+    library = await Library.open(path)
+    (removal,) = await library.removals()
+    assert (removal.file, removal.purge) == ("m.pdf", True)
+    assert await library.finish_removing(removal.doc_id) == [B]
+    assert await library.removals() == []
+    added, _ = await library.add("m.pdf", A, 12)
+    assert added.revision == 1
+    await library.close()
+
+
+async def test_removing_what_is_not_there(library: Library) -> None:
+    assert await library.start_removing("nothing", purge=False) is None
+
+
+async def test_an_update_of_a_removed_document_says_so(library: Library) -> None:
+    state, _ = await library.add("m.pdf", A, 12)
+    work = await taken(library)
+    await library.start_removing(state.doc_id, purge=False)
+    assert await library.update(work, state="ready") is None
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_ids_fit_into_a_topic(name: str) -> None:
+    identity = module.doc_id(name)
+    assert DOCUMENT.parameters(DOCUMENT.topic(doc_id=identity)) == {"doc_id": identity}
+    assert identity.isascii()
+    assert len(identity) <= 50
+
+
+def test_ids_are_readable_and_their_own() -> None:
+    assert module.doc_id("FD40 Manual (EN).pdf").startswith("fd40-manual-en-")
+    assert module.doc_id("变频器.pdf") != module.doc_id("电机.pdf")
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("a.pdf", "a.pdf"),
+        ("../../etc/passwd", "etc/passwd"),
+        ("C:\\x\\手册.pdf", "C:/x/手册.pdf"),
+        ("é/", "é"),
+    ],
+)
+def test_names_keep_their_folders_and_nothing_that_leads_out(name: str, kept: str) -> None:
+    assert module.file_name(name) == kept
+
+
+@pytest.mark.parametrize("name", ["..", "/", "\n", "x" * 600])
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(Rejected):
+        module.file_name(name)
+
+
+def test_an_original_is_kept_once(tmp_path: Path) -> None:
+    originals = Originals(tmp_path / "originals")
+    source = tmp_path / "m.pdf"
+    source.write_bytes(b"content")
+    first = originals.take(source, 100)
+    assert originals.take(source, 100) == first
+    assert originals.path(first[0]).read_bytes() == b"content"
+    assert [p.name for p in (tmp_path / "originals").iterdir()] == [first[0]]
+    originals.forget(first[0])
+    originals.forget(first[0])
+    assert list((tmp_path / "originals").iterdir()) == []
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    originals = Originals(tmp_path / "originals")
+    empty = tmp_path / "empty"
+    empty.touch()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    large = tmp_path / "large"
+    large.write_bytes(bytes(2**20 + 1))
+    cases = {
+        tmp_path / "missing": "No such file",
+        tmp_path: "is no file",
+        pipe: "is no file",
+        empty: "empty",
+        large: "1.0 MB, more than the 1 MB allowed",
+    }
+    for path, reason in cases.items():
+        with pytest.raises(Rejected, match=reason):
+            originals.take(path, 2**20)
+    folder = tmp_path / "originals"
+    assert not folder.exists() or list(folder.iterdir()) == []

@@ -1,0 +1,293 @@
+"""The ingest service through its door, with the real retriever behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from schemas.channels import ADD, CORPUS, DEFAULT_PREFIX, DOCUMENT, DOCUMENTS, REMOVE, SEARCH
+from schemas.knowledge import (
+    AddDocument,
+    AddedDocument,
+    DocumentState,
+    ListDocuments,
+    RemovedDocument,
+    RemoveDocument,
+)
+from schemas.retrieval import CorpusQuery, CorpusState, Found, Search
+from services.ingest.service import IngestService
+from services.retriever.service import RetrieverService
+from services.runtime.bus import Bus
+from services.runtime.config import Config, Embedding, Ingest, Retriever
+from services.runtime.errors import Fatal, Rejected, Unavailable
+from services.runtime.fake_bus import FakeBroker, FakeBus
+from services.runtime.messages import Inbox
+from services.runtime.process import Context
+from services.runtime.rpc import Caller
+from tests.support.ingest import Drawn, names_in
+from tests.support.sample import sample_manual
+from tests.support.services import running
+
+pytestmark = pytest.mark.integration
+
+SOON_S = 60.0
+LIMIT_S = 20.0
+
+
+class Plant:
+    """Ingest, retriever, and a person at the bus; each may come and go."""
+
+    def __init__(self, folder: Path, bus: Bus, broker: FakeBroker, documents: Inbox) -> None:
+        self.folder = folder
+        self.config = Config(data=str(folder), retriever=Retriever(embedding=Embedding(threads=1)))
+        self._broker = broker
+        self._bus = bus
+        self._caller = Caller(bus, DEFAULT_PREFIX)
+        self._documents = documents
+
+    @asynccontextmanager
+    async def ingest(self) -> AsyncIterator[Context]:
+        async with running(self._broker, IngestService(self.config), self.config) as context:
+            yield context
+
+    @asynccontextmanager
+    async def retriever(self) -> AsyncIterator[Context]:
+        async with running(self._broker, RetrieverService(self.config), self.config) as context:
+            yield context
+
+    async def add(self, path: Path, **options: object) -> AddedDocument:
+        request = AddDocument(path=str(path), **options)  # type: ignore[arg-type]
+        reply: AddedDocument = await self._caller.call(ADD, request, deadline_s=LIMIT_S)
+        return reply
+
+    async def remove(self, doc_id: str, *, purge: bool = False) -> RemovedDocument:
+        request = RemoveDocument(doc_id=doc_id, purge=purge)
+        reply: RemovedDocument = await self._caller.call(REMOVE, request, deadline_s=LIMIT_S)
+        return reply
+
+    async def documents(self) -> list[DocumentState]:
+        reply = await self._caller.call(DOCUMENTS, ListDocuments(), deadline_s=LIMIT_S)
+        return list(reply.documents)
+
+    async def corpus(self) -> CorpusState:
+        reply: CorpusState = await self._caller.call(CORPUS, CorpusQuery(), deadline_s=LIMIT_S)
+        return reply
+
+    async def search(self, question: str) -> Found:
+        request = Search(question=question)
+        reply: Found = await self._caller.call(SEARCH, request, deadline_s=LIMIT_S)
+        return reply
+
+    async def news(self) -> DocumentState | None:
+        """The next message about a document; None for an empty one."""
+        async with asyncio.timeout(SOON_S):
+            delivery = await self._documents.get()
+        self._bus.ack(delivery)
+        return DOCUMENT.decode(delivery.payload) if delivery.payload else None
+
+    async def until(self, *phases: str, revision: int = 1) -> tuple[DocumentState, list[str]]:
+        """Follow the news until a phase; return its message and the phases on the way."""
+        seen: list[str] = []
+        while True:
+            state = await self.news()
+            if state is None or state.revision != revision:
+                continue
+            if not seen or seen[-1] != state.state:
+                seen.append(state.state)
+            if state.state in phases:
+                return state, seen
+
+
+@pytest.fixture
+async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
+    broker = FakeBroker()
+    async with AsyncExitStack() as stack:
+        bus = FakeBus(broker, "person", reply_topic="t/reply/person")
+        await stack.enter_async_context(bus)
+        documents = await bus.consume(DOCUMENT.filter(DEFAULT_PREFIX))
+        yield Plant(tmp_path / "data", bus, broker, documents)
+
+
+def manual(folder: Path, cause: str = "mains too low", name: str = "m.pdf") -> Path:
+    folder.mkdir(exist_ok=True)
+    drawn = Drawn(folder / name)
+    drawn.line("Fault codes", size=16, bold=True)
+    drawn.table(
+        [["Code", "Cause", "Remedy"], ["E005", cause, "check the supply"]], [72, 130, 330, 520], 20
+    )
+    return drawn.save()
+
+
+async def test_a_document_becomes_findable(plant: Plant, tmp_path: Path) -> None:
+    async with plant.retriever(), plant.ingest():
+        added = await plant.add(sample_manual(tmp_path, "pdf"), assets=["plant/motor7"])
+        assert (added.revision, added.unchanged, added.state.state) == (1, False, "queued")
+        state, seen = await plant.until("ready", "failed")
+        assert seen == ["queued", "reading", "indexing", "ready"]
+        assert (state.pages, state.pages_done) == (18, 18)
+        assert state.passages == state.passages_done > 100
+        assert (state.title, state.assets) == (
+            "Kelvarn FD40 Frequency Inverter: User manual",
+            ["plant/motor7"],
+        )
+        assert await plant.documents() == [state]
+        found = await plant.search("E005")
+        assert found.hits[0].document.doc_id == added.doc_id
+        assert found.hits[0].passage.page in {7, 15}
+        assert (await plant.corpus()).passages == state.passages
+        assert (plant.folder / "originals" / state.sha256).stat().st_size == state.size
+        again = await plant.add(sample_manual(tmp_path, "pdf"))
+        assert again.unchanged
+        assert again.state == state
+        assert names_in(plant.folder / "spool") == []
+
+
+async def test_a_new_revision_takes_over(plant: Plant, tmp_path: Path) -> None:
+    async with plant.retriever(), plant.ingest():
+        await plant.add(manual(tmp_path))
+        await plant.until("ready")
+        added = await plant.add(manual(tmp_path, "mains too HIGH"))
+        assert added.revision == 2
+        await plant.until("ready", revision=2)
+        found = await plant.search("E005")
+        assert [(h.document.revision, "HIGH" in h.passage.text) for h in found.hits] == [(2, True)]
+
+
+async def test_a_failed_revision_leaves_the_older_one(plant: Plant, tmp_path: Path) -> None:
+    async with plant.retriever(), plant.ingest():
+        path = manual(tmp_path)
+        await plant.add(path)
+        await plant.until("ready")
+        path.write_bytes(b"%PDF-1.7 broken")
+        await plant.add(path)
+        state, _ = await plant.until("failed", revision=2)
+        assert "damaged" in state.reason
+        assert state.reason.endswith("; revision 1 still answers")
+        assert (await plant.search("E005")).hits[0].document.revision == 1
+
+
+async def test_one_that_fails_does_not_stop_the_next(plant: Plant, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.docx"
+    bad.write_bytes(b"no document")
+    async with plant.retriever(), plant.ingest():
+        await plant.add(bad)
+        await plant.add(manual(tmp_path))
+        state, _ = await plant.until("failed")
+        assert state.file == "bad.docx"
+        assert "no Word document" in state.reason
+        state, _ = await plant.until("ready")
+        assert state.file == "m.pdf"
+
+
+async def test_documents_wait_for_the_retriever(plant: Plant, tmp_path: Path) -> None:
+    async with plant.ingest() as context:
+        await plant.add(manual(tmp_path))
+        await plant.until("indexing")
+        while "documents wait for the retriever" not in context.health.reason:
+            context.health.changed.clear()
+            async with asyncio.timeout(SOON_S):
+                await context.health.changed.wait()
+        async with plant.retriever():
+            await plant.until("ready")
+            assert context.health.reason == ""
+            assert (await plant.search("E005")).hits
+
+
+async def test_a_restart_takes_the_work_up_again(plant: Plant, tmp_path: Path) -> None:
+    async with plant.ingest():
+        await plant.add(manual(tmp_path))
+        await plant.until("indexing")
+    async with plant.retriever(), plant.ingest():
+        _, seen = await plant.until("ready")
+        assert seen[-3:] == ["reading", "indexing", "ready"]
+        assert (await plant.search("E005")).hits
+
+
+async def test_removing_is_complete(plant: Plant, tmp_path: Path) -> None:
+    async with plant.retriever(), plant.ingest():
+        added = await plant.add(manual(tmp_path))
+        state, _ = await plant.until("ready")
+        removed = await plant.remove(added.doc_id, purge=True)
+        assert (removed.file, removed.passages) == ("m.pdf", state.passages)
+        assert await plant.documents() == []
+        assert (await plant.corpus()).documents == []
+        assert names_in(plant.folder / "originals") == []
+        gone = await plant.news()
+        assert gone is not None
+        assert gone.state == "removed"
+        assert await plant.news() is None  # the retained message is taken back
+        with pytest.raises(Rejected, match="no such document"):
+            await plant.remove(added.doc_id)
+
+
+async def test_without_purge_the_original_stays(plant: Plant, tmp_path: Path) -> None:
+    async with plant.retriever(), plant.ingest():
+        added = await plant.add(manual(tmp_path))
+        await plant.until("ready")
+        await plant.remove(added.doc_id)
+        assert names_in(plant.folder / "originals") == [added.state.sha256]
+
+
+async def test_removing_while_it_is_read(plant: Plant, tmp_path: Path) -> None:
+    long = Drawn(tmp_path / "long.pdf")
+    for page in range(300):
+        for line in range(40):
+            long.line(f"Page {page} line {line}: check the supply of the drive, then reset it.")
+        long.page()
+    async with plant.retriever(), plant.ingest():
+        added = await plant.add(long.save())
+        await plant.until("reading")
+        await plant.remove(added.doc_id)
+        assert await plant.documents() == []
+        assert (await plant.corpus()).documents == []
+        await plant.add(manual(tmp_path))
+        state, _ = await plant.until("ready")
+        assert state.file == "m.pdf"
+
+
+async def test_a_removal_goes_on_when_the_retriever_is_back(plant: Plant, tmp_path: Path) -> None:
+    async with plant.ingest():
+        async with plant.retriever():
+            added = await plant.add(manual(tmp_path))
+            await plant.until("ready")
+        with pytest.raises(Unavailable, match="goes on when the retriever is back"):
+            await plant.remove(added.doc_id)
+        assert await plant.documents() == []
+    async with plant.retriever(), plant.ingest():
+        await plant.until("removed")
+        assert (await plant.corpus()).documents == []
+
+
+async def test_late_listeners_know_every_document(plant: Plant, tmp_path: Path) -> None:
+    async with plant.retriever():
+        async with plant.ingest():
+            await plant.add(manual(tmp_path))
+            ready, _ = await plant.until("ready")
+        async with plant.ingest():
+            assert await plant.news() == ready
+
+
+async def test_what_cannot_be_added_is_refused(plant: Plant, tmp_path: Path) -> None:
+    async with plant.ingest():
+        for path, reason in (
+            (Path("m.pdf"), "no absolute path"),
+            (tmp_path / "missing.pdf", "No such file"),
+            (tmp_path, "is no file"),
+        ):
+            with pytest.raises(Rejected, match=reason):
+                await plant.add(path)
+        assert await plant.documents() == []
+
+
+async def test_without_a_tokenizer_it_does_not_start(plant: Plant) -> None:
+    plant.config = Config(
+        data=plant.config.data, ingest=Ingest(tokenizer="/nowhere/tokenizer.json")
+    )
+    with pytest.raises(ExceptionGroup) as caught:
+        async with plant.ingest():
+            pass
+    assert caught.group_contains(Fatal, match=r"/nowhere/tokenizer\.json is missing")

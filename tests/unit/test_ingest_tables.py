@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest import tables
+from services.ingest.tables import Grid, GridCell, Row, Table
+
+pytestmark = pytest.mark.unit
+
+
+def grid(*rows: str) -> Grid:
+    """Cells separated by `|`; `-` is one that another cell reaches over."""
+    return Grid(
+        [[None if c.strip() == "-" else GridCell(c.strip()) for c in r.split("|")] for r in rows]
+    )
+
+
+def one(drawn: Grid) -> Table:
+    (table,) = tables.understand(drawn)
+    return table
+
+
+def test_a_fault_table_has_its_header() -> None:
+    table = one(grid("Code|Name|Cause|Remedy", "E005|Undervoltage|mains low|check supply"))
+    assert table.header == ["Code", "Name", "Cause", "Remedy"]
+    assert tables.row_text(table.header, table.rows[0].cells) == (
+        "Code: E005 | Name: Undervoltage | Cause: mains low | Remedy: check supply"
+    )
+
+
+def test_a_chinese_header_is_known() -> None:
+    table = one(grid("故障代码|名称|可能原因|处理方法", "E005|欠压|电源低|检查"))
+    assert table.header == ["故障代码", "名称", "可能原因", "处理方法"]
+
+
+def test_keys_and_values_have_no_header() -> None:
+    table = one(grid("Rated voltage|380 V", "Rated current|12 A"))
+    assert table.header == []
+    assert tables.row_text([], table.rows[0].cells) == "Rated voltage | 380 V"
+
+
+def test_a_code_over_several_rows_stands_in_each() -> None:
+    drawn = grid("Code|Cause", "E01|mains low", "-|resistor open")
+    drawn.cells[1][0] = GridCell("E01", rows=2)
+    assert [row.cells for row in one(drawn).rows] == [
+        ["E01", "mains low"],
+        ["E01", "resistor open"],
+    ]
+
+
+def test_a_row_over_the_whole_width_groups_those_below() -> None:
+    drawn = grid("Code|Name", "Power unit|-", "E01|low", "Motor|-", "E02|hot")
+    for index in (1, 3):
+        drawn.cells[index][0] = GridCell(drawn.cells[index][0].text, columns=2)  # type: ignore[union-attr]
+    assert [(row.group, row.cells[0]) for row in one(drawn).rows] == [
+        ("Power unit", "E01"),
+        ("Motor", "E02"),
+    ]
+
+
+def test_a_first_row_over_the_whole_width_is_the_caption() -> None:
+    drawn = grid("Table 3: Faults|-", "Code|Name", "E01|low")
+    drawn.cells[0][0] = GridCell("Table 3: Faults", columns=2)
+    table = one(drawn)
+    assert (table.caption, table.header) == ("Table 3: Faults", ["Code", "Name"])
+
+
+def test_a_header_of_two_rows_is_one() -> None:
+    drawn = grid("Parameter|Range|-", "-|Min|Max", "P01|0|50", "P02|1|9")
+    drawn.cells[0][0] = GridCell("Parameter", rows=2)
+    drawn.cells[0][1] = GridCell("Range", columns=2)
+    table = one(drawn)
+    assert table.header == ["Parameter", "Range Min", "Range Max"]
+    assert [row.cells for row in table.rows] == [["P01", "0", "50"], ["P02", "1", "9"]]
+
+
+def test_stacked_tables_have_their_own_headers() -> None:
+    found = tables.understand(
+        grid("Code|Name", "E01|low", "Parameter|Unit", "P01|Hz", "Code|Name", "E02|hot")
+    )
+    assert [(t.header[0], [r.cells[0] for r in t.rows]) for t in found] == [
+        ("Code", ["E01"]),
+        ("Parameter", ["P01"]),
+        ("Code", ["E02"]),
+    ]
+
+
+def test_a_repeated_header_is_dropped() -> None:
+    table = one(grid("Code|Name", "E01|low", "Code|Name", "E02|hot"))
+    assert [row.cells[0] for row in table.rows] == ["E01", "E02"]
+
+
+CELL = st.text(alphabet=st.sampled_from("ab<>&\"' 1\n电"), max_size=12)
+
+
+@given(
+    st.integers(2, 5).flatmap(
+        lambda n: st.lists(st.lists(CELL, min_size=n, max_size=n), min_size=2)
+    )
+)
+def test_html_carries_every_cell(rows: list[list[str]]) -> None:
+    table = Table(["h"] * len(rows[0]), [Row(row) for row in rows])
+    back = tables.from_html(tables.to_html(table))
+    assert back.heads == 1
+    assert [[cell.text for cell in row if cell] for row in back.cells[1:]] == [
+        [cell.strip() for cell in row] for row in rows
+    ]
+
+
+@given(st.text(alphabet=st.sampled_from('<>/tabledhr "=12rowspancl')))
+def test_any_markup_is_read(text: str) -> None:
+    for table in tables.understand(tables.from_html(f"<table>{text}</table>")):
+        for row in table.rows:
+            tables.row_text(table.header, row.cells)
