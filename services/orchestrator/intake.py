@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
+import hashlib
 import re
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 
 import msgspec
 
 from schemas.answers import Ask
-from schemas.channels import ALARM, ANSWER, ASK, ASKED, FEEDBACK
+from schemas.channels import ALARM, ANSWER, ASK, ASKED, FEEDBACK, topic_trouble
 from schemas.errors import RejectedEvent
 from schemas.faults import Alarm, Fault
 from services.orchestrator import alarms, sparkplug, triggers
@@ -34,6 +37,7 @@ class Intake:
         named = [triggers.metrics_of(t) for t in self._config.triggers if t.format == "sparkplug"]
         self._sparkplug = Sparkplug(set[str]().union(*named))
         self._unborn: set[tuple[str, str]] = set()
+        self._bare = {c.filter(self._prefix).rstrip("/+#") for c in (ASK, FEEDBACK)}
 
     @property
     def filters(self) -> list[str]:
@@ -49,11 +53,15 @@ class Intake:
             received: RFC 3339 UTC.
         """
         try:
-            return self._read(delivery, received)
+            entries = self._read(delivery, received)
+            digest = digest_of(delivery.payload)
+            return [replace(entry, digest=digest) for entry in entries]
         except Rejected as error:
             reason = str(error)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             reason = f"read {delivery.topic}: {error}"
+        except RecursionError:
+            reason = f"read {delivery.topic}: nested too deeply"
         return RejectedEvent(
             topic=delivery.topic,
             reason=reason,
@@ -91,6 +99,12 @@ class Intake:
             message = FEEDBACK.decode(delivery.payload)
             answer_id = found["answer_id"]
             return [Entry(delivery.topic, message, received, trace, answer_id=answer_id)]
+        if delivery.topic.rstrip("/") in self._bare:
+            raise Rejected(
+                f"read {delivery.topic}",
+                "the last level is missing",
+                "ask on andon/ask/<your name>",
+            )
         if delivery.topic.startswith(f"{self._prefix}/"):
             return []  # a trigger as wide as `#` also brings our own words back to us
         trigger = next(t for t in self._config.triggers if topic_matches(t.topic, delivery.topic))
@@ -133,11 +147,11 @@ class Intake:
         return self._fault(fault, delivery, repeated=not new)
 
     def _ask(self, delivery: Delivery, client: str, received: str, trace: str) -> Entry:
-        payload = delivery.payload.lstrip()
+        payload = delivery.payload.removeprefix(codecs.BOM_UTF8).strip()
         if payload.startswith(b"{"):
             ask: Ask = ASK.decode(payload)
         else:
-            ask = msgspec.convert({"question": payload.decode("utf-8-sig").strip()}, Ask)
+            ask = msgspec.convert({"question": payload.decode()}, Ask)
         if not ask.question.strip():
             raise Rejected(f"read {delivery.topic}", "the question is empty")
         copies = self._copies(delivery)
@@ -236,13 +250,23 @@ class Intake:
         asked = ANSWER.topic(self._prefix, asset=ASKED.rstrip("/")) + "/"
         forbidden = topic.startswith((f"{self._prefix}/", "$")) and not topic.startswith(asked)
         trigger = any(topic_matches(t.topic, topic) for t in self._config.triggers)
-        if forbidden or trigger or not 0 < len(topic) <= 256 or re.search(r"[+#\x00]", topic):
+        allowed = any(topic_matches(wanted, topic) for wanted in self._config.answer_topics)
+        why = topic_trouble(topic) or (
+            "" if allowed and not (forbidden or trigger) else "not yours"
+        )
+        if why:
             raise Rejected(
                 f"read {source}",
-                f"no answer can be sent to {topic[:80]!r}",
-                f"name a topic of your own, outside {self._prefix}/ and of no trigger",
+                f"no answer can be sent to {topic[:80]!r}: {why}",
+                f"name a topic of your own, outside {self._prefix}/, of no trigger, and among"
+                " the configured answer_topics",
             )
         return topic
+
+
+def digest_of(payload: bytes) -> bytes:
+    """Return what a payload is known by, 8 bytes."""
+    return hashlib.blake2b(payload, digest_size=8).digest()
 
 
 def trace_of(delivery: Delivery) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from schemas.answers import Language
-from schemas.channels import ASKED
+from schemas.channels import ASKED, topic_trouble
 from schemas.faults import Fault, Priority
 from services.orchestrator.births import Told, Values
 from services.orchestrator.fields import (
@@ -44,8 +44,8 @@ _CODE_ALONE = re.compile(
     r"[A-Za-z]{0,5}[-. _]?\d{1,6}(?:[-.]\d{1,3})?|[A-Za-z]{1,3}[-.][A-Za-z0-9]{1,5}"
 )
 _CODE_FIRST = re.compile(r"([A-Za-z]{1,5}[-. ]?\d{1,6})\s*[:：,，;；-]\s*(\S.*)", re.DOTALL)
-_FORBIDDEN = re.compile(r"[+#\x00]")
 _MAX_ASSET = 256
+_MAX_LEVELS = 32
 _REST = ("", "")
 _QUESTIONS: dict[Language, tuple[str, str]] = {
     "en": ("Fault {code}", "Fault {code}: {text}"),
@@ -77,7 +77,7 @@ def read(
     if isinstance(content, dict):
         code = checked(code_of(first(content, trigger.code)))
         text = text_of(first(content, trigger.text))
-        cleared = _cleared(trigger, content)
+        cleared = _cleared(trigger, content) or (code == "0" and not text)
     elif isinstance(content, str) and not _CODE_ALONE.fullmatch(content):
         parts = _CODE_FIRST.fullmatch(content)
         code, text = parts.groups() if parts else ("", content)
@@ -267,8 +267,10 @@ def _asset(trigger: Trigger, topic: str, fields: Mapping[str, Any], place: str) 
     else:
         asset = place or topic.rpartition("/")[0] or topic
     hint = "look at `asset:` of the trigger"
-    if not asset or _FORBIDDEN.search(asset) or len(asset) > _MAX_ASSET:
-        raise Rejected("read fault", f"asset {asset[:80]!r} does not make a topic", hint)
+    why = topic_trouble(asset)
+    if why or len(asset) > _MAX_ASSET or asset.count("/") >= _MAX_LEVELS:
+        why = why or f"more than {_MAX_ASSET} characters or {_MAX_LEVELS} levels"
+        raise Rejected("read fault", f"asset {asset[:80]!r} makes no topic: {why}", hint)
     if asset.startswith(ASKED):
         raise Rejected("read fault", f"assets under {ASKED!r} are kept for questions", hint)
     return asset

@@ -134,6 +134,9 @@ class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether the language model is asked at all."""
     max_payload_kb: Positive = 64
     """Larger messages are rejected, KiB."""
+    answer_topics: tuple[str, ...] = ("#",)
+    """Topics, outside Andon's own, on which an asker may have a copy of its answer: `answer_to`
+    and MQTT 5 response topics. Anything else is refused."""
     answers_stand_s: Positive = 604_800
     """Seconds after which the broker forgets a retained answer and display (a week)."""
     workers: Positive = 8
@@ -250,7 +253,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 _READ = "read configuration"
 
-SEARCHED = ("config.yaml", "andon-data/up.yaml", "/etc/andon/config.yaml")
+LEFT_BY_UP = "andon-data/up.yaml"
+SEARCHED = ("config.yaml", LEFT_BY_UP, "/etc/andon/config.yaml")
 """Where a configuration is looked for when neither an option nor ANDON_CONFIG names one; the
 second is what a running `andon up` leaves for the other commands."""
 

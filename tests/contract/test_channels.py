@@ -74,9 +74,9 @@ def test_wildcards_never_get_into_a_topic(
 
 @pytest.mark.parametrize("channel", [c for c in CHANNELS if names(c)], ids=lambda c: c.name)
 def test_missing_and_empty_parameters_are_refused(channel: Channel) -> None:
-    with pytest.raises(ValueError, match="must be .*topic level"):
+    with pytest.raises(ValueError, match=r"must be .*topic level"):
         channel.topic()
-    with pytest.raises(ValueError, match="must be .*topic level"):
+    with pytest.raises(ValueError, match=r"must be .*topic level"):
         channel.topic(**dict.fromkeys(names(channel), ""))
 
 
