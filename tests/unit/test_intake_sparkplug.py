@@ -2,99 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import RejectedEvent
-from schemas.faults import Alarm, Fault
-from services.orchestrator.intake import Intake
+from schemas.faults import Fault
 from services.orchestrator.ledger import Entry
-from services.runtime.config import Config, Orchestrator, Trigger
-from services.runtime.messages import Delivery, Properties
-from tests.support import sparkplug as edge
+from services.runtime.config import Trigger
 from tests.support.sparkplug import metric, payload
+from tests.support.sparkplug_door import BIRTH, TRIGGER, Door
 
 pytestmark = pytest.mark.unit
-
-NOW = "2026-01-31T12:00:00.000Z"
-TRIGGER = Trigger(
-    topic="spBv1.0/#",
-    format="sparkplug",
-    code=("Alarm/Code",),
-    text=("Alarm/Text",),
-    severity=("Alarm/Class",),
-    state=("Alarm/Active",),
-    priorities={"1": "critical"},
-)
-Found = tuple[str, str, str, str]
-
-
-class Door:
-    """The intake, and edge node `e` of group `g` before it."""
-
-    def __init__(
-        self, trigger: Trigger = TRIGGER, *more: Trigger, standing: Sequence[str] = ()
-    ) -> None:
-        config = Config(orchestrator=Orchestrator(triggers=(trigger, *more)))
-        self.intake = Intake(config, {("g/e/d", code): alarm(code) for code in standing})
-        self.seq = -1
-
-    def hears(self, kind: str, *metrics: bytes, device: str = "d", retain: bool = False) -> Any:
-        self.seq = 0 if kind == "NBIRTH" else (self.seq + 1) % 256
-        topic = f"spBv1.0/g/{kind}/e" + (f"/{device}" if kind[0] == "D" else "")
-        return self.raw(topic, payload(*metrics, seq=self.seq), retain=retain)
-
-    def raw(self, topic: str, message: bytes, *, retain: bool = False) -> Any:
-        delivery = Delivery(
-            topic=topic,
-            payload=message,
-            qos=0,
-            retain=retain,
-            duplicate=False,
-            properties=Properties(),
-        )
-        return self.intake.read(delivery, NOW)
-
-    def data(self, *metrics: bytes) -> list[Entry]:
-        got = self.hears("DDATA", *metrics)
-        assert isinstance(got, list), got
-        return got
-
-    def born(self, *metrics: bytes) -> list[Entry]:
-        assert self.hears("NBIRTH", metric("bdSeq", 0)) == []
-        got = self.hears("DBIRTH", *(metrics or BIRTH))
-        assert isinstance(got, list), got
-        return got
-
-
-BIRTH = (
-    metric("Alarm/Code", 0, alias=1, datatype=edge.INT32),
-    metric("Alarm/Text", "", alias=2, datatype=edge.STRING),
-    metric("Alarm/Class", 3, alias=3, datatype=edge.INT32),
-    metric("Alarm/Active", True, alias=4, datatype=edge.BOOLEAN),
-    metric("Speed", 1450.0, alias=5, datatype=edge.DOUBLE),
-)
 
 
 def code(value: int) -> bytes:
     return metric(value=value, alias=1)
-
-
-def alarm(standing: str) -> Alarm:
-    return Alarm(
-        code=standing,
-        state="active",
-        priority="warning",
-        occurrences=4,
-        first_seen=NOW,
-        last_seen=NOW,
-        chattering=False,
-        answer_id="a",
-    )
 
 
 def alarms(got: list[Entry]) -> list[tuple[str, str, str, int]]:
@@ -140,7 +63,7 @@ def test_only_changes_count() -> None:
 
 def test_a_birth_that_repeats_a_standing_code_is_no_new_occurrence() -> None:
     door = Door(standing=["5"])
-    standing = metric("Alarm/Code", 5, alias=1, datatype=edge.INT32)
+    standing = metric("Alarm/Code", 5, alias=1)
     assert door.born(standing, *BIRTH[1:]) == []
     assert door.data(code(5)) == []
     assert door.born(standing, *BIRTH[1:]) == []
