@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas.answers import Answer, StreamDelta, Timings
-from schemas.channels import ANSWER, DISPLAY, GENERATE, SEARCH, STREAM
+from schemas.channels import GENERATE, SEARCH, STREAM
 from schemas.generation import Generate, Generated
 from schemas.retrieval import Found, Hit, Search
 from services.orchestrator import prompt
-from services.orchestrator.display import display
 from services.orchestrator.extract import extract
-from services.orchestrator.ledger import Job, Ledger, Outgoing, Work
+from services.orchestrator.ledger import Job, Ledger, Work
 from services.orchestrator.notes import join, note
+from services.orchestrator.publication import given
 from services.orchestrator.written import written
 from services.runtime.bus import Bus
 from services.runtime.clock import now
@@ -274,28 +274,13 @@ class Flow:
 
     async def _give(self, job: Job, answer: Answer, *, done: bool, failed: str = "") -> None:
         """Keep and publish an answer."""
-        prefix, work = self._config.prefix, job.work
-        as_json = Outgoing(
-            topic=ANSWER.topic(prefix, asset=work.place),
-            payload=ANSWER.encode(answer),
-            retain=ANSWER.retain,
-            content_type=ANSWER.content_type,
-            trace=work.trace,
-            expiry_s=self._config.orchestrator.answers_stand_s,
+        outgoing = given(
+            answer,
+            self._config.prefix,
+            job.work.place,
+            self._config.orchestrator.answers_stand_s,
+            job.work.copies,
         )
-        as_text = msgspec.structs.replace(
-            as_json,
-            topic=DISPLAY.topic(prefix, asset=work.place),
-            payload=DISPLAY.encode(display(answer)),
-            content_type=DISPLAY.content_type,
-        )
-        copies = [
-            msgspec.structs.replace(
-                as_json, topic=copy.topic, correlation=copy.correlation, retain=False
-            )
-            for copy in work.copies
-        ]
-        outgoing = [as_json, as_text, *copies]
         await self._ledger.answer(job, answer, outgoing, done=done, failed=failed)
         self._committed()
 

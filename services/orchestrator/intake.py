@@ -11,14 +11,16 @@ from dataclasses import replace
 
 import msgspec
 
-from schemas.answers import Ask
+from schemas.answers import Answer, Ask
 from schemas.channels import ALARM, ANSWER, ASK, ASKED, FEEDBACK, topic_trouble
 from schemas.errors import RejectedEvent
 from schemas.faults import Alarm, Fault
 from services.orchestrator import alarms, sparkplug, triggers
 from services.orchestrator.births import Sparkplug
 from services.orchestrator.language import language_of
-from services.orchestrator.ledger import Copy, Entry, Outgoing, Work
+from services.orchestrator.ledger import Copy, Entry, Outgoing, Refusal, Work
+from services.orchestrator.notes import note
+from services.orchestrator.publication import given
 from services.runtime.config import Config, Trigger
 from services.runtime.errors import Rejected
 from services.runtime.messages import Delivery, topic_matches
@@ -45,7 +47,7 @@ class Intake:
         own = [ASK.filter(self._prefix), FEEDBACK.filter(self._prefix)]
         return list(dict.fromkeys([t.topic for t in self._config.triggers] + own))
 
-    def read(self, delivery: Delivery, received: str) -> list[Entry] | RejectedEvent:
+    def read(self, delivery: Delivery, received: str) -> list[Entry] | Refusal:
         """Return what a message adds to the ledger, or why it cannot be used.
 
         Args:
@@ -62,13 +64,38 @@ class Intake:
             reason = f"read {delivery.topic}: {error}"
         except RecursionError:
             reason = f"read {delivery.topic}: nested too deeply"
-        return RejectedEvent(
+        event = RejectedEvent(
             topic=delivery.topic,
             reason=reason,
             head=delivery.payload[:_HEAD].decode("utf-8", "backslashreplace"),
             size=len(delivery.payload),
             received=received,
         )
+        return Refusal(event, self._told(event))
+
+    def _told(self, event: RejectedEvent) -> tuple[Outgoing, ...]:
+        """Return the answer to a question that could not be read: a scanner must not wait."""
+        found = ASK.parameters(event.topic, self._prefix)
+        if not found:
+            return ()
+        said = note("unreadable", self._config.lang).format(reason=event.reason)
+        answer = Answer(
+            id=uuid.uuid4().hex,
+            stage="final",
+            asset=None,
+            code="",
+            question="",
+            lang=self._config.lang,
+            summary=said,
+            text=said,
+            answered_by="none",
+            note=said,
+            first_seen=event.received,
+            last_seen=event.received,
+            created=event.received,
+        )
+        place = ASKED + found["client"]
+        return tuple(given(answer, self._prefix, place, self._config.answers_stand_s))
 
     def restore(self, standing: Mapping[tuple[str, str], Alarm]) -> None:
         """Go back to what was known at the last commit, after one that failed."""

@@ -122,6 +122,14 @@ class Entry:
     """What goes out because of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message that could not be used, and what its sender is told."""
+
+    event: RejectedEvent
+    outgoing: tuple[Outgoing, ...] = ()
+
+
 class Ledger:
     """`ledger.db`: a commit here is the promise an ack gives."""
 
@@ -145,7 +153,7 @@ class Ledger:
         await self._db.close()
 
     async def accept(
-        self, entries: Sequence[Entry], rejected: Sequence[RejectedEvent], *, deadline_s: float
+        self, entries: Sequence[Entry], refusals: Sequence[Refusal], *, deadline_s: float
     ) -> None:
         """Take in messages that arrived together, in one commit.
 
@@ -212,9 +220,13 @@ class Ledger:
             )
             await db.executemany(
                 "INSERT INTO rejected (topic, reason, head, size, received) VALUES (?, ?, ?, ?, ?)",
-                [(r.topic, r.reason, r.head, r.size, r.received) for r in rejected],
+                [
+                    (e.topic, e.reason, e.head, e.size, e.received)
+                    for e in (refusal.event for refusal in refusals)
+                ],
             )
-            await self._post(db, [message for e in entries for message in e.outgoing])
+            told = [one.outgoing for one in entries] + [one.outgoing for one in refusals]
+            await self._post(db, [message for messages in told for message in messages])
 
     async def alarms(self) -> dict[tuple[str, str], Alarm]:
         """Return the alarms by asset and code."""

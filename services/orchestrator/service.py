@@ -11,12 +11,11 @@ from typing import ClassVar
 import msgspec
 
 from schemas.channels import STATUS
-from schemas.errors import RejectedEvent
 from schemas.health import ServiceStatus
 from services.orchestrator import sparkplug
 from services.orchestrator.flow import Flow
 from services.orchestrator.intake import Intake, digest_of
-from services.orchestrator.ledger import Entry, Job, Ledger
+from services.orchestrator.ledger import Entry, Job, Ledger, Refusal
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
 from services.runtime.clock import now
@@ -135,13 +134,13 @@ class OrchestratorService:
         while True:
             read = [self._intake.read(delivery, received) for delivery in batch]
             entries: list[Entry] = [e for one in read if isinstance(one, list) for e in one]
-            rejected = [one for one in read if isinstance(one, RejectedEvent)]
-            if not (entries or rejected):
+            refusals = [one for one in read if isinstance(one, Refusal)]
+            if not (entries or refusals):
                 self._intake.committed()
                 return False
             try:
                 await self._ledger.accept(
-                    entries, rejected, deadline_s=self._config.orchestrator.deadline_s
+                    entries, refusals, deadline_s=self._config.orchestrator.deadline_s
                 )
             except Retryable as error:
                 self._context.health.trouble("ledger", str(error))
@@ -150,8 +149,9 @@ class OrchestratorService:
                 continue
             self._context.health.well("ledger")
             self._intake.committed()
-            for one in rejected:
-                log.warning("rejected a message on %s: %s", one.topic, one.reason)
+            for refusal in refusals:
+                event = refusal.event
+                log.warning("rejected a message on %s: %s", event.topic, event.reason)
             return True
 
     async def _ask_for_births(self) -> None:

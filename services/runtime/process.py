@@ -179,7 +179,7 @@ class _Runner:
                 )
                 await self._service.start(context)
                 notify("READY=1", "STATUS=ready")
-                log.info("%s is ready", self._service.name)
+                log.debug("%s is ready", self._service.name)
                 reporting = tasks.create_task(self._report(bus, topic), name="status")
                 await self._stopping.wait()
                 reporting.cancel()

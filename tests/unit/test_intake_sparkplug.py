@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.errors import RejectedEvent
 from schemas.faults import Fault
-from services.orchestrator.ledger import Entry
+from services.orchestrator.ledger import Entry, Refusal
 from services.runtime.config import Trigger
 from tests.support.sparkplug import metric, payload
 from tests.support.sparkplug_door import BIRTH, TRIGGER, Door
@@ -176,14 +175,14 @@ def test_what_tells_no_fault_is_taken_quietly(topic: str, message: bytes) -> Non
 )
 def test_what_cannot_be_used_is_recorded(topic: str, message: bytes, reason: str) -> None:
     got = Door().raw(topic, message)
-    assert isinstance(got, RejectedEvent)
-    assert reason in got.reason
+    assert isinstance(got, Refusal)
+    assert reason in got.event.reason
 
 
 def test_a_code_too_long_does_not_hide_what_follows() -> None:
     door = Door()
     door.born(metric("Alarm/Code", "", alias=1))
-    assert isinstance(door.hears("DDATA", metric(value="x" * 65, alias=1)), RejectedEvent)
+    assert isinstance(door.hears("DDATA", metric(value="x" * 65, alias=1)), Refusal)
     assert alarms(door.data(metric(value="E5", alias=1))) == [("g/e/d", "E5", "active", 1)]
 
 
@@ -241,7 +240,7 @@ def test_any_messages_in_any_order_are_taken_or_recorded(
     door = Door()
     for topic, message, retain in messages:
         got = door.raw(topic, message, retain=retain)
-        if isinstance(got, RejectedEvent):
-            assert got.reason
+        if isinstance(got, Refusal):
+            assert got.event.reason
         else:
             assert all(entry.alarm for entry in got)
