@@ -2,71 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import Any
-
-import msgspec
 import pytest
 
 from schemas.faults import Priority
-from services.orchestrator.alarms import Standing, key_of
-from services.orchestrator.board import Board
-from services.orchestrator.effects import (
-    Answer,
-    Effect,
-    Escalate,
-    Forgotten,
-    Publish,
-    PublishFlood,
-    Repeat,
-    TakeBack,
-)
-from services.orchestrator.floods import Area
-from services.runtime.config import Alarms
-from tests.support.reports import EPOCH, brief, fault, written
+from services.orchestrator.alarms import key_of
+from services.orchestrator.effects import Answer, Escalate, Publish, PublishFlood, Repeat, TakeBack
+from tests.support.alarm_line import Line, kinds, told
+from tests.support.reports import brief, fault, written
 
 pytestmark = pytest.mark.unit
 
 MOTOR = "plant/motor7"
 HOUR = 3600.0
-
-
-class Line:
-    """A board with its own numbering of answers, told seconds after EPOCH."""
-
-    def __init__(self, **limits: Any) -> None:
-        self.limits = Alarms(**limits)
-        self.board = Board(self.limits)
-        self._ids = itertools.count(1)
-
-    def on(self, at: float, code: str = "E1", **parts: Any) -> list[Effect]:
-        one = fault(code, at=at, **parts)
-        return self.board.report(one, EPOCH + at, answer_id=f"a{next(self._ids)}")
-
-    def off(self, at: float, code: str = "E1", **parts: Any) -> list[Effect]:
-        return self.on(at, code, cleared=True, **parts)
-
-    def tick(self, at: float) -> list[Effect]:
-        return self.board.tick(EPOCH + at)
-
-    def restart(self) -> None:
-        """Go through the ledger's JSON."""
-        changes = self.board.changes()
-        alarms, areas = list(changes.alarms.values()), list(changes.areas.values())
-        read = msgspec.json.decode
-        self.board = Board(
-            self.limits,
-            read(msgspec.json.encode([a for a in alarms if a]), type=list[Standing]),
-            read(msgspec.json.encode([a for a in areas if a]), type=list[Area]),
-        )
-
-
-def kinds(effects: list[Effect]) -> list[str]:
-    return [type(effect).__name__ for effect in effects]
-
-
-def told(effects: list[Effect]) -> list[str]:
-    return [brief(effect.alarm) for effect in effects if isinstance(effect, Publish)]
 
 
 def test_a_new_alarm_is_published_and_answered() -> None:
@@ -190,6 +137,15 @@ def test_after_a_clear_the_most_urgent_alarm_that_stands_is_retained() -> None:
     ]
 
 
+def test_of_equally_urgent_alarms_the_latest_is_retained() -> None:
+    line = Line()
+    for code in ("E1", "E2", "E3"):
+        line.on(0, code)
+    stands = line.off(10, "E3")[-1]
+    assert isinstance(stands, Publish)
+    assert stands.key == "E2"
+
+
 @pytest.mark.parametrize(("after", "gone"), [(299.5, False), (300.0, True), (5000.0, True)])
 def test_answer_and_display_are_taken_back_after_the_clear(after: float, gone: bool) -> None:
     line = Line()
@@ -292,8 +248,8 @@ def test_chatter_counts_on_keeps_its_answer_and_escalates() -> None:
 @pytest.mark.parametrize(("quiet", "calm"), [(299.5, False), (300.0, True), (4000.0, True)])
 def test_chatter_ends_when_it_was_quiet(quiet: float, calm: bool) -> None:
     line = Line()
-    for at, report in ((0, line.on), (10, line.off), (20, line.on)):
-        report(at)
+    for at, hear in ((0, line.on), (10, line.off), (20, line.on)):
+        hear(at)
     effects = line.tick(20 + quiet)
     if calm:
         assert kinds(effects) == ["Publish", "Repeat"]
@@ -304,16 +260,16 @@ def test_chatter_ends_when_it_was_quiet(quiet: float, calm: bool) -> None:
 
 def test_quiet_is_counted_from_the_last_transition() -> None:
     line = Line()
-    for at, report in ((0, line.on), (10, line.off), (20, line.on), (310, line.off)):
-        report(at)
+    for at, hear in ((0, line.on), (10, line.off), (20, line.on), (310, line.off)):
+        hear(at)
     assert line.tick(320) == []
     assert told(line.tick(610)) == ["cleared 2"]
 
 
 def test_nothing_is_taken_back_while_it_chatters() -> None:
     line = Line(take_back_s=100)
-    for at, report in ((0, line.on), (10, line.off), (20, line.on), (30, line.off)):
-        report(at)
+    for at, hear in ((0, line.on), (10, line.off), (20, line.on), (30, line.off)):
+        hear(at)
     assert line.tick(329) == []
     effects = line.tick(330)
     assert kinds(effects) == ["Publish", "TakeBack"]
@@ -365,143 +321,3 @@ def test_a_stale_alarm_can_clear_and_stands_behind_the_others() -> None:
     assert [s.key for s in line.board.active(MOTOR)] == ["E2", "E1"]
     effects = line.off(31 * HOUR, "E1")
     assert told(effects) == ["cleared 1", "active 1"]
-
-
-def test_what_was_due_comes_before_the_report() -> None:
-    line = Line()
-    line.on(0)
-    line.off(100)
-    assert kinds(line.on(1000)) == ["TakeBack", "Publish", "Answer"]
-
-
-def test_no_more_alarms_are_kept_than_allowed() -> None:
-    line = Line(most=100)
-    for number in range(100):
-        line.on(number, f"E{number}", asset=f"a{number}")
-    line.on(100, "E0", asset="a0")
-    effects = line.on(101, "new")
-    [forgotten] = [e for e in effects if isinstance(e, Forgotten)]
-    assert (forgotten.asset, forgotten.key) == ("a1", "E1"), "the one not reported for longest"
-    assert len(line.board) == 100
-    assert line.board.changes().alarms["a1", "E1"] is None
-
-
-def test_the_place_of_a_forgotten_cleared_alarm_is_taken_back() -> None:
-    line = Line(most=100)
-    line.on(0)
-    line.off(1)
-    for number in range(100):
-        effects = line.on(2, f"E{number}", asset=f"{number}/x")
-    assert kinds(effects) == ["Publish", "Answer", "Forgotten", "TakeBack"]
-
-
-def test_a_clock_that_steps_back_lets_no_time_pass() -> None:
-    line = Line()
-    line.on(0)
-    line.off(1000)
-    assert line.tick(1000 - HOUR) == []
-    assert line.tick(1299 - HOUR) == [], "299 s since the clear"
-    assert line.tick(1300 - HOUR) == [TakeBack(MOTOR)]
-    assert kinds(line.on(1301 - HOUR)) == ["Publish", "Answer"]
-
-
-def test_transitions_across_a_step_back_are_counted_together() -> None:
-    line = Line()
-    line.on(0)
-    line.off(-50)
-    assert told(line.on(-100)) == ["active 2 chattering"]
-    for at in range(-90, 200):
-        assert line.tick(at) == [], "at 199 it is 299 s since the step"
-    assert told(line.tick(200)) == ["active 2"]
-
-
-def test_a_restart_with_an_earlier_clock_goes_on_counting() -> None:
-    line = Line()
-    line.on(0)
-    line.off(1000)
-    line.restart()
-    assert line.tick(-EPOCH) == [], "a box without a battery begins in 1970"
-    assert line.tick(-EPOCH + 299) == []
-    assert line.tick(1000) == [], "the clock is set right: that is no time"
-    assert line.tick(1300) == [TakeBack(MOTOR)]
-
-
-def test_all_of_it_goes_through_json() -> None:
-    line = Line()
-    for at, report in ((0, line.on), (10, line.off), (20, line.on)):
-        report(at)
-    for number in range(12):
-        line.on(30, f"F{number}")
-    before = line.board.changes()
-    line.restart()
-    assert told(line.off(40)) == ["cleared 2 chattering", "active 1"]
-    assert len(line.board) == len(before.alarms) == 13
-
-
-def test_a_rollback_undoes_reports_and_time() -> None:
-    line = Line()
-    line.on(0)
-    line.board.commit()
-    for number in range(20):
-        line.on(1, f"F{number}")
-    line.off(2)
-    line.tick(1000)
-    line.board.rollback()
-    changes = line.board.changes()
-    assert (changes.alarms, changes.areas) == ({}, {})
-    assert [s.key for s in line.board.active(MOTOR)] == ["E1"]
-    area = line.board.area("plant")
-    assert area is not None
-    assert len(area.recent) == 1
-    assert kinds(line.on(1001, "F1")) == ["Publish", "Answer"]
-    assert told(line.tick(25 * HOUR)) == ["active 1 stale", "active 1 stale"]
-
-
-def test_changes_are_what_the_ledger_has_to_write() -> None:
-    line = Line()
-    line.on(0)
-    changes = line.board.changes()
-    assert changes.alarms == {(MOTOR, "E1"): line.board.get(MOTOR, "E1")}
-    assert changes.areas == {"plant": line.board.area("plant")}
-    line.board.commit()
-    line.off(1)
-    line.tick(10_000)
-    changes = line.board.changes()
-    assert (changes.alarms, changes.areas) == ({(MOTOR, "E1"): None}, {"plant": None})
-
-
-def test_another_answer_can_be_made_the_standing_one() -> None:
-    line = Line()
-    line.on(0)
-    [published] = line.board.answered(MOTOR, "E1", "b7")
-    assert isinstance(published, Publish)
-    assert published.alarm.answer_id == "b7"
-    assert line.board.answered(MOTOR, "E1", "b7") == []
-    assert line.board.answered(MOTOR, "E9", "b7") == []
-    repeat = line.on(1)[1]
-    assert isinstance(repeat, Repeat)
-    assert repeat.alarm.answer_id == "b7"
-
-
-def test_wait_says_when_to_tick() -> None:
-    line = Line()
-    assert line.board.wait(EPOCH) is None
-    line.on(0)
-    line.off(100)
-    wait = line.board.wait(EPOCH + 150)
-    assert wait is not None
-    assert wait <= 250
-    for _ in range(10):
-        at = 150 + (line.board.wait(EPOCH + 150) or 0)
-        if line.tick(at):
-            break
-    assert at == 400
-    assert line.board.wait(EPOCH + 9000) == 0
-
-
-def test_repetitions_take_no_memory() -> None:
-    line = Line()
-    for at in range(2000):
-        line.on(at)
-        line.on(at, "E2", asset="plant/motor8")
-    assert len(line.board._heap) < 200

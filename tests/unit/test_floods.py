@@ -10,7 +10,7 @@ import pytest
 from schemas.faults import Flood
 from services.orchestrator.board import Board
 from services.orchestrator.effects import Answer, Effect, Front, PublishFlood, Repeat
-from services.orchestrator.floods import Area, area_of
+from services.orchestrator.floods import Area, Raise, area_of, count
 from services.runtime.config import Alarms
 from tests.support.reports import EPOCH, fault, written
 
@@ -213,3 +213,15 @@ def test_an_area_is_forgotten_when_its_window_is_empty() -> None:
     assert line.board.area("plant") is not None
     line.tick(600)
     assert line.board.area("plant") is None
+
+
+def test_an_earlier_time_is_no_time() -> None:
+    limits = Alarms(flood_more_than=2)
+    area: Area | None = Area(area="plant")
+    for at in (1000.0, 100.0, 0.0):
+        assert area is not None
+        area, flood = count(area, Raise(at, "plant/m0", "E1", "plant/m0 E1"), written(0), limits)
+    assert area is not None
+    assert [one.at for one in area.recent] == [1000.0] * 3
+    assert flood is not None
+    assert flood.alarms_in_window == 3
