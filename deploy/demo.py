@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from services.runtime.config import Config
-from services.runtime.errors import AndonError
+from services.runtime.errors import AndonError, leaves
 from services.up import Up
 
 HERE = Path(__file__).resolve().parent
@@ -160,7 +160,7 @@ async def main() -> int:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1
     except ExceptionGroup as group:
-        print(f"\nThe demo failed: {group.exceptions[0]}", file=sys.stderr)
+        print(f"\nThe demo failed: {leaves(group)[0]}", file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)

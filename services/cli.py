@@ -19,7 +19,7 @@ from services.runtime import config as configuration
 from services.runtime import log as logs
 from services.runtime.clock import now
 from services.runtime.config import Config
-from services.runtime.errors import AndonError, Fatal, Rejected, Unavailable
+from services.runtime.errors import AndonError, Fatal, Rejected, Unavailable, leaves
 
 OK, FAILED, UNAVAILABLE, WRONG_CONFIG = 0, 1, os.EX_UNAVAILABLE, os.EX_CONFIG
 
@@ -123,8 +123,10 @@ def _talk(options: argparse.Namespace, work: Callable[[Any, Config], Awaitable[i
 def _up(options: argparse.Namespace) -> int:
     from services.up import Up, lasting  # noqa: PLC0415
 
-    named = options.config or os.environ.get("ANDON_CONFIG")
-    config = configuration.load(Path(named) if named else None)
+    named = configuration.find(options.config)
+    if named == Path(configuration.LEFT_BY_UP):
+        named = None  # what an earlier `andon up` left is no configuration
+    config = configuration.load(named)
     data = options.data or (config.data if named else "andon-data")
     lasting(Path(data))
     up = Up(
@@ -158,7 +160,7 @@ async def _until_told(work: Awaitable[None]) -> int:
     except asyncio.CancelledError:
         return OK
     except ExceptionGroup as group:
-        for error in group.exceptions:
+        for error in leaves(group):
             if isinstance(error, AndonError):
                 raise error from None
         raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ import yaml
 from schemas.channels import STATUS
 from schemas.health import SERVICES, ServiceStatus
 from services.runtime.bus import Bus
-from services.runtime.config import Config
+from services.runtime.config import Broker, Config
 from services.runtime.errors import Fatal, Unavailable
 
 Tell = Callable[[str], None]
@@ -30,14 +31,16 @@ Tell = Callable[[str], None]
 _MOSQUITTO = ("mosquitto", "/usr/sbin/mosquitto")
 _RESTART_S = 1.0
 _CONF = """\
-# Written by `andon up`; loopback only, so no passwords.
+# Written by `andon up`; loopback only, so that PLCs and scanners need no password.
 listener {port} 127.0.0.1
 allow_anonymous true
+acl_file {folder}/acl
+password_file {folder}/passwords
 set_tcp_nodelay true
 max_inflight_messages 200
 max_queued_messages 100000
 max_queued_bytes 67108864
-max_packet_size 16777216
+max_packet_size 2097152
 persistence true
 persistence_location {folder}/
 autosave_interval 60
@@ -45,6 +48,17 @@ log_dest file {folder}/mosquitto.log
 log_type error
 log_type warning
 log_type notice
+"""
+
+_USER = "andon"
+_ACL = """\
+# Anybody on this machine may report faults and read answers, but not speak for the services.
+topic readwrite #
+topic deny {prefix}/rpc/#
+topic deny {prefix}/reply/#
+
+user {user}
+topic readwrite #
 """
 
 
@@ -92,8 +106,10 @@ class Up:
         self.config = msgspec.structs.replace(
             config,
             data=str(self._data),
-            broker=msgspec.structs.replace(
-                config.broker, url=f"mqtt://127.0.0.1:{self._port}", username="", password=""
+            broker=Broker(
+                url=f"mqtt://127.0.0.1:{self._port}",
+                username=_USER,
+                password=secrets.token_urlsafe(24),
             ),
         )
         self.config_file = self._data / "up.yaml"
@@ -103,10 +119,14 @@ class Up:
 
     async def run(self, *, ready: Callable[[Up], None] | None = None) -> None:
         """Run until cancelled; each process that ends by itself is started again."""
+        os.umask(0o077)  # what is kept here is nobody else's; the services inherit it
         broker = mosquitto_program()
         (self._data / "broker").mkdir(parents=True, exist_ok=True)
         conf = self._data / "broker" / "mosquitto.conf"
         text = _CONF.format(port=self._port, folder=conf.parent)
+        prefix = self.config.prefix
+        conf.with_name("acl").write_text(_ACL.format(prefix=prefix, user=_USER), encoding="utf-8")
+        await self._password(conf.with_name("passwords"))
         if os.geteuid() == 0:
             text += "user root\n"  # it would give up root, and with it the folder
         conf.write_text(text, encoding="utf-8")
@@ -131,6 +151,15 @@ class Up:
                 await self._all_ready(begun)
                 if ready:
                     ready(self)
+
+    async def _password(self, file: Path) -> None:
+        """Write the broker's password file: the services' user, a new password at each start."""
+        process = await asyncio.create_subprocess_exec(
+            *("mosquitto_passwd", "-c", "-b", str(file), _USER, self.config.broker.password),
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        if await process.wait():
+            raise Fatal("start broker", f"mosquitto_passwd cannot write {file}")
 
     async def _keep(self, name: str, command: list[str], log: Path | None = None) -> None:
         """Run a program for ever; end it when cancelled. What it says goes to `log`, if given."""
@@ -206,7 +235,7 @@ def lasting(folder: Path) -> Path:
         Fatal: it cannot be made or written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = folder / ".probe"
         probe.touch()
         probe.unlink()

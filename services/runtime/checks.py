@@ -137,12 +137,19 @@ def _server(steps: list[Step], url: str) -> Iterator[Trouble]:
         yield steps, f"found {shown(url)}; allowed: {_SERVERS}, or empty for none"
 
 
-def _trigger(trigger: Trigger, prefix: str) -> Iterator[Trouble]:
+def _topic(trigger: Trigger, prefix: str) -> Iterator[Trouble]:
     if wrong := _wrong_filter(trigger.topic):
         yield ["topic"], f"found {shown(trigger.topic)}, {wrong}; allowed: such as `plant/+/fault`"
     elif trigger.topic == prefix or trigger.topic.startswith(f"{prefix}/"):
         text = f"found {shown(trigger.topic)}; allowed: no topic of Andon's own, `{prefix}/…`"
         yield ["topic"], text
+    elif trigger.format == "sparkplug" and not _brings_births(trigger.topic):
+        text = "allowed for Sparkplug: such as `spBv1.0/#` or `spBv1.0/<group>/+/<edge>/#`"
+        yield ["topic"], f"found {shown(trigger.topic)}, which misses births or devices; {text}"
+
+
+def _trigger(trigger: Trigger, prefix: str) -> Iterator[Trouble]:
+    yield from _topic(trigger, prefix)
     levels = trigger.topic.count("/") + 1
     open_ended = trigger.topic.endswith("#")
     for name in ("asset", "question"):
@@ -160,6 +167,16 @@ def _trigger(trigger: Trigger, prefix: str) -> Iterator[Trouble]:
             if value != value.lower():
                 text = f"found {shown(value)}; allowed: lower case, as it is compared"
                 yield [name], text
+
+
+def _brings_births(topic: str) -> bool:
+    """Return whether a filter brings all of an edge node's messages.
+
+    They are numbered through, and those that follow a birth make no sense without it.
+    """
+    levels = topic.split("/")
+    every = levels[2:3] in (["+"], ["#"], [])
+    return levels[0] == "spBv1.0" and levels[-1] == "#" and len(levels) <= 5 and every
 
 
 def _wrong_filter(topic: str) -> str:

@@ -74,9 +74,12 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     topic: Annotated[str, msgspec.Meta(min_length=1)]
     """Topic filter; `+` and `#` allowed."""
+    format: Literal["json", "sparkplug"] = "json"
+    """`json`: objects, plain text and numbers. `sparkplug`: Sparkplug B, where `code`, `text`,
+    `severity` and `state` name metrics."""
     asset: str = ""
     """Template for the asset: `{1}` is the first topic level, `{machine.id}` a value of the
-    payload. Empty: the topic without its last level."""
+    payload. Empty: the topic without its last level; Sparkplug: `<group>/<edge>[/<device>]`."""
     question: str = ""
     """Template for what the manuals are asked: `{asset}`, `{code}`, `{text}`, values of the
     payload. Empty: made from code and text."""
@@ -161,6 +164,9 @@ class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether the language model is asked at all."""
     max_payload_kb: Positive = 64
     """Larger messages are rejected, KiB."""
+    answer_topics: tuple[str, ...] = ("#",)
+    """Topics, outside Andon's own, on which an asker may have a copy of its answer: `answer_to`
+    and MQTT 5 response topics. Anything else is refused."""
     answers_stand_s: Positive = 604_800
     """Seconds after which the broker forgets a retained answer and display (a week)."""
     workers: Positive = 8
@@ -279,7 +285,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 _READ = "read configuration"
 
-SEARCHED = ("config.yaml", "andon-data/up.yaml", "/etc/andon/config.yaml")
+LEFT_BY_UP = "andon-data/up.yaml"
+SEARCHED = ("config.yaml", LEFT_BY_UP, "/etc/andon/config.yaml")
 """Where a configuration is looked for when neither an option nor ANDON_CONFIG names one; the
 second is what a running `andon up` leaves for the other commands."""
 

@@ -120,7 +120,12 @@ def test_an_mqtt5_asker_gets_its_correlation_data_back() -> None:
         "$SYS/x",
         "a/+/b",
         "plant/motor7/fault",
-        "x" * 300,
+        "x" * 2000,
+        "me\x01x",
+        "me\x85x",
+        "/" * 250,
+        "a\nb",
+        "\ufdd0",
     ],
 )
 def test_nobody_can_have_us_publish_where_they_may_not(topic: str) -> None:
@@ -171,8 +176,38 @@ json_values = st.recursive(
 )
 
 
+def test_nesting_without_end_is_a_reason_and_no_crash() -> None:
+    for topic in PUBLIC:
+        for payload in (b"[" * 100_000, b'{"question":' * 50_000, b'{"a":' * 50_000):
+            got = intake(max_payload_kb=1000).read(delivery(topic, payload), NOW)
+            assert isinstance(got, RejectedEvent)
+
+
+@pytest.mark.parametrize("topic", ["andon/ask", "andon/ask/", "andon/feedback/"])
+def test_a_topic_without_its_last_level_is_recorded(topic: str) -> None:
+    got = intake().read(delivery(topic, b"why?"), NOW)
+    assert isinstance(got, RejectedEvent)
+    assert "last level" in got.reason
+
+
+def test_a_byte_order_mark_does_not_hide_the_json() -> None:
+    sent = delivery(PUBLIC[1], b'\xef\xbb\xbf{"question": "why?"}')
+    [entry] = entries(intake().read(sent, NOW))
+    assert entry.work is not None
+    assert entry.work.question == "why?"
+
+
+def test_answer_topics_can_be_narrowed() -> None:
+    door = intake(answer_topics=("+/answers",))
+    sent = delivery(PUBLIC[1], b"why?", response_topic="plant/motor7/cmd/stop")
+    assert isinstance(door.read(sent, NOW), RejectedEvent)
+    [entry] = entries(door.read(delivery(PUBLIC[1], b"why?", response_topic="s/answers"), NOW))
+    assert entry.work is not None
+    assert [copy.topic for copy in entry.work.copies] == ["s/answers"]
+
+
 @given(
-    topic=st.sampled_from(PUBLIC),
+    topic=st.sampled_from([*PUBLIC, "andon/ask/", "andon/ask", "plant//fault", "andon/feedback/"]),
     payload=st.binary(max_size=300) | json_values.map(msgspec.json.encode),
     retain=st.booleans(),
 )
