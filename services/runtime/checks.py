@@ -17,7 +17,7 @@ import msgspec
 from services.runtime.explain import Step, shown
 
 if TYPE_CHECKING:
-    from services.runtime.config import Broker, Config, Trigger
+    from services.runtime.config import Alarms, Broker, Config, Trigger
 
 Trouble = tuple[list[Step], str]
 """Where, and what was found and is allowed there."""
@@ -41,6 +41,7 @@ def troubles(config: Config) -> Iterator[Trouble]:
             ["orchestrator", "lease_s"],
             f"found {orchestrator.lease_s:g}; allowed: a number, at least {_SHORTEST_LEASE_S:g}",
         )
+    yield from _alarms(orchestrator.alarms)
     embedding = config.retriever.embedding
     yield from _server(["retriever", "embedding", "url"], embedding.url)
     if embedding.backend == "llama-server" and not embedding.url:
@@ -53,6 +54,18 @@ def troubles(config: Config) -> Iterator[Trouble]:
     if ingest.overlap_tokens >= ingest.chunk_tokens:
         found = f"found {ingest.overlap_tokens} with chunk_tokens {ingest.chunk_tokens}"
         yield ["ingest", "overlap_tokens"], f"{found}; allowed: less than chunk_tokens"
+
+
+def _alarms(alarms: Alarms) -> Iterator[Trouble]:
+    where: list[Step] = ["orchestrator", "alarms"]
+    if alarms.stale_after_s < alarms.flood_window_s:
+        # Otherwise an alarm could be stale and still counted as new.
+        found = f"found {alarms.stale_after_s:g} with flood_window_s {alarms.flood_window_s:g}"
+        yield [*where, "stale_after_s"], f"{found}; allowed: at least flood_window_s"
+    if alarms.flood_fewer_than > alarms.flood_more_than:
+        # Otherwise a flood would begin and end with every alarm.
+        found = f"found {alarms.flood_fewer_than} with flood_more_than {alarms.flood_more_than}"
+        yield [*where, "flood_fewer_than"], f"{found}; allowed: at most flood_more_than"
 
 
 def _not_finite(section: msgspec.Struct, steps: list[Step]) -> Iterator[Trouble]:

@@ -119,6 +119,36 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Language of the answers; default `lang` of the orchestrator."""
 
 
+class Alarms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When an alarm chatters, is stale or gone, and when many are a flood.
+
+    Terms and usual limits are those of ISA-18.2 and IEC 62682.
+    """
+
+    chatter_transitions: Annotated[int, msgspec.Meta(ge=2, le=100)] = 3
+    """As many raises and clears within `chatter_window_s` are chatter."""
+    chatter_window_s: Seconds = 60.0
+    """Time they are counted over, s."""
+    chatter_quiet_s: Seconds = 300.0
+    """An alarm that neither came nor went for this long no longer chatters, s."""
+    stale_after_s: Seconds = 86_400.0
+    """An active alarm that nobody reported for this long is stale, s."""
+    take_back_s: Seconds = 300.0
+    """How long answer and display stand after the last alarm of an asset cleared, s."""
+    flood_more_than: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    """More new alarms than this within `flood_window_s` begin a flood."""
+    flood_fewer_than: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
+    """Fewer than this end it."""
+    flood_window_s: Seconds = 600.0
+    """Time they are counted over, s."""
+    flood_update_s: Seconds = 10.0
+    """The count of a flood that goes on is told this often at most, s."""
+    area_levels: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    """So many first levels of the asset are its area; 0: all but the last."""
+    most: Annotated[int, msgspec.Meta(ge=100)] = 10_000
+    """Alarms remembered; the one not reported for longest makes room."""
+
+
 class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What happens to a fault."""
 
@@ -143,6 +173,8 @@ class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Answers worked on at the same time."""
     lease_s: Seconds = 30.0
     """A job whose worker said nothing for this long is taken up again."""
+    alarms: Alarms = Alarms()
+    """When an alarm chatters, is stale or gone, and when many are a flood."""
     budget_mb: Positive = 64
     """Memory it should stay under, MiB."""
 

@@ -210,6 +210,14 @@ WRONG = {
         *(3, "triggers[0].topic", "misses births", "`spBv1.0/#`"),
     ),
     "lease": ("orchestrator: {lease_s: 0.5}\n", 1, "orchestrator.lease_s", "0.5", "at least 1"),
+    "stale while new": (
+        "orchestrator:\n  alarms:\n    stale_after_s: 60\n",
+        *(3, "alarms.stale_after_s", "60 with flood_window_s 600", "at least flood_window_s"),
+    ),
+    "flood that ends at once": (
+        "orchestrator:\n  alarms: {flood_more_than: 4}\n",
+        *(2, "alarms.flood_fewer_than", "5 with flood_more_than 4", "at most flood_more_than"),
+    ),
     "overlap": (
         "ingest:\n  chunk_tokens: 64\n  overlap_tokens: 64\n",
         *(3, "ingest.overlap_tokens", "64 with chunk_tokens 64", "less than chunk_tokens"),
