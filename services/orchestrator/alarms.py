@@ -216,26 +216,3 @@ def _alarm(fault: Fault, state: Literal["active", "cleared"], answer_id: str) ->
         chattering=False,
         answer_id=answer_id,
     )
-
-
-def apply(alarm: Alarm | None, fault: Fault) -> Alarm:
-    """Return the alarm after a report, by counting alone, without limits in time.
-
-    A fault that comes back after it was cleared is a new alarm and counts from 1.
-
-    Args:
-        alarm: the alarm of this asset and code as it stood, None where there was none.
-        fault: the report.
-    """
-    if fault.state == "cleared":
-        if alarm is None:
-            return _alarm(fault, "cleared", "")
-        return replace(alarm, state="cleared", last_seen=fault.received)
-    if alarm is None or alarm.state == "cleared":
-        return _alarm(fault, "active", "")
-    return replace(
-        alarm,
-        occurrences=alarm.occurrences + 1,
-        last_seen=fault.received,
-        priority=fault.priority,
-    )

@@ -17,9 +17,10 @@ from schemas.generation import Generate, Generated
 from schemas.retrieval import Found, Hit, Search
 from services.orchestrator import prompt
 from services.orchestrator.extract import extract
-from services.orchestrator.ledger import Job, Ledger, Work
+from services.orchestrator.ledger import Ledger
 from services.orchestrator.notes import join, note
 from services.orchestrator.publication import given
+from services.orchestrator.records import Job, Work
 from services.orchestrator.written import written
 from services.runtime.bus import Bus
 from services.runtime.clock import now

@@ -6,21 +6,23 @@ import codecs
 import hashlib
 import re
 import uuid
-from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
 
 from schemas.answers import Answer, Ask
-from schemas.channels import ALARM, ANSWER, ASK, ASKED, FEEDBACK, topic_trouble
+from schemas.channels import ANSWER, ASK, ASKED, FEEDBACK, topic_trouble
 from schemas.errors import RejectedEvent
-from schemas.faults import Alarm, Fault
-from services.orchestrator import alarms, sparkplug, triggers
+from schemas.faults import Fault
+from services.orchestrator import effects, sparkplug, triggers
+from services.orchestrator.alarms import key_of
 from services.orchestrator.births import Sparkplug
+from services.orchestrator.board import Board, Changes
+from services.orchestrator.deeds import deeds
 from services.orchestrator.language import language_of
-from services.orchestrator.ledger import Copy, Entry, Outgoing, Refusal, Work
 from services.orchestrator.notes import note
 from services.orchestrator.publication import given
+from services.orchestrator.records import Copy, Deeds, Entry, Outgoing, Refusal, Work
 from services.runtime.config import Config, Trigger
 from services.runtime.errors import Rejected
 from services.runtime.messages import Delivery, topic_matches
@@ -30,12 +32,12 @@ _HEAD = 256
 
 
 class Intake:
-    """Turns deliveries into entries; knows the alarms that stand."""
+    """Turns deliveries into entries; keeps the board of alarms."""
 
-    def __init__(self, config: Config, standing: Mapping[tuple[str, str], Alarm]) -> None:
+    def __init__(self, config: Config, board: Board) -> None:
         self._config = config.orchestrator
         self._prefix = config.prefix
-        self._alarms = dict(standing)
+        self._board = board
         named = [triggers.metrics_of(t) for t in self._config.triggers if t.format == "sparkplug"]
         self._sparkplug = Sparkplug(set[str]().union(*named))
         self._unborn: set[tuple[str, str]] = set()
@@ -47,15 +49,16 @@ class Intake:
         own = [ASK.filter(self._prefix), FEEDBACK.filter(self._prefix)]
         return list(dict.fromkeys([t.topic for t in self._config.triggers] + own))
 
-    def read(self, delivery: Delivery, received: str) -> list[Entry] | Refusal:
+    def read(self, delivery: Delivery, received: str, at: float) -> list[Entry] | Refusal:
         """Return what a message adds to the ledger, or why it cannot be used.
 
         Args:
             delivery: the message.
             received: RFC 3339 UTC.
+            at: the same, seconds since 1970.
         """
         try:
-            entries = self._read(delivery, received)
+            entries = self._read(delivery, received, at)
             digest = digest_of(delivery.payload)
             return [replace(entry, digest=digest) for entry in entries]
         except Rejected as error:
@@ -97,21 +100,35 @@ class Intake:
         place = ASKED + found["client"]
         return tuple(given(answer, self._prefix, place, self._config.answers_stand_s))
 
-    def restore(self, standing: Mapping[tuple[str, str], Alarm]) -> None:
-        """Go back to what was known at the last commit, after one that failed."""
-        self._alarms = dict(standing)
-        self._sparkplug.restore()
+    def tick(self, at: float) -> Deeds | None:
+        """Return what time brings about for the alarms; None for nothing.
+
+        Args:
+            at: now, seconds since 1970.
+        """
+        effects = self._board.tick(at)
+        return deeds(effects, self._prefix, "", _no_work) if effects else None
+
+    def changes(self) -> Changes:
+        """Return the alarms and areas that are different since the last commit."""
+        return self._board.changes()
 
     def committed(self) -> None:
         """Take note that the ledger has what was read so far."""
+        self._board.commit()
         self._sparkplug.keep()
+
+    def restore(self) -> None:
+        """Go back to what was known at the last commit, after one that failed."""
+        self._board.rollback()
+        self._sparkplug.restore()
 
     def rebirths(self) -> set[tuple[str, str]]:
         """Return group and id of the edge nodes to be asked for their births, each time anew."""
         wanted, self._unborn = self._unborn, set()
         return wanted
 
-    def _read(self, delivery: Delivery, received: str) -> list[Entry]:
+    def _read(self, delivery: Delivery, received: str, at: float) -> list[Entry]:
         limit = self._config.max_payload_kb * 1024
         if len(delivery.payload) > limit:
             raise Rejected(
@@ -136,7 +153,7 @@ class Intake:
             return []  # a trigger as wide as `#` also brings our own words back to us
         trigger = next(t for t in self._config.triggers if topic_matches(t.topic, delivery.topic))
         if trigger.format == "sparkplug":
-            return self._metrics(trigger, delivery, received, trace)
+            return self._metrics(trigger, delivery, received, trace, at)
         fault = triggers.read(
             trigger,
             delivery.topic,
@@ -145,10 +162,10 @@ class Intake:
             received=received,
             trace=trace,
         )
-        return self._fault(fault, delivery, repeated=delivery.retain)
+        return self._fault(fault, delivery, at, repeated=delivery.retain)
 
     def _metrics(
-        self, trigger: Trigger, delivery: Delivery, received: str, trace: str
+        self, trigger: Trigger, delivery: Delivery, received: str, trace: str, at: float
     ) -> list[Entry]:
         """Return what a message of an edge node adds: mostly nothing, as most tell no fault."""
         address = sparkplug.address(delivery.topic)
@@ -169,9 +186,9 @@ class Intake:
         if read is None:
             return []
         fault, new = read
-        if fault.state == "cleared" and not self._active(fault.asset):
+        if fault.state == "cleared" and not self._board.active(fault.asset):
             return []
-        return self._fault(fault, delivery, repeated=not new)
+        return self._fault(fault, delivery, at, repeated=not new)
 
     def _ask(self, delivery: Delivery, client: str, received: str, trace: str) -> Entry:
         payload = delivery.payload.removeprefix(codecs.BOM_UTF8).strip()
@@ -199,67 +216,32 @@ class Intake:
         )
         return Entry(delivery.topic, ask, received, trace, work=work)
 
-    def _fault(self, fault: Fault, delivery: Delivery, *, repeated: bool) -> list[Entry]:
-        if fault.state == "cleared":
-            return self._clear(fault)
-        standing = self._alarms.get((fault.asset, fault.code))
-        if repeated and standing is not None and standing.state == "active":
+    def _fault(self, fault: Fault, delivery: Delivery, at: float, *, repeated: bool) -> list[Entry]:
+        standing = self._board.get(fault.asset, key_of(fault))
+        if repeated and fault.state == "active" and standing is not None and standing.active:
             # The broker repeats a retained fault at each reconnect, a birth the code that stands.
             return []
-        alarm = alarms.apply(standing, fault)
-        work = Work(
-            answer_id=uuid.uuid4().hex,
-            place=fault.asset,
-            asset=fault.asset,
-            code=fault.code,
-            question=fault.question,
-            lang=fault.lang,
-            priority=fault.priority,
-            trace=fault.trace,
-            copies=self._copies(delivery),
-            occurrences=alarm.occurrences,
-            first_seen=alarm.first_seen,
-            last_seen=alarm.last_seen,
-        )
-        alarm = msgspec.structs.replace(alarm, answer_id=work.answer_id)
-        return [self._entry(fault, alarm, work)]
+        copies = self._copies(delivery)
 
-    def _clear(self, fault: Fault) -> list[Entry]:
-        """Clear one code, or with none named all that stand on the asset."""
-        codes = [fault.code] if fault.code else self._active(fault.asset)
-        cleared = [msgspec.structs.replace(fault, code=code) for code in codes]
-        if not cleared:
-            return [Entry(fault.topic, fault, fault.received, fault.trace)]
-        return [
-            self._entry(one, alarms.apply(self._alarms.get((one.asset, one.code)), one), None)
-            for one in cleared
-        ]
+        def work(effect: effects.Answer) -> Work:
+            return Work(
+                answer_id=effect.alarm.answer_id,
+                place=fault.asset,
+                asset=fault.asset,
+                code=fault.code,
+                question=fault.question,
+                lang=fault.lang,
+                priority=effect.alarm.priority,
+                trace=fault.trace,
+                copies=copies,
+                occurrences=effect.alarm.occurrences,
+                first_seen=effect.alarm.first_seen,
+                last_seen=effect.alarm.last_seen,
+            )
 
-    def _active(self, asset: str) -> list[str]:
-        return [
-            code
-            for (a, code), alarm in self._alarms.items()
-            if a == asset and alarm.state == "active"
-        ]
-
-    def _entry(self, fault: Fault, alarm: Alarm, work: Work | None) -> Entry:
-        self._alarms[fault.asset, fault.code] = alarm
-        told = Outgoing(
-            topic=ALARM.topic(self._prefix, asset=fault.asset),
-            payload=ALARM.encode(alarm),
-            retain=True,
-            content_type=ALARM.content_type,
-            trace=fault.trace,
-        )
-        return Entry(
-            fault.topic,
-            fault,
-            fault.received,
-            fault.trace,
-            work=work,
-            alarm=(fault.asset, alarm),
-            outgoing=(told,),
-        )
+        wanted = self._board.report(fault, at, answer_id=uuid.uuid4().hex)
+        done = deeds(wanted, self._prefix, fault.trace, work)
+        return [Entry(fault.topic, fault, fault.received, fault.trace, deeds=done)]
 
     def _copies(self, delivery: Delivery) -> list[Copy]:
         """Return where an MQTT 5 sender wants the answer."""
@@ -300,3 +282,7 @@ def trace_of(delivery: Delivery) -> str:
     """Return the W3C trace id a message carries, a new one where it carries none."""
     match = _TRACEPARENT.fullmatch(delivery.properties.traceparent or "")
     return match[1] if match else uuid.uuid4().hex
+
+
+def _no_work(effect: effects.Answer) -> Work:
+    raise AssertionError(f"only a report makes new work, not time: {effect}")

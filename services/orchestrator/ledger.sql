@@ -30,6 +30,8 @@ CREATE TABLE job (
     question TEXT NOT NULL,
     body BLOB NOT NULL,
     priority INTEGER NOT NULL,
+    -- 1 for the first-out alarm of a flood: before all others of its priority.
+    front INTEGER NOT NULL DEFAULT 0,
     state TEXT NOT NULL CHECK (state IN ('due', 'working', 'done', 'failed')),
     reason TEXT NOT NULL DEFAULT '',
     attempts INTEGER NOT NULL DEFAULT 0,
@@ -39,7 +41,26 @@ CREATE TABLE job (
     UNIQUE (place, answer_id)
 );
 
-CREATE INDEX job_open ON job (state, priority, id) WHERE state IN ('due', 'working');
+CREATE INDEX job_due ON job (priority, front DESC, id) WHERE state = 'due';
+CREATE INDEX job_working ON job (lease_until) WHERE state = 'working';
+CREATE INDEX job_failed ON job (id) WHERE state = 'failed';
+
+-- Every state a job was in, and since when.
+CREATE TABLE transition (
+    job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    at REAL NOT NULL,
+    state TEXT NOT NULL
+);
+
+CREATE INDEX transition_job ON transition (job_id);
+
+CREATE TRIGGER job_begins AFTER INSERT ON job BEGIN
+    INSERT INTO transition VALUES (new.id, (julianday('now') - 2440587.5) * 86400.0, new.state);
+END;
+
+CREATE TRIGGER job_changes AFTER UPDATE OF state ON job WHEN old.state <> new.state BEGIN
+    INSERT INTO transition VALUES (new.id, (julianday('now') - 2440587.5) * 86400.0, new.state);
+END;
 
 CREATE TABLE answer (
     answer_id TEXT NOT NULL,
@@ -52,11 +73,18 @@ CREATE TABLE answer (
 
 CREATE INDEX answer_id ON answer (answer_id);
 
+-- What is remembered of each alarm; `code` stands for the words where there is no code.
 CREATE TABLE alarm (
     asset TEXT NOT NULL,
     code TEXT NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (asset, code)
+) WITHOUT ROWID;
+
+-- Areas that had new alarms lately, for floods.
+CREATE TABLE area (
+    area TEXT PRIMARY KEY,
+    body BLOB NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE feedback (

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import secrets
 
-from services.orchestrator.ledger import Ledger, Outgoing
+from services.orchestrator.ledger import Ledger
+from services.orchestrator.records import Outgoing
 from services.runtime.bus import Bus
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.messages import Properties

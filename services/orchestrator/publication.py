@@ -9,7 +9,7 @@ import msgspec
 from schemas.answers import Answer
 from schemas.channels import ANSWER, DISPLAY
 from services.orchestrator.display import display
-from services.orchestrator.ledger import Copy, Outgoing
+from services.orchestrator.records import Copy, Outgoing
 
 
 def given(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
@@ -13,11 +14,13 @@ import msgspec
 from schemas.channels import STATUS
 from schemas.health import ServiceStatus
 from services.orchestrator import sparkplug
+from services.orchestrator.board import Board
 from services.orchestrator.flow import Flow
 from services.orchestrator.intake import Intake, digest_of
-from services.orchestrator.ledger import Entry, Job, Ledger, Refusal
+from services.orchestrator.ledger import Ledger
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
+from services.orchestrator.records import Deeds, Entry, Job, Refusal
 from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import Retryable
@@ -28,6 +31,8 @@ from services.runtime.process import Context
 log = logging.getLogger(__name__)
 
 _COMMIT_AGAIN_S = 1.0
+_TICK_S = 1.0
+"""Alarms are looked at this often for what time brings about."""
 _COUNT_EVERY_S = 5.0
 _MODEL_WAITING = 200
 """Answers whose passages are out and which wait for the model, at most; the rest stays due."""
@@ -60,10 +65,15 @@ class OrchestratorService:
         self._context = context
         self._ledger = await Ledger.open(self._config.data_dir / "ledger.db")
         self._closing.push_async_callback(self._ledger.close)
-        if left := await self._ledger.release():
+        if left := await self._ledger.release(all_of_it=True):
             log.info("%d answers were left unfinished and are taken up again", left)
         self._outbox = Outbox(self._ledger, context.bus)
-        self._intake = Intake(self._config, await self._ledger.alarms())
+        board = Board(
+            self._config.orchestrator.alarms,
+            await self._ledger.standings(),
+            await self._ledger.areas(),
+        )
+        self._intake = Intake(self._config, board)
         self._flow = Flow(
             self._config,
             self._ledger,
@@ -100,7 +110,10 @@ class OrchestratorService:
     async def _listen(self, messages: Inbox) -> None:
         """Commit what arrived together, then ack it, in order of arrival."""
         while True:
-            batch = await messages.batch()
+            batch: list[Delivery] = []
+            with contextlib.suppress(TimeoutError):  # the alarms change with time as well
+                async with asyncio.timeout(_TICK_S):
+                    batch = await messages.batch()
             news = await self._accept(await self._new(batch))
             for delivery in batch:
                 self._context.bus.ack(delivery)
@@ -125,34 +138,47 @@ class OrchestratorService:
         return fresh
 
     async def _accept(self, batch: list[Delivery]) -> bool:
-        """Write a batch into the ledger; a ledger that cannot be written is waited for.
+        """Write a batch, and what time brought about, into the ledger; wait where it cannot be.
 
         Returns:
             Whether there was anything to write: most messages of an edge node tell no fault.
         """
-        received = now()
+        received, at = now(), time.time()
         while True:
-            read = [self._intake.read(delivery, received) for delivery in batch]
+            due = self._intake.tick(at)
+            read = [self._intake.read(delivery, received, at) for delivery in batch]
             entries: list[Entry] = [e for one in read if isinstance(one, list) for e in one]
             refusals = [one for one in read if isinstance(one, Refusal)]
-            if not (entries or refusals):
+            if not (entries or refusals or due):
                 self._intake.committed()
                 return False
             try:
                 await self._ledger.accept(
-                    entries, refusals, deadline_s=self._config.orchestrator.deadline_s
+                    entries,
+                    refusals,
+                    self._intake.changes(),
+                    deadline_s=self._config.orchestrator.deadline_s,
+                    deeds=[due] if due else [],
                 )
             except Retryable as error:
                 self._context.health.trouble("ledger", str(error))
-                self._intake.restore(await self._ledger.alarms())
+                self._intake.restore()
                 await asyncio.sleep(_COMMIT_AGAIN_S)
                 continue
             self._context.health.well("ledger")
             self._intake.committed()
-            for refusal in refusals:
-                event = refusal.event
-                log.warning("rejected a message on %s: %s", event.topic, event.reason)
+            self._tell(entries, refusals, due)
             return True
+
+    def _tell(
+        self, entries: Sequence[Entry], refusals: Sequence[Refusal], due: Deeds | None
+    ) -> None:
+        for refusal in refusals:
+            event = refusal.event
+            log.warning("rejected a message on %s: %s", event.topic, event.reason)
+        for done in [*(e.deeds for e in entries), due]:
+            for gone in done.forgotten if done else ():
+                log.warning("too many alarms: %s %s made room", gone.asset, gone.key)
 
     async def _ask_for_births(self) -> None:
         """Ask Sparkplug edge nodes that cannot be understood to introduce themselves again."""
@@ -185,10 +211,7 @@ class OrchestratorService:
         """Give due jobs to workers, most urgent first."""
         settings = self._config.orchestrator
         while True:
-            # Wakes by itself as well, for jobs whose lease ran out.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(settings.lease_s):
-                    await self._work.wait()
+            await self._work.wait()
             self._work.clear()
             free = settings.workers - len(self._busy)
             if free <= 0 or len(self._with_model) >= _MODEL_WAITING:
@@ -240,6 +263,8 @@ class OrchestratorService:
             try:
                 if working := [*self._busy, *self._with_model]:
                     await self._ledger.extend(working, lease_s=self._config.orchestrator.lease_s)
+                if await self._ledger.release(all_of_it=False):
+                    self._work.set()
                 self._context.health.facts.update(await self._ledger.counts())
                 self._context.health.well("ledger")
             except Retryable as error:

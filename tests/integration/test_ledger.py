@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from schemas.answers import Answer, Ask
-from services.orchestrator.ledger import Copy, Entry, Ledger, Outgoing, Work
+from services.orchestrator.ledger import Ledger
+from services.orchestrator.records import Copy, Entry, Outgoing, Work
 
 pytestmark = pytest.mark.integration
 

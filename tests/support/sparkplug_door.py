@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.faults import Alarm
 from services.orchestrator.intake import Intake
-from services.orchestrator.ledger import Entry
+from services.orchestrator.records import Entry
 from services.runtime.config import Config, Orchestrator, Trigger
 from services.runtime.messages import Delivery, Properties
 from tests.support import sparkplug as edge

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.faults import Fault
-from services.orchestrator.ledger import Entry, Refusal
+from services.orchestrator.records import Entry, Refusal
 from services.runtime.config import Trigger
 from tests.support.sparkplug import metric, payload
 from tests.support.sparkplug_door import BIRTH, TRIGGER, Door
