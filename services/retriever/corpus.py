@@ -19,7 +19,7 @@ from schemas.retrieval import DocumentRef, Passage
 from services.retriever.embedding import Vectors
 from services.retriever.holdings import Change, CodeHit, Found, Held, held_of, unpacked
 from services.retriever.records import Record, content_of, passage_of, title_tokens
-from services.retriever.statements import SCHEMA, Q, all_of, ids_of, number_of, scalar
+from services.retriever.statements import SCHEMA, Q, all_of, ids_of, number_of, quoted, scalar
 from services.runtime.errors import Rejected
 from services.runtime.sqlite import Database, open_database
 
@@ -53,7 +53,7 @@ class Corpus:
             Fatal: it cannot be opened, is damaged, or a newer Andon wrote it.
         """
         corpus = cls(await open_database(path, [SCHEMA], synchronous="NORMAL"))
-        await corpus._refresh()
+        await corpus.refresh()
         return corpus
 
     async def close(self) -> None:
@@ -110,7 +110,7 @@ class Corpus:
                 await self._put_one(db, number, record, vector.tobytes())
             count = await scalar(db, Q["count"], (number,))
         if number in self.active:
-            await self._refresh()
+            await self.refresh()
         return count
 
     async def _put_one(
@@ -166,7 +166,7 @@ class Corpus:
             await db.execute(Q["fts_add"], (number,))
             await db.execute(Q["drop_older"], (doc_id, revision, number, old))
             await db.execute(Q["next_generation"])
-        await self._refresh()
+        await self.refresh()
         return Change(self.generation, (number,), removed)
 
     async def remove(self, doc_id: str) -> Change:
@@ -182,7 +182,7 @@ class Corpus:
                     await db.execute(Q["fts_drop"], (row["id"],))
             await db.execute(Q["drop_document"], (doc_id,))
             await db.execute(Q["next_generation"])
-        await self._refresh()
+        await self.refresh()
         return Change(self.generation, (), removed)
 
     # -- vectors ------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ class Corpus:
             await db.execute(Q["drop_vectors"])
             await db.execute(Q["set_meta"], ("embedding", name))
             await db.execute(Q["next_generation"])
-        await self._refresh()
+        await self.refresh()
         return bool(before)
 
     async def without_vector(self, after: int, limit: int) -> list[tuple[int, str, Passage]]:
@@ -210,12 +210,18 @@ class Corpus:
         return [(r["id"], r["title"], passage_of(r["content"])) for r in rows]
 
     async def put_vectors(self, labels: Sequence[int], vectors: Vectors) -> None:
-        """Keep vectors of passages that had none, [len(labels), dimension]."""
+        """Keep vectors [len(labels), dimension] of passages that had none.
+
+        A passage that was removed while its vector was made is passed over.
+        """
         half = vectors.astype(np.float16)
         async with self._db.transaction() as db:
             await db.executemany(
-                Q["put_vector"],
-                [(label, row.tobytes()) for label, row in zip(labels, half, strict=True)],
+                Q["put_vector_late"],
+                [
+                    {"passage": label, "vector": row.tobytes()}
+                    for label, row in zip(labels, half, strict=True)
+                ],
             )
 
     async def vectors_of(self, number: int) -> tuple[NDArray[np.int64], Vectors]:
@@ -257,13 +263,32 @@ class Corpus:
         """
         if not words:
             return []
-        match = " OR ".join('"' + word.replace('"', '""') + '"' for word in words)
+        match = " OR ".join(map(quoted, words))
         if scope is None:
             rows = await self._db.fetch(Q["words"], (HEAD_WEIGHT, match, limit))
         else:
             inside = json.dumps(list(scope))
             rows = await self._db.fetch(Q["words_in"], (HEAD_WEIGHT, match, inside, limit))
         return [(row["id"], row["score"]) for row in rows]
+
+    async def search_quote(
+        self, run: Sequence[str], limit: int, scope: Sequence[int] | None = None
+    ) -> list[int]:
+        """Return passages that hold these tokens one after the other, in no order.
+
+        Args:
+            run: tokens as tokens.py makes them, in the order of the text.
+            limit: how many at most.
+            scope: numbers of the revisions to search; all that answer when None.
+        """
+        if not run:
+            return []
+        match = quoted(" ".join(run))
+        if scope is None:
+            rows = await self._db.fetch(Q["quoted"], (match, limit))
+        else:
+            rows = await self._db.fetch(Q["quoted_in"], (match, json.dumps(list(scope)), limit))
+        return [row["id"] for row in rows]
 
     async def lookup(self, canonical: Sequence[str], limit: int = 60) -> list[CodeHit]:
         """Return passages that have one of these codes exactly, defining ones first."""
@@ -295,7 +320,8 @@ class Corpus:
             r["id"]: Found(r["id"], r["document"], r["content"], r["head"], r["body"]) for r in rows
         }
 
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
+        """Read again what answers, after a change."""
         row = await self._db.first(Q["meta"], ("generation",))
         self.generation = int(row["value"]) if row else 0
         held = [held for held in await self.held() if held.active]

@@ -34,3 +34,8 @@ async def number_of(db: aiosqlite.Connection, doc_id: str, revision: int) -> int
 async def ids_of(db: aiosqlite.Connection, number: int) -> tuple[int, ...]:
     """Return the numbers of a revision's passages."""
     return tuple(row[0] for row in await all_of(db, Q["passage_ids"], (number,)))
+
+
+def quoted(text: str) -> str:
+    """Return the text as an FTS5 string: a word, or words that follow one another."""
+    return '"' + text.replace('"', '""') + '"'
