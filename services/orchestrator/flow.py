@@ -21,6 +21,7 @@ from services.orchestrator.ledger import Ledger
 from services.orchestrator.notes import join, note
 from services.orchestrator.publication import given
 from services.orchestrator.records import Job, Work
+from services.orchestrator.reuse import Key, Reuse, key_of
 from services.orchestrator.written import written
 from services.runtime.bus import Bus
 from services.runtime.clock import now
@@ -43,6 +44,8 @@ class Draft:
     """What the passages gave; it is out already."""
     hits: Sequence[Hit]
     """The passages, best first."""
+    key: Key
+    """What makes another question the same."""
 
 
 class Flow:
@@ -77,6 +80,7 @@ class Flow:
         self._caller = caller
         self._committed = committed
         self._model_ready = model_ready
+        self._reuse = Reuse(config.orchestrator.reuse_s, time.monotonic)
 
     async def passages(self, job: Job) -> Draft | None:
         """Search, and give the job the answer its passages make.
@@ -96,14 +100,21 @@ class Flow:
             total=_ms(job.received_at, retrieved),
         )
         answer = self._from_passages(job.work, found, timings, missing)
-        ask_model = self._config.orchestrator.use_model and bool(answer.citations)
-        if ask_model and self._model_ready() and time.time() < job.deadline_at:
-            answer = msgspec.structs.replace(answer, stage="passages")
-            await self._give(job, answer, done=False)
-            return Draft(answer, found.hits)
-        if ask_model:
-            why = note("no_model", job.work.lang)
-            answer = msgspec.structs.replace(answer, note=join(answer.note, why))
+        draft = Draft(answer, found.hits, key_of(job.work, found.hits, found.generation))
+        why = ""
+        if self._config.orchestrator.use_model and answer.citations:
+            if standing := self._reuse.get(draft.key):
+                answer = _as(answer, standing)
+            elif time.time() >= job.deadline_at:
+                why = "late"
+            elif self._model_ready():
+                await self._give(job, msgspec.structs.replace(answer, stage="passages"), done=False)
+                return draft
+            else:
+                why = "no_model"
+        if why:
+            said = note(why, job.work.lang)
+            answer = msgspec.structs.replace(answer, note=join(answer.note, said))
         await self._give(job, answer, done=True)
         return None
 
@@ -113,7 +124,7 @@ class Flow:
         Raises:
             Retryable: the ledger cannot be written now; the job is due again.
         """
-        await self._give(job, await self._with_model(job, draft.answer, draft.hits), done=True)
+        await self._give(job, await self._with_model(job, draft), done=True)
 
     async def give_up(self, job: Job, reason: str) -> None:
         """Give the job a final answer that says why there is none, and do not try again.
@@ -219,33 +230,38 @@ class Flow:
             Answer,
         )
 
-    async def _with_model(self, job: Job, answer: Answer, hits: Sequence[Hit]) -> Answer:
+    async def _with_model(self, job: Job, draft: Draft) -> Answer:
         """Return the model's answer; the passages' own where the model gives none in time."""
-        shown = prompt.passages(hits)
+        answer = draft.answer
         begun = time.time()
         try:
-            generated = await self._generate(
-                job,
-                Generate(
-                    id=job.work.answer_id,
-                    system=prompt.SYSTEM[job.work.lang],
-                    question=job.work.question,
-                    passages=shown,
-                    lang=job.work.lang,
-                    priority=job.work.priority,
-                ),
-            )
-        except AndonError as error:
-            log.warning("the passages stand, the model gave no answer: %s", error)
-            why = note("model_failed", job.work.lang).format(reason=error.reason)
-            final = msgspec.structs.replace(answer, stage="final", note=join(answer.note, why))
-        else:
-            final = written(answer, generated, hits)
+            async with asyncio.timeout(max(job.deadline_at - begun, 0.5)):
+                final = _as(
+                    answer,
+                    await self._reuse.get_or_make(draft.key, lambda: self._write(job, draft)),
+                )
+        except (AndonError, TimeoutError) as error:
+            reason = error.reason if isinstance(error, AndonError) else "the deadline is over"
+            log.warning("the passages stand, the model gave no answer: %s", reason)
+            why = note("model_failed", job.work.lang).format(reason=reason)
+            final = msgspec.structs.replace(answer, note=join(answer.note, why))
         ended = time.time()
         timings = msgspec.structs.replace(
             answer.timings_ms, model=_ms(begun, ended), total=_ms(job.received_at, ended)
         )
         return msgspec.structs.replace(final, timings_ms=timings, created=now())
+
+    async def _write(self, job: Job, draft: Draft) -> Answer:
+        """Have the model write the answer, and leave out what does not stand on the passages."""
+        request = Generate(
+            id=job.work.answer_id,
+            system=prompt.SYSTEM[job.work.lang],
+            question=job.work.question,
+            passages=prompt.passages(draft.hits),
+            lang=job.work.lang,
+            priority=job.work.priority,
+        )
+        return written(draft.answer, await self._generate(job, request), draft.hits)
 
     async def _generate(self, job: Job, request: Generate) -> Generated:
         """Ask the bridge and hand on what it writes, piece by piece."""
@@ -288,3 +304,19 @@ class Flow:
 
 def _ms(begin: float, end: float) -> float:
     return round((end - begin) * 1000, 1)
+
+
+def _as(answer: Answer, standing: Answer) -> Answer:
+    """Return an answer with the words of one to the same question that stands."""
+    return msgspec.structs.replace(
+        answer,
+        summary=standing.summary,
+        causes=standing.causes,
+        actions=standing.actions,
+        text=standing.text,
+        citations=standing.citations,
+        answered_by=standing.answered_by,
+        model=standing.model,
+        grounded=standing.grounded,
+        note=standing.note,
+    )

@@ -9,6 +9,10 @@ _NOTES: dict[str, dict[Language, str]] = {
         "en": "Taken from the manuals directly; no language model is available.",
         "zh": "直接摘自手册；当前没有可用的语言模型。",
     },
+    "late": {
+        "en": "Taken from the manuals directly; it waited longer than its deadline.",
+        "zh": "直接摘自手册；等待时间超过了期限。",
+    },
     "model_failed": {
         "en": "Taken from the manuals directly; the language model gave no answer: {reason}.",
         "zh": "直接摘自手册；语言模型没有给出答案：{reason}。",

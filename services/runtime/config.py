@@ -164,6 +164,9 @@ class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether the language model is asked at all."""
     max_payload_kb: Positive = 64
     """Larger messages are rejected, KiB."""
+    reuse_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
+    """A model's answer is given again for this long where code, passages and manuals are the
+    same; 0: never."""
     answer_topics: tuple[str, ...] = ("#",)
     """Topics, outside Andon's own, on which an asker may have a copy of its answer: `answer_to`
     and MQTT 5 response topics. Anything else is refused."""

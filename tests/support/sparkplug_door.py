@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.faults import Alarm
+from services.orchestrator.alarms import Standing
+from services.orchestrator.board import Board
 from services.orchestrator.intake import Intake
 from services.orchestrator.records import Entry
 from services.runtime.config import Config, Orchestrator, Trigger
@@ -32,9 +34,9 @@ BIRTH = (
 )
 
 
-def alarm(standing: str) -> Alarm:
-    return Alarm(
-        code=standing,
+def standing_alarm(code: str) -> Standing:
+    alarm = Alarm(
+        code=code,
         state="active",
         priority="warning",
         occurrences=4,
@@ -43,6 +45,7 @@ def alarm(standing: str) -> Alarm:
         chattering=False,
         answer_id="a",
     )
+    return Standing(asset="g/e/d", key=code, alarm=alarm, seen_at=1e6, turns=(1e6,))
 
 
 class Door:
@@ -52,8 +55,10 @@ class Door:
         self, trigger: Trigger = TRIGGER, *more: Trigger, standing: Sequence[str] = ()
     ) -> None:
         config = Config(orchestrator=Orchestrator(triggers=(trigger, *more)))
-        self.intake = Intake(config, {("g/e/d", code): alarm(code) for code in standing})
+        before = [standing_alarm(code) for code in standing]
+        self.intake = Intake(config, Board(config.orchestrator.alarms, before))
         self.seq = -1
+        self.at = 1e6
 
     def hears(self, kind: str, *metrics: bytes, device: str = "d", retain: bool = False) -> Any:
         self.seq = 0 if kind == "NBIRTH" else (self.seq + 1) % 256
@@ -69,7 +74,8 @@ class Door:
             duplicate=False,
             properties=Properties(),
         )
-        return self.intake.read(delivery, NOW)
+        self.at += 100.0  # slowly enough not to chatter
+        return self.intake.read(delivery, NOW, self.at)
 
     def data(self, *metrics: bytes) -> list[Entry]:
         got = self.hears("DDATA", *metrics)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.faults import Fault
+from schemas.channels import ALARM
+from schemas.faults import Alarm, Fault
 from services.orchestrator.records import Entry, Refusal
 from services.runtime.config import Trigger
 from tests.support.sparkplug import metric, payload
@@ -20,8 +21,13 @@ def code(value: int) -> bytes:
 
 
 def alarms(got: list[Entry]) -> list[tuple[str, str, str, int]]:
-    return [(e.alarm[0], e.alarm[1].code, e.alarm[1].state, e.alarm[1].occurrences)
-            for e in got if e.alarm]  # fmt: skip
+    found = []
+    for entry in got:
+        for message in entry.deeds.outgoing if entry.deeds else ():
+            if asset := ALARM.parameters(message.topic):
+                alarm: Alarm = ALARM.decode(message.payload)
+                found.append((asset["asset"], alarm.code, alarm.state, alarm.occurrences))
+    return found
 
 
 def fault(got: list[Entry]) -> Fault:
@@ -37,8 +43,9 @@ def test_a_code_by_alias_becomes_a_fault() -> None:
     found = fault(got)
     assert (found.asset, found.code, found.text) == ("g/e/d", "5", "DC bus undervoltage")
     assert (found.question, found.priority) == ("Fault 5: DC bus undervoltage", "critical")
-    assert got[0].work is not None
-    assert got[0].outgoing[0].topic == "andon/alarm/g/e/d"
+    assert got[0].deeds is not None
+    assert len(got[0].deeds.works) == 1
+    assert got[0].deeds.outgoing[0].topic == "andon/alarm/g/e/d"
     assert door.intake.rebirths() == set()
 
 
@@ -202,7 +209,7 @@ def test_a_failed_commit_forgets_the_change_with_the_alarm() -> None:
     door.born()
     door.intake.committed()
     first = door.data(code(5))
-    door.intake.restore({})
+    door.intake.restore()
     door.seq -= 1
     again = door.data(code(5))
     assert alarms(again) == alarms(first) == [("g/e/d", "5", "active", 1)]
@@ -243,4 +250,4 @@ def test_any_messages_in_any_order_are_taken_or_recorded(
         if isinstance(got, Refusal):
             assert got.event.reason
         else:
-            assert all(entry.alarm for entry in got)
+            assert all(entry.deeds for entry in got)
