@@ -95,6 +95,25 @@ async def test_the_sample_manual(
     assert names_in(temporary) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.md", "# Faults\n\nCheck the [supply](http://192.0.2.1/).\n"),
+        ("a.html", "<!doctype html><html><body><h1>Faults</h1><p>Check the supply.</p></body>"),
+        ("a.csv", "Code,Cause\nE1,low\n"),
+        ("a.json", '[{"id": 1, "cause": "low"}]'),
+        ("a.txt", "Check the supply."),
+    ],
+)
+async def test_each_text_format_in_a_process_of_its_own(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    done, found = await read(job_of(path))
+    assert done.passages == len(found) == 1
+
+
 async def test_a_limit_on_pages(manuals: dict[str, Path]) -> None:
     with pytest.raises(Rejected, match="has 18 pages, more than the 10 allowed"):
         await read(job_of(manuals["pdf"], max_pages=10))

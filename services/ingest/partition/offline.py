@@ -8,11 +8,12 @@ their punctuation, words by white space, no tags.
 
 Its telemetry is switched off in any case, but is imported with the package, and like some of its
 helpers brings an HTTP client along: a good part of the time a reader of a small file takes. A
-reader has no network, so both are replaced as well. Only child processes that read call this.
+reader has no network, so both are replaced as well, the client for these helpers only. Only child processes that read call this.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
@@ -67,7 +68,14 @@ def prepare() -> None:
     os.environ.update(ENVIRONMENT)
     _replace(_MODULE, sent_tokenize, word_tokenize, pos_tag)
     _replace(_TELEMETRY, init_telemetry, partition_runtime_telemetry)
-    _replace(_CLIENT)
+    if _CLIENT not in sys.modules:
+        # Only while unstructured's helpers are imported, which want it for telemetry alone: the
+        # web partitioner's import needs the real one.
+        _replace(_CLIENT)
+        try:
+            importlib.import_module("unstructured.utils")
+        finally:
+            del sys.modules[_CLIENT]
 
 
 def _replace(name: str, *functions: Callable[..., Any]) -> None:
