@@ -8,7 +8,9 @@ their punctuation, words by white space, no tags.
 
 Its telemetry is switched off in any case, but is imported with the package, and like some of its
 helpers brings an HTTP client along: a good part of the time a reader of a small file takes. A
-reader has no network, so both are replaced as well, the client for these helpers only. Only child processes that read call this.
+reader has no network, so both are replaced as well, the client for these helpers only.
+
+Only child processes that read call this.
 """
 
 from __future__ import annotations
