@@ -49,7 +49,9 @@ class Worker:
         caller: Caller,
         health: Health,
         say: Callable[[DocumentState], None],
+        again_s: float,
     ) -> None:
+        """Make it; `again_s` is how many seconds it waits for room on the disk between tries."""
         self._config = config
         self._library = library
         self._originals = originals
@@ -57,6 +59,7 @@ class Worker:
         self._caller = caller
         self._health = health
         self._say = say
+        self._again_s = again_s
         self._wake = asyncio.Event()
         self._wake.set()
         self._doc_id = ""
@@ -79,28 +82,90 @@ class Worker:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while work := await self._library.next():
+            while work := await self._next():
                 self._doc_id = work.doc_id
                 self._abandon.clear()
                 self._resting.clear()
                 try:
-                    await self._one(work)
+                    await self._finish(work)
                 except Abandoned:
                     log.info("%s: removed while in work", work.file)
                 finally:
+                    self._health.well("disk")
                     self._doc_id = ""
                     self._resting.set()
 
-    async def _one(self, work: Work) -> None:
+    async def _next(self) -> Work | None:
+        """Return the document to take, None when none waits."""
+        while True:
+            try:
+                work = await self._library.next()
+            except Retryable as error:
+                self._health.trouble("library", str(error))
+                await asyncio.sleep(self._again_s)
+            else:
+                self._health.well("library")
+                return work
+
+    async def _finish(self, work: Work) -> None:
+        """Take one document to its end, as often as the disk makes that necessary.
+
+        Raises:
+            Abandoned: it is being removed.
+        """
+        room = 0
+        while True:
+            try:
+                # What was spooled when there was no room left must fit before it is read again.
+                with Spool(self._spool, room) as spool:
+                    try:
+                        await self._one(work, spool)
+                    finally:
+                        room = max(room, spool.bytes)
+            except Retryable as error:
+                await self._wait(work, error)
+            else:
+                return
+
+    async def _wait(self, work: Work, error: Retryable) -> None:
+        """Tell what is missing, and wait a while.
+
+        Raises:
+            Abandoned: the document is being removed.
+        """
+        self._health.trouble("disk", str(error))
         try:
-            with Spool(self._spool) as spool:
-                done = await self._read(work, spool)
-                await self._index(work, done, spool)
-        except Retryable as error:
-            # The library's disk: nothing can be noted there now, so it is tried again.
-            self._health.trouble("library", str(error))
-            await asyncio.sleep(_LONGEST_PAUSE_S)
-            self._wake.set()
+            await self._update(work, state="queued", reason=str(error))
+        except Retryable as also:
+            # Its disk may be the full one: the service's state tells, the document's cannot.
+            self._health.trouble("library", str(also))
+        await self._pause(self._again_s)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            Abandoned: the document in work is being removed.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self._abandon.wait()
+        except TimeoutError:
+            return
+        raise Abandoned
+
+    async def _one(self, work: Work, spool: Spool) -> None:
+        """Read and index a document; what is wrong with it is noted.
+
+        Raises:
+            Abandoned: it is being removed.
+            Retryable: the disk is full or failing.
+        """
+        try:
+            done = await self._read(work, spool)
+            await self._index(work, done, spool)
+        except Retryable:
+            raise
         except AndonError as error:
             log.warning("%s revision %d: %s", work.file, work.revision, error)
             reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
@@ -181,11 +246,8 @@ class Worker:
                 reply = await self._caller.call(rpc, request, deadline_s=RPC_S)
             except Retryable as error:
                 self._health.trouble("retriever", f"documents wait for the retriever: {error}")
-                try:
-                    async with asyncio.timeout(pause * random.uniform(0.5, 1.0)):  # noqa: S311
-                        await self._abandon.wait()
-                except TimeoutError:
-                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+                await self._pause(pause * random.uniform(0.5, 1.0))  # noqa: S311
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
                 self._health.well("retriever")
                 return reply
