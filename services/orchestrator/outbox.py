@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 _BATCH = 100
 _RETRY_S = 0.5
+_TIDY_S = 1.0
 
 
 class Outbox:
@@ -39,10 +40,9 @@ class Outbox:
     async def run(self) -> None:
         """Publish for ever; a broker that is away is waited for."""
         while True:
-            await self._due.wait()
-            self._due.clear()
-            await self._bus.wait_connected()
             try:
+                await self._wait()
+                await self._bus.wait_connected()
                 while batch := await self._ledger.outbox(0, _BATCH):
                     await self._leave(batch)
                 if not self._due.is_set():
@@ -51,6 +51,16 @@ class Outbox:
                 log.info("the outbox waits: %s", error)
                 self._due.set()
                 await asyncio.sleep(_RETRY_S)
+
+    async def _wait(self) -> None:
+        """Wait for something new; in a quiet moment forget what was sent."""
+        try:
+            async with asyncio.timeout(_TIDY_S):
+                await self._due.wait()
+        except TimeoutError:
+            await self._ledger.forget()
+            await self._due.wait()
+        self._due.clear()
 
     async def _leave(self, batch: list[Outgoing]) -> None:
         """Publish a batch, all in flight together; the order on the wire is kept."""

@@ -13,8 +13,9 @@ from schemas.channels import STATUS
 from schemas.errors import RejectedEvent
 from schemas.health import ServiceStatus
 from services.orchestrator.flow import Flow
+from services.orchestrator.housekeeping import Housekeeping
 from services.orchestrator.intake import Intake
-from services.orchestrator.ledger import Entry, Job, Ledger
+from services.orchestrator.ledger import Entry, Job, Ledger, as_received
 from services.orchestrator.outbox import Outbox
 from services.runtime.clock import now
 from services.runtime.config import Config
@@ -76,6 +77,15 @@ class OrchestratorService:
         self._dispatching = context.spawn(self._dispatch(), "dispatch")
         context.spawn(self._outbox.run(), "outbox")
         context.spawn(self._renew(), "leases")
+        keeping = Housekeeping(
+            self._ledger.database,
+            self._config.data_dir / "history",
+            keep_days=self._config.orchestrator.keep_days,
+            history_days=self._config.orchestrator.history_days,
+            quiet=lambda: not self._busy,
+            health=context.health,
+        )
+        context.spawn(keeping.run(), "housekeeping")
 
     async def drain(self) -> None:
         """Take nothing new, finish the answers in work, send what is committed."""
@@ -105,7 +115,12 @@ class OrchestratorService:
         received = now()
         while True:
             read = [self._intake.read(delivery, received) for delivery in batch]
-            entries: list[Entry] = [e for one in read if isinstance(one, list) for e in one]
+            entries: list[Entry] = [
+                entry
+                for delivery, one in zip(batch, read, strict=True)
+                if isinstance(one, list)
+                for entry in as_received(one, delivery.payload)
+            ]
             rejected = [one for one in read if isinstance(one, RejectedEvent)]
             try:
                 await self._ledger.accept(
