@@ -87,26 +87,31 @@ class Database:
             Retryable: the disk is full, read-only or failing; nothing is lost.
             Fatal: the file is damaged.
         """
-        async with self._writing:
-            try:
-                await _finish(self._writer.execute_fetchall(f"PRAGMA wal_checkpoint({mode})"))
-            except sqlite3.Error as error:
-                if failure := _failure(error, "fold the log into", self.path):
-                    raise failure from error
-                raise
+        await self._pragma(f"wal_checkpoint({mode})")
 
     async def shrink(self, pages: int) -> int:
         """Give up to `pages` empty pages back to the disk; return how many are left.
 
         Does nothing to a file that was not made with `shrinks`. Raises as `transaction`.
         """
-        async with self.transaction() as connection:
-            await connection.execute_fetchall(f"PRAGMA incremental_vacuum({pages})")
+        await self._pragma(f"incremental_vacuum({pages})")
         left = await self.first(
             "SELECT freelist_count AS left, (SELECT auto_vacuum FROM pragma_auto_vacuum) AS able"
             " FROM pragma_freelist_count"
         )
         return left["left"] if left and left["able"] else 0
+
+    async def _pragma(self, text: str) -> None:
+        """Run a pragma that is a transaction of its own, to its end."""
+        async with self._writing:
+            try:
+                # As a script: Python ends a statement that has no columns after its first row,
+                # and incremental_vacuum gives one for each page.
+                await _finish(self._writer.executescript(f"PRAGMA {text};"))
+            except sqlite3.Error as error:
+                if failure := _failure(error, "keep small", self.path):
+                    raise failure from error
+                raise
 
     async def close(self) -> None:
         """Close the file; the WAL is folded in."""
