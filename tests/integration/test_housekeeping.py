@@ -21,6 +21,7 @@ from schemas.faults import Alarm, Fault
 from services.orchestrator import history
 from services.orchestrator.housekeeping import Housekeeping
 from services.orchestrator.ledger import MIGRATIONS, Entry, Ledger, Outgoing, Work, as_received
+from services.player import Player
 from services.runtime.clock import stamp
 from services.runtime.errors import Retryable
 from services.runtime.process import Health
@@ -180,6 +181,11 @@ async def test_old_rows_are_exported_and_gone_and_young_ones_stay(tmp_path: Path
     assert event["payload"] == '{"code": "o1"}'
     assert event["body"]["code"] == "o1"
     assert event["received"] == stamp(OLD)
+    played = [message for _, message in Player(speed=0).messages(path)]
+    assert [(m.topic, m.payload) for m in played] == [
+        ("plant/m1/fault", b'{"code": "o1"}'),
+        ("plant/m1/fault", b'{"code": "o2"}'),
+    ]
     answer = next(row for row in kept if row["table"] == "answer")
     assert answer["body"]["summary"].startswith("check the mains")
 
