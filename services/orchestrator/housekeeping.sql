@@ -12,8 +12,7 @@ SELECT *, received_at < ?2 AND ?3 <> '' AS old,
 FROM job WHERE id > ?1 ORDER BY id LIMIT ?4;
 
 -- name: answers: of jobs, whose number and age they share; ?1 is a JSON list of numbers
-SELECT answer.* FROM answer JOIN job USING (answer_id, place)
-WHERE job.id IN (SELECT value FROM json_each(?1));
+SELECT * FROM answer WHERE id IN (SELECT value FROM json_each(?1));
 
 -- name: window_event: events whose job, if they had one, leaves as well
 SELECT *, received < ?3 AS old,
@@ -36,10 +35,12 @@ SELECT *, received < ?3 AS old, received < ?3 AND ?2 > 0 AS leaves
 FROM feedback WHERE id > ?1 ORDER BY id LIMIT ?4;
 
 -- name: remove_answer: one row
-DELETE FROM answer WHERE place = :place AND answer_id = :answer_id AND created = :created;
+DELETE FROM answer WHERE id = :id AND created = :created
+AND EXISTS (SELECT 1 FROM job WHERE job.id = answer.id AND state IN ('done', 'failed'));
 
 -- name: remove_job: one row
-DELETE FROM job WHERE id = :id AND received_at = :received_at AND state IN ('done', 'failed');
+DELETE FROM job WHERE id = :id AND received_at = :received_at AND state IN ('done', 'failed')
+AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.id = job.id);
 
 -- name: remove_event: one row
 DELETE FROM event WHERE id = :id AND received = :received

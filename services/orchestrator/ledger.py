@@ -288,10 +288,10 @@ class Ledger:
         """Keep an answer and what goes out with it, with the job's new state, in one commit."""
         async with self._forgetting() as db:
             await db.execute(
-                "INSERT INTO answer (answer_id, place, stage, body, created)"
-                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (place, answer_id) DO UPDATE"
+                "INSERT INTO answer (id, answer_id, place, stage, body, created)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
                 " SET stage = excluded.stage, body = excluded.body, created = excluded.created",
-                (answer.id, job.work.place, answer.stage, _encode(answer), answer.created),
+                (job.id, answer.id, job.work.place, answer.stage, _encode(answer), answer.created),
             )
             if done:
                 await db.execute("UPDATE job SET state = 'done' WHERE id = ?", (job.id,))

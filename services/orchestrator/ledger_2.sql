@@ -17,14 +17,28 @@ CREATE TABLE job_2 (
     received_at REAL NOT NULL,
     deadline_at REAL NOT NULL,
     lease_until REAL,
-    UNIQUE (answer_id, place) -- also finds an answer's place, so that the answers need no index
+    UNIQUE (answer_id, place) -- in this order, to find an answer by its id
 );
 INSERT INTO job_2 SELECT event_id, answer_id, place, body, priority, state, reason, attempts,
     received_at, deadline_at, lease_until FROM job;
 DROP TABLE job;
 ALTER TABLE job_2 RENAME TO job;
 CREATE INDEX job_open ON job (state, priority, id) WHERE state IN ('due', 'working');
-DROP INDEX answer_id;
+
+-- An answer has its job's number: it goes to the end of its table, where one page is written, not
+-- somewhere into a tree that is kept in order of places, where it was four.
+CREATE TABLE answer_2 (
+    id INTEGER PRIMARY KEY REFERENCES job (id),
+    answer_id TEXT NOT NULL,
+    place TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    body BLOB NOT NULL,
+    created TEXT NOT NULL
+);
+INSERT INTO answer_2 SELECT job.id, answer_id, place, stage, answer.body, created
+    FROM answer JOIN job USING (answer_id, place);
+DROP TABLE answer;
+ALTER TABLE answer_2 RENAME TO answer;
 
 -- Numbered by the program: AUTOINCREMENT writes a page more in each commit.
 CREATE TABLE outbox_2 (

@@ -125,8 +125,12 @@ async def fill(
     await ledger.answer(jobs[0], answers[0], [Outgoing(topic="a", payload=b"x")], done=True)
     async with ledger.database.transaction() as db:  # the others in one commit: it is faster
         await db.executemany(
-            "INSERT INTO answer (answer_id, place, stage, body, created) VALUES (?, ?, ?, ?, ?)",
-            [(a.id, "plant/m1", a.stage, msgspec.json.encode(a), a.created) for a in answers[1:]],
+            "INSERT INTO answer (id, answer_id, place, stage, body, created)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (job.id, a.id, "plant/m1", a.stage, msgspec.json.encode(a), a.created)
+                for job, a in zip(jobs[1:], answers[1:], strict=True)
+            ],
         )
         await db.execute("UPDATE job SET state = 'done' WHERE state = 'working'")
     await ledger.sent([o.id for o in await ledger.outbox(0, 10_000)])
