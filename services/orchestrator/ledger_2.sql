@@ -28,7 +28,7 @@ CREATE INDEX job_open ON job (state, priority, id) WHERE state IN ('due', 'worki
 -- An answer has its job's number: it goes to the end of its table, where one page is written, not
 -- somewhere into a tree that is kept in order of places, where it was four.
 CREATE TABLE answer_2 (
-    id INTEGER PRIMARY KEY REFERENCES job (id),
+    id INTEGER PRIMARY KEY, -- no reference: what is saved of a damaged file may lack the job
     answer_id TEXT NOT NULL,
     place TEXT NOT NULL,
     stage TEXT NOT NULL,
