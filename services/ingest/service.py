@@ -26,6 +26,7 @@ from services.ingest.originals import Originals
 from services.ingest.worker import Worker
 from services.runtime.config import Config
 from services.runtime.errors import Fatal, Rejected, Retryable
+from services.runtime.messages import check_filter
 from services.runtime.process import Context
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,15 @@ class IngestService:
         if not path.is_absolute():
             raise Rejected("add", f"{request.path} is no absolute path")
         name = file_name(request.name or path.name)
+        for asset in request.assets:
+            try:
+                check_filter(asset)
+            except Fatal as error:
+                raise Rejected(
+                    "add",
+                    f"asset {asset!r}: {error.reason}",
+                    "name it like plant/motor7 or plant/+",
+                ) from error
         limit = self._config.ingest.max_file_mb * 2**20
         # One at a time: two copies at once are no faster, and the second may be the same file.
         async with self._adding:

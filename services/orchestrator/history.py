@@ -29,11 +29,13 @@ def line(table: str, row: Mapping[str, Any]) -> bytes:
     for name, value in row.items():
         if name == "body":
             fields[name] = msgspec.Raw(value)
+        elif isinstance(value, bytes) and name != "payload":
+            fields[f"{name}_base64"] = value  # the encoder's form for bytes
         elif isinstance(value, bytes):
             try:
                 fields[name] = value.decode("utf-8")
             except UnicodeDecodeError:
-                fields[f"{name}_base64"] = value  # the encoder's form for bytes
+                fields[f"{name}_base64"] = value
         elif value is not None:
             fields[name] = value
     return msgspec.json.encode(fields) + b"\n"

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
+import hashlib
 import re
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 
 import msgspec
 
-from schemas.answers import Ask
-from schemas.channels import ALARM, ANSWER, ASK, ASKED, FEEDBACK
+from schemas.answers import Answer, Ask
+from schemas.channels import ALARM, ANSWER, ASK, ASKED, FEEDBACK, topic_trouble
 from schemas.errors import RejectedEvent
 from schemas.faults import Alarm, Fault
-from services.orchestrator import alarms, triggers
+from services.orchestrator import alarms, sparkplug, triggers
+from services.orchestrator.births import Sparkplug
 from services.orchestrator.language import language_of
-from services.orchestrator.ledger import Copy, Entry, Outgoing, Work
-from services.runtime.config import Config
+from services.orchestrator.ledger import Copy, Entry, Outgoing, Refusal, Work
+from services.orchestrator.notes import note
+from services.orchestrator.publication import given
+from services.runtime.config import Config, Trigger
 from services.runtime.errors import Rejected
 from services.runtime.messages import Delivery, topic_matches
 
@@ -30,6 +36,10 @@ class Intake:
         self._config = config.orchestrator
         self._prefix = config.prefix
         self._alarms = dict(standing)
+        named = [triggers.metrics_of(t) for t in self._config.triggers if t.format == "sparkplug"]
+        self._sparkplug = Sparkplug(set[str]().union(*named))
+        self._unborn: set[tuple[str, str]] = set()
+        self._bare = {c.filter(self._prefix).rstrip("/+#") for c in (ASK, FEEDBACK)}
 
     @property
     def filters(self) -> list[str]:
@@ -37,7 +47,7 @@ class Intake:
         own = [ASK.filter(self._prefix), FEEDBACK.filter(self._prefix)]
         return list(dict.fromkeys([t.topic for t in self._config.triggers] + own))
 
-    def read(self, delivery: Delivery, received: str) -> list[Entry] | RejectedEvent:
+    def read(self, delivery: Delivery, received: str) -> list[Entry] | Refusal:
         """Return what a message adds to the ledger, or why it cannot be used.
 
         Args:
@@ -45,22 +55,61 @@ class Intake:
             received: RFC 3339 UTC.
         """
         try:
-            return self._read(delivery, received)
+            entries = self._read(delivery, received)
+            digest = digest_of(delivery.payload)
+            return [replace(entry, digest=digest) for entry in entries]
         except Rejected as error:
             reason = str(error)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             reason = f"read {delivery.topic}: {error}"
-        return RejectedEvent(
+        except RecursionError:
+            reason = f"read {delivery.topic}: nested too deeply"
+        event = RejectedEvent(
             topic=delivery.topic,
             reason=reason,
             head=delivery.payload[:_HEAD].decode("utf-8", "backslashreplace"),
             size=len(delivery.payload),
             received=received,
         )
+        return Refusal(event, self._told(event))
+
+    def _told(self, event: RejectedEvent) -> tuple[Outgoing, ...]:
+        """Return the answer to a question that could not be read: a scanner must not wait."""
+        found = ASK.parameters(event.topic, self._prefix)
+        if not found:
+            return ()
+        said = note("unreadable", self._config.lang).format(reason=event.reason)
+        answer = Answer(
+            id=uuid.uuid4().hex,
+            stage="final",
+            asset=None,
+            code="",
+            question="",
+            lang=self._config.lang,
+            summary=said,
+            text=said,
+            answered_by="none",
+            note=said,
+            first_seen=event.received,
+            last_seen=event.received,
+            created=event.received,
+        )
+        place = ASKED + found["client"]
+        return tuple(given(answer, self._prefix, place, self._config.answers_stand_s))
 
     def restore(self, standing: Mapping[tuple[str, str], Alarm]) -> None:
-        """Go back to the alarms of the last commit, after one that failed."""
+        """Go back to what was known at the last commit, after one that failed."""
         self._alarms = dict(standing)
+        self._sparkplug.restore()
+
+    def committed(self) -> None:
+        """Take note that the ledger has what was read so far."""
+        self._sparkplug.keep()
+
+    def rebirths(self) -> set[tuple[str, str]]:
+        """Return group and id of the edge nodes to be asked for their births, each time anew."""
+        wanted, self._unborn = self._unborn, set()
+        return wanted
 
     def _read(self, delivery: Delivery, received: str) -> list[Entry]:
         limit = self._config.max_payload_kb * 1024
@@ -68,7 +117,7 @@ class Intake:
             raise Rejected(
                 f"read {delivery.topic}",
                 f"{len(delivery.payload)} bytes, at most {limit} are read",
-                "publish the code and a short text only",
+                "publish the code and a short text only, or raise max_payload_kb",
             )
         trace = trace_of(delivery)
         if found := ASK.parameters(delivery.topic, self._prefix):
@@ -77,9 +126,17 @@ class Intake:
             message = FEEDBACK.decode(delivery.payload)
             answer_id = found["answer_id"]
             return [Entry(delivery.topic, message, received, trace, answer_id=answer_id)]
+        if delivery.topic.rstrip("/") in self._bare:
+            raise Rejected(
+                f"read {delivery.topic}",
+                "the last level is missing",
+                "ask on andon/ask/<your name>",
+            )
         if delivery.topic.startswith(f"{self._prefix}/"):
             return []  # a trigger as wide as `#` also brings our own words back to us
         trigger = next(t for t in self._config.triggers if topic_matches(t.topic, delivery.topic))
+        if trigger.format == "sparkplug":
+            return self._metrics(trigger, delivery, received, trace)
         fault = triggers.read(
             trigger,
             delivery.topic,
@@ -88,14 +145,40 @@ class Intake:
             received=received,
             trace=trace,
         )
-        return self._fault(fault, delivery)
+        return self._fault(fault, delivery, repeated=delivery.retain)
+
+    def _metrics(
+        self, trigger: Trigger, delivery: Delivery, received: str, trace: str
+    ) -> list[Entry]:
+        """Return what a message of an edge node adds: mostly nothing, as most tell no fault."""
+        address = sparkplug.address(delivery.topic)
+        if address is None:
+            return []
+        told = self._sparkplug.take(address, sparkplug.decode(delivery.payload))
+        if told.rebirth:
+            self._unborn.add((address.group, address.edge))
+        read = triggers.read_metrics(
+            trigger,
+            delivery.topic,
+            address,
+            told,
+            lang=self._config.lang,
+            received=received,
+            trace=trace,
+        )
+        if read is None:
+            return []
+        fault, new = read
+        if fault.state == "cleared" and not self._active(fault.asset):
+            return []
+        return self._fault(fault, delivery, repeated=not new)
 
     def _ask(self, delivery: Delivery, client: str, received: str, trace: str) -> Entry:
-        payload = delivery.payload.lstrip()
+        payload = delivery.payload.removeprefix(codecs.BOM_UTF8).strip()
         if payload.startswith(b"{"):
             ask: Ask = ASK.decode(payload)
         else:
-            ask = msgspec.convert({"question": payload.decode("utf-8-sig").strip()}, Ask)
+            ask = msgspec.convert({"question": payload.decode()}, Ask)
         if not ask.question.strip():
             raise Rejected(f"read {delivery.topic}", "the question is empty")
         copies = self._copies(delivery)
@@ -116,12 +199,13 @@ class Intake:
         )
         return Entry(delivery.topic, ask, received, trace, work=work)
 
-    def _fault(self, fault: Fault, delivery: Delivery) -> list[Entry]:
+    def _fault(self, fault: Fault, delivery: Delivery, *, repeated: bool) -> list[Entry]:
         if fault.state == "cleared":
             return self._clear(fault)
         standing = self._alarms.get((fault.asset, fault.code))
-        if delivery.retain and standing is not None and standing.state == "active":
-            return []  # the broker repeats a retained fault at each reconnect: nothing new
+        if repeated and standing is not None and standing.state == "active":
+            # The broker repeats a retained fault at each reconnect, a birth the code that stands.
+            return []
         alarm = alarms.apply(standing, fault)
         work = Work(
             answer_id=uuid.uuid4().hex,
@@ -193,13 +277,23 @@ class Intake:
         asked = ANSWER.topic(self._prefix, asset=ASKED.rstrip("/")) + "/"
         forbidden = topic.startswith((f"{self._prefix}/", "$")) and not topic.startswith(asked)
         trigger = any(topic_matches(t.topic, topic) for t in self._config.triggers)
-        if forbidden or trigger or not 0 < len(topic) <= 256 or re.search(r"[+#\x00]", topic):
+        allowed = any(topic_matches(wanted, topic) for wanted in self._config.answer_topics)
+        why = topic_trouble(topic) or (
+            "" if allowed and not (forbidden or trigger) else "not yours"
+        )
+        if why:
             raise Rejected(
                 f"read {source}",
-                f"no answer can be sent to {topic[:80]!r}",
-                f"name a topic of your own, outside {self._prefix}/ and of no trigger",
+                f"no answer can be sent to {topic[:80]!r}: {why}",
+                f"name a topic of your own, outside {self._prefix}/, of no trigger, and among"
+                " the configured answer_topics",
             )
         return topic
+
+
+def digest_of(payload: bytes) -> bytes:
+    """Return what a payload is known by, 8 bytes."""
+    return hashlib.blake2b(payload, digest_size=8).digest()
 
 
 def trace_of(delivery: Delivery) -> str:

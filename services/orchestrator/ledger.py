@@ -15,6 +15,7 @@ import msgspec
 from schemas.answers import Answer, Ask, Feedback
 from schemas.errors import RejectedEvent
 from schemas.faults import Alarm, Fault, Priority
+from services.runtime.clock import now
 from services.runtime.errors import Retryable
 from services.runtime.sqlite import Database, open_database
 
@@ -26,6 +27,17 @@ _GONE_MOST = 500
 _RANK: dict[Priority, int] = {"critical": 0, "warning": 1, "advice": 2}
 
 _encode = msgspec.json.encode
+
+_TAKE_ON = """
+INSERT INTO job (id, answer_id, place, question, body, priority, state, received_at,
+    deadline_at)
+VALUES (?, ?, ?, ?, ?, ?, 'due', ?, ?)
+ON CONFLICT (place, answer_id) DO UPDATE SET
+    question = excluded.question, body = excluded.body,
+    priority = excluded.priority, state = 'due', reason = '', attempts = attempts + 1,
+    received_at = excluded.received_at, deadline_at = excluded.deadline_at, lease_until = NULL
+WHERE state IN ('done', 'failed') OR question <> excluded.question
+"""
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +122,8 @@ class Entry:
     """Asset, and the alarm as it stands now."""
     answer_id: str = ""
     """The answer a feedback is about."""
+    digest: bytes | None = None
+    """Of the payload, to know it when the broker sends it again."""
     outgoing: tuple[Outgoing, ...] = ()
     """What goes out because of it."""
     payload: bytes | None = None
@@ -122,6 +136,14 @@ def as_received(entries: Sequence[Entry], payload: bytes) -> list[Entry]:
         replace(entry, payload=payload) if n == 0 and isinstance(entry.message, Fault) else entry
         for n, entry in enumerate(entries)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message that could not be used, and what its sender is told."""
+
+    event: RejectedEvent
+    outgoing: tuple[Outgoing, ...] = ()
 
 
 class Ledger:
@@ -159,11 +181,12 @@ class Ledger:
         await self._db.close()
 
     async def accept(
-        self, entries: Sequence[Entry], rejected: Sequence[RejectedEvent], *, deadline_s: float
+        self, entries: Sequence[Entry], refusals: Sequence[Refusal], *, deadline_s: float
     ) -> None:
         """Take in messages that arrived together, in one commit.
 
-        Work that was accepted before, recognised by place and answer id, is not made twice.
+        A question that is asked again under the same id while it is being worked on is not
+        worked on twice; asked again later, or with other words, it is answered anew.
 
         Raises:
             Retryable: nothing was written; do not ack.
@@ -174,8 +197,8 @@ class Ledger:
         # A statement a table and not a row: each costs a change of threads.
         async with self._forgetting() as db:
             await db.executemany(
-                "INSERT INTO event (id, kind, topic, body, received, trace, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO event (id, kind, topic, body, received, trace, digest, payload)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         n,
@@ -184,19 +207,20 @@ class Ledger:
                         _encode(e.message),
                         e.received,
                         e.trace,
+                        e.digest,
                         e.payload,
                     )
                     for n, e in numbered
                 ],
             )
             await db.executemany(
-                "INSERT OR IGNORE INTO job (id, answer_id, place, body, priority, state,"
-                " received_at, deadline_at) VALUES (?, ?, ?, ?, ?, 'due', ?, ?)",
+                _TAKE_ON,
                 [
                     (
                         n,
                         work.answer_id,
                         work.place,
+                        work.question,
                         _encode(work),
                         _RANK[work.priority],
                         at,
@@ -225,9 +249,13 @@ class Ledger:
             )
             await db.executemany(
                 "INSERT INTO rejected (topic, reason, head, size, received) VALUES (?, ?, ?, ?, ?)",
-                [(r.topic, r.reason, r.head, r.size, r.received) for r in rejected],
+                [
+                    (e.topic, e.reason, e.head, e.size, e.received)
+                    for e in (refusal.event for refusal in refusals)
+                ],
             )
-            await self._post(db, [message for e in entries for message in e.outgoing])
+            told = [one.outgoing for one in entries] + [one.outgoing for one in refusals]
+            await self._post(db, [message for messages in told for message in messages])
 
     async def alarms(self) -> dict[tuple[str, str], Alarm]:
         """Return the alarms by asset and code."""
@@ -236,7 +264,7 @@ class Ledger:
 
     async def claim(self, limit: int, *, lease_s: float) -> list[Job]:
         """Take the most urgent work that is due, or whose worker's lease ran out."""
-        now = time.time()
+        at = time.time()
         async with (
             self._db.transaction() as db,
             db.execute(
@@ -244,7 +272,7 @@ class Ledger:
                 " WHERE id IN (SELECT id FROM job WHERE state = 'due'"
                 " OR (state = 'working' AND lease_until < ?) ORDER BY priority, id LIMIT ?)"
                 " RETURNING id, body, priority, attempts, received_at, deadline_at",
-                (now + lease_s, now, limit),
+                (at + lease_s, at, limit),
             ) as cursor,
         ):
             rows = await cursor.fetchall()
@@ -282,10 +310,31 @@ class Ledger:
         ):
             return cursor.rowcount
 
+    async def last_digest(self, topic: str) -> bytes | None:
+        """Return the digest of the newest event of a topic."""
+        row = await self._db.first(
+            "SELECT digest FROM event WHERE topic = ? ORDER BY id DESC LIMIT 1", (topic,)
+        )
+        return row["digest"] if row else None
+
     async def answer(
-        self, job: Job, answer: Answer, outgoing: Sequence[Outgoing], *, done: bool
+        self,
+        job: Job,
+        answer: Answer,
+        outgoing: Sequence[Outgoing],
+        *,
+        done: bool,
+        failed: str = "",
     ) -> None:
-        """Keep an answer and what goes out with it, with the job's new state, in one commit."""
+        """Keep an answer and what goes out with it, with the job's new state, in one commit.
+
+        Args:
+            job: whose answer it is.
+            answer: the answer.
+            outgoing: what goes out.
+            done: whether the job is done with it.
+            failed: why the job is given up for good; empty where it is not.
+        """
         async with self._forgetting() as db:
             await db.execute(
                 "INSERT INTO answer (id, answer_id, place, stage, body, created)"
@@ -293,16 +342,28 @@ class Ledger:
                 " SET stage = excluded.stage, body = excluded.body, created = excluded.created",
                 (job.id, answer.id, job.work.place, answer.stage, _encode(answer), answer.created),
             )
-            if done:
-                await db.execute("UPDATE job SET state = 'done' WHERE id = ?", (job.id,))
+            if done or failed:
+                # Not where it was asked anew meanwhile, with other words.
+                await db.execute(
+                    "UPDATE job SET state = ?, reason = ? WHERE id = ? AND attempts = ?",
+                    ("failed" if failed else "done", failed, job.id, job.attempts),
+                )
             await self._post(db, outgoing)
 
-    async def fail(self, job: Job, reason: str) -> None:
-        """Give a job up for good, with the reason."""
+    async def set_aside(self, message: Outgoing, reason: str) -> None:
+        """Take a message out of the outbox that cannot leave, and keep why."""
         async with self._db.transaction() as db:
             await db.execute(
-                "UPDATE job SET state = 'failed', reason = ? WHERE id = ?", (reason, job.id)
+                "INSERT INTO rejected (topic, reason, head, size, received) VALUES (?, ?, ?, ?, ?)",
+                (
+                    message.topic,
+                    reason,
+                    message.payload[:256].decode("utf-8", "backslashreplace"),
+                    len(message.payload),
+                    now(),
+                ),
             )
+            await db.execute("DELETE FROM outbox WHERE id = ?", (message.id,))
 
     async def _post(self, db: aiosqlite.Connection, outgoing: Sequence[Outgoing]) -> None:
         numbered = list(enumerate(outgoing, start=self._next_outgoing))

@@ -7,7 +7,9 @@ CREATE TABLE event (
     topic TEXT NOT NULL,
     body BLOB NOT NULL,
     received TEXT NOT NULL,
-    trace TEXT NOT NULL
+    trace TEXT NOT NULL,
+    -- Of the payload, to know a message the broker sends again; NULL where that does not matter.
+    digest BLOB
 );
 
 CREATE TABLE rejected (
@@ -25,6 +27,7 @@ CREATE TABLE job (
     event_id INTEGER NOT NULL REFERENCES event (id),
     answer_id TEXT NOT NULL,
     place TEXT NOT NULL,
+    question TEXT NOT NULL,
     body BLOB NOT NULL,
     priority INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('due', 'working', 'done', 'failed')),

@@ -9,6 +9,7 @@ CREATE TABLE job_2 (
     id INTEGER PRIMARY KEY REFERENCES event (id),
     answer_id TEXT NOT NULL,
     place TEXT NOT NULL,
+    question TEXT NOT NULL,
     body BLOB NOT NULL,
     priority INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('due', 'working', 'done', 'failed')),
@@ -19,7 +20,7 @@ CREATE TABLE job_2 (
     lease_until REAL,
     UNIQUE (answer_id, place) -- in this order, to find an answer by its id
 );
-INSERT INTO job_2 SELECT event_id, answer_id, place, body, priority, state, reason, attempts,
+INSERT INTO job_2 SELECT event_id, answer_id, place, question, body, priority, state, reason, attempts,
     received_at, deadline_at, lease_until FROM job;
 DROP TABLE job;
 ALTER TABLE job_2 RENAME TO job;

@@ -21,6 +21,14 @@ _NOTES: dict[str, dict[Language, str]] = {
         "en": "The manuals could not be searched in time: the search service is away.",
         "zh": "未能及时检索手册：检索服务不可用。",
     },
+    "unreadable": {
+        "en": "The question could not be read: {reason}.",
+        "zh": "无法读取该问题：{reason}。",
+    },
+    "failed": {
+        "en": "No answer could be made because of an internal error; the log says more.",
+        "zh": "由于内部错误未能生成答案；详情见日志。",
+    },
     "search_failed": {
         "en": "The manuals could not be searched: the search service refused the question.",
         "zh": "无法检索手册：检索服务拒绝了该问题。",

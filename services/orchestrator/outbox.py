@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 
@@ -16,6 +17,10 @@ log = logging.getLogger(__name__)
 _BATCH = 100
 _RETRY_S = 0.5
 _TIDY_S = 1.0
+_SUSPICIOUS = 3
+"""Connections lost while publishing, one after the other, until messages go one by one."""
+_POISON = 8
+"""Connections lost over the same message until it is set aside."""
 
 
 class Outbox:
@@ -39,16 +44,22 @@ class Outbox:
 
     async def run(self) -> None:
         """Publish for ever; a broker that is away is waited for."""
+        lost = 0
         while True:
             try:
                 await self._wait()
                 await self._bus.wait_connected()
-                while batch := await self._ledger.outbox(0, _BATCH):
-                    await self._leave(batch)
+                while batch := await self._ledger.outbox(0, 1 if lost >= _SUSPICIOUS else _BATCH):
+                    if lost >= _POISON:
+                        await self._set_aside(batch[0])
+                    else:
+                        await self._leave(batch)
+                    lost = 0
                 if not self._due.is_set():
                     self._idle.set()
             except Retryable as error:
                 log.info("the outbox waits: %s", error)
+                lost += 1
                 self._due.set()
                 await asyncio.sleep(_RETRY_S)
 
@@ -58,9 +69,16 @@ class Outbox:
             async with asyncio.timeout(_TIDY_S):
                 await self._due.wait()
         except TimeoutError:
-            await self._ledger.forget()
+            with contextlib.suppress(Retryable):  # a full disk: the next commit forgets them
+                await self._ledger.forget()
             await self._due.wait()
         self._due.clear()
+
+    async def _set_aside(self, message: Outgoing) -> None:
+        """Give up on a message over which the broker closes the connection again and again."""
+        log.error("set aside what the broker does not take on %r", message.topic)
+        reason = "the broker closed the connection each time this was published"
+        await self._ledger.set_aside(message, reason)
 
     async def _leave(self, batch: list[Outgoing]) -> None:
         """Publish a batch, all in flight together; the order on the wire is kept."""

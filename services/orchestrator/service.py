@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from typing import ClassVar
 
 import msgspec
 
 from schemas.channels import STATUS
-from schemas.errors import RejectedEvent
 from schemas.health import ServiceStatus
+from services.orchestrator import sparkplug
 from services.orchestrator.flow import Flow
 from services.orchestrator.housekeeping import Housekeeping
-from services.orchestrator.intake import Intake
-from services.orchestrator.ledger import Entry, Job, Ledger, as_received
+from services.orchestrator.intake import Intake, digest_of
+from services.orchestrator.ledger import Entry, Job, Ledger, Refusal, as_received
 from services.orchestrator.outbox import Outbox
+from services.orchestrator.rebirths import Rebirths
 from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import Retryable
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _COMMIT_AGAIN_S = 1.0
 _COUNT_EVERY_S = 5.0
+_MODEL_WAITING = 200
+"""Answers whose passages are out and which wait for the model, at most; the rest stays due."""
 
 
 class OrchestratorService:
@@ -36,7 +40,7 @@ class OrchestratorService:
     In:  the triggers' topics, `andon/ask/<client>`, `andon/feedback/<answer id>`,
          `andon/status/<service>` (of the bridge).
     Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox;
-         `andon/stream/…` directly.
+         `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
     Asks: retriever/search, llm_bridge/generate.
     """
 
@@ -48,6 +52,8 @@ class OrchestratorService:
         self._model_ready = False
         self._work = asyncio.Event()
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._with_model: dict[int, asyncio.Task[None]] = {}
+        self._rebirths = Rebirths()
         self._closing = contextlib.AsyncExitStack()
 
     async def start(self, context: Context) -> None:
@@ -68,8 +74,9 @@ class OrchestratorService:
             model_ready=lambda: self._model_ready,
         )
         messages = await context.bus.consume(*self._intake.filters)
+        # QoS 0: while we are away the broker must keep faults for us, and not every status.
         statuses = await context.bus.consume(
-            STATUS.topic(self._config.prefix, service="llm_bridge")
+            STATUS.topic(self._config.prefix, service="llm_bridge"), qos=0
         )
         self._work.set()
         self._listening = context.spawn(self._listen(messages), "listen")
@@ -91,8 +98,8 @@ class OrchestratorService:
         """Take nothing new, finish the answers in work, send what is committed."""
         self._listening.cancel()
         self._dispatching.cancel()
-        if self._busy:
-            await asyncio.wait(self._busy.values())
+        if working := [*self._busy.values(), *self._with_model.values()]:
+            await asyncio.wait(working)
         if self._context.bus.connected:
             await self._outbox.drained()
 
@@ -104,14 +111,35 @@ class OrchestratorService:
         """Commit what arrived together, then ack it, in order of arrival."""
         while True:
             batch = await messages.batch()
-            await self._accept(batch)
+            news = await self._accept(await self._new(batch))
             for delivery in batch:
                 self._context.bus.ack(delivery)
-            self._work.set()
-            self._outbox.wake()
+            if news:
+                self._work.set()
+                self._outbox.wake()
+            await self._ask_for_births()
 
-    async def _accept(self, batch: list[Delivery]) -> None:
-        """Write a batch into the ledger; a ledger that cannot be written is waited for."""
+    async def _new(self, batch: list[Delivery]) -> list[Delivery]:
+        """Leave out what the broker sends again although the ledger has it.
+
+        Only the newest event of the topic counts: an older one of the same words was followed by
+        something else, and what is sent again may be new.
+        """
+        fresh = []
+        for delivery in batch:
+            if delivery.duplicate:
+                known = await self._ledger.last_digest(delivery.topic)
+                if known == digest_of(delivery.payload):
+                    continue
+            fresh.append(delivery)
+        return fresh
+
+    async def _accept(self, batch: list[Delivery]) -> bool:
+        """Write a batch into the ledger; a ledger that cannot be written is waited for.
+
+        Returns:
+            Whether there was anything to write: most messages of an edge node tell no fault.
+        """
         received = now()
         while True:
             read = [self._intake.read(delivery, received) for delivery in batch]
@@ -121,10 +149,13 @@ class OrchestratorService:
                 if isinstance(one, list)
                 for entry in as_received(one, delivery.payload)
             ]
-            rejected = [one for one in read if isinstance(one, RejectedEvent)]
+            refusals = [one for one in read if isinstance(one, Refusal)]
+            if not (entries or refusals):
+                self._intake.committed()
+                return False
             try:
                 await self._ledger.accept(
-                    entries, rejected, deadline_s=self._config.orchestrator.deadline_s
+                    entries, refusals, deadline_s=self._config.orchestrator.deadline_s
                 )
             except Retryable as error:
                 self._context.health.trouble("ledger", str(error))
@@ -132,9 +163,26 @@ class OrchestratorService:
                 await asyncio.sleep(_COMMIT_AGAIN_S)
                 continue
             self._context.health.well("ledger")
-            for one in rejected:
-                log.warning("rejected a message on %s: %s", one.topic, one.reason)
-            return
+            self._intake.committed()
+            for refusal in refusals:
+                event = refusal.event
+                log.warning("rejected a message on %s: %s", event.topic, event.reason)
+            return True
+
+    async def _ask_for_births(self) -> None:
+        """Ask Sparkplug edge nodes that cannot be understood to introduce themselves again."""
+        for group, edge in self._intake.rebirths():
+            if not self._rebirths.due((group, edge), at := time.time()):
+                continue
+            topic = sparkplug.rebirth_topic(group, edge)
+            try:
+                await self._context.bus.publish(topic, sparkplug.rebirth(int(at * 1000)), qos=0)
+            except Retryable as error:
+                # Its next message asks again.
+                log.warning("could not ask for a rebirth: %s", error)
+            else:
+                self._rebirths.asked((group, edge), at)
+                log.info("asked the edge node %s/%s for a rebirth", group, edge)
 
     async def _watch_model(self, statuses: Inbox) -> None:
         """Know whether the bridge has a model to ask."""
@@ -158,7 +206,7 @@ class OrchestratorService:
                     await self._work.wait()
             self._work.clear()
             free = settings.workers - len(self._busy)
-            if free <= 0:
+            if free <= 0 or len(self._with_model) >= _MODEL_WAITING:
                 continue
             try:
                 jobs = await self._ledger.claim(free, lease_s=settings.lease_s)
@@ -172,29 +220,42 @@ class OrchestratorService:
                 self._busy[job.id] = task
 
     async def _do(self, job: Job) -> None:
+        """Answer a job: a worker's time until its passages are out, the model's after that."""
         trace_id.set(job.work.trace)
         try:
-            await self._flow.run(job)
+            draft = await self._flow.passages(job)
+            if draft is not None:
+                self._with_model[job.id] = self._busy.pop(job.id)
+                self._work.set()
+                await self._flow.model(job, draft)
         except Retryable as error:
             # The lease runs out and the job is taken up again.
             self._context.health.trouble("ledger", str(error))
         except Exception as error:
             # One answer must not end the service; the job keeps the reason.
             log.exception("answer %s failed", job.work.answer_id)
-            await self._ledger.fail(job, f"{type(error).__name__}: {error}")
+            await self._give_up(job, f"{type(error).__name__}: {error}")
+        else:
+            self._context.health.well("ledger")
         finally:
-            del self._busy[job.id]
+            self._busy.pop(job.id, None)
+            self._with_model.pop(job.id, None)
             self._work.set()
+
+    async def _give_up(self, job: Job, reason: str) -> None:
+        try:
+            await self._flow.give_up(job, reason)
+        except Retryable as error:
+            self._context.health.trouble("ledger", str(error))
 
     async def _renew(self) -> None:
         """Keep the leases of jobs in work, and the figures of the status."""
         while True:
             await asyncio.sleep(min(_COUNT_EVERY_S, self._config.orchestrator.lease_s / 3))
             try:
-                if self._busy:
-                    await self._ledger.extend(
-                        list(self._busy), lease_s=self._config.orchestrator.lease_s
-                    )
+                if working := [*self._busy, *self._with_model]:
+                    await self._ledger.extend(working, lease_s=self._config.orchestrator.lease_s)
                 self._context.health.facts.update(await self._ledger.counts())
+                self._context.health.well("ledger")
             except Retryable as error:
                 self._context.health.trouble("ledger", str(error))

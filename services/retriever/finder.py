@@ -20,9 +20,11 @@ from services.retriever.records import DEFINES, LEADS
 from services.retriever.scope import of_asset
 from services.retriever.tokens import query_tokens
 from services.retriever.vectors import VectorIndex, nearest
-from services.runtime.errors import Retryable
+from services.runtime.errors import AndonError, Rejected, Retryable
 
-CANDIDATES = 40
+Pairs = list[tuple[int, float]]
+"""Passages by number with a score, best first."""
+CANDIDATES = 32
 """Passages each of the ways brings."""
 NARROW = 4000
 """Passages of a scope that are compared one by one when the index brings too few of it."""
@@ -54,7 +56,7 @@ class Finder:
         self,
         corpus: store.Corpus,
         threshold: float,
-        on_embedding: Callable[[Retryable | None], None],
+        on_embedding: Callable[[AndonError | None], None],
     ) -> None:
         """Prepare; without a model until `use`, searches go by codes and words.
 
@@ -82,16 +84,18 @@ class Finder:
     async def find(self, search: Search) -> Found:
         """Return the passages that answer, best first; the asset's documents before others."""
         asked = _Asked(search, _codes_in(search, self._corpus.names))
+        inside = of_asset(self._corpus.active, search.asset)
         embedding = asyncio.create_task(self._embed(asked), name="embed question")
         try:
             await self._read(asked)
+            words = await self._words(asked, inside or None)
         finally:
             asked.vector = await embedding
-        inside = of_asset(self._corpus.active, search.asset)
-        hits = await self._in_scope(asked, inside or None)
+        hits = await self._in_scope(asked, inside or None, words)
         scope: Scope = "asset" if inside else "all"
         if inside and not hits:
-            hits, scope = await self._in_scope(asked, None), "widened"
+            words = await self._words(asked, None)
+            hits, scope = await self._in_scope(asked, None, words), "widened"
         return Found(
             hits=hits,
             codes=list(dict.fromkeys(c.canonical for c in asked.codes if c.certain)),
@@ -107,7 +111,7 @@ class Finder:
         began = time.perf_counter()
         try:
             vectors = await asyncio.to_thread(self._embedder.embed, [asked.search.question])
-        except Retryable as error:
+        except (Retryable, Rejected) as error:
             self._on_embedding(error)
             return None
         self._on_embedding(None)
@@ -151,11 +155,16 @@ class Finder:
         asked.near = ranking.worth_searching(words, frequency, self._corpus.size)
         asked.lap("codes", began)
 
-    async def _in_scope(self, asked: _Asked, scope: list[int] | None) -> list[Hit]:
-        """Search some revisions, or all of them."""
+    async def _words(self, asked: _Asked, scope: list[int] | None) -> Pairs:
         began = time.perf_counter()
-        word_hits = await self._corpus.search_words(asked.near, CANDIDATES, scope)
+        hits = await self._corpus.search_words(asked.near, CANDIDATES, scope)
         asked.lap("words", began)
+        return hits
+
+    async def _in_scope(
+        self, asked: _Asked, scope: list[int] | None, word_hits: Pairs
+    ) -> list[Hit]:
+        """Rank what codes, words and vectors found in some revisions, or in all of them."""
         began = time.perf_counter()
         vector_hits = await self._nearest(asked, scope)
         asked.lap("vectors", began)
@@ -192,7 +201,7 @@ class Finder:
         asked.lap("rank", began)
         return hits
 
-    async def _nearest(self, asked: _Asked, scope: list[int] | None) -> list[tuple[int, float]]:
+    async def _nearest(self, asked: _Asked, scope: list[int] | None) -> Pairs:
         vector = asked.vector
         if vector is None or self._index is None:
             return []

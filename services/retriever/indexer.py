@@ -77,6 +77,7 @@ class Indexer:
                 await self._run(index.add, labels, vectors)
             self._complete = True
             self._changed_at = time.monotonic()
+        await self._run(give_back)
         if len(index):
             log.info("%s vectors indexed in %.1f s", len(index), time.monotonic() - began)
 
@@ -108,6 +109,7 @@ class Indexer:
         async with self._changing:
             change = await self._corpus.activate(request.doc_id, request.revision, request.passages)
             await self._apply(change)
+        await self._run(give_back)
         return Indexed(passages=request.passages, generation=self._corpus.generation)
 
     async def remove(self, doc_id: str) -> Indexed:

@@ -23,7 +23,7 @@ from services.retriever.embedding import Embedder, open_embedder
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
 from services.runtime.config import Config
-from services.runtime.errors import Retryable, Unavailable
+from services.runtime.errors import AndonError, Retryable, Unavailable
 from services.runtime.process import Context
 
 log = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ class RetrieverService:
                 self._health.trouble("index", f"not written: {error}")
                 await asyncio.sleep(_AGAIN_S)
 
-    def _vector_trouble(self, error: Retryable | None) -> None:
+    def _vector_trouble(self, error: AndonError | None) -> None:
         """Take note of how embedding questions goes."""
         if error is None:
             self._health.well("embedding")

@@ -123,12 +123,19 @@ class VectorIndex:
             return _pairs(labels[0], 1.0 - distances[0])
 
     def save(self, folder: Path, *, generation: int, embedding: str) -> None:
-        """Write the index, then the note that says what it was built from; each by a rename."""
+        """Write the index, then the note that says what it was built from; each by a rename.
+
+        Raises:
+            OSError: the disk is full, read-only or failing; what was there stays.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         name = f"vectors-{generation}.hnsw"
         with self._lock:
             part = folder / f"{name}.part"
-            self._index.save_index(str(part))
+            try:
+                self._index.save_index(str(part))
+            except RuntimeError as error:  # hnswlib's word for a file it cannot open
+                raise OSError(f"{part}: {error}") from error
             labels = np.fromiter(self._labels, dtype=np.int64, count=len(self._labels))
         meta = _Meta(
             file=name,

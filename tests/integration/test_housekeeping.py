@@ -20,7 +20,15 @@ from schemas.errors import RejectedEvent
 from schemas.faults import Alarm, Fault
 from services.orchestrator import history
 from services.orchestrator.housekeeping import Housekeeping
-from services.orchestrator.ledger import MIGRATIONS, Entry, Ledger, Outgoing, Work, as_received
+from services.orchestrator.ledger import (
+    MIGRATIONS,
+    Entry,
+    Ledger,
+    Outgoing,
+    Refusal,
+    Work,
+    as_received,
+)
 from services.player import Player
 from services.runtime.clock import stamp
 from services.runtime.errors import Retryable
@@ -161,7 +169,7 @@ async def test_old_rows_are_exported_and_gone_and_young_ones_stay(tmp_path: Path
             refused = RejectedEvent(
                 topic="plant/m1/fault", reason="r", head="\ufffd", size=3, received=stamp(at)
             )
-            await ledger.accept([about], [refused], deadline_s=60)
+            await ledger.accept([about], [Refusal(refused)], deadline_s=60)
         assert await keeper(ledger, tmp_path).once(NOW) == 3 + 2 + 2 + 1 + 1
         assert await numbers(ledger) == {
             "event": 3,
@@ -358,11 +366,11 @@ async def test_a_ledger_of_the_first_version_goes_on(tmp_path: Path) -> None:
     old = sqlite3.connect(path)
     old.executescript(MIGRATIONS[0])
     old.executescript("PRAGMA user_version=1")
-    old.execute("INSERT INTO event VALUES (7, 'ask', 't', '{}', ?, '')", (stamp(OLD),))
+    old.execute("INSERT INTO event VALUES (7, 'ask', 't', '{}', ?, '', NULL)", (stamp(OLD),))
     body = fault("a", OLD, b"").work
     old.execute(
-        "INSERT INTO job (id, event_id, answer_id, place, body, priority, state, received_at,"
-        " deadline_at) VALUES (3, 7, 'answer-a', 'plant/m1', ?, 1, 'due', 5.0, 6.0)",
+        "INSERT INTO job (id, event_id, answer_id, place, question, body, priority, state,"
+        " received_at, deadline_at) VALUES (3, 7, 'answer-a', 'plant/m1', 'q', ?, 1, 'due', 5.0, 6.0)",
         (msgspec.json.encode(body),),
     )
     old.execute(

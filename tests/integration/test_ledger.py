@@ -17,13 +17,15 @@ pytestmark = pytest.mark.integration
 NOW = "2026-01-31T12:00:00.000Z"
 
 
-def entry(answer_id: str, priority: Any = "warning", place: str = "ask/a") -> Entry:
+def entry(
+    answer_id: str, priority: Any = "warning", place: str = "ask/a", question: str = "why?"
+) -> Entry:
     work = Work(
         answer_id=answer_id,
         place=place,
         asset=None,
         code="",
-        question="why?",
+        question=question,
         lang="en",
         priority=priority,
         trace="t" * 32,
@@ -74,6 +76,30 @@ async def test_the_same_question_delivered_twice_is_answered_once(ledger: Ledger
     assert len(await ledger.claim(9, lease_s=30)) == 2
 
 
+async def test_an_id_used_again_is_answered_again(ledger: Ledger) -> None:
+    await ledger.accept([entry("1")], [], deadline_s=60)
+    [job] = await ledger.claim(9, lease_s=30)
+    await ledger.accept([entry("1")], [], deadline_s=60)
+    assert await ledger.claim(9, lease_s=30) == [], "the same words, and in work"
+    await ledger.accept([entry("1", question="and why that?")], [], deadline_s=60)
+    await ledger.answer(job, answer("1"), [], done=True)
+    [other] = await ledger.claim(9, lease_s=30)
+    assert other.work.question == "and why that?"
+    await ledger.answer(other, answer("1"), [], done=True)
+    await ledger.accept([entry("1")], [], deadline_s=60)
+    assert len(await ledger.claim(9, lease_s=30)) == 1
+
+
+async def test_what_cannot_leave_is_set_aside_with_its_reason(ledger: Ledger) -> None:
+    await ledger.accept([entry("a")], [], deadline_s=60)
+    [job] = await ledger.claim(1, lease_s=30)
+    out = [Outgoing(topic="bad", payload=b"\xff"), Outgoing(topic="good", payload=b"1")]
+    await ledger.answer(job, answer("a"), out, done=True)
+    await ledger.set_aside((await ledger.outbox(0))[0], "because")
+    assert [message.topic for message in await ledger.outbox(0)] == ["good"]
+    assert (await ledger.counts())["rejected"] == 1
+
+
 async def test_work_whose_lease_ran_out_or_whose_process_died_is_taken_up(
     ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -111,7 +137,7 @@ async def test_an_answer_and_its_messages_are_one_commit(ledger: Ledger) -> None
 async def test_a_failed_job_keeps_its_reason(ledger: Ledger) -> None:
     await ledger.accept([entry("a")], [], deadline_s=60)
     [job] = await ledger.claim(1, lease_s=30)
-    await ledger.fail(job, "because")
+    await ledger.answer(job, answer("a"), [], done=True, failed="because")
     assert await ledger.claim(1, lease_s=30) == []
     assert (await ledger.counts())["jobs_failed"] == 1
 

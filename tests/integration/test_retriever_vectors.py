@@ -129,5 +129,15 @@ def test_damaged_files_are_not_loaded(index: VectorIndex, tmp_path: Path, damage
     assert VectorIndex.load(tmp_path, generation=3, embedding="m", dimension=DIMENSION) is None
 
 
+def test_a_file_that_cannot_be_written_leaves_the_old_one(
+    index: VectorIndex, tmp_path: Path
+) -> None:
+    index.save(tmp_path, generation=3, embedding="m")
+    (tmp_path / "vectors-4.hnsw.part").mkdir()
+    with pytest.raises(OSError, match=r"vectors-4"):
+        index.save(tmp_path, generation=4, embedding="m")
+    assert VectorIndex.load(tmp_path, generation=3, embedding="m", dimension=DIMENSION) is not None
+
+
 def test_an_empty_index_finds_nothing() -> None:
     assert VectorIndex.empty(4).search(np.ones(4, dtype=np.float32), 5) == []

