@@ -370,7 +370,8 @@ async def test_a_ledger_of_the_first_version_goes_on(tmp_path: Path) -> None:
     body = fault("a", OLD, b"").work
     old.execute(
         "INSERT INTO job (id, event_id, answer_id, place, question, body, priority, state,"
-        " received_at, deadline_at) VALUES (3, 7, 'answer-a', 'plant/m1', 'q', ?, 1, 'due', 5.0, 6.0)",
+        " received_at, deadline_at) VALUES (3, 7, 'answer-a', 'plant/m1', 'q', ?, 1,"
+        " 'due', 5.0, 6.0)",
         (msgspec.json.encode(body),),
     )
     old.execute(
