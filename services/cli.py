@@ -1,4 +1,4 @@
-"""The command `andon`: up, add, ask, search, documents, remove, status, config check."""
+"""The command `andon`: up, add, ask, search, documents, remove, status, replay, record, config."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import msgspec
 from schemas.answers import Answer, Ask
 from schemas.knowledge import DocumentState
 from schemas.retrieval import Search
+from services import player
 from services.runtime import config as configuration
 from services.runtime import log as logs
 from services.runtime.clock import now
@@ -102,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("--purge", action="store_true", help="delete the original as well")
 
     command("status", _status, "Show how the services are; exit code 1 unless all are ready.")
+
+    player.declare(command)
 
     config = commands.add_parser("config", help="Look at the configuration.")
     check = config.add_subparsers(metavar="COMMAND", required=True).add_parser(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,21 @@ from services.orchestrator.board import Changes
 from services.orchestrator.floods import Area
 from services.orchestrator.records import Deeds, Entry, Job, Outgoing, Refusal, Work
 from services.runtime.clock import now
+from services.runtime.errors import Retryable
 from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = (Path(__file__).with_name("ledger.sql").read_text(encoding="utf-8"),)
+_GONE_MOST = 500
 _RANK: dict[Priority, int] = {"critical": 0, "warning": 1, "advice": 2}
 
 _encode = msgspec.json.encode
 
 _TAKE_ON = """
-INSERT INTO job (event_id, answer_id, place, question, body, priority, front, state, received_at,
+INSERT INTO job (id, answer_id, place, question, body, priority, front, state, received_at,
     deadline_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, 'due', ?, ?)
 ON CONFLICT (place, answer_id) DO UPDATE SET
-    event_id = excluded.event_id, question = excluded.question, body = excluded.body,
+    question = excluded.question, body = excluded.body,
     priority = excluded.priority, state = 'due', reason = '', attempts = attempts + 1,
     received_at = excluded.received_at, deadline_at = excluded.deadline_at, lease_until = NULL
 WHERE state IN ('done', 'failed') OR question <> excluded.question
@@ -47,9 +50,11 @@ _OPEN = "place = ? AND answer_id = ? AND state IN ('due', 'working')"
 class Ledger:
     """`ledger.db`: a commit here is the promise an ack gives."""
 
-    def __init__(self, database: Database, last_event: int) -> None:
+    def __init__(self, database: Database, last_event: int, last_outgoing: int) -> None:
         self._db = database
         self._next_event = last_event + 1
+        self._next_outgoing = last_outgoing + 1
+        self._gone: set[int] = set()
 
     @classmethod
     async def open(cls, path: Path) -> Ledger:
@@ -58,12 +63,22 @@ class Ledger:
         Raises:
             Fatal: it cannot be opened, is damaged, or was written by a newer Andon.
         """
-        database = await open_database(path, MIGRATIONS, synchronous="FULL")
-        row = await database.first("SELECT coalesce(max(id), 0) AS last FROM event")
-        return cls(database, row["last"] if row else 0)
+        database = await open_database(path, MIGRATIONS, synchronous="FULL", shrinks=True)
+        [row] = await database.fetch(
+            "SELECT (SELECT coalesce(max(id), 0) FROM event) AS event,"
+            " (SELECT coalesce(max(id), 0) FROM outbox) AS outgoing"
+        )
+        return cls(database, row["event"], row["outgoing"])
+
+    @property
+    def database(self) -> Database:
+        """Return the file, for those who keep it small."""
+        return self._db
 
     async def close(self) -> None:
         """Close the file."""
+        with suppress(Retryable):  # what is not forgotten goes out once more
+            await self.forget()
         await self._db.close()
 
     async def accept(
@@ -99,10 +114,10 @@ class Ledger:
         works = [(n, e.work, False) for n, e in numbered if e.work]
         works += [(n, work, front) for n, one in todo for work, front in one.works]
         # A statement a table and not a row: each costs a change of threads.
-        async with self._db.transaction() as db:
+        async with self._forgetting() as db:
             await db.executemany(
-                "INSERT INTO event (id, kind, topic, body, received, trace, digest)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO event (id, kind, topic, body, received, trace, digest, payload)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         n,
@@ -112,6 +127,7 @@ class Ledger:
                         e.received,
                         e.trace,
                         e.digest,
+                        e.payload,
                     )
                     for n, e in numbered
                 ],
@@ -277,12 +293,12 @@ class Ledger:
             done: whether the job is done with it.
             failed: why the job is given up for good; empty where it is not.
         """
-        async with self._db.transaction() as db:
+        async with self._forgetting() as db:
             await db.execute(
-                "INSERT INTO answer (answer_id, place, stage, body, created)"
-                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (place, answer_id) DO UPDATE"
+                "INSERT INTO answer (id, answer_id, place, stage, body, created)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
                 " SET stage = excluded.stage, body = excluded.body, created = excluded.created",
-                (answer.id, job.work.place, answer.stage, _encode(answer), answer.created),
+                (job.id, answer.id, job.work.place, answer.stage, _encode(answer), answer.created),
             )
             if done or failed:
                 # Not where it was asked anew meanwhile, with other words.
@@ -308,27 +324,60 @@ class Ledger:
             await db.execute("DELETE FROM outbox WHERE id = ?", (message.id,))
 
     async def _post(self, db: aiosqlite.Connection, outgoing: Sequence[Outgoing]) -> None:
+        numbered = list(enumerate(outgoing, start=self._next_outgoing))
+        self._next_outgoing += len(numbered)
         await db.executemany(
             "INSERT INTO outbox"
-            " (topic, payload, retain, content_type, correlation, trace, expiry_s)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            " (id, topic, payload, retain, content_type, correlation, trace, expiry_s)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (o.topic, o.payload, o.retain, o.content_type, o.correlation, o.trace, o.expiry_s)
-                for o in outgoing
+                (
+                    n,
+                    o.topic,
+                    o.payload,
+                    o.retain,
+                    o.content_type,
+                    o.correlation,
+                    o.trace,
+                    o.expiry_s,
+                )
+                for n, o in numbered
             ],
         )
 
     async def outbox(self, after: int, limit: int = 100) -> list[Outgoing]:
         """Return what is to go out, in order, beginning behind number `after`."""
+        gone = frozenset(self._gone)  # those of now: meanwhile a commit may forget them
         rows = await self._db.fetch(
-            "SELECT * FROM outbox WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+            "SELECT * FROM outbox WHERE id > ? ORDER BY id LIMIT ?", (after, limit + len(gone))
         )
-        return [msgspec.convert(dict(row), Outgoing, strict=False) for row in rows]
+        waiting = [row for row in rows if row["id"] not in gone][:limit]
+        return [msgspec.convert(dict(row), Outgoing, strict=False) for row in waiting]
 
     async def sent(self, ids: Iterable[int]) -> None:
-        """Forget messages the broker has."""
+        """Take note of messages the broker has; their rows go with the next commit.
+
+        A commit of its own for each would write the disk as much again. A process that dies
+        before sends them once more, with the same ids.
+        """
+        self._gone.update(ids)
+        if len(self._gone) >= _GONE_MOST:
+            await self.forget()
+
+    async def forget(self) -> None:
+        """Remove the rows of messages the broker has, now."""
+        if self._gone:
+            async with self._forgetting():
+                pass
+
+    @asynccontextmanager
+    async def _forgetting(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Open a transaction that also removes what was sent."""
         async with self._db.transaction() as db:
-            await db.executemany("DELETE FROM outbox WHERE id = ?", [(i,) for i in ids])
+            gone = tuple(self._gone)
+            await db.executemany("DELETE FROM outbox WHERE id = ?", [(i,) for i in gone])
+            yield db
+        self._gone.difference_update(gone)
 
     async def counts(self) -> dict[str, int]:
         """Return how many jobs are open, and how many messages were refused or wait to go out."""
@@ -338,7 +387,8 @@ class Ledger:
             " (SELECT count(*) FROM rejected) AS rejected,"
             " (SELECT count(*) FROM outbox) AS outbox"
         )
-        return dict(row) if row else {}
+        counted = dict(row) if row else {}
+        return {**counted, "outbox": max(0, counted.get("outbox", 0) - len(self._gone))}
 
 
 def _kind(message: Fault | Ask | Feedback) -> str:

@@ -1,5 +1,7 @@
 -- The ledger: what came in, what became of it, and what still has to go out.
 -- Times are RFC 3339 UTC; `*_at` are seconds since 1970, for comparing.
+-- Each page a commit touches is written to the disk: hence few indices, and rows that go to the
+-- end of their table.
 
 CREATE TABLE event (
     id INTEGER PRIMARY KEY,
@@ -9,7 +11,9 @@ CREATE TABLE event (
     received TEXT NOT NULL,
     trace TEXT NOT NULL,
     -- Of the payload, to know a message the broker sends again; NULL where that does not matter.
-    digest BLOB
+    digest BLOB,
+    -- The message as it came, for `andon replay`; NULL where it is the body itself.
+    payload BLOB
 );
 
 CREATE TABLE rejected (
@@ -21,10 +25,10 @@ CREATE TABLE rejected (
     received TEXT NOT NULL
 );
 
--- One row an answer that is due, being worked on, given, or given up.
+-- One row an answer that is due, being worked on, given, or given up. It has the number of the
+-- event that asked for it first.
 CREATE TABLE job (
-    id INTEGER PRIMARY KEY,
-    event_id INTEGER NOT NULL REFERENCES event (id),
+    id INTEGER PRIMARY KEY REFERENCES event (id),
     answer_id TEXT NOT NULL,
     place TEXT NOT NULL,
     question TEXT NOT NULL,
@@ -38,40 +42,38 @@ CREATE TABLE job (
     received_at REAL NOT NULL,
     deadline_at REAL NOT NULL,
     lease_until REAL,
-    UNIQUE (place, answer_id)
+    -- The states it was in and since when, the latest 40: [["due", 1.5], ["working", 1.6]].
+    history TEXT NOT NULL DEFAULT '[]',
+    UNIQUE (answer_id, place) -- in this order, to find an answer by its id
 );
 
 CREATE INDEX job_due ON job (priority, front DESC, id) WHERE state = 'due';
 CREATE INDEX job_working ON job (lease_until) WHERE state = 'working';
 CREATE INDEX job_failed ON job (id) WHERE state = 'failed';
 
--- Every state a job was in, and since when.
-CREATE TABLE transition (
-    job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
-    at REAL NOT NULL,
-    state TEXT NOT NULL
-);
-
-CREATE INDEX transition_job ON transition (job_id);
-
 CREATE TRIGGER job_begins AFTER INSERT ON job BEGIN
-    INSERT INTO transition VALUES (new.id, (julianday('now') - 2440587.5) * 86400.0, new.state);
+    UPDATE job SET history = json_array(
+        json_array(new.state, round((julianday('now') - 2440587.5) * 86400.0, 3))
+    ) WHERE id = new.id;
 END;
 
 CREATE TRIGGER job_changes AFTER UPDATE OF state ON job WHEN old.state <> new.state BEGIN
-    INSERT INTO transition VALUES (new.id, (julianday('now') - 2440587.5) * 86400.0, new.state);
+    UPDATE job SET history = json_insert(
+        CASE WHEN json_array_length(history) < 40 THEN history ELSE json_remove(history, '$[0]') END,
+        '$[#]',
+        json_array(new.state, round((julianday('now') - 2440587.5) * 86400.0, 3))
+    ) WHERE id = new.id;
 END;
 
+-- An answer has its job's number.
 CREATE TABLE answer (
+    id INTEGER PRIMARY KEY, -- no reference: what is saved of a damaged file may lack the job
     answer_id TEXT NOT NULL,
     place TEXT NOT NULL,
     stage TEXT NOT NULL,
     body BLOB NOT NULL,
-    created TEXT NOT NULL,
-    PRIMARY KEY (place, answer_id)
-) WITHOUT ROWID;
-
-CREATE INDEX answer_id ON answer (answer_id);
+    created TEXT NOT NULL
+);
 
 -- What is remembered of each alarm; `code` stands for the words where there is no code.
 CREATE TABLE alarm (
@@ -94,9 +96,9 @@ CREATE TABLE feedback (
     received TEXT NOT NULL
 );
 
--- What is committed and not yet with the broker, in order.
+-- What is committed and not yet with the broker, in order; numbered by the program.
 CREATE TABLE outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
     payload BLOB NOT NULL,
     retain INTEGER NOT NULL,
@@ -105,3 +107,6 @@ CREATE TABLE outbox (
     trace TEXT NOT NULL,
     expiry_s INTEGER
 );
+
+-- A file in `history` whose rows are being removed, or are about to be.
+CREATE TABLE leaving (name TEXT PRIMARY KEY) WITHOUT ROWID;

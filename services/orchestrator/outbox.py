@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _BATCH = 100
 _RETRY_S = 0.5
+_TIDY_S = 1.0
 _SUSPICIOUS = 3
 """Connections lost while publishing, one after the other, until messages go one by one."""
 _POISON = 8
@@ -45,10 +47,9 @@ class Outbox:
         """Publish for ever; a broker that is away is waited for."""
         lost = 0
         while True:
-            await self._due.wait()
-            self._due.clear()
-            await self._bus.wait_connected()
             try:
+                await self._wait()
+                await self._bus.wait_connected()
                 while batch := await self._ledger.outbox(0, 1 if lost >= _SUSPICIOUS else _BATCH):
                     if lost >= _POISON:
                         await self._set_aside(batch[0])
@@ -62,6 +63,17 @@ class Outbox:
                 lost += 1
                 self._due.set()
                 await asyncio.sleep(_RETRY_S)
+
+    async def _wait(self) -> None:
+        """Wait for something new; in a quiet moment forget what was sent."""
+        try:
+            async with asyncio.timeout(_TIDY_S):
+                await self._due.wait()
+        except TimeoutError:
+            with contextlib.suppress(Retryable):  # a full disk: the next commit forgets them
+                await self._ledger.forget()
+            await self._due.wait()
+        self._due.clear()
 
     async def _set_aside(self, message: Outgoing) -> None:
         """Give up on a message over which the broker closes the connection again and again."""

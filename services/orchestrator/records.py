@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
@@ -123,8 +124,18 @@ class Entry:
     """The answer a feedback is about."""
     digest: bytes | None = None
     """Of the payload, to know it when the broker sends it again."""
+    payload: bytes | None = None
+    """The message as it came, see `as_received`."""
     deeds: Deeds | None = None
     """What a fault brings about."""
+
+
+def as_received(entries: Sequence[Entry], payload: bytes) -> list[Entry]:
+    """Return a message's entries, the first with what came where that was a fault."""
+    return [
+        replace(entry, payload=payload) if n == 0 and isinstance(entry.message, Fault) else entry
+        for n, entry in enumerate(entries)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

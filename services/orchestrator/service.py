@@ -16,11 +16,12 @@ from schemas.health import ServiceStatus
 from services.orchestrator import sparkplug
 from services.orchestrator.board import Board
 from services.orchestrator.flow import Flow
+from services.orchestrator.housekeeping import Housekeeping
 from services.orchestrator.intake import Intake, digest_of
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
-from services.orchestrator.records import Deeds, Entry, Job, Refusal
+from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
 from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import Retryable
@@ -93,6 +94,15 @@ class OrchestratorService:
         self._dispatching = context.spawn(self._dispatch(), "dispatch")
         context.spawn(self._outbox.run(), "outbox")
         context.spawn(self._renew(), "leases")
+        keeping = Housekeeping(
+            self._ledger.database,
+            self._config.data_dir / "history",
+            keep_days=self._config.orchestrator.keep_days,
+            history_days=self._config.orchestrator.history_days,
+            quiet=lambda: not self._busy,
+            health=context.health,
+        )
+        context.spawn(keeping.run(), "housekeeping")
 
     async def drain(self) -> None:
         """Take nothing new, finish the answers in work, send what is committed."""
@@ -147,7 +157,12 @@ class OrchestratorService:
         while True:
             due = self._intake.tick(at)
             read = [self._intake.read(delivery, received, at) for delivery in batch]
-            entries: list[Entry] = [e for one in read if isinstance(one, list) for e in one]
+            entries: list[Entry] = [
+                entry
+                for delivery, one in zip(batch, read, strict=True)
+                if isinstance(one, list)
+                for entry in as_received(one, delivery.payload)
+            ]
             refusals = [one for one in read if isinstance(one, Refusal)]
             if not (entries or refusals or due):
                 self._intake.committed()

@@ -176,6 +176,10 @@ class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Answers worked on at the same time."""
     lease_s: Seconds = 30.0
     """A job whose worker said nothing for this long is taken up again."""
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 90
+    """Days after which faults and answers leave the ledger for a file in `<data>/history`."""
+    history_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
+    """Days after which such a file is deleted; 0: never."""
     alarms: Alarms = Alarms()
     """When an alarm chatters, is stale or gone, and when many are a flood."""
     budget_mb: Positive = 64

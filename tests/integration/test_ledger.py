@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -225,7 +226,8 @@ async def test_every_transition_of_a_job_is_recorded(ledger: Ledger, tmp_path: P
     [job] = await ledger.claim(1, lease_s=30)
     await ledger.answer(job, answer("a"), [], done=True)
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
-        rows = db.execute("SELECT state, at FROM transition ORDER BY rowid").fetchall()
+        [(history,)] = db.execute("SELECT history FROM job").fetchall()
+    rows = json.loads(history)
     assert [state for state, _ in rows] == ["due", "working", "due", "working", "done"]
     times = [at for _, at in rows]
     assert times == sorted(times)
