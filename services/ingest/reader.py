@@ -81,6 +81,8 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
     except (AndonError, MemoryError, RecursionError):
         raise
     except Exception as error:
+        if isinstance(error, ImportError) and "failed to map segment" in str(error):
+            raise MemoryError from error  # how the loader says that there is no room for a library
         if isinstance(error, OSError) and error.errno in _DISK:
             raise Retryable(
                 "read", f"{error.strerror}: {error.filename or job.path}", _ROOM

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -27,7 +27,8 @@ NOW = "2026-01-31T12:00:00.000Z"
 NOTHING = Changes({}, {})
 RANK: dict[Priority, int] = {"critical": 0, "warning": 1, "advice": 2}
 IDS = st.sampled_from(["a", "b", "c", "d"])
-PRIORITIES: st.SearchStrategy[Priority] = st.sampled_from(["critical", "warning", "advice"])
+# Few of each, so that they often meet.
+PRIORITIES: st.SearchStrategy[Priority] = st.sampled_from(["critical", "warning"])
 
 
 @dataclass
@@ -111,7 +112,7 @@ class Books(RuleBasedStateMachine):
         if job and job.state in {"due", "working"}:
             job.priority = priority
 
-    @rule(limit=st.integers(1, 3))
+    @rule(limit=st.integers(1, 2))
     def claim(self, limit: int) -> None:
         due = [(name, job) for name, job in self._jobs.items() if job.state == "due"]
         due.sort(key=lambda one: (RANK[one[1].priority], not one[1].front, one[1].number))
@@ -177,4 +178,10 @@ class Books(RuleBasedStateMachine):
 
 
 class TestBooks(Books.TestCase):  # type: ignore[misc]
-    settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+    # Not shrunk: each step is a commit to a disk, and a run of 40 reads well enough.
+    settings = settings(
+        max_examples=80,
+        stateful_step_count=40,
+        deadline=None,
+        phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    )
