@@ -115,6 +115,11 @@ class Ledger:
         self._db = database
         self._next_event = last_event + 1
 
+    @property
+    def database(self) -> Database:
+        """Return the file."""
+        return self._db
+
     @classmethod
     async def open(cls, path: Path) -> Ledger:
         """Open or create the file.

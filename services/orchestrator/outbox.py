@@ -26,6 +26,8 @@ class Outbox:
         self._due = asyncio.Event()
         self._due.set()
         self._idle = asyncio.Event()
+        self._gone: set[int] = set()
+        """With the broker, and not yet forgotten: the disk may be full for hours."""
 
     def wake(self) -> None:
         """Say that something new was committed."""
@@ -43,8 +45,8 @@ class Outbox:
             self._due.clear()
             await self._bus.wait_connected()
             try:
-                while batch := await self._ledger.outbox(0, _BATCH):
-                    await self._leave(batch)
+                while batch := await self._ledger.outbox(0, _BATCH + len(self._gone)):
+                    await self._leave([m for m in batch if m.id not in self._gone])
                 if not self._due.is_set():
                     self._idle.set()
             except Retryable as error:
@@ -55,7 +57,6 @@ class Outbox:
     async def _leave(self, batch: list[Outgoing]) -> None:
         """Publish a batch, all in flight together; the order on the wire is kept."""
         results = await asyncio.gather(*map(self._publish, batch), return_exceptions=True)
-        gone: list[int] = []
         lost: Retryable | None = None
         for message, result in zip(batch, results, strict=True):
             if isinstance(result, Retryable):
@@ -63,13 +64,14 @@ class Outbox:
             elif isinstance(result, Rejected):
                 # It would be refused for ever and hold up all behind it; the ledger has the answer.
                 log.error("the broker refuses %s: %s", message.topic, result)
-                gone.append(message.id)
+                self._gone.add(message.id)
             elif isinstance(result, BaseException):
                 raise result
             else:
-                gone.append(message.id)
-        if gone:
-            await self._ledger.sent(gone)
+                self._gone.add(message.id)
+        if self._gone:
+            await self._ledger.sent(self._gone)
+            self._gone.clear()
         if lost:
             raise lost
 

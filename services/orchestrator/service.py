@@ -15,6 +15,7 @@ from schemas.health import ServiceStatus
 from services.orchestrator.flow import Flow
 from services.orchestrator.intake import Intake
 from services.orchestrator.ledger import Entry, Job, Ledger
+from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
 from services.runtime.clock import now
 from services.runtime.config import Config
@@ -22,6 +23,7 @@ from services.runtime.errors import Retryable
 from services.runtime.log import trace_id
 from services.runtime.messages import Delivery, Inbox
 from services.runtime.process import Context
+from services.runtime.salvage import mend, watch
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,9 @@ class OrchestratorService:
     async def start(self, context: Context) -> None:
         """Open the ledger, take up what was left, and listen."""
         self._context = context
-        self._ledger = await Ledger.open(self._config.data_dir / "ledger.db")
+        path = self._config.data_dir / "ledger.db"
+        await mend(path, LEDGER, context.health)
+        self._ledger = await Ledger.open(path)
         self._closing.push_async_callback(self._ledger.close)
         if left := await self._ledger.release():
             log.info("%d answers were left unfinished and are taken up again", left)
@@ -76,6 +80,7 @@ class OrchestratorService:
         self._dispatching = context.spawn(self._dispatch(), "dispatch")
         context.spawn(self._outbox.run(), "outbox")
         context.spawn(self._renew(), "leases")
+        context.spawn(watch(self._ledger.database), "watch the ledger")
 
     async def drain(self) -> None:
         """Take nothing new, finish the answers in work, send what is committed."""
@@ -112,14 +117,25 @@ class OrchestratorService:
                     entries, rejected, deadline_s=self._config.orchestrator.deadline_s
                 )
             except Retryable as error:
-                self._context.health.trouble("ledger", str(error))
-                self._intake.restore(await self._ledger.alarms())
+                self._context.health.trouble("ledger", f"faults wait unacknowledged: {error}")
                 await asyncio.sleep(_COMMIT_AGAIN_S)
+                await self._restore()
                 continue
             self._context.health.well("ledger")
             for one in rejected:
                 log.warning("rejected a message on %s: %s", one.topic, one.reason)
             return
+
+    async def _restore(self) -> None:
+        """Go back to the alarms of the last commit; a disk that cannot be read is waited for."""
+        while True:
+            try:
+                self._intake.restore(await self._ledger.alarms())
+            except Retryable as error:
+                self._context.health.trouble("ledger", str(error))
+                await asyncio.sleep(_COMMIT_AGAIN_S)
+            else:
+                return
 
     async def _watch_model(self, statuses: Inbox) -> None:
         """Know whether the bridge has a model to ask."""
@@ -148,21 +164,21 @@ class OrchestratorService:
             try:
                 jobs = await self._ledger.claim(free, lease_s=settings.lease_s)
             except Retryable as error:
-                self._context.health.trouble("ledger", str(error))
+                self._context.health.trouble("dispatch", str(error))
                 await asyncio.sleep(_COMMIT_AGAIN_S)
                 self._work.set()
                 continue
+            self._context.health.well("dispatch")
             for job in jobs:
+                if job.id in self._busy:
+                    continue  # its lease ran out while it waits for the disk
                 task = self._context.spawn(self._do(job), f"answer {job.work.answer_id}")
                 self._busy[job.id] = task
 
     async def _do(self, job: Job) -> None:
         trace_id.set(job.work.trace)
         try:
-            await self._flow.run(job)
-        except Retryable as error:
-            # The lease runs out and the job is taken up again.
-            self._context.health.trouble("ledger", str(error))
+            await self._until_written(job)
         except Exception as error:
             # One answer must not end the service; the job keeps the reason.
             log.exception("answer %s failed", job.work.answer_id)
@@ -170,6 +186,18 @@ class OrchestratorService:
         finally:
             del self._busy[job.id]
             self._work.set()
+
+    async def _until_written(self, job: Job) -> None:
+        """Answer; a ledger that cannot be written is waited for."""
+        while True:
+            try:
+                await self._flow.run(job)
+            except Retryable as error:
+                self._context.health.trouble("answers", f"an answer waits: {error}")
+                await asyncio.sleep(_COMMIT_AGAIN_S)
+            else:
+                self._context.health.well("answers")
+                return
 
     async def _renew(self) -> None:
         """Keep the leases of jobs in work, and the figures of the status."""
@@ -182,4 +210,6 @@ class OrchestratorService:
                     )
                 self._context.health.facts.update(await self._ledger.counts())
             except Retryable as error:
-                self._context.health.trouble("ledger", str(error))
+                self._context.health.trouble("leases", str(error))
+            else:
+                self._context.health.well("leases")

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import aiosqlite
 
-from services.runtime.errors import AndonError, Fatal, Retryable
+from services.runtime.errors import AndonError, Damaged, Fatal, Retryable
 
 Row = sqlite3.Row
 T = TypeVar("T")
@@ -32,6 +32,8 @@ class Database:
         self._reader = reader
         self._writing = asyncio.Lock()
         self.path = path
+        self.damaged: asyncio.Future[Damaged] = asyncio.get_running_loop().create_future()
+        """Done with the first error that says that the file is damaged."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -42,7 +44,7 @@ class Database:
 
         Raises:
             Retryable: the disk is full, read-only or failing; nothing was written.
-            Fatal: the file is damaged.
+            Damaged: the file is damaged.
         """
         async with self._writing:
             try:
@@ -52,7 +54,7 @@ class Database:
             except BaseException as error:
                 # Does nothing where SQLite has rolled back by itself, as it may on a full disk.
                 await _finish(self._writer.rollback())
-                if failure := _failure(error, "write", self.path):
+                if failure := self._failure(error, "write"):
                     raise failure from error
                 raise
 
@@ -61,14 +63,14 @@ class Database:
 
         Raises:
             Retryable: the disk is failing.
-            Fatal: the file is damaged.
+            Damaged: the file is damaged.
         """
         try:
             # In one step of the reader's thread: a query begun and not yet read to its end would
             # hold the others to what was committed when it began.
             return list(await self._reader.execute_fetchall(sql, parameters))
         except sqlite3.Error as error:
-            if failure := _failure(error, "read", self.path):
+            if failure := self._failure(error, "read"):
                 raise failure from error
             raise
 
@@ -79,6 +81,12 @@ class Database:
         """
         rows = await self.fetch(sql, parameters)
         return rows[0] if rows else None
+
+    def _failure(self, error: BaseException, verb: str) -> AndonError | None:
+        failure = _failure(error, verb, self.path)
+        if isinstance(failure, Damaged) and not self.damaged.done():
+            self.damaged.set_result(failure)
+        return failure
 
     async def close(self) -> None:
         """Close the file; the WAL is folded in."""
@@ -126,7 +134,7 @@ def _failure(error: BaseException, verb: str, path: Path) -> AndonError | None:
     if code in _PASSES:
         return Retryable(f"{verb} {path.name}", str(error), f"look at the disk of {path.parent}")
     if code in _DAMAGED:
-        return Fatal(f"{verb} {path.name}", str(error), f"set {path} aside: it is damaged")
+        return Damaged(f"{verb} {path.name}", str(error), f"set {path} aside: it is damaged")
     return None
 
 
@@ -147,7 +155,8 @@ async def open_database(
 
     Raises:
         Retryable: the disk is full, or another process holds the file.
-        Fatal: the file cannot be opened, is damaged, or was written by a newer Andon.
+        Damaged: the file is damaged; see `services.runtime.salvage`.
+        Fatal: the file cannot be opened, or was written by a newer Andon.
     """
     opened: list[aiosqlite.Connection] = []
     try:
