@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,14 +17,19 @@ import msgspec
 
 from schemas.retrieval import Passage
 from services.ingest.frames import HEAD
+from services.runtime.errors import Retryable
 
 
 class Spool:
     """Batches in the order they came; gone when closed."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by __exit__)
+        """Open a spool. Raises Retryable: the disk is full or failing."""
+        self._folder = folder
+        with self._disk():
+            folder.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: closing it on a full disk has nothing left to write.
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  see __exit__
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(list[Passage]).decode
         self.passages = 0
@@ -41,14 +47,27 @@ class Spool:
         self._file.close()
 
     def add(self, batch: list[Passage]) -> None:
-        """Append a batch."""
+        """Append a batch. Raises Retryable: the disk is full or failing."""
         payload = self._encode(batch)
-        self._file.write(HEAD.pack(len(payload)) + payload)
+        record = memoryview(HEAD.pack(len(payload)) + payload)
+        with self._disk():
+            while record:
+                record = record[self._file.write(record) :]
         self.passages += len(batch)
 
     def batches(self) -> Iterator[list[Passage]]:
         """Yield the batches; call it as often as needed."""
-        self._file.seek(0)
-        while head := self._file.read(HEAD.size):
-            (length,) = HEAD.unpack(head)
-            yield self._decode(self._file.read(length))
+        with self._disk():
+            self._file.seek(0)
+            while head := self._file.read(HEAD.size):
+                (length,) = HEAD.unpack(head)
+                yield self._decode(self._file.read(length))
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Retryable(
+                "keep passages", f"{error.strerror}: {self._folder}", "look at the disk"
+            ) from error

@@ -29,6 +29,7 @@ RPC_S = 120.0
 """Seconds the retriever may take over a batch: a slow board embeds some ten passages a second."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
+_DISK_PAUSE_S = 3.0
 _ATTEMPTS = 2
 
 
@@ -97,22 +98,41 @@ class Worker:
                 done = await self._read(work, spool)
                 await self._index(work, done, spool)
         except Retryable as error:
-            # The library's disk: nothing can be noted there now, so it is tried again.
-            self._health.trouble("library", str(error))
-            await asyncio.sleep(_LONGEST_PAUSE_S)
-            self._wake.set()
+            await self._wait_for_disk(work, error)
         except AndonError as error:
             log.warning("%s revision %d: %s", work.file, work.revision, error)
-            reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
-            older = await self._library.answering(work.doc_id)
-            if older is not None:
-                reason += f"; revision {older} still answers"
-            await self._update(work, state="failed", reason=reason)
+            try:
+                await self._give_up(work, error)
+            except Retryable as disk:
+                await self._wait_for_disk(work, disk)
+
+    async def _give_up(self, work: Work, error: AndonError) -> None:
+        reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
+        older = await self._library.answering(work.doc_id)
+        if older is not None:
+            reason += f"; revision {older} still answers"
+        await self._update(work, state="failed", reason=reason)
+
+    async def _wait_for_disk(self, work: Work, error: Retryable) -> None:
+        """Let a document wait again, once that can be written down."""
+        while True:
+            self._health.trouble("library", f"documents wait for the disk: {error}")
+            await asyncio.sleep(_DISK_PAUSE_S)
+            try:
+                await self._update(work, state="queued")
+            except Retryable as again:
+                error = again
+            else:
+                return
 
     async def _read(self, work: Work, spool: Spool) -> frames.Done:
         """Read the original in a child process, its passages into the spool."""
         config = self._config
         base = await self._update(work, state="reading", reason="")
+        if not work.sha256:
+            raise Rejected(
+                f"read {work.file}", "which original it came from is lost", "add the file again"
+            )
         job = frames.Job(
             path=str(self._originals.path(work.sha256)),
             name=work.file,

@@ -77,7 +77,7 @@ class Corpus:
         """
         corpus = await cls.open(path)
         try:
-            async with corpus._db.transaction() as db:
+            async with corpus.database.transaction() as db:
                 await db.execute(_Q["set_meta"], ("generation", str(int(time.time()))))
         finally:
             await corpus.close()

@@ -7,6 +7,7 @@ question never waits long. Labels are passage numbers, which the corpus never us
 from __future__ import annotations
 
 import contextlib
+import errno
 import threading
 import zlib
 from collections.abc import Iterable, Sequence
@@ -129,6 +130,10 @@ class VectorIndex:
         with self._lock:
             part = folder / f"{name}.part"
             self._index.save_index(str(part))
+            # hnswlib does not look whether its writes succeed.
+            if part.stat().st_size != self._index.index_file_size():
+                part.unlink()
+                raise OSError(errno.ENOSPC, "the index could not be written whole", str(part))
             labels = np.fromiter(self._labels, dtype=np.int64, count=len(self._labels))
         meta = _Meta(
             file=name,
