@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -30,17 +31,25 @@ def made(tmp_path: Path) -> Andon:
     with andon:
         assert andon.cli("add", str(sample_manual(tmp_path, "pdf"))).returncode == 0, andon.said()
         fault(andon, "before")
-        with listening(andon.port, "andon/answer/hall/#") as client:
+        with listening(andon.port, "andon/answer/plant/#") as client:
+            client.answer()  # the one that is retained
             for number in range(150):
-                client.publish(f"hall/m{number}/fault", f"E{number % 9:03d}")
+                client.publish(f"plant/m{number}/fault", f"E{number % 9:03d}")
             for _ in range(150):
                 client.answer()
     return andon
 
 
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Andon:
+    return made(tmp_path_factory.mktemp("pattern"))
+
+
 @pytest.fixture
-def andon(tmp_path: Path) -> Andon:
-    return made(tmp_path)
+def andon(tmp_path: Path, pattern: Andon) -> Andon:
+    """A copy of it."""
+    shutil.copytree(pattern.data, tmp_path / "data")
+    return Andon(tmp_path, pattern.config.read_text(encoding="utf-8"))
 
 
 def fault(andon: Andon, name: str) -> dict[str, Any]:
@@ -77,7 +86,6 @@ def told(andon: Andon, service: str, name: str) -> str:
 
 @pytest.mark.parametrize("head", [True, False])
 def test_a_damaged_ledger_goes_on_with_what_can_be_read(andon: Andon, head: bool) -> None:
-    print(f"ANDON_DAMAGE_SEED={SEED}")
     path = andon.data / "ledger.db"
     before = events(path)
     chance = random.Random(SEED + head)
@@ -106,7 +114,6 @@ def test_a_ledger_of_nulls_is_begun_anew(andon: Andon) -> None:
 
 @pytest.mark.parametrize("head", [True, False])
 def test_a_damaged_corpus_is_built_again_from_the_originals(andon: Andon, head: bool) -> None:
-    print(f"ANDON_DAMAGE_SEED={SEED}")
     path = andon.data / "corpus.db"
     chance = random.Random(SEED + 10 + head)
     while is_sound(path):
@@ -121,7 +128,6 @@ def test_a_damaged_corpus_is_built_again_from_the_originals(andon: Andon, head: 
 
 def test_a_corpus_lost_while_it_runs_is_noticed(andon: Andon) -> None:
     """The retriever dies, and its file is damaged before it is back; ingest runs on."""
-    print(f"ANDON_DAMAGE_SEED={SEED}")
     path = andon.data / "corpus.db"
     with andon:
         overwrite(path, random.Random(SEED + 20), 40, head=True)
@@ -136,7 +142,6 @@ def test_a_corpus_lost_while_it_runs_is_noticed(andon: Andon) -> None:
 
 
 def test_a_damaged_library_keeps_its_documents(andon: Andon) -> None:
-    print(f"ANDON_DAMAGE_SEED={SEED}")
     path = andon.data / "library.db"
     path.write_bytes(random.Random(SEED).randbytes(path.stat().st_size))
     with andon:
@@ -162,7 +167,6 @@ def test_a_library_with_a_damaged_first_page_is_recovered(andon: Andon) -> None:
 
 
 def test_damaged_vectors_are_built_again(andon: Andon) -> None:
-    print(f"ANDON_DAMAGE_SEED={SEED}")
     [path] = (andon.data / "vectors").glob("*.hnsw")
     overwrite(path, random.Random(SEED), 5)
     damaged = path.read_bytes()

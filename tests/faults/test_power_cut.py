@@ -70,7 +70,6 @@ async def numbers(path: Path) -> set[int]:
 
 
 async def test_a_ledger_holds_all_that_was_accepted_before_the_last_sync(tmp_path: Path) -> None:
-    print(f"ANDON_POWER_SEED={SEED}")
     chance = random.Random(SEED)
     path = tmp_path / "ledger.db"
     ledger = await Ledger.open(path)
@@ -111,7 +110,6 @@ async def test_a_ledger_holds_all_that_was_accepted_before_the_last_sync(tmp_pat
 
 async def test_a_copy_in_mid_write_opens_clean(tmp_path: Path) -> None:
     """Copies of the WAL while commits go on: its end is torn as the disk may tear it."""
-    print(f"ANDON_POWER_SEED={SEED}")
     chance = random.Random(SEED + 1)
     path = tmp_path / "ledger.db"
     ledger = await Ledger.open(path)
@@ -143,7 +141,6 @@ async def test_a_copy_in_mid_write_opens_clean(tmp_path: Path) -> None:
 async def test_a_corpus_opens_clean_after_any_cut(tmp_path: Path) -> None:
     import numpy as np
 
-    print(f"ANDON_POWER_SEED={SEED}")
     chance = random.Random(SEED + 2)
     path = tmp_path / "corpus.db"
     corpus = await Corpus.open(path)
@@ -184,7 +181,6 @@ async def test_a_corpus_opens_clean_after_any_cut(tmp_path: Path) -> None:
 
 
 async def test_a_library_opens_clean_after_any_cut(tmp_path: Path) -> None:
-    print(f"ANDON_POWER_SEED={SEED}")
     chance = random.Random(SEED + 3)
     path = tmp_path / "library.db"
     library = await Library.open(path)

@@ -152,6 +152,10 @@ class Listener:
         got: dict[str, Any] = json.loads(message.payload)
         return got
 
+    def waiting(self) -> int:
+        """How many messages have come and were not asked for."""
+        return self._got.qsize()
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()

@@ -6,6 +6,7 @@ import os
 import random
 import sqlite3
 import struct
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +15,9 @@ PAGE = 4096
 
 def seed_of(name: str, default: int) -> int:
     """The seed of a test: as given in the environment, for trying a failure again."""
-    return int(os.environ.get(name, default))
+    seed = int(os.environ.get(name, default))
+    sys.stderr.write(f"{name}={seed}\n")
+    return seed
 
 
 def overwrite(path: Path, chance: random.Random, blocks: int, *, head: bool = False) -> list[int]:
@@ -57,11 +60,9 @@ def whole_commits(wal: bytes) -> list[tuple[int, int]]:
     size = struct.unpack(">I", wal[8:12])[0]
     salt = wal[16:24]
     found = []
-    number = 0
-    for begin in range(32, len(wal) - size - 23, 24 + size):
+    for number, begin in enumerate(range(32, len(wal) - size - 23, 24 + size), start=1):
         if wal[begin + 8 : begin + 16] != salt:
             break
-        number += 1
         if struct.unpack(">I", wal[begin + 4 : begin + 8])[0]:
             found.append((begin + 24 + size, number))
     return found
