@@ -57,8 +57,8 @@ def mounted(folder: Path, *how: str | Path) -> Iterator[Path]:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A folder whose `data` is a disk of 24 MB."""
-    with mounted(tmp_path, "-t", "tmpfs", "-o", "size=24m", "tmpfs"):
+    """A folder whose `data` is a disk of 64 MB."""
+    with mounted(tmp_path, "-t", "tmpfs", "-o", "size=64m", "tmpfs"):
         yield tmp_path
 
 
@@ -113,7 +113,7 @@ def test_faults_on_a_full_disk_are_answered_when_there_is_room(small: Path) -> N
         assert andon.cli("add", str(sample_manual(small, "pdf"))).returncode == 0, andon.said()
         ballast = fill(andon.data)
         # More than fits into the room that the WAL holds already.
-        topics = [f"plant/full{number}/fault" for number in range(1500)]
+        topics = [f"plant/full{number}/fault" for number in range(600)]
         with listening(andon.port, "andon/answer/plant/#") as client:
             for topic in topics:
                 client.publish(topic, '{"code": "E005", "text": "' + "x" * 2000 + '"}')
