@@ -77,7 +77,7 @@ def told(andon: Andon, service: str, name: str) -> str:
     assert status["state"] == "degraded", status
     reason: str = status["reason"]
     assert f"{name} was damaged" in reason
-    aside = Path(reason.split("is set aside as ")[1].split(";")[0])
+    aside = Path(reason.split("is set aside as ")[1].split(";", maxsplit=1)[0])
     assert aside.exists()
     assert aside.name.startswith(f"{name}.damaged-")
     assert f"{name} was damaged" in andon.said()

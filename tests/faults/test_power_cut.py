@@ -4,6 +4,7 @@ A copy of file and WAL, taken while nothing is written, is what the disk holds t
 may leave of it is the WAL up to some byte behind the last sync, perhaps with rubbish after it.
 """
 
+# ruff: noqa: ASYNC240  (nothing else runs in these loops)
 from __future__ import annotations
 
 import asyncio
