@@ -124,7 +124,8 @@ def _mend(path: Path, plan: Plan) -> Salvage | None:
         suspect.unlink(missing_ok=True)
         return Salvage(aside=aside, reason="found at the last start", kept={})
     if not path.exists():
-        suspect.unlink(missing_ok=True)
+        if suspect.exists():
+            suspect.unlink()
         return None
     reason = _reason(path, suspect, plan)
     if not reason:
@@ -151,7 +152,12 @@ def _reason(path: Path, suspect: Path, plan: Plan) -> str:
     if suspect.exists():
         return suspect.read_text(encoding="utf-8") or "an error while it was read"
     small = _size(path) <= CHECK_MB * 2**20
-    return _fault(path, whole=small) or _unreadable(path, plan)
+    try:
+        return _fault(path, whole=small) or _unreadable(path, plan)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+            return ""  # a matter of rights or of the disk, and `open_database` says so
+        raise
 
 
 def _fault(path: Path, *, whole: bool = True) -> str:

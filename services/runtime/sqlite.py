@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -181,6 +182,12 @@ def _not_opened(error: sqlite3.Error | OSError, path: Path) -> AndonError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if failure and code not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
         return failure
+    if path.parent.is_dir() and os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+        return Retryable(
+            f"open {path.name}",
+            f"the disk of {path.parent} is read-only",
+            "after an error a disk may be mounted so: look at the system's log",
+        )
     # Waiting repairs none of these: the folder is a file, or somebody else's, or a migration fails.
     hint = "" if code == sqlite3.SQLITE_ERROR else f"look at the owner and the rights of {path}"
     return Fatal(f"open {path.name}", str(error), hint)

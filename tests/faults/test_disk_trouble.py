@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.andon import Andon, listening
+from tests.support.andon import ROOT, Andon, listening
 from tests.support.damage import is_sound
 from tests.support.mosquitto import free_port
 from tests.support.sample import sample_manual
@@ -163,6 +164,22 @@ def test_a_document_on_a_full_disk_waits_for_room(small: Path) -> None:
         until(lambda: andon.json("documents")[0]["state"] == "ready", "not taken up again")
         assert any("violet" in row["text"] for row in andon.json("search", "gland of pump P9"))
     assert "Traceback" not in andon.said()
+
+
+def test_a_disk_that_became_read_only_is_named_and_waited_for(small: Path) -> None:
+    """What a kernel does with a failing disk; systemd starts the services until it is back."""
+    service = [sys.executable, "-m", "services.orchestrator", "--config", str(small / "c.yaml")]
+    text = f"data: {small / 'data'}\nbroker: {{url: 'mqtt://127.0.0.1:{free_port()}'}}\n"
+    (small / "c.yaml").write_text(text, encoding="utf-8")
+    Path(small / "data" / "ledger.db").touch()
+    assert run("mount", "-o", "remount,ro", small / "data").returncode == 0
+    done = subprocess.run(
+        service, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT
+    )
+    assert run("mount", "-o", "remount,rw", small / "data").returncode == 0
+    assert f"the disk of {small / 'data'} is read-only" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1, "only a wrong configuration is not tried again"
 
 
 def test_a_slow_disk_delays_the_ack_and_loses_nothing(disk: Path) -> None:
