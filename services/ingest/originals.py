@@ -80,6 +80,7 @@ class Originals:
             target = self.path(digest.hexdigest())
             temporary.chmod(0o440)
             temporary.replace(target)
+            _sync(self._folder)  # or the name could be lost where the library's word is not
         except OSError as error:
             raise Retryable(
                 operation,
@@ -90,3 +91,12 @@ class Originals:
             if temporary:
                 temporary.unlink(missing_ok=True)
         return digest.hexdigest(), size
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
