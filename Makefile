@@ -66,6 +66,7 @@ bundle-model: $(VENV)/.dev ## Make deploy/models again from the original weights
 constraints: $(VENV)/.dev ## Pin what is installed now
 	@{ echo "# Versions that were tested together; written by \`make constraints\`."
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' ; } > constraints.txt
+	# Debian 12 has Python 3.11.2: some newest releases ask for a later one.
 
 clean: ## Remove what commands made
 	@rm -rf $(VENV) build dist *.egg-info

@@ -19,10 +19,11 @@ from pathlib import Path
 import msgspec
 
 from services.runtime.config import Config
-from services.runtime.errors import AndonError
+from services.runtime.errors import AndonError, leaves
 from services.up import Up
 
 HERE = Path(__file__).resolve().parent
+SAMPLE = HERE.parent / "build" / "sample"
 LIMIT_S = 60.0
 FAULT = {"code": "E005", "text": "DC bus undervoltage", "severity": "critical"}
 QUESTION = "变频器报E005错误怎么办?"
@@ -117,9 +118,8 @@ def check(answer: dict[str, object], language: str) -> None:
 
 async def show(folder: Path) -> None:
     """Do the whole job."""
-    manuals = folder / "manuals"
     print("Making the sample manual")
-    await call(sys.executable, str(HERE / "sample" / "make_manual.py"), str(manuals), "--pdf")
+    await call(sys.executable, str(HERE / "sample" / "make_manual.py"), str(SAMPLE))
     up = Up(
         msgspec.structs.replace(Config(), data=str(folder / "data"), log="warning"),
         port=0,
@@ -135,7 +135,7 @@ async def show(folder: Path) -> None:
             await running
         andon = (sys.executable, "-m", "services.cli")
         config = ("--config", str(up.config_file))
-        for manual in sorted(manuals.glob("*.pdf")):
+        for manual in sorted(SAMPLE.glob("*.pdf")):
             print(f"\n$ andon add '{manual.name}'")
             print(await call(*andon, "add", str(manual), *config), end="")
         port = int(up.config.broker.url.rpartition(":")[2])
@@ -160,11 +160,12 @@ async def main() -> int:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1
     except ExceptionGroup as group:
-        print(f"\nThe demo failed: {group.exceptions[0]}", file=sys.stderr)
+        print(f"\nThe demo failed: {leaves(group)[0]}", file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print("\nThat was the main job. `make run` stays up; README.md shows how to connect a PLC.")
+    print(f"The sample manual is in {SAMPLE.relative_to(HERE.parent)}.")
     return 0
 
 

@@ -22,7 +22,32 @@ ASKED = "ask/"
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _MANY_LEVELS = ("asset", "area", "client")
-_FORBIDDEN = re.compile(r"[+#\x00]")
+_FORBIDDEN = re.compile("[+#\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+MAX_LEVELS = 200
+"""Topic levels Mosquitto takes; a publisher of more is disconnected."""
+MAX_TOPIC = 1024
+"""Characters of a topic we publish on."""
+
+
+class Undecodable(msgspec.DecodeError):
+    """A payload that is no message of its channel, for a reason msgspec has no error for."""
+
+
+def topic_trouble(topic: str) -> str:
+    """Return why a broker would not take this topic for publishing; empty where it would.
+
+    A broker closes the connection of whoever publishes on a topic with control characters
+    (MQTT 5, 1.5.4 and 3.3.2.1) or too many levels: a topic from outside is looked at first.
+    """
+    if not topic:
+        return "it is empty"
+    if _FORBIDDEN.search(topic):
+        return "it has +, # or control characters"
+    if len(topic) > MAX_TOPIC:
+        return f"it is longer than {MAX_TOPIC} characters"
+    if topic.count("/") >= MAX_LEVELS:
+        return f"it has more than {MAX_LEVELS} levels"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +79,8 @@ class Channel:
         """Return the topic for these parameters.
 
         Raises:
-            ValueError: a parameter is missing, empty, or has `+`, `#` or NUL in it, or `/` where
-                it stands for one level.
+            ValueError: a parameter is missing, empty, has wildcards or control characters in it,
+                or `/` where it stands for one level; or the topic is too long.
         """
 
         def value(match: re.Match[str]) -> str:
@@ -67,7 +92,10 @@ class Channel:
                 raise ValueError(f"{self.name}: {name} must be {what}, found {text!r}")
             return text
 
-        return self._prefixed(prefix, _PARAMETER.sub(value, self.address))
+        topic = self._prefixed(prefix, _PARAMETER.sub(value, self.address))
+        if "{" in self.address and (why := topic_trouble(topic)):
+            raise ValueError(f"{self.name}: {why}")
+        return topic
 
     def filter(self, prefix: str = DEFAULT_PREFIX) -> str:
         """Return the subscription that covers all its topics."""
@@ -98,14 +126,18 @@ class Channel:
 
         Raises:
             msgspec.ValidationError: the shape is wrong; names the field's path.
-            msgspec.DecodeError: not JSON or MessagePack at all.
-            UnicodeDecodeError: text that is not UTF-8.
+            msgspec.DecodeError: not JSON, MessagePack or UTF-8 at all, or nested without end.
         """
-        if self.encoding == "json":
-            return msgspec.json.decode(payload, type=self.type)
-        if self.encoding == "msgpack":
-            return msgspec.msgpack.decode(payload, type=self.type)
-        return payload.decode() if self.encoding == "text" else payload
+        try:
+            if self.encoding == "json":
+                return msgspec.json.decode(payload, type=self.type)
+            if self.encoding == "msgpack":
+                return msgspec.msgpack.decode(payload, type=self.type)
+            return payload.decode() if self.encoding == "text" else payload
+        except UnicodeDecodeError as error:
+            raise Undecodable(f"not UTF-8: {error}") from error
+        except RecursionError as error:
+            raise Undecodable("nested too deeply") from error
 
     @property
     def content_type(self) -> str:

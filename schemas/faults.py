@@ -52,6 +52,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """Latest report, RFC 3339 UTC."""
     chattering: bool
     """Whether it comes and goes too fast to be worth a look each time."""
+    stale: bool = False
+    """Whether it is active and was not reported for so long that it may be forgotten."""
     answer_id: str
     """Id of the standing answer, empty until there is one."""
 

@@ -1,4 +1,4 @@
-"""The command `andon`: up, add, ask, search, documents, remove, status, config check."""
+"""The command `andon`: up, add, ask, search, documents, remove, status, replay, record, config."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ import msgspec
 from schemas.answers import Answer, Ask
 from schemas.knowledge import DocumentState
 from schemas.retrieval import Search
+from services import player
 from services.runtime import config as configuration
 from services.runtime import log as logs
 from services.runtime.clock import now
 from services.runtime.config import Config
-from services.runtime.errors import AndonError, Fatal, Rejected, Unavailable
+from services.runtime.errors import AndonError, Fatal, Rejected, Unavailable, leaves
 
+LONGEST_QUESTION = 4000
+"""Characters, as `schemas.answers.Ask` has it."""
 OK, FAILED, UNAVAILABLE, WRONG_CONFIG = 0, 1, os.EX_UNAVAILABLE, os.EX_CONFIG
 
 
@@ -33,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
+        _say("\nandon: interrupted; what was handed over goes on, `andon documents` shows it")
         return 130
     except AndonError as error:
         _say(f"andon: {error}")
@@ -62,7 +66,12 @@ def _parser() -> argparse.ArgumentParser:
 
     up = command("up", _up, "Start a broker and all services in this terminal; Ctrl-C ends them.")
     up.add_argument("--data", metavar="DIR", help="where everything is kept (andon-data)")
-    up.add_argument("--port", type=int, help="TCP port of the broker; 0 for a free one (1883)")
+    up.add_argument(
+        "--port", type=_number(0, 65535), help="TCP port of the broker; 0 for a free one (1883)"
+    )
+    up.add_argument(
+        "--no-broker", action="store_true", help="use the configured broker, start none"
+    )
 
     add = command("add", _add, "Add documents (PDF, DOCX, HTML, Markdown, text) and wait.")
     add.add_argument("path", nargs="+", type=Path, help="files, or folders of them")
@@ -77,13 +86,15 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--asset", help="the machine it is about")
     ask.add_argument("--lang", choices=("en", "zh"), help="language of the answer")
     ask.add_argument(
-        "--timeout", type=float, default=90.0, metavar="S", help="seconds to wait (90)"
+        "--timeout", type=_number(1, 3600), default=90, metavar="S", help="seconds to wait (90)"
     )
 
     search = command("search", _search, "Find passages, without making an answer of them.")
     search.add_argument("question", nargs="+", help="words, a question or a fault code")
     search.add_argument("--asset", default="", help="the machine it is about")
-    search.add_argument("--limit", type=int, default=5, metavar="N", help="passages at most (5)")
+    search.add_argument(
+        "--limit", type=_number(1, 50), default=5, metavar="N", help="passages at most (5)"
+    )
 
     command("documents", _documents, "List the documents of the library.")
 
@@ -93,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
 
     command("status", _status, "Show how the services are; exit code 1 unless all are ready.")
 
+    player.declare(command)
+
     config = commands.add_parser("config", help="Look at the configuration.")
     check = config.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "check", parents=[common], help="Check the file and say what is wrong in it."
@@ -100,6 +113,17 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", nargs="?", help="the file to check")
     check.set_defaults(run=_config_check)
     return parser
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    """Return what reads a whole number of an option."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"a number from {least} to {most}, not {text!r}")
+        return int(text)
+
+    return number
 
 
 def _load(options: argparse.Namespace) -> Config:
@@ -121,15 +145,17 @@ def _talk(options: argparse.Namespace, work: Callable[[Any, Config], Awaitable[i
 
 
 def _up(options: argparse.Namespace) -> int:
-    from services.up import Up, lasting  # noqa: PLC0415
+    from services.up import Up  # noqa: PLC0415
 
-    named = options.config or os.environ.get("ANDON_CONFIG")
-    config = configuration.load(Path(named) if named else None)
+    named = configuration.find(options.config)
+    if named == Path(configuration.LEFT_BY_UP):
+        named = None  # what an earlier `andon up` left is no configuration
+    config = configuration.load(named)
     data = options.data or (config.data if named else "andon-data")
-    lasting(Path(data))
     up = Up(
         msgspec.structs.replace(config, data=data),
-        port=1883 if options.port is None else options.port,
+        port=options.port,
+        own_broker=not options.no_broker,
         tell=lambda line: print(line, flush=True),
     )
 
@@ -158,7 +184,7 @@ async def _until_told(work: Awaitable[None]) -> int:
     except asyncio.CancelledError:
         return OK
     except ExceptionGroup as group:
-        for error in group.exceptions:
+        for error in leaves(group):
             if isinstance(error, AndonError):
                 raise error from None
         raise
@@ -245,12 +271,14 @@ def _clear_line() -> None:
 def _document_line(state: DocumentState, remark: str = "") -> str:
     pages = f"{state.pages} pages, " if state.pages else ""
     detail = state.reason or f"{pages}{state.passages} passages, revision {state.revision}"
+    if state.assets:
+        detail += f", for {', '.join(state.assets)}"
     known_as = f"  [{state.doc_id}]" if state.doc_id else ""
     return f"{state.state:<9}{state.file}: {detail}{remark}{known_as}"
 
 
 def _ask(options: argparse.Namespace) -> int:
-    question = " ".join(options.question)
+    question = _question(options)
 
     async def work(client: Any, _config: Config) -> int:
         ask = Ask(question=question, asset=options.asset, lang=options.lang)
@@ -267,6 +295,14 @@ def _ask(options: argparse.Namespace) -> int:
         return OK
 
     return _talk(options, work)
+
+
+def _question(options: argparse.Namespace) -> str:
+    question = " ".join(options.question).strip()
+    if not 0 < len(question) <= LONGEST_QUESTION:
+        reason = f"it has {len(question)} characters" if question else "it is empty"
+        raise Rejected("ask", reason, f"ask in 1 to {LONGEST_QUESTION} characters")
+    return question
 
 
 def _answer_text(answer: Answer) -> str:
@@ -327,13 +363,20 @@ def _documents(options: argparse.Namespace) -> int:
 
 def _remove(options: argparse.Namespace) -> int:
     async def work(client: Any, _config: Config) -> int:
-        removed = [await client.remove(name, purge=options.purge) for name in options.document]
+        removed, code = [], OK
+        for name in options.document:
+            try:
+                one = await client.remove(name, purge=options.purge)
+            except Rejected as error:  # the others are removed all the same
+                _say(f"andon: {error}")
+                code = FAILED
+                continue
+            removed.append(one)
+            if not options.json:
+                print(f"removed {one.file}: {one.passages} passages no longer answer")
         if options.json:
             _print_json(removed)
-        else:
-            for one in removed:
-                print(f"removed {one.file}: {one.passages} passages no longer answer")
-        return OK
+        return code
 
     return _talk(options, work)
 

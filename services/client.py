@@ -159,17 +159,23 @@ class Client:
         client = f"cli-{secrets.token_hex(4)}"
         place = ASKED + client
         topic = ANSWER.topic(self._prefix, asset=place)
-        inbox = await self._bus.consume(topic)
+        shown = DISPLAY.topic(self._prefix, asset=place)
+        inbox = await self._bus.consume(topic, shown)
         try:
             async with asyncio.timeout(timeout_s):
                 await self._bus.publish(ASK.topic(self._prefix, client=client), ASK.encode(ask))
+                final: Answer | None = None
                 while True:
                     delivery = await inbox.get()
                     self._bus.ack(delivery)
-                    answer: Answer = ANSWER.decode(delivery.payload)
-                    if answer.stage == "final":
-                        return answer
-                    early(answer)
+                    if delivery.topic == topic:
+                        answer: Answer = ANSWER.decode(delivery.payload)
+                        if answer.stage == "final":
+                            final = answer
+                        else:
+                            early(answer)
+                    elif final:
+                        return final  # its display came too: nothing is left to be taken back
         except TimeoutError:
             raise DeadlineExceeded(
                 "ask", f"no answer within {timeout_s:g} s", "`andon status` shows what is missing"

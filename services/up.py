@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import fcntl
 import os
-import shutil
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,116 +21,108 @@ import yaml
 
 from schemas.channels import STATUS
 from schemas.health import SERVICES, ServiceStatus
+from services.broker import OwnBroker, any_port, port_is_free
+from services.client import connected
 from services.runtime.bus import Bus
 from services.runtime.config import Config
-from services.runtime.errors import Fatal, Unavailable
+from services.runtime.errors import Fatal
 
 Tell = Callable[[str], None]
 
-_MOSQUITTO = ("mosquitto", "/usr/sbin/mosquitto")
+DEFAULT_PORT = 1883
 _RESTART_S = 1.0
-_CONF = """\
-# Written by `andon up`; loopback only, so no passwords.
-listener {port} 127.0.0.1
-allow_anonymous true
-set_tcp_nodelay true
-max_inflight_messages 200
-max_queued_messages 100000
-max_queued_bytes 67108864
-max_packet_size 16777216
-persistence true
-persistence_location {folder}/
-autosave_interval 60
-log_dest file {folder}/mosquitto.log
-log_type error
-log_type warning
-log_type notice
-"""
-
-
-def free_port(wanted: int = 0) -> int:
-    """Return `wanted` if nobody listens there, else any free port of the loopback address."""
-    for port in (wanted, 0):
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                sock.bind(("127.0.0.1", port))
-                return int(sock.getsockname()[1])
-    raise Fatal("find a port", "the loopback address has none free")
-
-
-def mosquitto_program() -> str:
-    """Return the broker's program.
-
-    Raises:
-        Fatal: it is not installed.
-    """
-    for name in _MOSQUITTO:
-        if found := shutil.which(name):
-            return found
-    raise Fatal("start broker", "mosquitto is not installed", "apt-get install mosquitto")
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 class Up:
     """Broker and services, started, watched, restarted when they die, and ended."""
 
     def __init__(
-        self, config: Config, *, port: int, services: Sequence[str] = SERVICES, tell: Tell = print
+        self,
+        config: Config,
+        *,
+        port: int | None,
+        own_broker: bool = True,
+        services: Sequence[str] = SERVICES,
+        tell: Tell = print,
     ) -> None:
         """Prepare.
 
         Args:
-            config: the configuration; its broker is replaced by one of our own.
-            port: TCP port of the broker; 0 for a free one.
+            config: the configuration; its broker is replaced by one of our own, if wanted.
+            port: TCP port of that broker; 0 for a free one; None for 1883, or if that is taken
+                for a free one.
+            own_broker: whether to start a broker; else the configured one is used.
             services: which to run.
             tell: where a line for a person goes.
+
+        Raises:
+            Fatal: the port that was asked for is taken.
         """
         self._data = config.data_dir.resolve()
-        self._port = free_port(port)
         self._services = services
         self._tell = tell
-        self.config = msgspec.structs.replace(
-            config,
-            data=str(self._data),
-            broker=msgspec.structs.replace(
-                config.broker, url=f"mqtt://127.0.0.1:{self._port}", username="", password=""
-            ),
-        )
+        self._broker: OwnBroker | None = None
+        self.config = msgspec.structs.replace(config, data=str(self._data))
+        if own_broker:
+            self._broker = OwnBroker(self._data / "broker", self._choose(port))
+            self.config = msgspec.structs.replace(self.config, broker=self._broker.connection)
         self.config_file = self._data / "up.yaml"
-        self._ending = False
         self.pids: dict[str, int] = {}
         """Process ids by name, `mosquitto` among them."""
 
-    async def run(self, *, ready: Callable[[Up], None] | None = None) -> None:
-        """Run until cancelled; each process that ends by itself is started again."""
-        broker = mosquitto_program()
-        (self._data / "broker").mkdir(parents=True, exist_ok=True)
-        conf = self._data / "broker" / "mosquitto.conf"
-        text = _CONF.format(port=self._port, folder=conf.parent)
-        if os.geteuid() == 0:
-            text += "user root\n"  # it would give up root, and with it the folder
-        conf.write_text(text, encoding="utf-8")
-        plain = msgspec.to_builtins(self.config)
-        self.config_file.write_text(
-            "# Written by `andon up`.\n"
-            + yaml.safe_dump(plain, allow_unicode=True, sort_keys=False),
-            encoding="utf-8",
+    def _choose(self, port: int | None) -> int:
+        if port == 0:
+            return any_port()
+        wanted = DEFAULT_PORT if port is None else port
+        if port_is_free(wanted):
+            return wanted
+        if port is not None:
+            raise Fatal(
+                "start broker",
+                f"port {port} is taken",
+                "end the broker that has it, name another --port, or use it with --no-broker",
+            )
+        chosen = any_port()
+        self._tell(
+            f"Port {wanted} is taken, by another broker perhaps: ours listens on {chosen}.\n"
+            "Whoever publishes faults must use that, or use the other broker with --no-broker."
         )
-        begun = time.monotonic()
-        # The broker is in the outer group: it goes last, so that the services can say goodbye.
-        async with asyncio.TaskGroup() as outer:
-            log = conf.with_name("mosquitto.log")
-            keep = self._keep("mosquitto", [broker, "-c", str(conf)], log)
-            outer.create_task(keep, name="mosquitto")
-            await self._listening(log)
-            async with asyncio.TaskGroup() as inner:
-                for name in self._services:
-                    command = [sys.executable, "-m", f"services.{name}", "--config"]
-                    keep = self._keep(name, [*command, str(self.config_file)])
-                    inner.create_task(keep, name=name)
-                await self._all_ready(begun)
-                if ready:
-                    ready(self)
+        return chosen
+
+    async def run(self, *, ready: Callable[[Up], None] | None = None) -> None:
+        """Run until cancelled; each process that ends by itself is started again.
+
+        Raises:
+            Fatal: another `andon up` uses the folder, or something that is needed is missing.
+        """
+        os.umask(0o077)  # what is kept here is nobody else's; the services inherit it
+        with _only_one(lasting(self._data)):
+            self._leave_config()
+            begun = time.monotonic()
+            # The broker is in the outer group: it goes last, so that the others can say goodbye.
+            async with asyncio.TaskGroup() as outer:
+                if self._broker:
+                    command = await self._broker.prepare(self.config.prefix)
+                    keep = self._keep("mosquitto", command, self._broker.log)
+                    outer.create_task(keep, name="mosquitto")
+                    await self._broker.listening()
+                async with asyncio.TaskGroup() as inner:
+                    for name in self._services:
+                        command = [sys.executable, "-m", f"services.{name}", "--config"]
+                        keep = self._keep(name, [*command, str(self.config_file)])
+                        inner.create_task(keep, name=name)
+                    async with connected(self.config) as bus:
+                        await self._each_ready(bus, begun)
+                    if ready:
+                        ready(self)
+
+    def _leave_config(self) -> None:
+        """Write what the services and the other commands read."""
+        self.config_file.touch(mode=0o600)  # it may hold an API key
+        text = yaml.safe_dump(msgspec.to_builtins(self.config), allow_unicode=True, sort_keys=False)
+        self.config_file.write_text(f"# Written by `andon up`.\n{text}", encoding="utf-8")
 
     async def _keep(self, name: str, command: list[str], log: Path | None = None) -> None:
         """Run a program for ever; end it when cancelled. What it says goes to `log`, if given."""
@@ -138,7 +130,11 @@ class Up:
             # A group of its own: Ctrl-C reaches us alone, and we end the others in order.
             with log.open("ab") if log else contextlib.nullcontext() as said:
                 process = await asyncio.create_subprocess_exec(
-                    *command, start_new_session=True, stdout=said, stderr=said
+                    *command,
+                    start_new_session=True,
+                    stdout=said,
+                    stderr=said,
+                    preexec_fn=_die_with_parent,
                 )
             self.pids[name] = process.pid
             try:
@@ -146,34 +142,22 @@ class Up:
             finally:
                 await _end(process, self.config.stop_within_s + 2)
             if code == os.EX_CONFIG:
-                raise Fatal(f"start {name}", "its configuration is wrong, see above")
+                raise Fatal(f"start {name}", "it cannot run like this, see above")
             self._tell(f"{name} ended with code {code} and is started again")
             await asyncio.sleep(_RESTART_S)
 
-    async def _listening(self, log: Path) -> None:
-        for _ in range(200):
-            with contextlib.suppress(OSError):
-                _reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-                writer.close()
-                await writer.wait_closed()
-                return
-            await asyncio.sleep(0.025)
-        raise Unavailable("start broker", "it does not listen", f"{log} says why")
-
-    async def _all_ready(self, begun: float) -> None:
-        """Wait for each service's word that it is ready, and pass it on."""
-        from services.client import connected  # noqa: PLC0415  a cycle otherwise
-
-        async with connected(self.config) as bus:
-            await self._each_ready(bus, begun)
-
     async def _each_ready(self, bus: Bus, begun: float) -> None:
+        """Wait for each service's word that it is ready, and pass it on."""
         inbox = await bus.consume(STATUS.filter(self.config.prefix))
         waiting = set(self._services)
         while waiting:
             delivery = await inbox.get()
             bus.ack(delivery)
-            status: ServiceStatus = STATUS.decode(delivery.payload)
+            try:
+                status: ServiceStatus = STATUS.decode(delivery.payload)
+            except msgspec.DecodeError as error:
+                self._tell(f"an unreadable status on {delivery.topic}: {error}")
+                continue
             known = status.pid == self.pids.get(status.service)
             if known and status.service in waiting and status.state in {"ready", "degraded"}:
                 waiting.discard(status.service)
@@ -183,6 +167,24 @@ class Up:
                     f"{status.service:<13}{status.state} after {took:.1f} s,"
                     f" {status.memory_mb:.0f} MB{why}"
                 )
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process: two that write the same files would damage them."""
+    with (folder / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Fatal(
+                "start", f"another `andon up` runs in {folder}", "end it, or name another --data"
+            ) from None
+        yield
+
+
+def _die_with_parent() -> None:
+    """For a child: SIGTERM when we are killed and cannot end it ourselves (prctl(2))."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 async def _end(process: asyncio.subprocess.Process, within_s: float) -> None:
@@ -206,12 +208,11 @@ def lasting(folder: Path) -> Path:
         Fatal: it cannot be made or written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = folder / ".probe"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise Fatal(
-            "use data folder", f"{folder}: {error.strerror}", "name one with --data"
-        ) from error
+        reason = f"{folder}: {error.strerror}"
+        raise Fatal("use data folder", reason, "name one with --data") from error
     return folder

@@ -31,20 +31,22 @@ _FORBIDDEN = (
 )
 
 
-def confine(*, memory_mb: int, cpu_s: int, open_files: int) -> None:
+def confine(*, parent: int, memory_mb: int, cpu_s: int, open_files: int) -> None:
     """Give up all that reading a file does not need; it cannot be undone.
 
     Memory, processor time, open files and the size of written files are limited, no core is
     dumped, no network is left, no program can be started, and the process ends with its parent.
 
     Args:
+        parent: Process id of the starter; when it is gone already, so is this process.
         memory_mb: Private memory, MiB.
         cpu_s: Processor time, seconds.
         open_files: Open files.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() == 1:
+    # Not `== 1`: in a container the starter itself may be process 1.
+    if os.getppid() != parent:
         os._exit(1)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # Without the right to it a network namespace needs a user namespace, which may be

@@ -36,6 +36,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Limit on processor time, seconds."""
     open_files: int = 64
     """Limit on open files."""
+    parent: int = 0
+    """Process id of the starter, with which the reader ends; set by the sandbox."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
@@ -72,7 +74,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     """The file cannot be read."""
 
     kind: str
-    """rejected, fatal (Andon itself is at fault), or memory."""
+    """rejected, retryable (the disk is full), fatal (Andon itself is at fault), or memory."""
     operation: str
     reason: str
     hint: str = ""

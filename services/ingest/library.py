@@ -312,17 +312,20 @@ class Library:
             for r in rows
         ]
 
-    async def finish_removing(self, identity: str) -> list[str]:
-        """Delete a document; return hashes of originals that no other document has."""
+    async def only_here(self, identity: str) -> list[str]:
+        """Return hashes of a document's originals that no other document has."""
+        rows = await self._database.fetch(
+            "SELECT DISTINCT sha256 FROM revision r WHERE doc_id = ? AND NOT EXISTS"
+            " (SELECT 1 FROM revision o WHERE o.sha256 = r.sha256 AND o.doc_id <> r.doc_id)",
+            (identity,),
+        )
+        # Of one that was adopted nobody knows which original it has.
+        return [row["sha256"] for row in rows if row["sha256"]]
+
+    async def finish_removing(self, identity: str) -> None:
+        """Delete a document."""
         async with self._database.transaction() as db:
-            async with db.execute(
-                "SELECT DISTINCT sha256 FROM revision r WHERE doc_id = ? AND NOT EXISTS"
-                " (SELECT 1 FROM revision o WHERE o.sha256 = r.sha256 AND o.doc_id <> r.doc_id)",
-                (identity,),
-            ) as cursor:
-                orphans = [row["sha256"] for row in await cursor.fetchall() if row["sha256"]]
             await db.execute("DELETE FROM document WHERE doc_id = ?", (identity,))
-        return orphans
 
 
 def _state(row: Row) -> DocumentState:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,19 +58,35 @@ class Originals:
             return self._copy(file, operation)
 
     def forget(self, sha256: str) -> None:
-        """Delete a file; one that is gone already is no error."""
-        self.path(sha256).unlink(missing_ok=True)
+        """Delete a file; one that is gone already is no error.
+
+        Raises:
+            Retryable: the disk is failing or read-only.
+        """
+        with self._disk("forget an original"):
+            self.path(sha256).unlink(missing_ok=True)
+
+    def need(self, size: int) -> None:
+        """Find out whether a file of so many bytes could be taken now; leave nothing behind.
+
+        Raises:
+            Retryable: the disk is full or failing.
+        """
+        with self._disk("keep originals"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder) as file:
+                os.posix_fallocate(file.fileno(), 0, max(size, 1))
 
     def _copy(self, file: BinaryIO, operation: str) -> tuple[str, int]:
         digest = hashlib.sha256()
         size = 0
-        temporary: Path | None = None
-        try:
+        with self._disk(operation), contextlib.ExitStack() as cleaning:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(
                 dir=self._folder, prefix=".new-", delete=False
             ) as copy:
                 temporary = Path(copy.name)
+                cleaning.callback(temporary.unlink, missing_ok=True)
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
                     size += len(chunk)
@@ -77,20 +95,21 @@ class Originals:
                 os.fsync(copy.fileno())
             if size == 0:
                 raise Rejected(operation, "the file is empty")
-            target = self.path(digest.hexdigest())
             temporary.chmod(0o440)
-            temporary.replace(target)
+            temporary.replace(self.path(digest.hexdigest()))
             _sync(self._folder)  # or the name could be lost where the library's word is not
+        return digest.hexdigest(), size
+
+    @contextlib.contextmanager
+    def _disk(self, operation: str) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise Retryable(
                 operation,
-                f"{error.strerror}: {self._folder}",
+                f"{error.strerror or error}: {self._folder}",
                 "look at the disk of the data folder",
             ) from error
-        finally:
-            if temporary:
-                temporary.unlink(missing_ok=True)
-        return digest.hexdigest(), size
 
 
 def _sync(folder: Path) -> None:

@@ -6,6 +6,7 @@ the limits are in place.
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import sys
@@ -18,10 +19,12 @@ import msgspec
 from schemas.retrieval import Passage
 from services.ingest import frames, language
 from services.ingest.confine import confine
-from services.runtime.errors import AndonError, Fatal, Rejected
+from services.runtime.errors import AndonError, Fatal, Rejected, Retryable
 
 _LANGUAGE_SAMPLE = 200_000
 """Characters of a document its language is judged by."""
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+_ROOM = "look at the disk of the data folder and of the folder for temporary files"
 
 
 def main(argument: str) -> int:
@@ -30,7 +33,12 @@ def main(argument: str) -> int:
     # Libraries print: only frames may reach the pipe.
     pipe = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    confine(memory_mb=job.memory_mb, cpu_s=job.cpu_s, open_files=job.open_files)
+    confine(
+        parent=job.parent,
+        memory_mb=job.memory_mb,
+        cpu_s=job.cpu_s,
+        open_files=job.open_files,
+    )
     try:
         _read(job, pipe)
     except MemoryError:
@@ -54,6 +62,9 @@ def main(argument: str) -> int:
 
 def _read(job: frames.Job, pipe: BinaryIO) -> None:
     count = _counter(job.tokenizer)
+    from services.ingest.partition import offline  # noqa: PLC0415  (after the limits)
+
+    offline.prepare()
     from services.ingest import chunking, partition  # noqa: PLC0415  (heavy: after the limits)
 
     def progress(done: int, total: int | None) -> None:
@@ -70,6 +81,10 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
     except (AndonError, MemoryError, RecursionError):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            raise Retryable(
+                "read", f"{error.strerror}: {error.filename or job.path}", _ROOM
+            ) from error
         raise Rejected(
             "read",
             f"the file is damaged in a way its reader does not know "

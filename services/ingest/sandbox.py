@@ -23,7 +23,7 @@ import msgspec
 
 from schemas.retrieval import Passage
 from services.ingest import frames
-from services.runtime.errors import Fatal, Rejected
+from services.runtime.errors import AndonError, Fatal, Rejected, Retryable
 
 log = logging.getLogger(__name__)
 
@@ -78,20 +78,33 @@ async def read(
 
     Raises:
         Rejected: the file cannot be read, with the reason; also a crash, or a limit it ran into.
+        Retryable: the reader cannot be started or work: the disk is full.
         Fatal: Andon itself is at fault: a missing tokenizer file.
     """
     job = msgspec.structs.replace(
-        job, memory_mb=limits.memory_mb, cpu_s=max(1, round(limits.seconds))
+        job,
+        memory_mb=limits.memory_mb,
+        cpu_s=max(1, round(limits.seconds)),
+        parent=os.getpid(),
     )
-    folder = Path(tempfile.mkdtemp(prefix="andon-reader-"))
+    folder: Path | None = None
     child: _Child | None = None
     try:
-        child = await _start(job, folder)
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="andon-reader-"))
+            child = await _start(job, folder)
+        except OSError as error:
+            raise Retryable(
+                f"read {job.name}",
+                f"its reader cannot be started: {error.strerror or error}",
+                "look at the disk of the folder for temporary files, and at the memory",
+            ) from error
         return await child.talk(job, limits, progress, batch)
     finally:
         if child:
             await asyncio.shield(child.end())
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _start(job: frames.Job, folder: Path) -> _Child:
@@ -241,11 +254,11 @@ class _Child:
             await asyncio.sleep(_SAMPLE_S)
 
 
-def _failure(job: frames.Job, limits: Limits, failed: frames.Failed) -> Rejected | Fatal:
+def _failure(job: frames.Job, limits: Limits, failed: frames.Failed) -> AndonError:
     if failed.kind == "memory":
         return _memory(job, limits)
-    kind = Fatal if failed.kind == "fatal" else Rejected
-    return kind(f"read {job.name}", failed.reason, failed.hint)
+    kinds: dict[str, type[AndonError]] = {"fatal": Fatal, "retryable": Retryable}
+    return kinds.get(failed.kind, Rejected)(f"read {job.name}", failed.reason, failed.hint)
 
 
 def _memory(job: frames.Job, limits: Limits) -> Rejected:

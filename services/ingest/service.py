@@ -27,13 +27,16 @@ from services.ingest.originals import Originals
 from services.ingest.worker import Worker
 from services.runtime.config import Config
 from services.runtime.errors import Fatal, Rejected, Retryable
+from services.runtime.messages import check_filter
 from services.runtime.process import Context
 from services.runtime.salvage import mend, watch
 
 log = logging.getLogger(__name__)
 
 _FORGET_S = 10.0
-_REMOVE_AGAIN_S = 5.0
+_AGAIN_S = 5.0
+_ADDING = "originals"
+_REMOVING = "removals"
 
 
 class IngestService:
@@ -47,8 +50,17 @@ class IngestService:
     name: ClassVar[str] = "ingest"
     keeps_session: ClassVar[bool] = False
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, again_s: float = _AGAIN_S) -> None:
+        """Make it.
+
+        Args:
+            config: All of it.
+            again_s: Seconds between two tries of what failed for want of disk or retriever.
+        """
         self._config = config
+        self._again_s = again_s
+        self._wanted: int | None = None
+        """Bytes of a file there was no room for, None when nothing is missing."""
         self._originals = Originals(config.data_dir / "originals")
         self._closing = contextlib.AsyncExitStack()
         self._adding = asyncio.Lock()
@@ -80,6 +92,7 @@ class IngestService:
             caller=context.caller,
             health=context.health,
             say=self._announcer.say,
+            again_s=self._again_s,
         )
         mender = Mender(
             self._library,
@@ -115,13 +128,29 @@ class IngestService:
         if not path.is_absolute():
             raise Rejected("add", f"{request.path} is no absolute path")
         name = file_name(request.name or path.name)
+        for asset in request.assets:
+            try:
+                check_filter(asset)
+            except Fatal as error:
+                raise Rejected(
+                    "add",
+                    f"asset {asset!r}: {error.reason}",
+                    "name it like plant/motor7 or plant/+",
+                ) from error
         limit = self._config.ingest.max_file_mb * 2**20
         # One at a time: two copies at once are no faster, and the second may be the same file.
         async with self._adding:
-            sha256, size = await asyncio.to_thread(self._originals.take, path, limit)
-            state, unchanged = await self._library.add(
-                name, sha256, size, title=request.title, assets=request.assets
-            )
+            try:
+                sha256, size = await asyncio.to_thread(self._originals.take, path, limit)
+                state, unchanged = await self._library.add(
+                    name, sha256, size, title=request.title, assets=request.assets
+                )
+            except Retryable as error:
+                self._wanted = await asyncio.to_thread(_size, path)
+                self._context.health.trouble(_ADDING, str(error))
+                raise
+            self._wanted = None
+            self._context.health.well(_ADDING)
         if not unchanged:
             self._announcer.say(state)
             self._worker.wake()
@@ -150,7 +179,7 @@ class IngestService:
         """Remove from the retriever, then from the library, then from the bus.
 
         Raises:
-            Retryable: the retriever is away; the removal goes on when it is back.
+            Retryable: the retriever is away, or the disk is failing; the removal goes on later.
         """
         await self._worker.abandon(removal.doc_id)
         try:
@@ -161,20 +190,51 @@ class IngestService:
             raise type(error)(
                 f"remove {removal.file}", error.reason, "it goes on when the retriever is back"
             ) from error
-        orphans = await self._library.finish_removing(removal.doc_id)
-        if removal.purge:
-            for sha256 in orphans:
-                await asyncio.to_thread(self._originals.forget, sha256)
+        # Not while a file is added: it may be one of these. And before the library forgets them:
+        # an original that cannot be deleted now is deleted later.
+        async with self._adding:
+            if removal.purge:
+                for sha256 in await self._library.only_here(removal.doc_id):
+                    await asyncio.to_thread(self._originals.forget, sha256)
+            await self._library.finish_removing(removal.doc_id)
         gone = msgspec.structs.replace(removal.state, state="removed", reason="")
         self._announcer.say(gone)
         self._announcer.clear(removal.doc_id)
 
     async def _finish_removals(self) -> None:
         """Finish what was begun while the retriever was away, or before the last stop."""
+        health = self._context.health
         while True:
-            for removal in await self._library.removals():
-                try:
-                    await self._forget(removal)
-                except Retryable as error:
-                    log.info("%s", error)
-            await asyncio.sleep(_REMOVE_AGAIN_S)
+            troubles: list[str] = []
+            try:
+                for removal in await self._library.removals():
+                    try:
+                        await self._forget(removal)
+                    except (Retryable, Rejected) as error:
+                        troubles.append(str(error))
+            except Retryable as error:
+                troubles.append(str(error))
+            if troubles:
+                health.trouble(_REMOVING, "; ".join(troubles))
+            else:
+                health.well(_REMOVING)
+            await self._look_for_room()
+            await asyncio.sleep(self._again_s)
+
+    async def _look_for_room(self) -> None:
+        """Take it back that nothing can be added once the file refused last would fit."""
+        async with self._adding:
+            if self._wanted is None:
+                return
+            try:
+                await asyncio.to_thread(self._originals.need, self._wanted)
+            except Retryable as error:
+                self._context.health.trouble(_ADDING, str(error))
+            else:
+                self._wanted = None
+                self._context.health.well(_ADDING)
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, 0 for one that is gone."""
+    return path.stat().st_size if path.exists() else 0

@@ -29,7 +29,6 @@ RPC_S = 120.0
 """Seconds the retriever may take over a batch: a slow board embeds some ten passages a second."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
-_DISK_PAUSE_S = 3.0
 _ATTEMPTS = 2
 
 
@@ -50,7 +49,9 @@ class Worker:
         caller: Caller,
         health: Health,
         say: Callable[[DocumentState], None],
+        again_s: float,
     ) -> None:
+        """Make it; `again_s` is how many seconds it waits for room on the disk between tries."""
         self._config = config
         self._library = library
         self._originals = originals
@@ -58,6 +59,7 @@ class Worker:
         self._caller = caller
         self._health = health
         self._say = say
+        self._again_s = again_s
         self._wake = asyncio.Event()
         self._wake.set()
         self._doc_id = ""
@@ -80,50 +82,97 @@ class Worker:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while work := await self._library.next():
+            while work := await self._next():
                 self._doc_id = work.doc_id
                 self._abandon.clear()
                 self._resting.clear()
                 try:
-                    await self._one(work)
+                    await self._finish(work)
                 except Abandoned:
                     log.info("%s: removed while in work", work.file)
                 finally:
+                    self._health.well("disk")
                     self._doc_id = ""
                     self._resting.set()
 
-    async def _one(self, work: Work) -> None:
-        try:
-            with Spool(self._spool) as spool:
-                done = await self._read(work, spool)
-                await self._index(work, done, spool)
-        except Retryable as error:
-            await self._wait_for_disk(work, error)
-        except AndonError as error:
-            log.warning("%s revision %d: %s", work.file, work.revision, error)
-            try:
-                await self._give_up(work, error)
-            except Retryable as disk:
-                await self._wait_for_disk(work, disk)
-
-    async def _give_up(self, work: Work, error: AndonError) -> None:
-        reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
-        older = await self._library.answering(work.doc_id)
-        if older is not None:
-            reason += f"; revision {older} still answers"
-        await self._update(work, state="failed", reason=reason)
-
-    async def _wait_for_disk(self, work: Work, error: Retryable) -> None:
-        """Let a document wait again, once that can be written down."""
+    async def _next(self) -> Work | None:
+        """Return the document to take, None when none waits."""
         while True:
-            self._health.trouble("library", f"documents wait for the disk: {error}")
-            await asyncio.sleep(_DISK_PAUSE_S)
             try:
-                await self._update(work, state="queued")
-            except Retryable as again:
-                error = again
+                work = await self._library.next()
+            except Retryable as error:
+                self._health.trouble("library", str(error))
+                await asyncio.sleep(self._again_s)
+            else:
+                self._health.well("library")
+                return work
+
+    async def _finish(self, work: Work) -> None:
+        """Take one document to its end, as often as the disk makes that necessary.
+
+        Raises:
+            Abandoned: it is being removed.
+        """
+        room = 0
+        while True:
+            try:
+                # What was spooled when there was no room left must fit before it is read again.
+                with Spool(self._spool, room) as spool:
+                    try:
+                        await self._one(work, spool)
+                    finally:
+                        room = max(room, spool.bytes)
+            except Retryable as error:
+                await self._wait(work, error)
             else:
                 return
+
+    async def _wait(self, work: Work, error: Retryable) -> None:
+        """Tell what is missing, and wait a while.
+
+        Raises:
+            Abandoned: the document is being removed.
+        """
+        self._health.trouble("disk", str(error))
+        try:
+            await self._update(work, state="queued", reason=str(error))
+        except Retryable as also:
+            # Its disk may be the full one: the service's state tells, the document's cannot.
+            self._health.trouble("library", str(also))
+        await self._pause(self._again_s)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            Abandoned: the document in work is being removed.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self._abandon.wait()
+        except TimeoutError:
+            return
+        raise Abandoned
+
+    async def _one(self, work: Work, spool: Spool) -> None:
+        """Read and index a document; what is wrong with it is noted.
+
+        Raises:
+            Abandoned: it is being removed.
+            Retryable: the disk is full or failing.
+        """
+        try:
+            done = await self._read(work, spool)
+            await self._index(work, done, spool)
+        except Retryable:
+            raise
+        except AndonError as error:
+            log.warning("%s revision %d: %s", work.file, work.revision, error)
+            reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
+            older = await self._library.answering(work.doc_id)
+            if older is not None:
+                reason += f"; revision {older} still answers"
+            await self._update(work, state="failed", reason=reason)
 
     async def _read(self, work: Work, spool: Spool) -> frames.Done:
         """Read the original in a child process, its passages into the spool."""
@@ -201,11 +250,8 @@ class Worker:
                 reply = await self._caller.call(rpc, request, deadline_s=RPC_S)
             except Retryable as error:
                 self._health.trouble("retriever", f"documents wait for the retriever: {error}")
-                try:
-                    async with asyncio.timeout(pause * random.uniform(0.5, 1.0)):  # noqa: S311
-                        await self._abandon.wait()
-                except TimeoutError:
-                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+                await self._pause(pause * random.uniform(0.5, 1.0))  # noqa: S311
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
                 self._health.well("retriever")
                 return reply

@@ -7,23 +7,26 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import msgspec
 
 from schemas.answers import Answer, StreamDelta, Timings
-from schemas.channels import ANSWER, DISPLAY, GENERATE, SEARCH, STREAM
+from schemas.channels import GENERATE, SEARCH, STREAM
 from schemas.generation import Generate, Generated
 from schemas.retrieval import Found, Hit, Search
 from services.orchestrator import prompt
-from services.orchestrator.display import display
 from services.orchestrator.extract import extract
-from services.orchestrator.ledger import Job, Ledger, Outgoing, Work
+from services.orchestrator.ledger import Ledger
 from services.orchestrator.notes import join, note
+from services.orchestrator.publication import given
+from services.orchestrator.records import Job, Work
+from services.orchestrator.reuse import Key, Reuse, key_of
 from services.orchestrator.written import written
 from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.config import Config
-from services.runtime.errors import AndonError, Rejected, Retryable
+from services.runtime.errors import AndonError, Retryable
 from services.runtime.rpc import Caller
 
 log = logging.getLogger(__name__)
@@ -33,8 +36,23 @@ _RETRY_S = 0.2
 _RETRY_MOST_S = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An answer the model has not had its word on yet."""
+
+    answer: Answer
+    """What the passages gave; it is out already."""
+    hits: Sequence[Hit]
+    """The passages, best first."""
+    key: Key
+    """What makes another question the same."""
+
+
 class Flow:
-    """Works a job off; every answer leaves through the ledger's outbox."""
+    """Works a job off; every answer leaves through the ledger's outbox.
+
+    In two steps, so that nobody's passages wait for somebody else's model.
+    """
 
     def __init__(
         self,
@@ -62,9 +80,13 @@ class Flow:
         self._caller = caller
         self._committed = committed
         self._model_ready = model_ready
+        self._reuse = Reuse(config.orchestrator.reuse_s, time.monotonic)
 
-    async def run(self, job: Job) -> None:
-        """Give the job its answer.
+    async def passages(self, job: Job) -> Draft | None:
+        """Search, and give the job the answer its passages make.
+
+        Returns:
+            What the model shall have a word on; None where that was the final answer.
 
         Raises:
             Retryable: the ledger cannot be written now; the job is due again.
@@ -78,14 +100,50 @@ class Flow:
             total=_ms(job.received_at, retrieved),
         )
         answer = self._from_passages(job.work, found, timings, missing)
-        ask_model = self._config.orchestrator.use_model and bool(answer.citations)
-        if ask_model and self._model_ready() and time.time() < job.deadline_at:
-            await self._give(job, msgspec.structs.replace(answer, stage="passages"), done=False)
-            answer = await self._with_model(job, answer, found.hits)
-        elif ask_model:
-            why = note("no_model", job.work.lang)
-            answer = msgspec.structs.replace(answer, note=join(answer.note, why))
+        draft = Draft(answer, found.hits, key_of(job.work, found.hits, found.generation))
+        why = ""
+        if self._config.orchestrator.use_model and answer.citations:
+            if standing := self._reuse.get(draft.key):
+                answer = _as(answer, standing)
+            elif time.time() >= job.deadline_at:
+                why = "late"
+            elif self._model_ready():
+                await self._give(job, msgspec.structs.replace(answer, stage="passages"), done=False)
+                return draft
+            else:
+                why = "no_model"
+        if why:
+            said = note(why, job.work.lang)
+            answer = msgspec.structs.replace(answer, note=join(answer.note, said))
         await self._give(job, answer, done=True)
+        return None
+
+    async def model(self, job: Job, draft: Draft) -> None:
+        """Give the job its final answer, with the model's word if it has a good one.
+
+        Raises:
+            Retryable: the ledger cannot be written now; the job is due again.
+        """
+        await self._give(job, await self._with_model(job, draft), done=True)
+
+    async def give_up(self, job: Job, reason: str) -> None:
+        """Give the job a final answer that says why there is none, and do not try again.
+
+        Raises:
+            Retryable: the ledger cannot be written now; the job is due again.
+        """
+        said = note("failed", job.work.lang)
+        answer = self._answer(
+            job.work,
+            job.work.code,
+            Found(hits=[]),
+            Timings(total=_ms(job.received_at, time.time())),
+            summary=said,
+            text=said,
+            note=said,
+            answered_by="none",
+        )
+        await self._give(job, answer, done=True, failed=reason)
 
     async def _retrieve(self, job: Job) -> tuple[Found, str]:
         """Return what was found, and the key of a note where the retriever stayed away."""
@@ -172,33 +230,38 @@ class Flow:
             Answer,
         )
 
-    async def _with_model(self, job: Job, answer: Answer, hits: Sequence[Hit]) -> Answer:
+    async def _with_model(self, job: Job, draft: Draft) -> Answer:
         """Return the model's answer; the passages' own where the model gives none in time."""
-        shown = prompt.passages(hits)
+        answer = draft.answer
         begun = time.time()
         try:
-            generated = await self._generate(
-                job,
-                Generate(
-                    id=job.work.answer_id,
-                    system=prompt.SYSTEM[job.work.lang],
-                    question=job.work.question,
-                    passages=shown,
-                    lang=job.work.lang,
-                    priority=job.work.priority,
-                ),
-            )
-        except (Retryable, Rejected) as error:
-            log.warning("the passages stand, the model gave no answer: %s", error)
-            why = note("model_failed", job.work.lang).format(reason=error.reason)
+            async with asyncio.timeout(max(job.deadline_at - begun, 0.5)):
+                final = _as(
+                    answer,
+                    await self._reuse.get_or_make(draft.key, lambda: self._write(job, draft)),
+                )
+        except (AndonError, TimeoutError) as error:
+            reason = error.reason if isinstance(error, AndonError) else "the deadline is over"
+            log.warning("the passages stand, the model gave no answer: %s", reason)
+            why = note("model_failed", job.work.lang).format(reason=reason)
             final = msgspec.structs.replace(answer, note=join(answer.note, why))
-        else:
-            final = written(answer, generated, hits)
         ended = time.time()
         timings = msgspec.structs.replace(
             answer.timings_ms, model=_ms(begun, ended), total=_ms(job.received_at, ended)
         )
         return msgspec.structs.replace(final, timings_ms=timings, created=now())
+
+    async def _write(self, job: Job, draft: Draft) -> Answer:
+        """Have the model write the answer, and leave out what does not stand on the passages."""
+        request = Generate(
+            id=job.work.answer_id,
+            system=prompt.SYSTEM[job.work.lang],
+            question=job.work.question,
+            passages=prompt.passages(draft.hits),
+            lang=job.work.lang,
+            priority=job.work.priority,
+        )
+        return written(draft.answer, await self._generate(job, request), draft.hits)
 
     async def _generate(self, job: Job, request: Generate) -> Generated:
         """Ask the bridge and hand on what it writes, piece by piece."""
@@ -226,33 +289,34 @@ class Flow:
             await tell("", done=True)
         raise Retryable("generate", "the bridge ended without an answer")
 
-    async def _give(self, job: Job, answer: Answer, *, done: bool) -> None:
+    async def _give(self, job: Job, answer: Answer, *, done: bool, failed: str = "") -> None:
         """Keep and publish an answer."""
-        prefix, work = self._config.prefix, job.work
-        as_json = Outgoing(
-            topic=ANSWER.topic(prefix, asset=work.place),
-            payload=ANSWER.encode(answer),
-            retain=ANSWER.retain,
-            content_type=ANSWER.content_type,
-            trace=work.trace,
-            expiry_s=self._config.orchestrator.answers_stand_s,
+        outgoing = given(
+            answer,
+            self._config.prefix,
+            job.work.place,
+            self._config.orchestrator.answers_stand_s,
+            job.work.copies,
         )
-        as_text = msgspec.structs.replace(
-            as_json,
-            topic=DISPLAY.topic(prefix, asset=work.place),
-            payload=DISPLAY.encode(display(answer)),
-            content_type=DISPLAY.content_type,
-        )
-        copies = [
-            msgspec.structs.replace(
-                as_json, topic=copy.topic, correlation=copy.correlation, retain=False
-            )
-            for copy in work.copies
-        ]
-        outgoing = [as_json, as_text, *copies]
-        await self._ledger.answer(job, answer, outgoing, done=done)
+        await self._ledger.answer(job, answer, outgoing, done=done, failed=failed)
         self._committed()
 
 
 def _ms(begin: float, end: float) -> float:
     return round((end - begin) * 1000, 1)
+
+
+def _as(answer: Answer, standing: Answer) -> Answer:
+    """Return an answer with the words of one to the same question that stands."""
+    return msgspec.structs.replace(
+        answer,
+        summary=standing.summary,
+        causes=standing.causes,
+        actions=standing.actions,
+        text=standing.text,
+        citations=standing.citations,
+        answered_by=standing.answered_by,
+        model=standing.model,
+        grounded=standing.grounded,
+        note=standing.note,
+    )

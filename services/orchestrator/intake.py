@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import codecs
+import hashlib
 import re
 import uuid
-from collections.abc import Mapping
+from dataclasses import replace
 
 import msgspec
 
-from schemas.answers import Ask
-from schemas.channels import ALARM, ANSWER, ASK, ASKED, FEEDBACK
+from schemas.answers import Answer, Ask
+from schemas.channels import ANSWER, ASK, ASKED, FEEDBACK, topic_trouble
 from schemas.errors import RejectedEvent
-from schemas.faults import Alarm, Fault
-from services.orchestrator import alarms, triggers
+from schemas.faults import Fault
+from services.orchestrator import effects, sparkplug, triggers
+from services.orchestrator.alarms import key_of
+from services.orchestrator.births import Sparkplug
+from services.orchestrator.board import Board, Changes
+from services.orchestrator.deeds import deeds
 from services.orchestrator.language import language_of
-from services.orchestrator.ledger import Copy, Entry, Outgoing, Work
-from services.runtime.config import Config
+from services.orchestrator.notes import note
+from services.orchestrator.publication import given
+from services.orchestrator.records import Copy, Deeds, Entry, Outgoing, Refusal, Work
+from services.runtime.config import Config, Trigger
 from services.runtime.errors import Rejected
 from services.runtime.messages import Delivery, topic_matches
 
@@ -24,12 +32,16 @@ _HEAD = 256
 
 
 class Intake:
-    """Turns deliveries into entries; knows the alarms that stand."""
+    """Turns deliveries into entries; keeps the board of alarms."""
 
-    def __init__(self, config: Config, standing: Mapping[tuple[str, str], Alarm]) -> None:
+    def __init__(self, config: Config, board: Board) -> None:
         self._config = config.orchestrator
         self._prefix = config.prefix
-        self._alarms = dict(standing)
+        self._board = board
+        named = [triggers.metrics_of(t) for t in self._config.triggers if t.format == "sparkplug"]
+        self._sparkplug = Sparkplug(set[str]().union(*named))
+        self._unborn: set[tuple[str, str]] = set()
+        self._bare = {c.filter(self._prefix).rstrip("/+#") for c in (ASK, FEEDBACK)}
 
     @property
     def filters(self) -> list[str]:
@@ -37,38 +49,92 @@ class Intake:
         own = [ASK.filter(self._prefix), FEEDBACK.filter(self._prefix)]
         return list(dict.fromkeys([t.topic for t in self._config.triggers] + own))
 
-    def read(self, delivery: Delivery, received: str) -> list[Entry] | RejectedEvent:
+    def read(self, delivery: Delivery, received: str, at: float) -> list[Entry] | Refusal:
         """Return what a message adds to the ledger, or why it cannot be used.
 
         Args:
             delivery: the message.
             received: RFC 3339 UTC.
+            at: the same, seconds since 1970.
         """
         try:
-            return self._read(delivery, received)
+            entries = self._read(delivery, received, at)
+            digest = digest_of(delivery.payload)
+            return [replace(entry, digest=digest) for entry in entries]
         except Rejected as error:
             reason = str(error)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             reason = f"read {delivery.topic}: {error}"
-        return RejectedEvent(
+        except RecursionError:
+            reason = f"read {delivery.topic}: nested too deeply"
+        event = RejectedEvent(
             topic=delivery.topic,
             reason=reason,
             head=delivery.payload[:_HEAD].decode("utf-8", "backslashreplace"),
             size=len(delivery.payload),
             received=received,
         )
+        return Refusal(event, self._told(event))
 
-    def restore(self, standing: Mapping[tuple[str, str], Alarm]) -> None:
-        """Go back to the alarms of the last commit, after one that failed."""
-        self._alarms = dict(standing)
+    def _told(self, event: RejectedEvent) -> tuple[Outgoing, ...]:
+        """Return the answer to a question that could not be read: a scanner must not wait."""
+        found = ASK.parameters(event.topic, self._prefix)
+        if not found:
+            return ()
+        said = note("unreadable", self._config.lang).format(reason=event.reason)
+        answer = Answer(
+            id=uuid.uuid4().hex,
+            stage="final",
+            asset=None,
+            code="",
+            question="",
+            lang=self._config.lang,
+            summary=said,
+            text=said,
+            answered_by="none",
+            note=said,
+            first_seen=event.received,
+            last_seen=event.received,
+            created=event.received,
+        )
+        place = ASKED + found["client"]
+        return tuple(given(answer, self._prefix, place, self._config.answers_stand_s))
 
-    def _read(self, delivery: Delivery, received: str) -> list[Entry]:
+    def tick(self, at: float) -> Deeds | None:
+        """Return what time brings about for the alarms; None for nothing.
+
+        Args:
+            at: now, seconds since 1970.
+        """
+        effects = self._board.tick(at)
+        return deeds(effects, self._prefix, "", _no_work) if effects else None
+
+    def changes(self) -> Changes:
+        """Return the alarms and areas that are different since the last commit."""
+        return self._board.changes()
+
+    def committed(self) -> None:
+        """Take note that the ledger has what was read so far."""
+        self._board.commit()
+        self._sparkplug.keep()
+
+    def restore(self) -> None:
+        """Go back to what was known at the last commit, after one that failed."""
+        self._board.rollback()
+        self._sparkplug.restore()
+
+    def rebirths(self) -> set[tuple[str, str]]:
+        """Return group and id of the edge nodes to be asked for their births, each time anew."""
+        wanted, self._unborn = self._unborn, set()
+        return wanted
+
+    def _read(self, delivery: Delivery, received: str, at: float) -> list[Entry]:
         limit = self._config.max_payload_kb * 1024
         if len(delivery.payload) > limit:
             raise Rejected(
                 f"read {delivery.topic}",
                 f"{len(delivery.payload)} bytes, at most {limit} are read",
-                "publish the code and a short text only",
+                "publish the code and a short text only, or raise max_payload_kb",
             )
         trace = trace_of(delivery)
         if found := ASK.parameters(delivery.topic, self._prefix):
@@ -77,9 +143,17 @@ class Intake:
             message = FEEDBACK.decode(delivery.payload)
             answer_id = found["answer_id"]
             return [Entry(delivery.topic, message, received, trace, answer_id=answer_id)]
+        if delivery.topic.rstrip("/") in self._bare:
+            raise Rejected(
+                f"read {delivery.topic}",
+                "the last level is missing",
+                "ask on andon/ask/<your name>",
+            )
         if delivery.topic.startswith(f"{self._prefix}/"):
             return []  # a trigger as wide as `#` also brings our own words back to us
         trigger = next(t for t in self._config.triggers if topic_matches(t.topic, delivery.topic))
+        if trigger.format == "sparkplug":
+            return self._metrics(trigger, delivery, received, trace, at)
         fault = triggers.read(
             trigger,
             delivery.topic,
@@ -88,14 +162,40 @@ class Intake:
             received=received,
             trace=trace,
         )
-        return self._fault(fault, delivery)
+        return self._fault(fault, delivery, at, repeated=delivery.retain)
+
+    def _metrics(
+        self, trigger: Trigger, delivery: Delivery, received: str, trace: str, at: float
+    ) -> list[Entry]:
+        """Return what a message of an edge node adds: mostly nothing, as most tell no fault."""
+        address = sparkplug.address(delivery.topic)
+        if address is None:
+            return []
+        told = self._sparkplug.take(address, sparkplug.decode(delivery.payload))
+        if told.rebirth:
+            self._unborn.add((address.group, address.edge))
+        read = triggers.read_metrics(
+            trigger,
+            delivery.topic,
+            address,
+            told,
+            lang=self._config.lang,
+            received=received,
+            trace=trace,
+        )
+        if read is None:
+            return []
+        fault, new = read
+        if fault.state == "cleared" and not self._board.active(fault.asset):
+            return []
+        return self._fault(fault, delivery, at, repeated=not new)
 
     def _ask(self, delivery: Delivery, client: str, received: str, trace: str) -> Entry:
-        payload = delivery.payload.lstrip()
+        payload = delivery.payload.removeprefix(codecs.BOM_UTF8).strip()
         if payload.startswith(b"{"):
             ask: Ask = ASK.decode(payload)
         else:
-            ask = msgspec.convert({"question": payload.decode("utf-8-sig").strip()}, Ask)
+            ask = msgspec.convert({"question": payload.decode()}, Ask)
         if not ask.question.strip():
             raise Rejected(f"read {delivery.topic}", "the question is empty")
         copies = self._copies(delivery)
@@ -116,66 +216,32 @@ class Intake:
         )
         return Entry(delivery.topic, ask, received, trace, work=work)
 
-    def _fault(self, fault: Fault, delivery: Delivery) -> list[Entry]:
-        if fault.state == "cleared":
-            return self._clear(fault)
-        standing = self._alarms.get((fault.asset, fault.code))
-        if delivery.retain and standing is not None and standing.state == "active":
-            return []  # the broker repeats a retained fault at each reconnect: nothing new
-        alarm = alarms.apply(standing, fault)
-        work = Work(
-            answer_id=uuid.uuid4().hex,
-            place=fault.asset,
-            asset=fault.asset,
-            code=fault.code,
-            question=fault.question,
-            lang=fault.lang,
-            priority=fault.priority,
-            trace=fault.trace,
-            copies=self._copies(delivery),
-            occurrences=alarm.occurrences,
-            first_seen=alarm.first_seen,
-            last_seen=alarm.last_seen,
-        )
-        alarm = msgspec.structs.replace(alarm, answer_id=work.answer_id)
-        return [self._entry(fault, alarm, work)]
+    def _fault(self, fault: Fault, delivery: Delivery, at: float, *, repeated: bool) -> list[Entry]:
+        standing = self._board.get(fault.asset, key_of(fault))
+        if repeated and fault.state == "active" and standing is not None and standing.active:
+            # The broker repeats a retained fault at each reconnect, a birth the code that stands.
+            return []
+        copies = self._copies(delivery)
 
-    def _clear(self, fault: Fault) -> list[Entry]:
-        """Clear one code, or with none named all that stand on the asset."""
-        codes = [fault.code] if fault.code else self._active(fault.asset)
-        cleared = [msgspec.structs.replace(fault, code=code) for code in codes]
-        if not cleared:
-            return [Entry(fault.topic, fault, fault.received, fault.trace)]
-        return [
-            self._entry(one, alarms.apply(self._alarms.get((one.asset, one.code)), one), None)
-            for one in cleared
-        ]
+        def work(effect: effects.Answer) -> Work:
+            return Work(
+                answer_id=effect.alarm.answer_id,
+                place=fault.asset,
+                asset=fault.asset,
+                code=fault.code,
+                question=fault.question,
+                lang=fault.lang,
+                priority=effect.alarm.priority,
+                trace=fault.trace,
+                copies=copies,
+                occurrences=effect.alarm.occurrences,
+                first_seen=effect.alarm.first_seen,
+                last_seen=effect.alarm.last_seen,
+            )
 
-    def _active(self, asset: str) -> list[str]:
-        return [
-            code
-            for (a, code), alarm in self._alarms.items()
-            if a == asset and alarm.state == "active"
-        ]
-
-    def _entry(self, fault: Fault, alarm: Alarm, work: Work | None) -> Entry:
-        self._alarms[fault.asset, fault.code] = alarm
-        told = Outgoing(
-            topic=ALARM.topic(self._prefix, asset=fault.asset),
-            payload=ALARM.encode(alarm),
-            retain=True,
-            content_type=ALARM.content_type,
-            trace=fault.trace,
-        )
-        return Entry(
-            fault.topic,
-            fault,
-            fault.received,
-            fault.trace,
-            work=work,
-            alarm=(fault.asset, alarm),
-            outgoing=(told,),
-        )
+        wanted = self._board.report(fault, at, answer_id=uuid.uuid4().hex)
+        done = deeds(wanted, self._prefix, fault.trace, work)
+        return [Entry(fault.topic, fault, fault.received, fault.trace, deeds=done)]
 
     def _copies(self, delivery: Delivery) -> list[Copy]:
         """Return where an MQTT 5 sender wants the answer."""
@@ -193,16 +259,30 @@ class Intake:
         asked = ANSWER.topic(self._prefix, asset=ASKED.rstrip("/")) + "/"
         forbidden = topic.startswith((f"{self._prefix}/", "$")) and not topic.startswith(asked)
         trigger = any(topic_matches(t.topic, topic) for t in self._config.triggers)
-        if forbidden or trigger or not 0 < len(topic) <= 256 or re.search(r"[+#\x00]", topic):
+        allowed = any(topic_matches(wanted, topic) for wanted in self._config.answer_topics)
+        why = topic_trouble(topic) or (
+            "" if allowed and not (forbidden or trigger) else "not yours"
+        )
+        if why:
             raise Rejected(
                 f"read {source}",
-                f"no answer can be sent to {topic[:80]!r}",
-                f"name a topic of your own, outside {self._prefix}/ and of no trigger",
+                f"no answer can be sent to {topic[:80]!r}: {why}",
+                f"name a topic of your own, outside {self._prefix}/, of no trigger, and among"
+                " the configured answer_topics",
             )
         return topic
+
+
+def digest_of(payload: bytes) -> bytes:
+    """Return what a payload is known by, 8 bytes."""
+    return hashlib.blake2b(payload, digest_size=8).digest()
 
 
 def trace_of(delivery: Delivery) -> str:
     """Return the W3C trace id a message carries, a new one where it carries none."""
     match = _TRACEPARENT.fullmatch(delivery.properties.traceparent or "")
     return match[1] if match else uuid.uuid4().hex
+
+
+def _no_work(effect: effects.Answer) -> Work:
+    raise AssertionError(f"only a report makes new work, not time: {effect}")

@@ -3,187 +3,145 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import aiosqlite
 import msgspec
 
 from schemas.answers import Answer, Ask, Feedback
-from schemas.errors import RejectedEvent
-from schemas.faults import Alarm, Fault, Priority
+from schemas.faults import Fault, Priority
+from services.orchestrator.alarms import Standing
+from services.orchestrator.board import Changes
+from services.orchestrator.floods import Area
+from services.orchestrator.records import Deeds, Entry, Job, Outgoing, Refusal, Work
+from services.runtime.clock import now
+from services.runtime.errors import Retryable
 from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = (Path(__file__).with_name("ledger.sql").read_text(encoding="utf-8"),)
+_GONE_MOST = 500
 _RANK: dict[Priority, int] = {"critical": 0, "warning": 1, "advice": 2}
 
 _encode = msgspec.json.encode
 
-
-class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """Where else an answer goes: a topic of the asker's own."""
-
-    topic: str
-    """Topic without wildcards."""
-    correlation: bytes | None = None
-    """MQTT 5 correlation data, given back unchanged."""
-
-
-class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """What has to be answered."""
-
-    answer_id: str
-    """Id of the answer to be."""
-    place: str
-    """Where it is published: the asset, or `ask/<client>`."""
-    asset: str | None
-    """The machine; None for a question without one."""
-    code: str
-    """Fault code, empty where there is none."""
-    question: str
-    """What the manuals are asked."""
-    lang: Literal["en", "zh"]
-    """Language of the answer."""
-    priority: Priority
-    """How urgent."""
-    trace: str
-    """W3C trace id."""
-    copies: list[Copy] = []
-    """Where it goes besides."""
-    occurrences: int = 1
-    """Reports of the alarm so far."""
-    first_seen: str
-    """First report, RFC 3339 UTC."""
-    last_seen: str
-    """Latest report, RFC 3339 UTC."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Work with a place in the queue."""
-
-    id: int
-    work: Work
-    attempts: int
-    """How often it was begun, this time included."""
-    received_at: float
-    """Seconds since 1970."""
-    deadline_at: float
-    """Seconds since 1970."""
-
-
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """A message on its way out."""
-
-    topic: str
-    payload: bytes
-    retain: bool = False
-    content_type: str = ""
-    correlation: bytes | None = None
-    trace: str = ""
-    expiry_s: int | None = None
-    """Seconds until the broker forgets it; None for never."""
-    id: int = 0
-    """Its number in the outbox; 0 before it is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What one accepted message adds to the ledger."""
-
-    topic: str
-    message: Fault | Ask | Feedback
-    received: str
-    """RFC 3339 UTC."""
-    trace: str = ""
-    work: Work | None = None
-    """The answer it asks for."""
-    alarm: tuple[str, Alarm] | None = None
-    """Asset, and the alarm as it stands now."""
-    answer_id: str = ""
-    """The answer a feedback is about."""
-    outgoing: tuple[Outgoing, ...] = ()
-    """What goes out because of it."""
+_TAKE_ON = """
+INSERT INTO job (id, answer_id, place, question, body, priority, front, state, received_at,
+    deadline_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'due', ?, ?)
+ON CONFLICT (place, answer_id) DO UPDATE SET
+    question = excluded.question, body = excluded.body,
+    priority = excluded.priority, state = 'due', reason = '', attempts = attempts + 1,
+    received_at = excluded.received_at, deadline_at = excluded.deadline_at, lease_until = NULL
+WHERE state IN ('done', 'failed') OR question <> excluded.question
+"""
+_GIVE_AGAIN = """
+UPDATE job SET state = 'due', reason = '', attempts = attempts + 1, lease_until = NULL,
+    received_at = :at, deadline_at = :deadline, priority = :priority, front = :front,
+    body = json_set(CAST(body AS TEXT), '$.occurrences', :occurrences,
+        '$.first_seen', :first_seen, '$.last_seen', :last_seen)
+WHERE place = :place AND answer_id = :answer_id AND state IN ('done', 'failed')
+"""
+_OPEN = "place = ? AND answer_id = ? AND state IN ('due', 'working')"
 
 
 class Ledger:
     """`ledger.db`: a commit here is the promise an ack gives."""
 
-    def __init__(self, database: Database, last_event: int) -> None:
+    def __init__(self, database: Database, last_event: int, last_outgoing: int) -> None:
         self._db = database
         self._next_event = last_event + 1
-
-    @property
-    def database(self) -> Database:
-        """Return the file."""
-        return self._db
+        self._next_outgoing = last_outgoing + 1
+        self._gone: set[int] = set()
 
     @classmethod
     async def open(cls, path: Path) -> Ledger:
         """Open or create the file.
 
         Raises:
-            Fatal: it cannot be opened, is damaged, or was written by a newer Andon.
+            Retryable: the disk is full or read-only.
+            Damaged: it is damaged; see `services.orchestrator.mending`.
+            Fatal: it cannot be opened, or was written by a newer Andon.
         """
-        database = await open_database(path, MIGRATIONS, synchronous="FULL")
-        row = await database.first("SELECT coalesce(max(id), 0) AS last FROM event")
-        return cls(database, row["last"] if row else 0)
+        database = await open_database(path, MIGRATIONS, synchronous="FULL", shrinks=True)
+        [row] = await database.fetch(
+            "SELECT (SELECT coalesce(max(id), 0) FROM event) AS event,"
+            " (SELECT coalesce(max(id), 0) FROM outbox) AS outgoing"
+        )
+        return cls(database, row["event"], row["outgoing"])
+
+    @property
+    def database(self) -> Database:
+        """Return the file, for those who keep it small or watch it."""
+        return self._db
 
     async def close(self) -> None:
         """Close the file."""
-        await self._db.close()
+        try:
+            with suppress(Retryable):  # what is not forgotten goes out once more
+                await self.forget()
+        finally:
+            await self._db.close()
 
     async def accept(
-        self, entries: Sequence[Entry], rejected: Sequence[RejectedEvent], *, deadline_s: float
+        self,
+        entries: Sequence[Entry],
+        refusals: Sequence[Refusal],
+        changes: Changes,
+        *,
+        deadline_s: float,
+        deeds: Sequence[Deeds] = (),
     ) -> None:
-        """Take in messages that arrived together, in one commit.
+        """Take in messages that arrived together, or what time brought about, in one commit.
 
-        Work that was accepted before, recognised by place and answer id, is not made twice.
+        A question that is asked again under the same id while it is being worked on is not
+        worked on twice; asked again later, or with other words, it is answered anew.
+
+        Args:
+            entries: what was understood.
+            refusals: what was not.
+            changes: the alarms and areas that are different now.
+            deadline_s: how long an answer may take, seconds.
+            deeds: what has to be done besides what the entries bring about.
 
         Raises:
             Retryable: nothing was written; do not ack.
         """
         at = time.time()
+        until = at + deadline_s
         numbered = list(enumerate(entries, start=self._next_event))
         self._next_event += len(numbered)
+        last = self._next_event - 1
+        todo = [(n, e.deeds) for n, e in numbered if e.deeds] + [(last, one) for one in deeds]
+        works = [(n, e.work, False) for n, e in numbered if e.work]
+        works += [(n, work, front) for n, one in todo for work, front in one.works]
         # A statement a table and not a row: each costs a change of threads.
-        async with self._db.transaction() as db:
+        async with self._forgetting() as db:
             await db.executemany(
-                "INSERT INTO event (id, kind, topic, body, received, trace)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (n, _kind(e.message), e.topic, _encode(e.message), e.received, e.trace)
-                    for n, e in numbered
-                ],
-            )
-            await db.executemany(
-                "INSERT OR IGNORE INTO job (event_id, answer_id, place, body, priority, state,"
-                " received_at, deadline_at) VALUES (?, ?, ?, ?, ?, 'due', ?, ?)",
+                "INSERT INTO event (id, kind, topic, body, received, trace, digest, payload)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         n,
-                        work.answer_id,
-                        work.place,
-                        _encode(work),
-                        _RANK[work.priority],
-                        at,
-                        at + deadline_s,
+                        _kind(e.message),
+                        e.topic,
+                        _encode(e.message),
+                        e.received,
+                        e.trace,
+                        e.digest,
+                        e.payload,
                     )
                     for n, e in numbered
-                    if (work := e.work) is not None
                 ],
             )
             await db.executemany(
-                "INSERT INTO alarm (asset, code, body) VALUES (?, ?, ?)"
-                " ON CONFLICT (asset, code) DO UPDATE SET body = excluded.body",
-                [
-                    (e.alarm[0], e.alarm[1].code, _encode(e.alarm[1]))
-                    for e in entries
-                    if e.alarm is not None
-                ],
+                _TAKE_ON, [_row(n, work, front, at, until) for n, work, front in works]
             )
+            for _, one in todo:
+                await self._do(db, one, at, until)
+            await self._remember(db, changes)
             await db.executemany(
                 "INSERT INTO feedback (answer_id, body, received) VALUES (?, ?, ?)",
                 [
@@ -194,31 +152,89 @@ class Ledger:
             )
             await db.executemany(
                 "INSERT INTO rejected (topic, reason, head, size, received) VALUES (?, ?, ?, ?, ?)",
-                [(r.topic, r.reason, r.head, r.size, r.received) for r in rejected],
+                [
+                    (e.topic, e.reason, e.head, e.size, e.received)
+                    for e in (refusal.event for refusal in refusals)
+                ],
             )
-            await self._post(db, [message for e in entries for message in e.outgoing])
+            messages = [message for _, one in todo for message in one.outgoing]
+            messages += [message for refusal in refusals for message in refusal.outgoing]
+            await self._post(db, messages)
 
-    async def alarms(self) -> dict[tuple[str, str], Alarm]:
-        """Return the alarms by asset and code."""
-        rows = await self._db.fetch("SELECT asset, code, body FROM alarm")
-        return {(r["asset"], r["code"]): msgspec.json.decode(r["body"], type=Alarm) for r in rows}
+    async def _do(self, db: aiosqlite.Connection, deeds: Deeds, at: float, until: float) -> None:
+        """Change open and finished jobs as the alarms want it; mostly there is nothing to do."""
+        for one in deeds.again:
+            values = {
+                "at": at,
+                "deadline": until,
+                "priority": _RANK[one.alarm.priority],
+                "front": one.front,
+                "occurrences": one.alarm.occurrences,
+                "first_seen": one.alarm.first_seen,
+                "last_seen": one.alarm.last_seen,
+                "place": one.place,
+                "answer_id": one.answer_id,
+            }
+            await db.execute(_GIVE_AGAIN, values)
+        for place, answer_id, alarm in deeds.urgent:
+            await db.execute(
+                f"UPDATE job SET priority = ? WHERE {_OPEN}",  # noqa: S608
+                (_RANK[alarm.priority], place, answer_id),
+            )
+        for place, answer_id in deeds.fronts:
+            await db.execute(
+                f"UPDATE job SET front = 1 WHERE {_OPEN}",  # noqa: S608
+                (place, answer_id),
+            )
+
+    async def _remember(self, db: aiosqlite.Connection, changes: Changes) -> None:
+        """Write the alarms and areas that changed."""
+        alarms = changes.alarms.items()
+        await db.executemany(
+            "INSERT INTO alarm (asset, code, body) VALUES (?, ?, ?)"
+            " ON CONFLICT (asset, code) DO UPDATE SET body = excluded.body",
+            [(*key, _encode(standing)) for key, standing in alarms if standing is not None],
+        )
+        await db.executemany(
+            "DELETE FROM alarm WHERE asset = ? AND code = ?",
+            [key for key, standing in alarms if standing is None],
+        )
+        areas = changes.areas.items()
+        await db.executemany(
+            "INSERT INTO area (area, body) VALUES (?, ?)"
+            " ON CONFLICT (area) DO UPDATE SET body = excluded.body",
+            [(name, _encode(area)) for name, area in areas if area is not None],
+        )
+        await db.executemany(
+            "DELETE FROM area WHERE area = ?", [(name,) for name, area in areas if area is None]
+        )
+
+    async def standings(self) -> list[Standing]:
+        """Return the alarms that are remembered."""
+        rows = await self._db.fetch("SELECT body FROM alarm")
+        return [msgspec.json.decode(row["body"], type=Standing) for row in rows]
+
+    async def areas(self) -> list[Area]:
+        """Return the areas that had alarms lately."""
+        rows = await self._db.fetch("SELECT body FROM area")
+        return [msgspec.json.decode(row["body"], type=Area) for row in rows]
 
     async def claim(self, limit: int, *, lease_s: float) -> list[Job]:
-        """Take the most urgent work that is due, or whose worker's lease ran out."""
-        now = time.time()
+        """Take the most urgent work that is due."""
+        at = time.time()
         async with (
             self._db.transaction() as db,
             db.execute(
                 "UPDATE job SET state = 'working', attempts = attempts + 1, lease_until = ?"
                 " WHERE id IN (SELECT id FROM job WHERE state = 'due'"
-                " OR (state = 'working' AND lease_until < ?) ORDER BY priority, id LIMIT ?)"
-                " RETURNING id, body, priority, attempts, received_at, deadline_at",
-                (now + lease_s, now, limit),
+                " ORDER BY priority, front DESC, id LIMIT ?)"
+                " RETURNING id, body, priority, front, attempts, received_at, deadline_at",
+                (at + lease_s, limit),
             ) as cursor,
         ):
             rows = await cursor.fetchall()
         # RETURNING keeps no order.
-        rows = sorted(rows, key=lambda row: (row["priority"], row["id"]))
+        rows = sorted(rows, key=lambda row: (row["priority"], -row["front"], row["id"]))
         return [
             Job(
                 row["id"],
@@ -238,63 +254,134 @@ class Ledger:
                 [(time.time() + lease_s, job_id) for job_id in job_ids],
             )
 
-    async def release(self) -> int:
-        """Make everything that was being worked on due again; return how much that is.
+    async def release(self, *, all_of_it: bool) -> int:
+        """Make work due again that nobody works on; return how much that is.
 
-        For the start: there is one orchestrator, so what an earlier one began is nobody's.
+        Args:
+            all_of_it: for the start, as what an earlier process began is nobody's; otherwise
+                only where the lease ran out.
         """
+        late = float("inf") if all_of_it else time.time()
         async with (
             self._db.transaction() as db,
             db.execute(
-                "UPDATE job SET state = 'due', lease_until = NULL WHERE state = 'working'"
+                "UPDATE job SET state = 'due', lease_until = NULL"
+                " WHERE state = 'working' AND lease_until < ?",
+                (late,),
             ) as cursor,
         ):
             return cursor.rowcount
 
+    async def last_digest(self, topic: str) -> bytes | None:
+        """Return the digest of the newest event of a topic."""
+        row = await self._db.first(
+            "SELECT digest FROM event WHERE topic = ? ORDER BY id DESC LIMIT 1", (topic,)
+        )
+        return row["digest"] if row else None
+
     async def answer(
-        self, job: Job, answer: Answer, outgoing: Sequence[Outgoing], *, done: bool
+        self,
+        job: Job,
+        answer: Answer,
+        outgoing: Sequence[Outgoing],
+        *,
+        done: bool,
+        failed: str = "",
     ) -> None:
-        """Keep an answer and what goes out with it, with the job's new state, in one commit."""
-        async with self._db.transaction() as db:
+        """Keep an answer and what goes out with it, with the job's new state, in one commit.
+
+        Args:
+            job: whose answer it is.
+            answer: the answer.
+            outgoing: what goes out.
+            done: whether the job is done with it.
+            failed: why the job is given up for good; empty where it is not.
+        """
+        async with self._forgetting() as db:
             await db.execute(
-                "INSERT INTO answer (answer_id, place, stage, body, created)"
-                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (place, answer_id) DO UPDATE"
+                "INSERT INTO answer (id, answer_id, place, stage, body, created)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
                 " SET stage = excluded.stage, body = excluded.body, created = excluded.created",
-                (answer.id, job.work.place, answer.stage, _encode(answer), answer.created),
+                (job.id, answer.id, job.work.place, answer.stage, _encode(answer), answer.created),
             )
-            if done:
-                await db.execute("UPDATE job SET state = 'done' WHERE id = ?", (job.id,))
+            if done or failed:
+                # Not where it was asked anew meanwhile, with other words.
+                await db.execute(
+                    "UPDATE job SET state = ?, reason = ? WHERE id = ? AND attempts = ?",
+                    ("failed" if failed else "done", failed, job.id, job.attempts),
+                )
             await self._post(db, outgoing)
 
-    async def fail(self, job: Job, reason: str) -> None:
-        """Give a job up for good, with the reason."""
+    async def set_aside(self, message: Outgoing, reason: str) -> None:
+        """Take a message out of the outbox that cannot leave, and keep why."""
         async with self._db.transaction() as db:
             await db.execute(
-                "UPDATE job SET state = 'failed', reason = ? WHERE id = ?", (reason, job.id)
+                "INSERT INTO rejected (topic, reason, head, size, received) VALUES (?, ?, ?, ?, ?)",
+                (
+                    message.topic,
+                    reason,
+                    message.payload[:256].decode("utf-8", "backslashreplace"),
+                    len(message.payload),
+                    now(),
+                ),
             )
+            await db.execute("DELETE FROM outbox WHERE id = ?", (message.id,))
 
     async def _post(self, db: aiosqlite.Connection, outgoing: Sequence[Outgoing]) -> None:
+        numbered = list(enumerate(outgoing, start=self._next_outgoing))
+        self._next_outgoing += len(numbered)
         await db.executemany(
             "INSERT INTO outbox"
-            " (topic, payload, retain, content_type, correlation, trace, expiry_s)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            " (id, topic, payload, retain, content_type, correlation, trace, expiry_s)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (o.topic, o.payload, o.retain, o.content_type, o.correlation, o.trace, o.expiry_s)
-                for o in outgoing
+                (
+                    n,
+                    o.topic,
+                    o.payload,
+                    o.retain,
+                    o.content_type,
+                    o.correlation,
+                    o.trace,
+                    o.expiry_s,
+                )
+                for n, o in numbered
             ],
         )
 
     async def outbox(self, after: int, limit: int = 100) -> list[Outgoing]:
         """Return what is to go out, in order, beginning behind number `after`."""
+        gone = frozenset(self._gone)  # those of now: meanwhile a commit may forget them
         rows = await self._db.fetch(
-            "SELECT * FROM outbox WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+            "SELECT * FROM outbox WHERE id > ? ORDER BY id LIMIT ?", (after, limit + len(gone))
         )
-        return [msgspec.convert(dict(row), Outgoing, strict=False) for row in rows]
+        waiting = [row for row in rows if row["id"] not in gone][:limit]
+        return [msgspec.convert(dict(row), Outgoing, strict=False) for row in waiting]
 
     async def sent(self, ids: Iterable[int]) -> None:
-        """Forget messages the broker has."""
+        """Take note of messages the broker has; their rows go with the next commit.
+
+        A commit of its own for each would write the disk as much again. A process that dies
+        before sends them once more, with the same ids.
+        """
+        self._gone.update(ids)
+        if len(self._gone) >= _GONE_MOST:
+            await self.forget()
+
+    async def forget(self) -> None:
+        """Remove the rows of messages the broker has, now."""
+        if self._gone:
+            async with self._forgetting():
+                pass
+
+    @asynccontextmanager
+    async def _forgetting(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Open a transaction that also removes what was sent."""
         async with self._db.transaction() as db:
-            await db.executemany("DELETE FROM outbox WHERE id = ?", [(i,) for i in ids])
+            gone = tuple(self._gone)
+            await db.executemany("DELETE FROM outbox WHERE id = ?", [(i,) for i in gone])
+            yield db
+        self._gone.difference_update(gone)
 
     async def counts(self) -> dict[str, int]:
         """Return how many jobs are open, and how many messages were refused or wait to go out."""
@@ -304,8 +391,15 @@ class Ledger:
             " (SELECT count(*) FROM rejected) AS rejected,"
             " (SELECT count(*) FROM outbox) AS outbox"
         )
-        return dict(row) if row else {}
+        counted = dict(row) if row else {}
+        return {**counted, "outbox": max(0, counted.get("outbox", 0) - len(self._gone))}
 
 
 def _kind(message: Fault | Ask | Feedback) -> str:
     return type(message).__name__.lower()
+
+
+def _row(event: int, work: Work, front: bool, at: float, until: float) -> tuple[Any, ...]:
+    """Return the values of `_TAKE_ON`."""
+    body, rank = _encode(work), _RANK[work.priority]
+    return (event, work.answer_id, work.place, work.question, body, rank, front, at, until)

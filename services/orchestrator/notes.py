@@ -9,6 +9,10 @@ _NOTES: dict[str, dict[Language, str]] = {
         "en": "Taken from the manuals directly; no language model is available.",
         "zh": "直接摘自手册；当前没有可用的语言模型。",
     },
+    "late": {
+        "en": "Taken from the manuals directly; it waited longer than its deadline.",
+        "zh": "直接摘自手册；等待时间超过了期限。",
+    },
     "model_failed": {
         "en": "Taken from the manuals directly; the language model gave no answer: {reason}.",
         "zh": "直接摘自手册；语言模型没有给出答案：{reason}。",
@@ -20,6 +24,14 @@ _NOTES: dict[str, dict[Language, str]] = {
     "no_retriever": {
         "en": "The manuals could not be searched in time: the search service is away.",
         "zh": "未能及时检索手册：检索服务不可用。",
+    },
+    "unreadable": {
+        "en": "The question could not be read: {reason}.",
+        "zh": "无法读取该问题：{reason}。",
+    },
+    "failed": {
+        "en": "No answer could be made because of an internal error; the log says more.",
+        "zh": "由于内部错误未能生成答案；详情见日志。",
     },
     "search_failed": {
         "en": "The manuals could not be searched: the search service refused the question.",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 
-from services.orchestrator.ledger import Ledger, Outgoing
+from services.orchestrator.ledger import Ledger
+from services.orchestrator.records import Outgoing
 from services.runtime.bus import Bus
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.messages import Properties
@@ -15,6 +17,11 @@ log = logging.getLogger(__name__)
 
 _BATCH = 100
 _RETRY_S = 0.5
+_TIDY_S = 1.0
+_SUSPICIOUS = 3
+"""Connections lost while publishing, one after the other, until messages go one by one."""
+_POISON = 8
+"""Connections lost over the same message until it is set aside."""
 
 
 class Outbox:
@@ -26,8 +33,6 @@ class Outbox:
         self._due = asyncio.Event()
         self._due.set()
         self._idle = asyncio.Event()
-        self._gone: set[int] = set()
-        """With the broker, and not yet forgotten: the disk may be full for hours."""
 
     def wake(self) -> None:
         """Say that something new was committed."""
@@ -40,13 +45,18 @@ class Outbox:
 
     async def run(self) -> None:
         """Publish for ever; a broker that is away is waited for."""
+        lost = 0
         while True:
-            await self._due.wait()
-            self._due.clear()
-            await self._bus.wait_connected()
             try:
-                while batch := await self._ledger.outbox(0, _BATCH + len(self._gone)):
-                    await self._leave([m for m in batch if m.id not in self._gone])
+                await self._wait()
+                await self._bus.wait_connected()
+                while batch := await self._ledger.outbox(0, 1 if lost >= _SUSPICIOUS else _BATCH):
+                    if lost >= _POISON:
+                        await self._set_aside(batch[0])
+                    elif failure := await self._leave(batch):
+                        lost += 1  # only these: a ledger that fails is no message's fault
+                        raise failure
+                    lost = 0
                 if not self._due.is_set():
                     self._idle.set()
             except Retryable as error:
@@ -54,9 +64,31 @@ class Outbox:
                 self._due.set()
                 await asyncio.sleep(_RETRY_S)
 
-    async def _leave(self, batch: list[Outgoing]) -> None:
-        """Publish a batch, all in flight together; the order on the wire is kept."""
+    async def _wait(self) -> None:
+        """Wait for something new; in a quiet moment forget what was sent."""
+        try:
+            async with asyncio.timeout(_TIDY_S):
+                await self._due.wait()
+        except TimeoutError:
+            with contextlib.suppress(Retryable):  # a full disk: the next commit forgets them
+                await self._ledger.forget()
+            await self._due.wait()
+        self._due.clear()
+
+    async def _set_aside(self, message: Outgoing) -> None:
+        """Give up on a message over which the broker closes the connection again and again."""
+        log.error("set aside what the broker does not take on %r", message.topic)
+        reason = "the broker closed the connection each time this was published"
+        await self._ledger.set_aside(message, reason)
+
+    async def _leave(self, batch: list[Outgoing]) -> Retryable | None:
+        """Publish a batch, all in flight together; the order on the wire is kept.
+
+        Returns:
+            Why some of it could not leave; None where all of it did.
+        """
         results = await asyncio.gather(*map(self._publish, batch), return_exceptions=True)
+        gone: list[int] = []
         lost: Retryable | None = None
         for message, result in zip(batch, results, strict=True):
             if isinstance(result, Retryable):
@@ -64,16 +96,15 @@ class Outbox:
             elif isinstance(result, Rejected):
                 # It would be refused for ever and hold up all behind it; the ledger has the answer.
                 log.error("the broker refuses %s: %s", message.topic, result)
-                self._gone.add(message.id)
+                gone.append(message.id)
             elif isinstance(result, BaseException):
                 raise result
             else:
-                self._gone.add(message.id)
-        if self._gone:
-            await self._ledger.sent(self._gone)
-            self._gone.clear()
-        if lost:
-            raise lost
+                gone.append(message.id)
+        if gone:
+            with contextlib.suppress(Retryable):  # as in `_wait`; it knows them all the same
+                await self._ledger.sent(gone)
+        return lost
 
     async def _publish(self, message: Outgoing) -> None:
         user = (("traceparent", traceparent(message.trace)),) if message.trace else ()

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
+from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
 
 from schemas.channels import STATUS
-from schemas.errors import RejectedEvent
 from schemas.health import ServiceStatus
+from services.orchestrator import sparkplug
+from services.orchestrator.board import Board
 from services.orchestrator.flow import Flow
-from services.orchestrator.intake import Intake
-from services.orchestrator.ledger import Entry, Job, Ledger
+from services.orchestrator.housekeeping import Housekeeping
+from services.orchestrator.intake import Intake, digest_of
+from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
+from services.orchestrator.rebirths import Rebirths
+from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
 from services.runtime.clock import now
 from services.runtime.config import Config
-from services.runtime.errors import Retryable
+from services.runtime.errors import Damaged, Retryable
 from services.runtime.log import trace_id
 from services.runtime.messages import Delivery, Inbox
 from services.runtime.process import Context
@@ -28,7 +34,11 @@ from services.runtime.salvage import mend, watch
 log = logging.getLogger(__name__)
 
 _COMMIT_AGAIN_S = 1.0
+_TICK_S = 1.0
+"""Alarms are looked at this often for what time brings about."""
 _COUNT_EVERY_S = 5.0
+_MODEL_WAITING = 200
+"""Answers whose passages are out and which wait for the model, at most; the rest stays due."""
 
 
 class OrchestratorService:
@@ -37,7 +47,7 @@ class OrchestratorService:
     In:  the triggers' topics, `andon/ask/<client>`, `andon/feedback/<answer id>`,
          `andon/status/<service>` (of the bridge).
     Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox;
-         `andon/stream/…` directly.
+         `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
     Asks: retriever/search, llm_bridge/generate.
     """
 
@@ -49,6 +59,8 @@ class OrchestratorService:
         self._model_ready = False
         self._work = asyncio.Event()
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._with_model: dict[int, asyncio.Task[None]] = {}
+        self._rebirths = Rebirths()
         self._closing = contextlib.AsyncExitStack()
 
     async def start(self, context: Context) -> None:
@@ -58,10 +70,15 @@ class OrchestratorService:
         await mend(path, LEDGER, context.health)
         self._ledger = await Ledger.open(path)
         self._closing.push_async_callback(self._ledger.close)
-        if left := await self._ledger.release():
+        if left := await self._ledger.release(all_of_it=True):
             log.info("%d answers were left unfinished and are taken up again", left)
         self._outbox = Outbox(self._ledger, context.bus)
-        self._intake = Intake(self._config, await self._ledger.alarms())
+        board = Board(
+            self._config.orchestrator.alarms,
+            await self._ledger.standings(),
+            await self._ledger.areas(),
+        )
+        self._intake = Intake(self._config, board)
         self._flow = Flow(
             self._config,
             self._ledger,
@@ -71,8 +88,9 @@ class OrchestratorService:
             model_ready=lambda: self._model_ready,
         )
         messages = await context.bus.consume(*self._intake.filters)
+        # QoS 0: while we are away the broker must keep faults for us, and not every status.
         statuses = await context.bus.consume(
-            STATUS.topic(self._config.prefix, service="llm_bridge")
+            STATUS.topic(self._config.prefix, service="llm_bridge"), qos=0
         )
         self._work.set()
         self._listening = context.spawn(self._listen(messages), "listen")
@@ -80,14 +98,23 @@ class OrchestratorService:
         self._dispatching = context.spawn(self._dispatch(), "dispatch")
         context.spawn(self._outbox.run(), "outbox")
         context.spawn(self._renew(), "leases")
+        keeping = Housekeeping(
+            self._ledger.database,
+            self._config.data_dir / "history",
+            keep_days=self._config.orchestrator.keep_days,
+            history_days=self._config.orchestrator.history_days,
+            quiet=lambda: not self._busy,
+            health=context.health,
+        )
+        context.spawn(keeping.run(), "housekeeping")
         context.spawn(watch(self._ledger.database), "watch the ledger")
 
     async def drain(self) -> None:
         """Take nothing new, finish the answers in work, send what is committed."""
         self._listening.cancel()
         self._dispatching.cancel()
-        if self._busy:
-            await asyncio.wait(self._busy.values())
+        if working := [*self._busy.values(), *self._with_model.values()]:
+            await asyncio.wait(working)
         if self._context.bus.connected:
             await self._outbox.drained()
 
@@ -98,44 +125,101 @@ class OrchestratorService:
     async def _listen(self, messages: Inbox) -> None:
         """Commit what arrived together, then ack it, in order of arrival."""
         while True:
-            batch = await messages.batch()
-            await self._accept(batch)
+            batch: list[Delivery] = []
+            with contextlib.suppress(TimeoutError):  # the alarms change with time as well
+                async with asyncio.timeout(_TICK_S):
+                    batch = await messages.batch()
+            news = await self._accept(batch)
             for delivery in batch:
                 self._context.bus.ack(delivery)
-            self._work.set()
-            self._outbox.wake()
+            if news:
+                self._work.set()
+                self._outbox.wake()
+            await self._ask_for_births()
 
-    async def _accept(self, batch: list[Delivery]) -> None:
-        """Write a batch into the ledger; a ledger that cannot be written is waited for."""
-        received = now()
+    async def _new(self, batch: list[Delivery]) -> list[Delivery]:
+        """Leave out what the broker sends again although the ledger has it.
+
+        Only the newest event of the topic counts: an older one of the same words was followed by
+        something else, and what is sent again may be new.
+        """
+        fresh = []
+        for delivery in batch:
+            if delivery.duplicate:
+                known = await self._ledger.last_digest(delivery.topic)
+                if known == digest_of(delivery.payload):
+                    continue
+            fresh.append(delivery)
+        return fresh
+
+    async def _accept(self, batch: list[Delivery]) -> bool:
+        """Write a batch, and what time brought about, into the ledger; wait where it cannot be.
+
+        Returns:
+            Whether there was anything to write: most messages of an edge node tell no fault.
+        """
+        received, at = now(), time.time()
         while True:
-            read = [self._intake.read(delivery, received) for delivery in batch]
-            entries: list[Entry] = [e for one in read if isinstance(one, list) for e in one]
-            rejected = [one for one in read if isinstance(one, RejectedEvent)]
             try:
-                await self._ledger.accept(
-                    entries, rejected, deadline_s=self._config.orchestrator.deadline_s
-                )
+                news = await self._commit(batch, received, at)
             except Retryable as error:
                 self._context.health.trouble("ledger", f"faults wait unacknowledged: {error}")
-                await asyncio.sleep(_COMMIT_AGAIN_S)
-                await self._restore()
-                continue
-            self._context.health.well("ledger")
-            for one in rejected:
-                log.warning("rejected a message on %s: %s", one.topic, one.reason)
-            return
-
-    async def _restore(self) -> None:
-        """Go back to the alarms of the last commit; a disk that cannot be read is waited for."""
-        while True:
-            try:
-                self._intake.restore(await self._ledger.alarms())
-            except Retryable as error:
-                self._context.health.trouble("ledger", str(error))
+                self._intake.restore()
                 await asyncio.sleep(_COMMIT_AGAIN_S)
             else:
-                return
+                self._context.health.well("ledger")
+                return news
+
+    async def _commit(self, batch: list[Delivery], received: str, at: float) -> bool:
+        """Try to write; returns whether there was anything to write. Raises Retryable."""
+        batch = await self._new(batch)
+        due = self._intake.tick(at)
+        read = [self._intake.read(delivery, received, at) for delivery in batch]
+        entries: list[Entry] = [
+            entry
+            for delivery, one in zip(batch, read, strict=True)
+            if isinstance(one, list)
+            for entry in as_received(one, delivery.payload)
+        ]
+        refusals = [one for one in read if isinstance(one, Refusal)]
+        if not (entries or refusals or due):
+            self._intake.committed()
+            return False
+        await self._ledger.accept(
+            entries,
+            refusals,
+            self._intake.changes(),
+            deadline_s=self._config.orchestrator.deadline_s,
+            deeds=[due] if due else [],
+        )
+        self._intake.committed()
+        self._tell(entries, refusals, due)
+        return True
+
+    def _tell(
+        self, entries: Sequence[Entry], refusals: Sequence[Refusal], due: Deeds | None
+    ) -> None:
+        for refusal in refusals:
+            event = refusal.event
+            log.warning("rejected a message on %s: %s", event.topic, event.reason)
+        for done in [*(e.deeds for e in entries), due]:
+            for gone in done.forgotten if done else ():
+                log.warning("too many alarms: %s %s made room", gone.asset, gone.key)
+
+    async def _ask_for_births(self) -> None:
+        """Ask Sparkplug edge nodes that cannot be understood to introduce themselves again."""
+        for group, edge in self._intake.rebirths():
+            if not self._rebirths.due((group, edge), at := time.time()):
+                continue
+            topic = sparkplug.rebirth_topic(group, edge)
+            try:
+                await self._context.bus.publish(topic, sparkplug.rebirth(int(at * 1000)), qos=0)
+            except Retryable as error:
+                # Its next message asks again.
+                log.warning("could not ask for a rebirth: %s", error)
+            else:
+                self._rebirths.asked((group, edge), at)
+                log.info("asked the edge node %s/%s for a rebirth", group, edge)
 
     async def _watch_model(self, statuses: Inbox) -> None:
         """Know whether the bridge has a model to ask."""
@@ -153,13 +237,10 @@ class OrchestratorService:
         """Give due jobs to workers, most urgent first."""
         settings = self._config.orchestrator
         while True:
-            # Wakes by itself as well, for jobs whose lease ran out.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(settings.lease_s):
-                    await self._work.wait()
+            await self._work.wait()
             self._work.clear()
             free = settings.workers - len(self._busy)
-            if free <= 0:
+            if free <= 0 or len(self._with_model) >= _MODEL_WAITING:
                 continue
             try:
                 jobs = await self._ledger.claim(free, lease_s=settings.lease_s)
@@ -170,44 +251,49 @@ class OrchestratorService:
                 continue
             self._context.health.well("dispatch")
             for job in jobs:
-                if job.id in self._busy:
-                    continue  # its lease ran out while it waits for the disk
                 task = self._context.spawn(self._do(job), f"answer {job.work.answer_id}")
                 self._busy[job.id] = task
 
     async def _do(self, job: Job) -> None:
+        """Answer a job: a worker's time until its passages are out, the model's after that."""
         trace_id.set(job.work.trace)
         try:
-            await self._until_written(job)
+            draft = await self._flow.passages(job)
+            if draft is not None:
+                self._with_model[job.id] = self._busy.pop(job.id)
+                self._work.set()
+                await self._flow.model(job, draft)
+        except Damaged:
+            raise  # the process ends, and the next one takes the job up again
+        except Retryable as error:
+            # The lease runs out and the job is taken up again.
+            self._context.health.trouble("answers", f"an answer waits: {error}")
         except Exception as error:
             # One answer must not end the service; the job keeps the reason.
             log.exception("answer %s failed", job.work.answer_id)
-            await self._ledger.fail(job, f"{type(error).__name__}: {error}")
+            await self._give_up(job, f"{type(error).__name__}: {error}")
+        else:
+            self._context.health.well("answers")
         finally:
-            del self._busy[job.id]
+            self._busy.pop(job.id, None)
+            self._with_model.pop(job.id, None)
             self._work.set()
 
-    async def _until_written(self, job: Job) -> None:
-        """Answer; a ledger that cannot be written is waited for."""
-        while True:
-            try:
-                await self._flow.run(job)
-            except Retryable as error:
-                self._context.health.trouble("answers", f"an answer waits: {error}")
-                await asyncio.sleep(_COMMIT_AGAIN_S)
-            else:
-                self._context.health.well("answers")
-                return
+    async def _give_up(self, job: Job, reason: str) -> None:
+        try:
+            await self._flow.give_up(job, reason)
+        except Retryable as error:
+            self._context.health.trouble("answers", f"an answer waits: {error}")
 
     async def _renew(self) -> None:
         """Keep the leases of jobs in work, and the figures of the status."""
         while True:
             await asyncio.sleep(min(_COUNT_EVERY_S, self._config.orchestrator.lease_s / 3))
             try:
-                if self._busy:
-                    await self._ledger.extend(
-                        list(self._busy), lease_s=self._config.orchestrator.lease_s
-                    )
+                if working := [*self._busy, *self._with_model]:
+                    await self._ledger.extend(working, lease_s=self._config.orchestrator.lease_s)
+                if await self._ledger.release(all_of_it=False):
+                    self._work.set()
                 self._context.health.facts.update(await self._ledger.counts())
             except Retryable as error:
                 self._context.health.trouble("leases", str(error))

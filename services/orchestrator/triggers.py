@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from schemas.answers import Language
-from schemas.channels import ASKED
+from schemas.channels import ASKED, topic_trouble
 from schemas.faults import Fault, Priority
+from services.orchestrator.births import Told, Values
+from services.orchestrator.fields import (
+    CONTROL,
+    MAX_TEXT,
+    at,
+    checked,
+    code_of,
+    fill,
+    first,
+    holes,
+    text_of,
+)
 from services.orchestrator.language import language_of
+from services.orchestrator.sparkplug import Address
 from services.runtime.config import Trigger
 from services.runtime.errors import Rejected
 
@@ -31,12 +44,9 @@ _CODE_ALONE = re.compile(
     r"[A-Za-z]{0,5}[-. _]?\d{1,6}(?:[-.]\d{1,3})?|[A-Za-z]{1,3}[-.][A-Za-z0-9]{1,5}"
 )
 _CODE_FIRST = re.compile(r"([A-Za-z]{1,5}[-. ]?\d{1,6})\s*[:：,，;；-]\s*(\S.*)", re.DOTALL)
-_HOLE = re.compile(r"\{([^{}]*)\}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_FORBIDDEN = re.compile(r"[+#\x00]")
-_MAX_TEXT = 4000
-_MAX_CODE = 64
 _MAX_ASSET = 256
+_MAX_LEVELS = 32
+_REST = ("", "")
 _QUESTIONS: dict[Language, tuple[str, str]] = {
     "en": ("Fault {code}", "Fault {code}: {text}"),
     "zh": ("故障 {code}", "故障 {code}：{text}"),
@@ -65,15 +75,15 @@ def read(
     content = _decode(payload)
     fields: Mapping[str, Any] = content if isinstance(content, dict) else {}
     if isinstance(content, dict):
-        code = _code(_first(content, trigger.code))
-        text = _text(_first(content, trigger.text))
-        cleared = _cleared(trigger, content)
+        code = checked(code_of(first(content, trigger.code)))
+        text = text_of(first(content, trigger.text))
+        cleared = _cleared(trigger, content) or (code == "0" and not text)
     elif isinstance(content, str) and not _CODE_ALONE.fullmatch(content):
         parts = _CODE_FIRST.fullmatch(content)
         code, text = parts.groups() if parts else ("", content)
-        text, cleared = text[:_MAX_TEXT], not content
+        text, cleared = text[:MAX_TEXT], not content
     else:
-        code, text = _code(content), ""
+        code, text = checked(code_of(content)), ""
         cleared = code == "0"
     code = "" if cleared and code == "0" else code
     if not (code or text or cleared or trigger.question):
@@ -82,11 +92,114 @@ def read(
             f"no code and no text; the payload has {', '.join(list(fields)[:10]) or 'nothing'}",
             "name the fields with `code:` and `text:` of the trigger",
         )
-    asset = _asset(trigger, topic, fields)
+    return _fault(
+        trigger,
+        topic,
+        fields,
+        code=code,
+        text=text,
+        cleared=cleared,
+        lang=lang,
+        received=received,
+        trace=trace,
+    )
+
+
+def metrics_of(trigger: Trigger) -> set[str]:
+    """Return the names of the Sparkplug metrics a trigger speaks of."""
+    named = holes(trigger.asset + trigger.question)
+    return set(named).union(trigger.code, trigger.text, trigger.severity, trigger.state)
+
+
+def read_metrics(
+    trigger: Trigger,
+    topic: str,
+    address: Address,
+    told: Told,
+    *,
+    lang: Language,
+    received: str,
+    trace: str = "",
+) -> tuple[Fault, bool] | None:
+    """Return the fault that stands on a Sparkplug device, and whether it came just now.
+
+    A message without any of the trigger's metrics, or that changes none of them, tells nothing:
+    None. A birth tells how things stand, not that something happened. Code 0 and the empty code
+    (without a code metric: the empty text) mean that the asset's faults are gone.
+
+    Args:
+        trigger: the trigger whose filter the topic matched.
+        topic: where the message came.
+        address: what that topic says.
+        told: what the message says.
+        lang: language of the answer where neither trigger nor text says one.
+        received: RFC 3339 UTC.
+        trace: W3C trace id.
+
+    Raises:
+        Rejected: the code is too long, or the asset makes no topic.
+    """
+    news = dict(told.news)
+    if not news.keys() & {*trigger.code, *trigger.text, *trigger.state}:
+        return None
+    before = _situation(trigger, told.before, born=told.born)
+    now = _situation(trigger, told.now, born=told.born)
+    if now is None or (now == before and not told.birth):
+        return None
+    code, _ = now
+    # Words sent earlier with another code are not this one's.
+    words = told.now if news.keys().isdisjoint(trigger.code) else news
+    fault = _fault(
+        trigger,
+        topic,
+        told.now,
+        code=checked(code),
+        text=text_of(first(words, trigger.text)),
+        cleared=now == _REST,
+        lang=lang,
+        received=received,
+        trace=trace,
+        place=address.asset,
+    )
+    return fault, before is not None and not told.birth
+
+
+def _situation(trigger: Trigger, values: Values, *, born: bool) -> tuple[str, str] | None:
+    """Return the code that stands, or the text where no metric is a code; None: not known."""
+    said = {name: value for name, value in values.items() if not isinstance(value, bool)}
+    codes = [said[name] for name in trigger.code if name in said]
+    # Before the birth nobody knows whether there is a code, and that the text is only its words.
+    texts = [said[name] for name in trigger.text if name in said and born]
+    known = [value for value in codes or texts if value is not None]
+    if not known:
+        return None
+    if _cleared(trigger, values):
+        return _REST
+    if not codes:
+        return "", next(filter(None, map(text_of, known)), "")
+    standing = next((code for code in map(code_of, known) if code.strip("0")), "")
+    # A code whose value is lost may stand as before.
+    return None if not standing and None in codes else (standing, "")
+
+
+def _fault(
+    trigger: Trigger,
+    topic: str,
+    fields: Mapping[str, Any],
+    *,
+    code: str,
+    text: str,
+    cleared: bool,
+    lang: Language,
+    received: str,
+    trace: str,
+    place: str = "",
+) -> Fault:
+    asset = _asset(trigger, topic, fields, place)
     spoken = trigger.lang or language_of(text, lang)
     known = {"asset": asset, "code": code, "text": text}
     if trigger.question:
-        question = _fill(trigger.question, topic, {**fields, **known}).strip()
+        question = fill(trigger.question, topic, {**fields, **known}).strip()
     elif code:
         question = _QUESTIONS[spoken][bool(text)].format(code=code, text=text)
     else:
@@ -113,7 +226,7 @@ def _decode(payload: bytes) -> dict[str, Any] | str | int | float:
         raise Rejected(
             "read fault", f"not UTF-8: {error}", "publish JSON or plain text as UTF-8"
         ) from error
-    if _CONTROL.sub("", text) == "" != text:
+    if CONTROL.sub("", text) == "" != text:
         raise Rejected("read fault", "only control characters", "publish JSON or plain text")
     looks_json = text.startswith(("{", "[", '"')) or text in {"true", "false", "null"}
     try:
@@ -121,9 +234,9 @@ def _decode(payload: bytes) -> dict[str, Any] | str | int | float:
     except msgspec.DecodeError as error:
         if looks_json:
             raise Rejected("read fault", f"not JSON: {error}") from error
-        return _CONTROL.sub(" ", text)
+        return CONTROL.sub(" ", text)
     if isinstance(content, str):
-        return _CONTROL.sub(" ", content).strip()
+        return CONTROL.sub(" ", content).strip()
     if isinstance(content, dict) or (
         isinstance(content, int | float) and not isinstance(content, bool)
     ):
@@ -136,82 +249,28 @@ def _decode(payload: bytes) -> dict[str, Any] | str | int | float:
     )
 
 
-def _at(fields: Any, path: str) -> Any:
-    """Return the value at a dotted path, None where there is none; digits index arrays."""
-    if isinstance(fields, Mapping) and path in fields:
-        return fields[path]
-    for step in path.split("."):
-        if isinstance(fields, Mapping):
-            fields = fields.get(step)
-        elif isinstance(fields, Sequence) and not isinstance(fields, str) and step.isdecimal():
-            fields = fields[int(step)] if int(step) < len(fields) else None
-        else:
-            return None
-    return fields
-
-
-def _first(fields: Mapping[str, Any], paths: Sequence[str]) -> Any:
-    """Return the first value that says something; true and false are not codes or words."""
-    found = (_at(fields, path) for path in paths)
-    return next(
-        (
-            v
-            for v in found
-            if isinstance(v, str | int | float) and not isinstance(v, bool) and v != ""
-        ),
-        None,
-    )
-
-
-def _code(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    code = _CONTROL.sub("", str(value)).strip()
-    if len(code) > _MAX_CODE:
-        raise Rejected("read fault", f"the code has {len(code)} characters, at most {_MAX_CODE}")
-    return code
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else _CONTROL.sub(" ", str(value)).strip()[:_MAX_TEXT]
-
-
 def _cleared(trigger: Trigger, fields: Mapping[str, Any]) -> bool:
-    found = (_at(fields, path) for path in trigger.state)
+    found = (at(fields, path) for path in trigger.state)
     value = next((v for v in found if isinstance(v, str | int | float)), None)
     return value is not None and str(value).strip().lower() in trigger.cleared
 
 
 def _priority(trigger: Trigger, fields: Mapping[str, Any]) -> Priority:
-    value = _first(fields, trigger.severity)
+    value = first(fields, trigger.severity)
     word = str(value).strip().lower()
     return trigger.priorities.get(word) or _WORDS.get(word) or trigger.priority
 
 
-def _asset(trigger: Trigger, topic: str, fields: Mapping[str, Any]) -> str:
+def _asset(trigger: Trigger, topic: str, fields: Mapping[str, Any], place: str) -> str:
     if trigger.asset:
-        asset = _fill(trigger.asset, topic, fields).strip("/ ")
+        asset = fill(trigger.asset, topic, fields).strip("/ ")
     else:
-        asset = topic.rpartition("/")[0] or topic
+        asset = place or topic.rpartition("/")[0] or topic
     hint = "look at `asset:` of the trigger"
-    if not asset or _FORBIDDEN.search(asset) or len(asset) > _MAX_ASSET:
-        raise Rejected("read fault", f"asset {asset[:80]!r} does not make a topic", hint)
+    why = topic_trouble(asset)
+    if why or len(asset) > _MAX_ASSET or asset.count("/") >= _MAX_LEVELS:
+        why = why or f"more than {_MAX_ASSET} characters or {_MAX_LEVELS} levels"
+        raise Rejected("read fault", f"asset {asset[:80]!r} makes no topic: {why}", hint)
     if asset.startswith(ASKED):
         raise Rejected("read fault", f"assets under {ASKED!r} are kept for questions", hint)
     return asset
-
-
-def _fill(template: str, topic: str, fields: Mapping[str, Any]) -> str:
-    """Put topic levels (`{1}` is the first) and values of the payload into a template."""
-    levels = topic.split("/")
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1].strip()
-        if name.isdecimal() and name not in fields:
-            return levels[int(name) - 1] if 0 < int(name) <= len(levels) else ""
-        found = _at(fields, name)
-        return "" if found is None else _CONTROL.sub(" ", str(found))[:_MAX_TEXT]
-
-    return _HOLE.sub(value, template)

@@ -20,13 +20,10 @@ from schemas.retrieval import DocumentRef, Passage
 from services.retriever.embedding import Vectors
 from services.retriever.holdings import Change, CodeHit, Found, Held, held_of, unpacked
 from services.retriever.records import Record, content_of, passage_of, title_tokens
+from services.retriever.statements import SCHEMA, Q, all_of, ids_of, number_of, quoted, scalar
 from services.runtime.errors import Rejected
 from services.runtime.salvage import Plan
-from services.runtime.sqlite import Database, Row, open_database, queries
-
-_Q = queries(Path(__file__).with_name("corpus.sql"))
-SCHEMA = _Q["schema"]
-"""Tables of an empty corpus."""
+from services.runtime.sqlite import Database, open_database
 
 PLAN = Plan(
     migrations=(SCHEMA,),
@@ -65,7 +62,7 @@ class Corpus:
             Fatal: it cannot be opened, is damaged, or a newer Andon wrote it.
         """
         corpus = cls(await open_database(path, [SCHEMA], synchronous="NORMAL"))
-        await corpus._refresh()
+        await corpus.refresh()
         return corpus
 
     @classmethod
@@ -78,7 +75,7 @@ class Corpus:
         corpus = await cls.open(path)
         try:
             async with corpus.database.transaction() as db:
-                await db.execute(_Q["set_meta"], ("generation", str(int(time.time()))))
+                await db.execute(Q["set_meta"], ("generation", str(int(time.time()))))
         finally:
             await corpus.close()
 
@@ -99,11 +96,11 @@ class Corpus:
         Raises:
             Rejected: the revision answers already, and with other words.
         """
-        row = await self._db.first(_Q["document"], (document.doc_id, document.revision))
+        row = await self._db.first(Q["document"], (document.doc_id, document.revision))
         if row is None or not passages:
             return list(passages)
         ordinals = [p.ordinal for p in passages]
-        rows = await self._db.fetch(_Q["contents"], (row["id"], min(ordinals), max(ordinals)))
+        rows = await self._db.fetch(Q["contents"], (row["id"], min(ordinals), max(ordinals)))
         there = {r["ordinal"]: r["content"] for r in rows}
         new = [p for p in passages if there.get(p.ordinal) != content_of(p)]
         if new and row["active"]:
@@ -126,7 +123,7 @@ class Corpus:
         assets = json.dumps(document.assets, ensure_ascii=False)
         async with self._db.transaction() as db:
             await db.execute(
-                _Q["put_document"],
+                Q["put_document"],
                 (
                     document.doc_id,
                     document.revision,
@@ -136,27 +133,27 @@ class Corpus:
                     assets,
                 ),
             )
-            number = await _number(db, document.doc_id, document.revision)
+            number = await number_of(db, document.doc_id, document.revision)
             for record, vector in zip(records, half, strict=True):
                 await self._put_one(db, number, record, vector.tobytes())
-            count = await _scalar(db, _Q["count"], (number,))
+            count = await scalar(db, Q["count"], (number,))
         if number in self.active:
-            await self._refresh()
+            await self.refresh()
         return count
 
     async def _put_one(
         self, db: aiosqlite.Connection, number: int, record: Record, vector: bytes
     ) -> None:
         passage = record.passage
-        await db.execute(_Q["drop_passage"], (number, passage.ordinal))
+        await db.execute(Q["drop_passage"], (number, passage.ordinal))
         cursor = await db.execute(
-            _Q["put_passage"],
+            Q["put_passage"],
             (number, passage.ordinal, passage.kind, record.content, record.head, record.body),
         )
         label = cursor.lastrowid
-        await db.execute(_Q["put_vector"], (label, vector))
+        await db.execute(Q["put_vector"], (label, vector))
         await db.executemany(
-            _Q["put_code"],
+            Q["put_code"],
             [(canonical, label, loose, strength) for canonical, loose, strength in record.codes],
         )
 
@@ -168,7 +165,7 @@ class Corpus:
         Raises:
             Rejected: the revision is unknown, or some of its `passages` are missing.
         """
-        row = await self._db.first(_Q["document"], (doc_id, revision))
+        row = await self._db.first(Q["document"], (doc_id, revision))
         if row is None and passages:
             raise Rejected(
                 "activate", f"{doc_id}: revision {revision} is unknown", "index it first"
@@ -178,49 +175,49 @@ class Corpus:
         number = row["id"]
         removed: tuple[int, ...] = ()
         async with self._db.transaction() as db:
-            held = await _scalar(db, _Q["count"], (number,))
+            held = await scalar(db, Q["count"], (number,))
             if held != passages:
                 raise Rejected(
                     "activate",
                     f"{doc_id}: revision {revision} has {held} of {passages} passages",
                     "send the missing ones again",
                 )
-            before = await _all(db, _Q["active_revision"], (doc_id,))
+            before = await all_of(db, Q["active_revision"], (doc_id,))
             if before and before[0]["id"] == number:
                 return Change(self.generation)
             old = before[0]["id"] if before else 0
             if before:
-                removed = await _ids(db, old)
-                await db.execute(_Q["fts_drop"], (old,))
-                await db.execute(_Q["set_active"], (0, old))
-            await db.execute(_Q["set_active"], (1, number))
-            await db.execute(_Q["fts_add"], (number,))
-            await db.execute(_Q["drop_older"], (doc_id, revision, number, old))
-            await db.execute(_Q["next_generation"])
-        await self._refresh()
+                removed = await ids_of(db, old)
+                await db.execute(Q["fts_drop"], (old,))
+                await db.execute(Q["set_active"], (0, old))
+            await db.execute(Q["set_active"], (1, number))
+            await db.execute(Q["fts_add"], (number,))
+            await db.execute(Q["drop_older"], (doc_id, revision, number, old))
+            await db.execute(Q["next_generation"])
+        await self.refresh()
         return Change(self.generation, (number,), removed)
 
     async def remove(self, doc_id: str) -> Change:
         """Forget a document: all its revisions, words, codes and vectors. Unknown ones are fine."""
         async with self._db.transaction() as db:
-            rows = await _all(db, _Q["revisions"], (doc_id,))
+            rows = await all_of(db, Q["revisions"], (doc_id,))
             if not rows:
                 return Change(self.generation)
             removed: tuple[int, ...] = ()
             for row in rows:
                 if row["active"]:
-                    removed = await _ids(db, row["id"])
-                    await db.execute(_Q["fts_drop"], (row["id"],))
-            await db.execute(_Q["drop_document"], (doc_id,))
-            await db.execute(_Q["next_generation"])
-        await self._refresh()
+                    removed = await ids_of(db, row["id"])
+                    await db.execute(Q["fts_drop"], (row["id"],))
+            await db.execute(Q["drop_document"], (doc_id,))
+            await db.execute(Q["next_generation"])
+        await self.refresh()
         return Change(self.generation, (), removed)
 
     # -- vectors ------------------------------------------------------------------------------
 
     async def embedding(self) -> str:
         """Return the name of the model the vectors are of; empty before the first."""
-        row = await self._db.first(_Q["meta"], ("embedding",))
+        row = await self._db.first(Q["meta"], ("embedding",))
         return str(row["value"]) if row else ""
 
     async def use_embedding(self, name: str) -> bool:
@@ -229,34 +226,40 @@ class Corpus:
         if before == name:
             return False
         async with self._db.transaction() as db:
-            await db.execute(_Q["drop_vectors"])
-            await db.execute(_Q["set_meta"], ("embedding", name))
-            await db.execute(_Q["next_generation"])
-        await self._refresh()
+            await db.execute(Q["drop_vectors"])
+            await db.execute(Q["set_meta"], ("embedding", name))
+            await db.execute(Q["next_generation"])
+        await self.refresh()
         return bool(before)
 
     async def without_vector(self, after: int, limit: int) -> list[tuple[int, str, Passage]]:
         """Return number, title and passage of those that have no vector, by number."""
-        rows = await self._db.fetch(_Q["without_vector"], (after, limit))
+        rows = await self._db.fetch(Q["without_vector"], (after, limit))
         return [(r["id"], r["title"], passage_of(r["content"])) for r in rows]
 
     async def put_vectors(self, labels: Sequence[int], vectors: Vectors) -> None:
-        """Keep vectors of passages that had none, [len(labels), dimension]."""
+        """Keep vectors [len(labels), dimension] of passages that had none.
+
+        A passage that was removed while its vector was made is passed over.
+        """
         half = vectors.astype(np.float16)
         async with self._db.transaction() as db:
             await db.executemany(
-                _Q["put_vector"],
-                [(label, row.tobytes()) for label, row in zip(labels, half, strict=True)],
+                Q["put_vector_late"],
+                [
+                    {"passage": label, "vector": row.tobytes()}
+                    for label, row in zip(labels, half, strict=True)
+                ],
             )
 
     async def vectors_of(self, number: int) -> tuple[NDArray[np.int64], Vectors]:
         """Return labels [n] and vectors [n, dimension] of a revision."""
-        return unpacked(await self._db.fetch(_Q["vectors_of"], (number,)))
+        return unpacked(await self._db.fetch(Q["vectors_of"], (number,)))
 
     async def active_vectors(self) -> AsyncIterator[tuple[NDArray[np.int64], Vectors]]:
         """Yield labels and vectors of all that answers, in slices."""
         after = 0
-        while rows := await self._db.fetch(_Q["active_vectors"], (after, SLICE)):
+        while rows := await self._db.fetch(Q["active_vectors"], (after, SLICE)):
             after = rows[-1][0]
             yield unpacked(rows)
 
@@ -264,16 +267,16 @@ class Corpus:
 
     async def held(self) -> list[Held]:
         """Return every revision in the corpus."""
-        return [held_of(row) for row in await self._db.fetch(_Q["documents"])]
+        return [held_of(row) for row in await self._db.fetch(Q["documents"])]
 
     async def totals(self) -> tuple[int, int]:
         """Return how many passages answer, and how many of them have a vector."""
-        row = await self._db.first(_Q["totals"])
+        row = await self._db.first(Q["totals"])
         return (int(row[0]), int(row[1])) if row else (0, 0)
 
     async def frequency(self, words: Sequence[str]) -> dict[str, int]:
         """Return in how many passages each token is; those in none are left out."""
-        rows = await self._db.fetch(_Q["frequency"], (json.dumps(words),))
+        rows = await self._db.fetch(Q["frequency"], (json.dumps(words),))
         return {row["term"]: row["doc"] for row in rows}
 
     async def search_words(
@@ -288,13 +291,32 @@ class Corpus:
         """
         if not words:
             return []
-        match = " OR ".join('"' + word.replace('"', '""') + '"' for word in words)
+        match = " OR ".join(map(quoted, words))
         if scope is None:
-            rows = await self._db.fetch(_Q["words"], (HEAD_WEIGHT, match, limit))
+            rows = await self._db.fetch(Q["words"], (HEAD_WEIGHT, match, limit))
         else:
             inside = json.dumps(list(scope))
-            rows = await self._db.fetch(_Q["words_in"], (HEAD_WEIGHT, match, inside, limit))
+            rows = await self._db.fetch(Q["words_in"], (HEAD_WEIGHT, match, inside, limit))
         return [(row["id"], row["score"]) for row in rows]
+
+    async def search_quote(
+        self, run: Sequence[str], limit: int, scope: Sequence[int] | None = None
+    ) -> list[int]:
+        """Return passages that hold these tokens one after the other, in no order.
+
+        Args:
+            run: tokens as tokens.py makes them, in the order of the text.
+            limit: how many at most.
+            scope: numbers of the revisions to search; all that answer when None.
+        """
+        if not run:
+            return []
+        match = quoted(" ".join(run))
+        if scope is None:
+            rows = await self._db.fetch(Q["quoted"], (match, limit))
+        else:
+            rows = await self._db.fetch(Q["quoted_in"], (match, json.dumps(list(scope)), limit))
+        return [row["id"] for row in rows]
 
     async def lookup(self, canonical: Sequence[str], limit: int = 60) -> list[CodeHit]:
         """Return passages that have one of these codes exactly, defining ones first."""
@@ -307,7 +329,7 @@ class Corpus:
     async def _lookup(self, query: str, forms: Sequence[str], limit: int) -> list[CodeHit]:
         if not forms:
             return []
-        rows = await self._db.fetch(_Q[query], (json.dumps(list(forms)), limit))
+        rows = await self._db.fetch(Q[query], (json.dumps(list(forms)), limit))
         return [
             CodeHit(r["id"], r["document"], r["canonical"], r["loose"], r["strength"]) for r in rows
         ]
@@ -315,40 +337,23 @@ class Corpus:
     async def inside(self, labels: Sequence[int], scope: Sequence[int]) -> set[int]:
         """Return those of these passages that are of the given revisions."""
         rows = await self._db.fetch(
-            _Q["inside"], (json.dumps(list(labels)), json.dumps(list(scope)))
+            Q["inside"], (json.dumps(list(labels)), json.dumps(list(scope)))
         )
         return {row["id"] for row in rows}
 
     async def fetch(self, labels: Sequence[int]) -> dict[int, Found]:
         """Return those of these passages that answer, by number."""
-        rows = await self._db.fetch(_Q["passages"], (json.dumps(list(labels)),))
+        rows = await self._db.fetch(Q["passages"], (json.dumps(list(labels)),))
         return {
-            r["id"]: Found(r["id"], r["document"], passage_of(r["content"]), r["head"], r["body"])
-            for r in rows
+            r["id"]: Found(r["id"], r["document"], r["content"], r["head"], r["body"]) for r in rows
         }
 
-    async def _refresh(self) -> None:
-        row = await self._db.first(_Q["meta"], ("generation",))
+    async def refresh(self) -> None:
+        """Read again what answers, after a change."""
+        row = await self._db.first(Q["meta"], ("generation",))
         self.generation = int(row["value"]) if row else 0
         held = [held for held in await self.held() if held.active]
         self.active = {one.id: one.document for one in held}
         self.sizes = {one.id: one.passages for one in held}
         self.size = sum(self.sizes.values())
         self.names = frozenset(t for one in held for t in title_tokens(one.document))
-
-
-async def _all(db: aiosqlite.Connection, sql: str, parameters: Sequence[object]) -> list[Row]:
-    async with db.execute(sql, parameters) as cursor:
-        return list(await cursor.fetchall())
-
-
-async def _scalar(db: aiosqlite.Connection, sql: str, parameters: Sequence[object]) -> int:
-    return int((await _all(db, sql, parameters))[0][0])
-
-
-async def _number(db: aiosqlite.Connection, doc_id: str, revision: int) -> int:
-    return int((await _all(db, _Q["document"], (doc_id, revision)))[0]["id"])
-
-
-async def _ids(db: aiosqlite.Connection, number: int) -> tuple[int, ...]:
-    return tuple(row[0] for row in await _all(db, _Q["passage_ids"], (number,)))

@@ -85,6 +85,11 @@ INSERT INTO passages (document, ordinal, kind, content, head, body) VALUES (?, ?
 -- name: put_vector: its vector
 INSERT INTO vectors VALUES (?, ?) ON CONFLICT (passage) DO UPDATE SET vector = excluded.vector
 
+-- name: put_vector_late: the same for a passage that may be gone meanwhile
+INSERT INTO vectors SELECT :passage, :vector
+WHERE EXISTS (SELECT 1 FROM passages WHERE id = :passage)
+ON CONFLICT (passage) DO UPDATE SET vector = excluded.vector
+
 -- name: put_code: a code in it
 INSERT INTO codes (canonical, passage, loose, strength) VALUES (?, ?, ?, ?)
 
@@ -125,7 +130,7 @@ SELECT v.passage, v.vector FROM vectors v
 JOIN passages p ON p.id = v.passage JOIN documents d ON d.id = p.document
 WHERE d.active AND v.passage > ? ORDER BY v.passage LIMIT ?
 
--- name: without_vector: what answers and has no vector of the present model
+-- name: without_vector: what has no vector of the present model, answering or not
 SELECT p.id, p.content, d.title FROM passages p JOIN documents d ON d.id = p.document
 LEFT JOIN vectors v ON v.passage = p.id
 WHERE v.passage IS NULL AND p.id > ? ORDER BY p.id LIMIT ?
@@ -136,9 +141,6 @@ DELETE FROM vectors
 -- name: totals: passages that answer, and their vectors
 SELECT count(*), count(v.passage) FROM passages p
 JOIN documents d ON d.id = p.document LEFT JOIN vectors v ON v.passage = p.id WHERE d.active
-
--- name: active_passages: how many answer
-SELECT count(*) FROM passages p JOIN documents d ON d.id = p.document WHERE d.active
 
 -- name: frequency: in how many passages each token is (JSON list of tokens)
 SELECT v.term, v.doc FROM json_each(?) j CROSS JOIN vocabulary v ON v.term = j.value
@@ -151,6 +153,13 @@ WHERE fts MATCH ? ORDER BY score DESC LIMIT ?
 SELECT f.rowid AS id, -bm25(fts, ?, 1.0) AS score FROM fts f JOIN passages p ON p.id = f.rowid
 WHERE f.fts MATCH ? AND p.document IN (SELECT value FROM json_each(?))
 ORDER BY score DESC LIMIT ?
+
+-- name: quoted: passages that hold these words in this order, in no order themselves
+SELECT rowid AS id FROM fts WHERE fts MATCH ? LIMIT ?
+
+-- name: quoted_in: the same in some documents (JSON list of document ids)
+SELECT f.rowid AS id FROM fts f JOIN passages p ON p.id = f.rowid
+WHERE f.fts MATCH ? AND p.document IN (SELECT value FROM json_each(?)) LIMIT ?
 
 -- name: codes: passages with one of these codes (JSON list), strongest first
 SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,15 +16,22 @@ from schemas.retrieval import Found, Hit, Search
 from services.retriever import corpus as store
 from services.retriever import ranking
 from services.retriever.codes import Code, cell_code, codes
-from services.retriever.embedding import Embedder
+from services.retriever.embedding import Embedder, Vectors
+from services.retriever.holdings import Found as Candidate
 from services.retriever.records import DEFINES, LEADS
 from services.retriever.scope import of_asset
-from services.retriever.tokens import query_tokens
+from services.retriever.tokens import language, query_tokens, running_tokens
 from services.retriever.vectors import VectorIndex, nearest
-from services.runtime.errors import Retryable
+from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
 
-CANDIDATES = 40
+Pairs = list[tuple[int, float]]
+"""Passages by number with a score, best first."""
+CANDIDATES = 32
 """Passages each of the ways brings."""
+QUOTED = 8
+"""Passages at most that hold the question word for word."""
+EMBED_S = 1.5
+"""A question whose vector takes longer is searched by codes and words, seconds."""
 NARROW = 4000
 """Passages of a scope that are compared one by one when the index brings too few of it."""
 
@@ -36,6 +44,8 @@ class _Asked:
     codes: list[Code]
     weights: dict[str, float] = field(default_factory=dict)
     near: list[str] = field(default_factory=list)
+    run: list[str] = field(default_factory=list)
+    quoted: list[int] = field(default_factory=list)
     hits: dict[int, ranking.CodeHit] = field(default_factory=dict)
     documents: dict[int, int] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
@@ -54,7 +64,7 @@ class Finder:
         self,
         corpus: store.Corpus,
         threshold: float,
-        on_embedding: Callable[[Retryable | None], None],
+        on_embedding: Callable[[AndonError | None], None],
     ) -> None:
         """Prepare; without a model until `use`, searches go by codes and words.
 
@@ -68,6 +78,9 @@ class Finder:
         self._on_embedding = on_embedding
         self._embedder: Embedder | None = None
         self._index: Callable[[], VectorIndex] | None = None
+        # Its own: an embedding server that hangs must not hold the threads of everyone else.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="question")
+        self._hanging: set[asyncio.Future[Vectors]] = set()
 
     def use(self, embedder: Embedder, index: Callable[[], VectorIndex]) -> None:
         """Search by meaning too.
@@ -82,16 +95,19 @@ class Finder:
     async def find(self, search: Search) -> Found:
         """Return the passages that answer, best first; the asset's documents before others."""
         asked = _Asked(search, _codes_in(search, self._corpus.names))
+        inside = of_asset(self._corpus.active, search.asset)
         embedding = asyncio.create_task(self._embed(asked), name="embed question")
         try:
             await self._read(asked)
-        finally:
+            words = await self._words(asked, inside or None)
             asked.vector = await embedding
-        inside = of_asset(self._corpus.active, search.asset)
-        hits = await self._in_scope(asked, inside or None)
+        finally:
+            embedding.cancel()
+        hits = await self._in_scope(asked, inside or None, words)
         scope: Scope = "asset" if inside else "all"
         if inside and not hits:
-            hits, scope = await self._in_scope(asked, None), "widened"
+            words = await self._words(asked, None)
+            hits, scope = await self._in_scope(asked, None, words), "widened"
         return Found(
             hits=hits,
             codes=list(dict.fromkeys(c.canonical for c in asked.codes if c.certain)),
@@ -102,18 +118,37 @@ class Finder:
         )
 
     async def _embed(self, asked: _Asked) -> NDArray[np.float32] | None:
-        if self._embedder is None:
+        if self._embedder is None or self._hanging:
             return None
         began = time.perf_counter()
+        work = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._embedder.embed, [asked.search.question]
+        )
         try:
-            vectors = await asyncio.to_thread(self._embedder.embed, [asked.search.question])
-        except Retryable as error:
+            done, _ = await asyncio.wait([work], timeout=EMBED_S)
+            if not done:
+                # Until it is back the others do not wait as well.
+                self._hanging.add(work)
+                work.add_done_callback(self._back)
+                raise DeadlineExceeded("embed the question", f"no vector within {EMBED_S} s")
+            vectors = work.result()
+        except (Retryable, Rejected) as error:
             self._on_embedding(error)
             return None
         self._on_embedding(None)
         asked.lap("embed", began)
         vector: NDArray[np.float32] = vectors[0]
         return vector
+
+    def _back(self, work: asyncio.Future[Vectors]) -> None:
+        """See that what hung has ended; how it ended, the next question finds out."""
+        self._hanging.discard(work)
+        if not work.cancelled():
+            work.exception()
+
+    def close(self) -> None:
+        """Let the threads go, without waiting for a server that hangs."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _read(self, asked: _Asked) -> None:
         """Find out what the question's words tell and which of its codes are known."""
@@ -132,7 +167,10 @@ class Finder:
                 asked.hits[hit.passage] = ranking.CodeHit(hit.strength, is_exact)
         known = {hit.loose for hit in (*exact, *loose)}
         words = query_tokens(f"{asked.search.question} {asked.search.code}".strip())
-        frequency = await self._corpus.frequency(words)
+        run = running_tokens(asked.search.question)
+        frequency = await self._corpus.frequency(list({*words, *run}))
+        if len(run) > 1 and all(word in frequency for word in run):
+            asked.run = run  # else no passage holds it
         asked.unknown = list(
             dict.fromkeys(
                 code.canonical
@@ -151,11 +189,17 @@ class Finder:
         asked.near = ranking.worth_searching(words, frequency, self._corpus.size)
         asked.lap("codes", began)
 
-    async def _in_scope(self, asked: _Asked, scope: list[int] | None) -> list[Hit]:
-        """Search some revisions, or all of them."""
+    async def _words(self, asked: _Asked, scope: list[int] | None) -> Pairs:
         began = time.perf_counter()
-        word_hits = await self._corpus.search_words(asked.near, CANDIDATES, scope)
+        hits = await self._corpus.search_words(asked.near, CANDIDATES, scope)
+        asked.quoted = await self._corpus.search_quote(asked.run, QUOTED, scope)
         asked.lap("words", began)
+        return hits
+
+    async def _in_scope(
+        self, asked: _Asked, scope: list[int] | None, word_hits: Pairs
+    ) -> list[Hit]:
+        """Rank what codes, words and vectors found in some revisions, or in all of them."""
         began = time.perf_counter()
         vector_hits = await self._nearest(asked, scope)
         asked.lap("vectors", began)
@@ -166,7 +210,12 @@ class Finder:
             if scope is None or asked.documents[label] in scope
         }
         labels = dict.fromkeys(
-            [*code_hits, *(i for i, _ in word_hits), *(i for i, _ in vector_hits)]
+            [
+                *code_hits,
+                *asked.quoted,
+                *(i for i, _ in word_hits),
+                *(i for i, _ in vector_hits),
+            ]
         )
         found = await self._corpus.fetch(list(labels))
         ranked = ranking.rank(
@@ -176,9 +225,11 @@ class Finder:
             code_hits=code_hits,
             word_hits=word_hits,
             vector_hits=vector_hits,
+            quoted=frozenset(asked.quoted),
+            in_language=self._in_language(asked, found),
         )
         good = [one for one in ranked if one.score >= self._threshold]
-        best = ranking.distinct(good[: 4 * asked.search.limit], found)[: asked.search.limit]
+        best = ranking.distinct(good, found, asked.search.limit)
         hits = [
             Hit(
                 document=self._corpus.active[found[one.id].document],
@@ -192,7 +243,17 @@ class Finder:
         asked.lap("rank", began)
         return hits
 
-    async def _nearest(self, asked: _Asked, scope: list[int] | None) -> list[tuple[int, float]]:
+    def _in_language(self, asked: _Asked, found: Mapping[int, Candidate]) -> set[int]:
+        wanted = asked.search.lang
+        if not wanted:
+            return set()
+        return {
+            label
+            for label, one in found.items()
+            if wanted == (one.passage.lang or language(one.passage.text))
+        }
+
+    async def _nearest(self, asked: _Asked, scope: list[int] | None) -> Pairs:
         vector = asked.vector
         if vector is None or self._index is None:
             return []

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from schemas.retrieval import DocumentRef, Passage
 from services.retriever.embedding import Vectors
+from services.retriever.records import passage_of
 from services.runtime.sqlite import Row
 
 
@@ -36,12 +37,17 @@ class Found:
     """Number of the passage inside the corpus, label of its vector."""
     document: int
     """Number of its revision."""
-    passage: Passage
-    """The passage."""
+    content: bytes
+    """The passage, MessagePack: most candidates are never shown."""
     head: str
     """Tokens of title and section."""
     body: str
     """Tokens of the text."""
+
+    @property
+    def passage(self) -> Passage:
+        """Return the passage."""
+        return passage_of(self.content)
 
 
 @dataclass(frozen=True, slots=True)

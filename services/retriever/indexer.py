@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from services.retriever.holdings import Change
 from services.retriever.memory import give_back
 from services.retriever.records import Record, prepare, text_to_embed
 from services.retriever.vectors import VectorIndex
-from services.runtime.errors import Unavailable
+from services.runtime.errors import Rejected, Retryable, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +42,11 @@ class Indexer:
         self._changed_at = 0.0
         self._saved = -1
         self._complete = False
+        self._filled = False
+        self._behind = False
+        self._at_work: set[asyncio.Task[None]] = set()
         self.index = VectorIndex.empty(embedder.dimension)
         """What searches ask; replaced when it was rebuilt."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that answers is in the index."""
-        return self._complete
 
     async def open(self) -> bool:
         """Load the saved index; returns False where it must be rebuilt, see `rebuild`."""
@@ -58,27 +56,50 @@ class Indexer:
         if saved is not None and not await self._corpus.without_vector(0, 1):
             self.index = saved
             self._saved = self._corpus.generation
-            self._complete = True
+            self._complete = self._filled = True
         return self._complete
 
     async def rebuild(self) -> None:
-        """Embed what has no vector, then fill the index; searches use what is there so far."""
+        """Embed what has no vector, then fill the index; searches use what is there so far.
+
+        Raises:
+            Retryable: the disk or the embedding server fails; what has a vector is in the index.
+            Rejected: the embedding server refuses some passages; as above.
+        """
         began = time.monotonic()
         after = 0
+        failure: Retryable | Rejected | None = None
         while rows := await self._corpus.without_vector(after, GROUP):
             after = rows[-1][0]
             texts = [text_to_embed(title, passage) for _, title, passage in rows]
-            vectors = await self._run(self._embedder.embed, texts)
+            try:
+                vectors = await self._run(self._embedder.embed, texts)
+            except Retryable as error:
+                failure = error
+                break
+            except Rejected as error:  # of these; the others may pass
+                failure = error
+                continue
+            # Not under the lock: a change need not wait for a server that is slow.
             await self._corpus.put_vectors([label for label, _, _ in rows], vectors)
+            self._filled = False
         async with self._changing:
-            index = VectorIndex.empty(self._embedder.dimension, self._corpus.size)
-            self.index = index
-            async for labels, vectors in self._corpus.active_vectors():
-                await self._run(index.add, labels, vectors)
-            self._complete = True
-            self._changed_at = time.monotonic()
-        if len(index):
-            log.info("%s vectors indexed in %.1f s", len(index), time.monotonic() - began)
+            if not self._filled or self._behind:
+                await self._fill()
+            self._complete = failure is None
+        await self._run(give_back)
+        if failure is not None:
+            raise failure
+        if len(self.index):
+            log.info("%s vectors indexed in %.1f s", len(self.index), time.monotonic() - began)
+
+    async def _fill(self) -> None:
+        await self._corpus.refresh()
+        self.index = VectorIndex.empty(self._embedder.dimension, self._corpus.size)
+        async for labels, vectors in self._corpus.active_vectors():
+            await self._run(self.index.add, labels, vectors)
+        self._filled, self._behind = True, False
+        self._changed_at = time.monotonic()
 
     async def take(self, batch: IndexPassages) -> Indexed:
         """Keep a batch; what is there already is not embedded again.
@@ -105,21 +126,27 @@ class Indexer:
         Raises:
             Rejected: unknown, or some of its passages are missing.
         """
-        async with self._changing:
-            change = await self._corpus.activate(request.doc_id, request.revision, request.passages)
-            await self._apply(change)
+        await self._whole(self._corpus.activate, request.doc_id, request.revision, request.passages)
+        await self._run(give_back)
         return Indexed(passages=request.passages, generation=self._corpus.generation)
 
     async def remove(self, doc_id: str) -> Indexed:
         """Forget a document; its vectors are gone when this returns."""
-        async with self._changing:
-            await self._apply(await self._corpus.remove(doc_id))
+        await self._whole(self._corpus.remove, doc_id)
         return Indexed(passages=0, generation=self._corpus.generation)
 
     async def keep_saved(self) -> None:
-        """Write the index a while after each change, for as long as the service lives."""
+        """Write the index a while after each change, for as long as the service lives.
+
+        An index that a failure left behind the corpus is built again.
+
+        Raises:
+            OSError, Retryable, Rejected: as `save` and `rebuild`.
+        """
         while True:
             await asyncio.sleep(SETTLE_S / 2)
+            if self._behind:
+                await self.rebuild()
             if time.monotonic() - self._changed_at >= SETTLE_S:
                 await self.save()
 
@@ -138,7 +165,40 @@ class Indexer:
 
     async def close(self) -> None:
         """End the thread; what it was doing is finished first."""
+        if self._at_work:
+            await asyncio.wait(self._at_work)
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
+
+    async def _whole(self, change: Callable[..., Awaitable[Change]], *arguments: Any) -> None:
+        """Change the corpus, then the index, as one: who gives up waiting stops neither.
+
+        The commit cannot be taken back. Were the index left out because the asker's deadline ran
+        out, the next try would see "already active" and nobody would ever add the vectors.
+        """
+        await self._changing.acquire()
+        task = asyncio.create_task(self._change(change, arguments), name="change the index")
+        self._at_work.add(task)
+        task.add_done_callback(self._done)
+        await asyncio.shield(task)
+
+    async def _change(
+        self, change: Callable[..., Awaitable[Change]], arguments: Sequence[Any]
+    ) -> None:
+        try:
+            await self._apply(await change(*arguments))
+        except Rejected:  # before anything was written
+            raise
+        except BaseException:
+            # It may be committed all the same: what the index holds is no longer known.
+            self._behind, self._complete = True, False
+            raise
+        finally:
+            self._changing.release()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._at_work.discard(task)
+        if self._behind and not task.cancelled() and (error := task.exception()):
+            log.warning("the index is behind the corpus and will be built again: %s", error)
 
     async def _apply(self, change: Change) -> None:
         await self._run(self.index.remove, change.removed)

@@ -8,7 +8,7 @@ passage that defines the asked code stands above all others.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -29,6 +29,8 @@ MEANING = (0.25, 0.75)
 """Cosines of the bundled model that say nothing, and that say the same."""
 SURE = 0.9
 """Relevance of a passage that defines an asked code."""
+SAME_LANGUAGE = 0.15
+"""What the asked language adds: more than a few places among the words, less than a word more."""
 SAME = 0.85
 """Passages that share so much of their words are one."""
 COMMON = 0.25
@@ -105,6 +107,8 @@ def rank(
     code_hits: Mapping[int, CodeHit],
     word_hits: Sequence[tuple[int, float]],
     vector_hits: Sequence[tuple[int, float]],
+    quoted: Collection[int] = (),
+    in_language: Collection[int] = (),
 ) -> list[Ranked]:
     """Return the candidates, best first.
 
@@ -115,6 +119,8 @@ def rank(
         code_hits: passages with an asked code.
         word_hits: passages and BM25 score, best first.
         vector_hits: passages and cosine, best first.
+        quoted: passages that hold the question word for word: relevant whatever its words weigh.
+        in_language: passages in the language asked for.
     """
     cosine = dict(vector_hits)
     word_rank = {label: place for place, (label, _) in enumerate(word_hits)}
@@ -131,12 +137,14 @@ def rank(
             strength = hit.strength
             covered += code_weight
             order = STRENGTH_SCORE[strength] * (1.0 if hit.exact else LOOSE)
-        covered = covered / whole if whole else 0.0
+        covered = 1.0 if label in quoted else covered / whole if whole else 0.0
         order += COVER * covered
         if label in word_rank:
             order += WORDS * K / (K + word_rank[label])
         if label in vector_rank:
             order += VECTOR * K / (K + vector_rank[label])
+        if label in in_language:
+            order += SAME_LANGUAGE
         meaning = _between(cosine.get(label, 0.0), *MEANING)
         score = max(covered, meaning, SURE if strength == 3 else 0.0)
         by: By = "code" if strength >= 2 else ("words" if covered >= meaning else "vector")
@@ -145,10 +153,14 @@ def rank(
     return [ranked for _, ranked in placed]
 
 
-def distinct(ranked: Sequence[Ranked], candidates: Mapping[int, Candidate]) -> list[Ranked]:
-    """Return the first of each group of passages that say the same, order kept."""
+def distinct(
+    ranked: Sequence[Ranked], candidates: Mapping[int, Candidate], limit: int
+) -> list[Ranked]:
+    """Return the first of each group of passages that say the same, `limit` at most, in order."""
     kept: list[tuple[Ranked, frozenset[str]]] = []
     for one in ranked:
+        if len(kept) == limit:
+            break
         words = frozenset(candidates[one.id].body.split(" "))
         if not any(_same(words, other) for _, other in kept):
             kept.append((one, words))

@@ -23,7 +23,7 @@ from services.retriever.embedding import Embedder, open_embedder
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
 from services.runtime.config import Config
-from services.runtime.errors import Retryable, Unavailable
+from services.runtime.errors import AndonError, Fatal, Rejected, Retryable, Unavailable
 from services.runtime.process import Context
 from services.runtime.salvage import mend, watch
 
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _AGAIN_S = 3.0
 """Pause between two tries to reach an embedding server."""
+_VERIFY_AFTER_S = 5.0
+"""The model's hash is taken when all have started: it takes as much processor as starting."""
 
 
 class RetrieverService:
@@ -56,6 +58,7 @@ class RetrieverService:
         self._corpus: Corpus | None = None
         self._embedder: Embedder | None = None
         self._indexer: Indexer | None = None
+        self._finder: Finder | None = None
 
     async def start(self, context: Context) -> None:
         """Open the corpus, load model and index, then take requests."""
@@ -68,12 +71,13 @@ class RetrieverService:
             self._corpus = await Corpus.open(path)
         finally:
             await asyncio.wait({opening})
-        self._finder = Finder(self._corpus, self._settings.threshold, self._vector_trouble)
+        finder = Finder(self._corpus, self._settings.threshold, self._vector_trouble)
+        self._finder = finder
         try:
-            await self._use(opening.result(), context)
-        except Retryable as error:
+            await self._use(opening.result(), context, finder)
+        except (Retryable, Rejected) as error:
             self._vector_trouble(error)
-            context.spawn(self._keep_opening(context), "open the embedding model")
+            context.spawn(self._keep_opening(context, finder), "open the embedding model")
         serve = context.server.serve
         await serve(SEARCH, self.search)
         await serve(INDEX, self.index, at_once=2)
@@ -93,15 +97,19 @@ class RetrieverService:
 
     async def close(self) -> None:
         """Close the files."""
+        if self._embedder is not None:
+            self._embedder.close()  # first: the others may be waiting for it
+        if self._finder is not None:
+            self._finder.close()
         if self._indexer is not None:
             await self._indexer.close()
-        if self._embedder is not None:
-            self._embedder.close()
         if self._corpus is not None:
             await self._corpus.close()
 
     async def search(self, request: Search) -> Found:
         """Return the passages that answer."""
+        if self._finder is None:
+            raise Unavailable("retriever", "the corpus is not open yet")
         return await self._finder.find(request)
 
     async def index(self, request: IndexPassages) -> Indexed:
@@ -136,35 +144,47 @@ class RetrieverService:
             embedding=await corpus.embedding(),
         )
 
-    async def _use(self, embedder: Embedder, context: Context) -> None:
+    async def _use(self, embedder: Embedder, context: Context, finder: Finder) -> None:
         """Work with a model from now on."""
-        corpus = self._open()
         self._embedder = embedder
-        indexer = Indexer(corpus, embedder, self._folder / "vectors")
-        loaded = await indexer.open()
+        indexer = Indexer(self._open(), embedder, self._folder / "vectors")
+        try:
+            loaded = await indexer.open()
+        except BaseException:
+            await indexer.close()
+            raise
         self._indexer = indexer
-        self._finder.use(embedder, lambda: indexer.index)
+        finder.use(embedder, lambda: indexer.index)
         self._health.well("embedding")
         if not loaded:
             context.spawn(self._rebuild(indexer), "rebuild the index")
         context.spawn(self._save(indexer), "save the index")
+        context.spawn(self._verify(embedder), "check the model")
 
-    async def _keep_opening(self, context: Context) -> None:
+    async def _keep_opening(self, context: Context, finder: Finder) -> None:
         while True:
             await asyncio.sleep(_AGAIN_S)
             try:
                 embedder = await asyncio.to_thread(open_embedder, self._settings.embedding)
-            except Retryable as error:
+                await self._use(embedder, context, finder)
+            except (Retryable, Rejected) as error:
                 self._vector_trouble(error)
             else:
-                await self._use(embedder, context)
                 return
+
+    async def _verify(self, embedder: Embedder) -> None:
+        await asyncio.sleep(_VERIFY_AFTER_S)
+        try:
+            await asyncio.to_thread(embedder.verify)
+        except Fatal as error:
+            # Codes and words still answer, and what meaning finds is shown as what it is.
+            self._health.trouble("model", str(error))
 
     async def _rebuild(self, indexer: Indexer) -> None:
         while True:
             try:
                 await indexer.rebuild()
-            except Retryable as error:
+            except (Retryable, Rejected) as error:
                 self._health.trouble("index", f"not rebuilt: {error}; trying again")
                 await asyncio.sleep(_AGAIN_S)
             else:
@@ -176,12 +196,12 @@ class RetrieverService:
         while True:
             try:
                 await indexer.keep_saved()
-            except OSError as error:
+            except (OSError, Retryable, Rejected) as error:
                 # The corpus is the truth: without this file the next start is slower, no more.
                 self._health.trouble("index", f"not written: {error}")
                 await asyncio.sleep(_AGAIN_S)
 
-    def _vector_trouble(self, error: Retryable | None) -> None:
+    def _vector_trouble(self, error: AndonError | None) -> None:
         """Take note of how embedding questions goes."""
         if error is None:
             self._health.well("embedding")

@@ -12,7 +12,16 @@ from collections.abc import Iterator
 
 from services.retriever.codes import Code, codes, fold, loose_form
 
-__all__ = ["Code", "codes", "is_cjk", "language", "query_tokens", "stem", "tokens"]
+__all__ = [
+    "Code",
+    "codes",
+    "is_cjk",
+    "language",
+    "query_tokens",
+    "running_tokens",
+    "stem",
+    "tokens",
+]
 
 _CJK = (
     "\u3005\u3006\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -98,6 +107,21 @@ def query_tokens(question: str) -> list[str]:
     return useful or every
 
 
+def running_tokens(question: str) -> list[str]:
+    """Return a question's tokens as they follow one another in a passage that it quotes.
+
+    Words that carry nothing stay; the extra spellings go, since a passage has its own at its end.
+    """
+    normal = unicodedata.normalize("NFKC", fold(question)).lower()
+    run = list(_words_of(normal, hyphened=False))
+    # A lone character is a token only between others: inside a run of them it is part of two.
+    while run and len(run[0]) == 1 and is_cjk(run[0]):
+        del run[0]
+    while run and len(run[-1]) == 1 and is_cjk(run[-1]):
+        del run[-1]
+    return run
+
+
 def _tokens(text: str, *, loose: bool) -> list[str]:
     folded = fold(text)
     words = list(_words_of(unicodedata.normalize("NFKC", folded).lower()))
@@ -105,7 +129,7 @@ def _tokens(text: str, *, loose: bool) -> list[str]:
     return words + [s for s in _spellings(folded, loose=loose) if s not in there]
 
 
-def _words_of(normal: str) -> Iterator[str]:
+def _words_of(normal: str, *, hyphened: bool = True) -> Iterator[str]:
     for match in _RUN.finditer(normal):
         run = match[0]
         if match.lastgroup == "cjk":
@@ -114,7 +138,7 @@ def _words_of(normal: str) -> Iterator[str]:
             yield run.replace(",", "")
         else:
             yield stem(run.replace("'", ""))
-    for match in _HYPHENED.finditer(normal):
+    for match in _HYPHENED.finditer(normal) if hyphened else ():
         yield stem(match[1] + match[2])
 
 

@@ -2,12 +2,15 @@
 
 One owner: a lock serialises adding and asking, and adding goes in small slices so that a
 question never waits long. Labels are passage numbers, which the corpus never uses twice.
+
+Equal vectors are one point of the graph: links go to the nearest, so a few hundred equal ones
+know only each other, and a search that begins among them never leaves.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import hashlib
 import threading
 import zlib
 from collections.abc import Iterable, Sequence
@@ -30,6 +33,8 @@ SLICE = 32
 """Vectors added under one lock, about 5 ms."""
 ROOM = 1024
 """Capacity an index has at least."""
+EACH = 8
+"""Passages handed out of those with one vector."""
 META = "vectors.json"
 
 
@@ -45,11 +50,18 @@ class _Meta(msgspec.Struct, frozen=True):
 class VectorIndex:
     """Nearest vectors by cosine; vectors must have length 1."""
 
-    def __init__(self, index: hnswlib.Index, labels: Iterable[int] = ()) -> None:
+    def __init__(self, index: hnswlib.Index, points: Iterable[tuple[int, int]] = ()) -> None:
         self._index = index
         self._index.set_ef(EF)
-        self._labels = set(labels)
+        self._point = dict(points)
+        """Label to the point that stands for its vector: the first label that had it."""
+        self._groups: dict[int, list[int]] = {}
+        """Point to its labels."""
+        self._keys: dict[bytes, int] | None = None
+        """Vector, shortened, to its point; made for the first change."""
         self._lock = threading.Lock()
+        for label, point in self._point.items():
+            self._groups.setdefault(point, []).append(label)
 
     @classmethod
     def empty(cls, dimension: int, capacity: int = ROOM) -> Self:
@@ -77,75 +89,128 @@ class VectorIndex:
             # hnswlib follows the links of a damaged file into foreign memory: look first.
             if _checksum(path) != meta.crc32 or meta.dimension != dimension:
                 return None
-            labels = np.fromfile(f"{path}.labels", dtype=np.int64)
+            points = np.fromfile(f"{path}.labels", dtype=np.int64)
             index = hnswlib.Index(space="ip", dim=dimension)
             index.load_index(str(path), allow_replace_deleted=True)
         except (OSError, RuntimeError, MemoryError, msgspec.MsgspecError):
             return None
-        return cls(index, labels.tolist()) if len(labels) == meta.count else None
+        if len(points) != 2 * meta.count:
+            return None
+        return cls(index, ((label, point) for label, point in points.reshape(-1, 2).tolist()))
 
     def __len__(self) -> int:
-        return len(self._labels)
+        return len(self._point)
 
     def add(self, labels: Sequence[int] | NDArray[np.int64], vectors: Vectors) -> None:
         """Add vectors [n, dimension] under their labels; those already there are skipped."""
-        new = [row for row, label in enumerate(labels) if int(label) not in self._labels]
+        new = [row for row, label in enumerate(labels) if int(label) not in self._point]
         for begin in range(0, len(new), SLICE):
-            rows = new[begin : begin + SLICE]
             with self._lock:
-                self._grow(len(rows))
-                names = [int(labels[row]) for row in rows]
-                self._index.add_items(vectors[rows], names, num_threads=1, replace_deleted=True)
-                self._labels.update(names)
+                self._add(
+                    [int(labels[row]) for row in new[begin : begin + SLICE]],
+                    vectors[new[begin : begin + SLICE]],
+                )
+
+    def _add(self, labels: Sequence[int], vectors: Vectors) -> None:
+        keys = self._known()
+        first: list[int] = []
+        for row, label in enumerate(labels):
+            point = keys.setdefault(_key(vectors[row]), label)
+            if point == label:
+                first.append(row)
+            self._point[label] = point
+            self._groups.setdefault(point, []).append(label)
+        if first:
+            self._grow(len(first))
+            names = [labels[row] for row in first]
+            self._index.add_items(vectors[first], names, num_threads=1, replace_deleted=True)
+
+    def _known(self) -> dict[bytes, int]:
+        if self._keys is None:
+            self._keys = {}
+            points = list(self._groups)
+            for begin in range(0, len(points), ROOM):
+                some = points[begin : begin + ROOM]
+                for point, vector in zip(some, self._index.get_items(some), strict=True):
+                    self._keys[_key(vector)] = point
+        return self._keys
 
     def remove(self, labels: Iterable[int]) -> None:
         """Forget vectors; their room is used again. Unknown labels are fine."""
         with self._lock:
+            keys = self._known()
             for label in labels:
-                if label in self._labels:
-                    self._labels.discard(label)
-                    self._index.mark_deleted(label)
+                point = self._point.pop(label, None)
+                if point is None:
+                    continue
+                group = self._groups[point]
+                group.remove(label)
+                if not group:
+                    del self._groups[point], keys[_key(self._index.get_items([point])[0])]
+                    self._index.mark_deleted(point)
 
     def search(self, vector: NDArray[np.float32], limit: int) -> list[tuple[int, float]]:
-        """Return labels and cosines of the nearest, nearest first."""
+        """Return labels and cosines of the nearest, nearest first.
+
+        Passages with one vector count once, so that many of them hide no others; the answer is
+        longer than `limit` by the up to `EACH` - 1 others of each.
+        """
         with self._lock:
-            limit = min(limit, len(self._labels))
-            if not limit:
-                return []
-            # A graph with many deleted vectors may not reach `limit` live ones.
-            with contextlib.suppress(RuntimeError):
-                labels, distances = self._index.knn_query(vector, k=limit, num_threads=1)
-                return _pairs(labels[0], 1.0 - distances[0])
-            self._index.set_ef(max(EF, 2 * self._index.element_count))
-            try:
-                labels, distances = self._index.knn_query(vector, k=limit, num_threads=1)
-            finally:
+            return [
+                (label, cosine)
+                for point, cosine in self._nearest(vector, min(limit, len(self._groups)))
+                for label in self._groups[point][:EACH]
+            ]
+
+    def _nearest(self, vector: NDArray[np.float32], limit: int) -> list[tuple[int, float]]:
+        looked = EF
+        try:
+            while limit:
+                try:
+                    labels, distances = self._index.knn_query(vector, k=limit, num_threads=1)
+                    return _pairs(labels[0], 1.0 - distances[0])
+                except RuntimeError:
+                    # A graph with many deleted vectors may not reach `limit` live ones: look at
+                    # all, then be content with fewer.
+                    if looked != EF:
+                        limit //= 2
+                    looked = max(EF, 2 * self._index.element_count) + 1
+                    self._index.set_ef(looked)
+        finally:
+            if looked != EF:
                 self._index.set_ef(EF)
-            return _pairs(labels[0], 1.0 - distances[0])
+        return []
 
     def save(self, folder: Path, *, generation: int, embedding: str) -> None:
-        """Write the index, then the note that says what it was built from; each by a rename."""
+        """Write the index, then the note that says what it was built from; each by a rename.
+
+        Raises:
+            OSError: the disk is full, read-only or failing; what was there stays.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         name = f"vectors-{generation}.hnsw"
         with self._lock:
             part = folder / f"{name}.part"
-            self._index.save_index(str(part))
-            # hnswlib does not look whether its writes succeed.
+            try:
+                self._index.save_index(str(part))
+            except RuntimeError as error:  # hnswlib's word for a file it cannot open
+                raise OSError(f"{part}: {error}") from error
+            # It does not look whether its writes succeed.
             if part.stat().st_size != self._index.index_file_size():
                 part.unlink()
                 raise OSError(errno.ENOSPC, "the index could not be written whole", str(part))
-            labels = np.fromiter(self._labels, dtype=np.int64, count=len(self._labels))
+            points = np.array(list(self._point.items()), dtype=np.int64).reshape(-1, 2)
         meta = _Meta(
             file=name,
             generation=generation,
             embedding=embedding,
             dimension=self._index.dim,
-            count=len(labels),
+            count=len(points),
             crc32=_checksum(part),
         )
         part.replace(folder / name)
         labels_part = folder / f"{name}.labels.part"
-        labels_part.write_bytes(labels.tobytes())
+        labels_part.write_bytes(points.tobytes())
         labels_part.replace(folder / f"{name}.labels")
         note = folder / f"{META}.part"
         note.write_bytes(msgspec.json.encode(meta))
@@ -155,7 +220,7 @@ class VectorIndex:
                 old.unlink(missing_ok=True)
 
     def _grow(self, more: int) -> None:
-        have, room = len(self._labels), self._index.max_elements
+        have, room = len(self._groups), self._index.max_elements
         if have + more > room:
             self._index.resize_index(max(have + more, room + room // 2))
 
@@ -169,6 +234,10 @@ def nearest(
     cosines = vectors @ vector
     best = np.argsort(-cosines, kind="stable")[:limit]
     return _pairs(labels[best], cosines[best])
+
+
+def _key(vector: NDArray[np.float32]) -> bytes:
+    return hashlib.blake2b(vector.tobytes(), digest_size=12).digest()
 
 
 def _checksum(path: Path) -> int:

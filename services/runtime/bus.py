@@ -25,12 +25,12 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from schemas.errors import Problem
 from services.runtime.calls import (
     NO_SUBSCRIBERS,
     Acked,
     Call,
     Calls,
-    Problem,
     encode_problem,
     puback_error,
 )
@@ -301,7 +301,9 @@ class Bus(ABC):
 
     async def reply_error(self, request: Delivery, error: AndonError) -> None:
         """Answer a request with an error; raises as `reply`."""
-        problem = Problem(error.kind, error.operation, error.reason, error.hint)
+        problem = Problem(
+            kind=error.kind, operation=error.operation, reason=error.reason, hint=error.hint
+        )
         await self.reply(request, encode_problem(problem), error_kind=error.kind)
 
     def _ask(

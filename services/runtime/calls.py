@@ -9,6 +9,7 @@ from itertools import count
 
 import msgspec
 
+from schemas.errors import Problem
 from services.runtime.errors import (
     KINDS,
     AndonError,
@@ -24,19 +25,6 @@ QUOTA_EXCEEDED = 151
 """PUBACK reason: the broker's limit is reached, later it may not be (MQTT 5, 3.4.2.1)."""
 Acked = Callable[[int | AndonError], None]
 """Told once what became of a QoS 1 message: the PUBACK's reason, or why none will come."""
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """Payload of an error reply, as MessagePack map."""
-
-    kind: str
-    """One of `errors.KINDS`."""
-    operation: str
-    """What was being done."""
-    reason: str
-    """Why it failed."""
-    hint: str = ""
-    """What a person can do about it."""
 
 
 _decode_problem = msgspec.msgpack.Decoder(Problem).decode

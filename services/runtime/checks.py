@@ -17,7 +17,7 @@ import msgspec
 from services.runtime.explain import Step, shown
 
 if TYPE_CHECKING:
-    from services.runtime.config import Broker, Config, Trigger
+    from services.runtime.config import Alarms, Broker, Config, Trigger
 
 Trouble = tuple[list[Step], str]
 """Where, and what was found and is allowed there."""
@@ -41,6 +41,7 @@ def troubles(config: Config) -> Iterator[Trouble]:
             ["orchestrator", "lease_s"],
             f"found {orchestrator.lease_s:g}; allowed: a number, at least {_SHORTEST_LEASE_S:g}",
         )
+    yield from _alarms(orchestrator.alarms)
     embedding = config.retriever.embedding
     yield from _server(["retriever", "embedding", "url"], embedding.url)
     if embedding.backend == "llama-server" and not embedding.url:
@@ -53,6 +54,18 @@ def troubles(config: Config) -> Iterator[Trouble]:
     if ingest.overlap_tokens >= ingest.chunk_tokens:
         found = f"found {ingest.overlap_tokens} with chunk_tokens {ingest.chunk_tokens}"
         yield ["ingest", "overlap_tokens"], f"{found}; allowed: less than chunk_tokens"
+
+
+def _alarms(alarms: Alarms) -> Iterator[Trouble]:
+    where: list[Step] = ["orchestrator", "alarms"]
+    if alarms.stale_after_s < alarms.flood_window_s:
+        # Otherwise an alarm could be stale and still counted as new.
+        found = f"found {alarms.stale_after_s:g} with flood_window_s {alarms.flood_window_s:g}"
+        yield [*where, "stale_after_s"], f"{found}; allowed: at least flood_window_s"
+    if alarms.flood_fewer_than > alarms.flood_more_than:
+        # Otherwise a flood would begin and end with every alarm.
+        found = f"found {alarms.flood_fewer_than} with flood_more_than {alarms.flood_more_than}"
+        yield [*where, "flood_fewer_than"], f"{found}; allowed: at most flood_more_than"
 
 
 def _not_finite(section: msgspec.Struct, steps: list[Step]) -> Iterator[Trouble]:
@@ -124,12 +137,19 @@ def _server(steps: list[Step], url: str) -> Iterator[Trouble]:
         yield steps, f"found {shown(url)}; allowed: {_SERVERS}, or empty for none"
 
 
-def _trigger(trigger: Trigger, prefix: str) -> Iterator[Trouble]:
+def _topic(trigger: Trigger, prefix: str) -> Iterator[Trouble]:
     if wrong := _wrong_filter(trigger.topic):
         yield ["topic"], f"found {shown(trigger.topic)}, {wrong}; allowed: such as `plant/+/fault`"
     elif trigger.topic == prefix or trigger.topic.startswith(f"{prefix}/"):
         text = f"found {shown(trigger.topic)}; allowed: no topic of Andon's own, `{prefix}/…`"
         yield ["topic"], text
+    elif trigger.format == "sparkplug" and not _brings_births(trigger.topic):
+        text = "allowed for Sparkplug: such as `spBv1.0/#` or `spBv1.0/<group>/+/<edge>/#`"
+        yield ["topic"], f"found {shown(trigger.topic)}, which misses births or devices; {text}"
+
+
+def _trigger(trigger: Trigger, prefix: str) -> Iterator[Trouble]:
+    yield from _topic(trigger, prefix)
     levels = trigger.topic.count("/") + 1
     open_ended = trigger.topic.endswith("#")
     for name in ("asset", "question"):
@@ -147,6 +167,16 @@ def _trigger(trigger: Trigger, prefix: str) -> Iterator[Trouble]:
             if value != value.lower():
                 text = f"found {shown(value)}; allowed: lower case, as it is compared"
                 yield [name], text
+
+
+def _brings_births(topic: str) -> bool:
+    """Return whether a filter brings all of an edge node's messages.
+
+    They are numbered through, and those that follow a birth make no sense without it.
+    """
+    levels = topic.split("/")
+    every = levels[2:3] in (["+"], ["#"], [])
+    return levels[0] == "spBv1.0" and levels[-1] == "#" and len(levels) <= 5 and every
 
 
 def _wrong_filter(topic: str) -> str:

@@ -74,9 +74,12 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     topic: Annotated[str, msgspec.Meta(min_length=1)]
     """Topic filter; `+` and `#` allowed."""
+    format: Literal["json", "sparkplug"] = "json"
+    """`json`: objects, plain text and numbers. `sparkplug`: Sparkplug B, where `code`, `text`,
+    `severity` and `state` name metrics."""
     asset: str = ""
     """Template for the asset: `{1}` is the first topic level, `{machine.id}` a value of the
-    payload. Empty: the topic without its last level."""
+    payload. Empty: the topic without its last level; Sparkplug: `<group>/<edge>[/<device>]`."""
     question: str = ""
     """Template for what the manuals are asked: `{asset}`, `{code}`, `{text}`, values of the
     payload. Empty: made from code and text."""
@@ -116,6 +119,36 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Language of the answers; default `lang` of the orchestrator."""
 
 
+class Alarms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When an alarm chatters, is stale or gone, and when many are a flood.
+
+    Terms and usual limits are those of ISA-18.2 and IEC 62682.
+    """
+
+    chatter_transitions: Annotated[int, msgspec.Meta(ge=2, le=100)] = 3
+    """As many raises and clears within `chatter_window_s` are chatter."""
+    chatter_window_s: Seconds = 60.0
+    """Time they are counted over, s."""
+    chatter_quiet_s: Seconds = 300.0
+    """An alarm that neither came nor went for this long no longer chatters, s."""
+    stale_after_s: Seconds = 86_400.0
+    """An active alarm that nobody reported for this long is stale, s."""
+    take_back_s: Seconds = 300.0
+    """How long answer and display stand after the last alarm of an asset cleared, s."""
+    flood_more_than: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    """More new alarms than this within `flood_window_s` begin a flood."""
+    flood_fewer_than: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
+    """Fewer than this end it."""
+    flood_window_s: Seconds = 600.0
+    """Time they are counted over, s."""
+    flood_update_s: Seconds = 10.0
+    """The count of a flood that goes on is told this often at most, s."""
+    area_levels: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    """So many first levels of the asset are its area; 0: all but the last."""
+    most: Annotated[int, msgspec.Meta(ge=100)] = 10_000
+    """Alarms remembered; the one not reported for longest makes room."""
+
+
 class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What happens to a fault."""
 
@@ -131,12 +164,24 @@ class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether the language model is asked at all."""
     max_payload_kb: Positive = 64
     """Larger messages are rejected, KiB."""
+    reuse_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
+    """A model's answer is given again for this long where code, passages and manuals are the
+    same; 0: never."""
+    answer_topics: tuple[str, ...] = ("#",)
+    """Topics, outside Andon's own, on which an asker may have a copy of its answer: `answer_to`
+    and MQTT 5 response topics. Anything else is refused."""
     answers_stand_s: Positive = 604_800
     """Seconds after which the broker forgets a retained answer and display (a week)."""
     workers: Positive = 8
     """Answers worked on at the same time."""
     lease_s: Seconds = 30.0
     """A job whose worker said nothing for this long is taken up again."""
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 90
+    """Days after which faults and answers leave the ledger for a file in `<data>/history`."""
+    history_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
+    """Days after which such a file is deleted; 0: never."""
+    alarms: Alarms = Alarms()
+    """When an alarm chatters, is stale or gone, and when many are a flood."""
     budget_mb: Positive = 64
     """Memory it should stay under, MiB."""
 
@@ -247,7 +292,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 _READ = "read configuration"
 
-SEARCHED = ("config.yaml", "andon-data/up.yaml", "/etc/andon/config.yaml")
+LEFT_BY_UP = "andon-data/up.yaml"
+SEARCHED = ("config.yaml", LEFT_BY_UP, "/etc/andon/config.yaml")
 """Where a configuration is looked for when neither an option nor ANDON_CONFIG names one; the
 second is what a running `andon up` leaves for the other commands."""
 

@@ -66,3 +66,10 @@ KINDS: dict[str, type[AndonError]] = {
     error.kind: error for error in (Retryable, Unavailable, DeadlineExceeded, Rejected, Fatal)
 }
 """Error kinds as they travel in an rpc reply, see `schemas.errors.Problem`."""
+
+
+def leaves(error: Exception) -> list[Exception]:
+    """Return the errors a group holds, however deep; an error that is no group itself."""
+    if not isinstance(error, ExceptionGroup):
+        return [error]
+    return [leaf for member in error.exceptions for leaf in leaves(member)]

@@ -47,6 +47,10 @@ _MAX_QUEUED = 10_000
 """Messages waiting for their turn in the window; beyond it `publish` raises Retryable."""
 
 
+MAX_PACKET = 2 * 1024 * 1024
+"""Bytes of a message the broker may send us: a larger one would cost the process its memory."""
+
+
 class MqttBus(Bus):
     """A bus over one broker that comes and goes."""
 
@@ -184,6 +188,7 @@ class MqttBus(Bus):
         """Blocks: for the executor."""
         properties = PahoProperties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._session_expiry_s
+        properties.MaximumPacketSize = MAX_PACKET
         return client.connect(
             self._address.host or "unix",  # paho wants a name and a port for a Unix socket too
             self._address.port or 1,

@@ -22,7 +22,7 @@ from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.connect import open_bus
-from services.runtime.errors import AndonError, Damaged, Fatal, Retryable
+from services.runtime.errors import AndonError, Damaged, Fatal, Retryable, leaves
 from services.runtime.messages import Will
 from services.runtime.metrics import memory_mb
 from services.runtime.notify import notify, watchdog_s
@@ -179,7 +179,7 @@ class _Runner:
                 )
                 await self._service.start(context)
                 notify("READY=1", "STATUS=ready")
-                log.info("%s is ready", self._service.name)
+                log.debug("%s is ready", self._service.name)
                 reporting = tasks.create_task(self._report(bus, topic), name="status")
                 await self._stopping.wait()
                 reporting.cancel()
@@ -242,7 +242,7 @@ def run(build: Callable[[Config], Service], argv: list[str] | None = None) -> in
     try:
         asyncio.run(_run(build, config))
     except (AndonError, ExceptionGroup) as error:
-        causes = _leaves(error)
+        causes = leaves(error)
         for cause in causes:
             expected = isinstance(cause, AndonError)
             log.critical("%s", cause, exc_info=None if expected else cause)
@@ -254,9 +254,3 @@ def run(build: Callable[[Config], Service], argv: list[str] | None = None) -> in
 
 async def _run(build: Callable[[Config], Service], config: Config) -> None:
     await _Runner(build(config), config).run()
-
-
-def _leaves(error: Exception) -> list[Exception]:
-    if not isinstance(error, ExceptionGroup):
-        return [error]
-    return [leaf for member in error.exceptions for leaf in _leaves(member)]

@@ -35,6 +35,7 @@ def recover(
     *,
     keep: Mapping[str, RowTest],
     mend: str = "",
+    shrinks: bool = False,
 ) -> dict[str, int]:
     """Copy what is readable of `source`, WAL included, into the new file `target`.
 
@@ -46,6 +47,7 @@ def recover(
         migrations: as for `open_database`.
         keep: by table, whether a row that was read makes sense.
         mend: statements for the end, for rows that lost what they refer to.
+        shrinks: as for `open_database`; it also decides where on the disk the tables begin.
 
     Returns:
         Rows kept, by table.
@@ -55,14 +57,15 @@ def recover(
         OSError: the disk is full or failing.
     """
     pattern = target.with_name(target.name + ".empty")
-    _create(pattern, migrations, 0)
+    _create(pattern, migrations, 0, shrinks=shrinks)
     version = _make_readable(source, pattern, len(migrations))
     pattern.unlink()
-    _create(target, migrations[:version], 0)
+    _create(target, migrations[:version], 0, shrinks=shrinks)
     kept: dict[str, int] = {}
     with closing(sqlite3.connect(target, isolation_level=None)) as new:
         new.execute("PRAGMA foreign_keys=OFF")
         new.execute("PRAGMA synchronous=OFF")
+        triggers = _drop_triggers(new)
         for table in _tables(new):
             test = keep.get(table.name, _any)
             new.execute("BEGIN")
@@ -71,6 +74,8 @@ def recover(
                 for rows in _slices(source, table)
             )
             new.execute("COMMIT")
+        for trigger in triggers:
+            new.execute(trigger)
     _create(target, migrations, version)
     with closing(sqlite3.connect(target)) as new:
         new.executescript(f"BEGIN;\n{mend}\n;COMMIT;")
@@ -98,9 +103,19 @@ def _tables(connection: sqlite3.Connection) -> list[_Table]:
     return [_Table(connection, name, sql) for name, sql in rows]
 
 
-def _create(path: Path, migrations: Sequence[str], done: int) -> None:
+def _drop_triggers(new: sqlite3.Connection) -> list[str]:
+    """Drop what would write beside the rows that are copied; return how to make it again."""
+    found = new.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    for name, _ in found:
+        new.execute(f'DROP TRIGGER "{name}"')
+    return [sql for _, sql in found]
+
+
+def _create(path: Path, migrations: Sequence[str], done: int, *, shrinks: bool = False) -> None:
     """Apply the migrations after the first `done`."""
     with closing(sqlite3.connect(path)) as new:
+        if shrinks:
+            new.execute("PRAGMA auto_vacuum=INCREMENTAL")
         for number, script in enumerate(migrations[done:], start=done + 1):
             new.executescript(f"BEGIN;\n{script}\n;PRAGMA user_version={number};\nCOMMIT;")
 

@@ -93,9 +93,12 @@ class Server:
                 # Acked at once: the asker repeats what gets no reply, so a request need not
                 # outlive us.
                 self._bus.ack(delivery)
+                expiry_s = delivery.properties.expiry_s
+                now = asyncio.get_running_loop().time()
+                until = None if expiry_s is None else now + expiry_s
                 await gate.acquire()
                 task = asyncio.create_task(
-                    self._answer(rpc, handler, delivery, gate), name=f"rpc {rpc.name}"
+                    self._answer(rpc, handler, delivery, gate, until), name=f"rpc {rpc.name}"
                 )
                 self._working.add(task)
                 task.add_done_callback(self._working.discard)
@@ -108,11 +111,16 @@ class Server:
             await asyncio.wait(self._working)
 
     async def _answer(
-        self, rpc: Rpc, handler: Any, delivery: Delivery, gate: asyncio.Semaphore
+        self,
+        rpc: Rpc,
+        handler: Any,
+        delivery: Delivery,
+        gate: asyncio.Semaphore,
+        until: float | None,
     ) -> None:
+        """Answer one request until its deadline, in the loop's time."""
         try:
-            deadline = delivery.properties.expiry_s
-            async with asyncio.timeout(deadline):
+            async with asyncio.timeout_at(until):
                 request = _decode(delivery.payload, rpc.request)
                 if rpc.streamed:
                     await self._stream(handler(request), delivery)
@@ -147,5 +155,5 @@ class Server:
         log.info("%s: %s", rpc.name, error)
         try:
             await self._bus.reply_error(delivery, error)
-        except Retryable as lost:
+        except (Retryable, Rejected) as lost:
             log.warning("%s: the reply could not be sent: %s", rpc.name, lost)

@@ -45,6 +45,8 @@ class Plan:
     """Its schema, as for `open_database`."""
     recover: bool
     """Whether its rows are copied; False where all of it can be made again."""
+    shrinks: bool = False
+    """As for `open_database`."""
     keep: Mapping[str, RowTest] = field(default_factory=dict)
     """By table, whether a row that could be read makes sense."""
     readable: Mapping[str, Callable[[bytes], object]] = field(default_factory=dict)
@@ -135,7 +137,9 @@ def _mend(path: Path, plan: Plan) -> Salvage | None:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
             copy = copy_with_wal(path, Path(folder))
             new = Path(folder) / "new"
-            kept = recover(copy, new, plan.migrations, keep=plan.keep, mend=plan.mend)
+            kept = recover(
+                copy, new, plan.migrations, keep=plan.keep, mend=plan.mend, shrinks=plan.shrinks
+            )
             _sync(new)
             new.replace(done)
             _sync(path.parent)

@@ -83,6 +83,39 @@ class Database:
         rows = await self.fetch(sql, parameters)
         return rows[0] if rows else None
 
+    async def checkpoint(self, mode: Literal["PASSIVE", "TRUNCATE"] = "PASSIVE") -> None:
+        """Fold the WAL into the file; TRUNCATE also makes it empty, and waits for readers.
+
+        Raises:
+            Retryable: the disk is full, read-only or failing; nothing is lost.
+            Damaged: the file is damaged.
+        """
+        await self._pragma(f"wal_checkpoint({mode})")
+
+    async def shrink(self, pages: int) -> int:
+        """Give up to `pages` empty pages back to the disk; return how many are left.
+
+        Does nothing to a file that was not made with `shrinks`. Raises as `transaction`.
+        """
+        await self._pragma(f"incremental_vacuum({pages})")
+        left = await self.first(
+            "SELECT freelist_count AS left, (SELECT auto_vacuum FROM pragma_auto_vacuum) AS able"
+            " FROM pragma_freelist_count"
+        )
+        return left["left"] if left and left["able"] else 0
+
+    async def _pragma(self, text: str) -> None:
+        """Run a pragma that is a transaction of its own, to its end."""
+        async with self._writing:
+            try:
+                # As a script: Python ends a statement that has no columns after its first row,
+                # and incremental_vacuum gives one for each page.
+                await _finish(self._writer.executescript(f"PRAGMA {text};"))
+            except sqlite3.Error as error:
+                if failure := self._failure(error, "keep small"):
+                    raise failure from error
+                raise
+
     def _failure(self, error: BaseException, verb: str) -> AndonError | None:
         failure = _failure(error, verb, self.path)
         if isinstance(failure, Damaged) and not self.damaged.done():
@@ -145,6 +178,7 @@ async def open_database(
     *,
     synchronous: Literal["FULL", "NORMAL"],
     cache_kb: int = 2048,
+    shrinks: bool = False,
 ) -> Database:
     """Open a file, creating or migrating it.
 
@@ -153,6 +187,7 @@ async def open_database(
         migrations: scripts, oldest first; `PRAGMA user_version` counts those that were applied.
         synchronous: FULL where a commit is a promise, NORMAL for what can be rebuilt.
         cache_kb: page cache, KiB.
+        shrinks: whether a new file can give back what was deleted, see `Database.shrink`.
 
     Raises:
         Retryable: the disk is full, or another process holds the file.
@@ -164,7 +199,7 @@ async def open_database(
         path.parent.mkdir(parents=True, exist_ok=True)
         # When aiosqlite fails to connect nobody waits for its thread: see first whether it would.
         sqlite3.connect(path).close()
-        writer = await _connect(path, synchronous, cache_kb, opened)
+        writer = await _connect(path, synchronous, cache_kb, opened, shrinks=shrinks)
         await _migrate(writer, path, migrations)
         reader = await _connect(path, synchronous, cache_kb, opened)
         await reader.execute("PRAGMA query_only=ON")
@@ -193,15 +228,26 @@ def _not_opened(error: sqlite3.Error | OSError, path: Path) -> AndonError:
     return Fatal(f"open {path.name}", str(error), hint)
 
 
+_WAL_BYTES = 8 * 1024 * 1024  # a WAL that grew past it is cut back when it starts over
+
+
 async def _connect(
-    path: Path, synchronous: str, cache_kb: int, opened: list[aiosqlite.Connection]
+    path: Path,
+    synchronous: str,
+    cache_kb: int,
+    opened: list[aiosqlite.Connection],
+    *,
+    shrinks: bool = False,
 ) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None)
     opened.append(connection)
     connection.row_factory = sqlite3.Row
     for pragma in (
         "busy_timeout=5000",
+        # Before anything is written, and that is the journal mode already.
+        f"auto_vacuum={'INCREMENTAL' if shrinks else 'NONE'}",
         "journal_mode=WAL",
+        f"journal_size_limit={_WAL_BYTES}",
         f"synchronous={synchronous}",
         "foreign_keys=ON",
         f"cache_size=-{cache_kb}",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import bus, manuals, retrieval, size, system
+from tests.bench import bus, manuals, retrieval, size, system, wear
 from tests.support.mosquitto import Mosquitto
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
@@ -33,6 +33,7 @@ def _retrieval() -> dict[str, Any]:
 SECTIONS: dict[str, Callable[[], Any]] = {
     "bus": _bus,
     "system": lambda: asyncio.run(system.measure()),
+    "wear": lambda: asyncio.run(wear.measure()),
     "retrieval": _retrieval,
     "manuals": manuals.measure,
     "size": size.measure,

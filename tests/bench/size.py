@@ -39,11 +39,6 @@ def measure() -> dict[str, Any]:
         for tool in ("pip", "setuptools"):  # a box is not installed onto
             for part in site.glob(f"{tool}*"):
                 shutil.rmtree(part)
-        models = folder_mb(ROOT / "deploy" / "models")
-        found[extra] = {
-            "mb": round(folder_mb(env) + models, 1),
-            "of_which_model_mb": round(models, 1),
-            "largest_mb": largest(site),
-        }
+        found[extra] = {"mb": round(folder_mb(env), 1), "largest_mb": largest(site)}
         shutil.rmtree(env)
     return found

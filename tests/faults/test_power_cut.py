@@ -17,7 +17,9 @@ import pytest
 from schemas.answers import Ask
 from schemas.retrieval import DocumentRef, Passage
 from services.ingest.library import Library
-from services.orchestrator.ledger import Entry, Ledger, Outgoing
+from services.orchestrator.board import Changes
+from services.orchestrator.ledger import Ledger
+from services.orchestrator.records import Deeds, Entry, Outgoing
 from services.retriever.corpus import Corpus
 from services.retriever.records import prepare
 from tests.support.damage import is_sound, seed_of, whole_commits
@@ -27,12 +29,15 @@ pytestmark = pytest.mark.faults
 NOW = "2026-01-31T12:00:00.000Z"
 SEED = seed_of("ANDON_POWER_SEED", 20260131)
 CUTS = 40
+NOTHING = Changes({}, {})
 
 
 def entry(number: int) -> Entry:
     text = f"question {number} " + "x" * (number * 37 % 900)
     told = Outgoing(topic=f"t/{number}", payload=b"1")
-    return Entry("andon/ask/a", Ask(question=text), NOW, f"{number:032x}", outgoing=(told,))
+    return Entry(
+        "andon/ask/a", Ask(question=text), NOW, f"{number:032x}", deeds=Deeds(outgoing=[told])
+    )
 
 
 def snapshot(path: Path, folder: Path) -> Path:
@@ -83,7 +88,7 @@ async def test_a_ledger_holds_all_that_was_accepted_before_the_last_sync(tmp_pat
         while len(copies) < CUTS:
             batch = range(number, number + chance.randint(1, 12))
             number = batch.stop
-            await ledger.accept([entry(n) for n in batch], [], deadline_s=60)
+            await ledger.accept([entry(n) for n in batch], [], NOTHING, deadline_s=60)
             end = whole_commits(Path(f"{path}-wal").read_bytes())[-1][0]
             if end <= max(ends, default=0):
                 base, ends = set(accepted), {}
@@ -120,7 +125,7 @@ async def test_a_copy_in_mid_write_opens_clean(tmp_path: Path) -> None:
 
     async def write() -> None:
         for number in range(600):
-            await ledger.accept([entry(number)], [], deadline_s=60)
+            await ledger.accept([entry(number)], [], NOTHING, deadline_s=60)
             returned.append(number)
 
     writing = asyncio.create_task(write())

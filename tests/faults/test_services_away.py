@@ -16,7 +16,7 @@ from tests.support.sample import sample_manual
 
 pytestmark = pytest.mark.faults
 
-AWAY = "orchestrator: {deadline_s: 3}\n"
+AWAY = "orchestrator: {deadline_s: 12}\n"
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from services.retriever.embedding.llama import LlamaServerEmbedder
 from services.retriever.embedding.onnx import OnnxEmbedder
 from services.runtime.config import Embedding
 from services.runtime.errors import Fatal, Retryable
+from tests.support.retriever import retriever
 from tests.support.texts import CHINESE, ENGLISH
 
 pytestmark = pytest.mark.integration
@@ -28,6 +31,15 @@ FOLDER = Path(Embedding().model)
 @pytest.fixture(scope="module")
 def bundled() -> OnnxEmbedder:
     return OnnxEmbedder(FOLDER, threads=1)
+
+
+def flip(path: Path) -> None:
+    """Change a bit in the middle of a file."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, 1)
+        file.write(bytes([byte ^ 1]))
 
 
 def test_the_files_are_what_the_card_says() -> None:
@@ -116,8 +128,37 @@ def test_a_damaged_model_says_so(tmp_path: Path) -> None:
     for name in ("model.json", "tokenizer.json"):
         (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
     (tmp_path / "model.onnx").write_bytes(b"not a model")
-    with pytest.raises(Fatal, match="load embedding model"):
+    with pytest.raises(Fatal, match=r"model\.onnx is damaged"):
         OnnxEmbedder(tmp_path)
+
+
+def test_a_tokenizer_with_one_other_letter_is_not_used(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    tokenizer = tmp_path / "tokenizer.json"
+    tokenizer.write_bytes(tokenizer.read_bytes().replace(b'"motor"', b'"rotom"'))
+    with pytest.raises(Fatal, match=r"tokenizer\.json is damaged"):
+        OnnxEmbedder(tmp_path)
+
+
+def test_weights_with_one_other_byte_are_found_by_their_hash(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    OnnxEmbedder(tmp_path).verify()
+    flip(tmp_path / "weights.bin")
+    with pytest.raises(Fatal, match=r"weights\.bin is damaged"):
+        OnnxEmbedder(tmp_path).verify()
+
+
+async def test_the_service_tells_of_damaged_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.retriever.service._VERIFY_AFTER_S", 0.0)
+    model = tmp_path / "model"
+    shutil.copytree(FOLDER, model)
+    flip(model / "weights.bin")
+    async with retriever(tmp_path, Embedding(model=str(model), threads=1)) as asker:
+        async with asyncio.timeout(20):
+            while "weights.bin is damaged" not in asker.health.reason:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
 
 def test_an_address_that_is_none_says_which_setting() -> None:

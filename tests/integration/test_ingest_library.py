@@ -122,7 +122,8 @@ async def test_removing_is_finished_after_a_restart(tmp_path: Path) -> None:
     library = await Library.open(path)
     (removal,) = await library.removals()
     assert (removal.file, removal.purge) == ("m.pdf", True)
-    assert await library.finish_removing(removal.doc_id) == [B]
+    assert await library.only_here(removal.doc_id) == [B]
+    await library.finish_removing(removal.doc_id)
     assert await library.removals() == []
     added, _ = await library.add("m.pdf", A, 12)
     assert added.revision == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from deploy.sample import content
 from schemas.retrieval import Passage
 from services.ingest import frames, sandbox
-from services.runtime.errors import Fatal, Rejected
+from services.runtime.errors import Fatal, Rejected, Retryable
 from tests.support.ingest import TOKENIZER, Drawn, names_in
 from tests.support.sample import sample_manual
 
@@ -94,6 +95,25 @@ async def test_the_sample_manual(
     assert names_in(temporary) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.md", "# Faults\n\nCheck the [supply](http://192.0.2.1/).\n"),
+        ("a.html", "<!doctype html><html><body><h1>Faults</h1><p>Check the supply.</p></body>"),
+        ("a.csv", "Code,Cause\nE1,low\n"),
+        ("a.json", '[{"id": 1, "cause": "low"}]'),
+        ("a.txt", "Check the supply."),
+    ],
+)
+async def test_each_text_format_in_a_process_of_its_own(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    done, found = await read(job_of(path))
+    assert done.passages == len(found) == 1
+
+
 async def test_a_limit_on_pages(manuals: dict[str, Path]) -> None:
     with pytest.raises(Rejected, match="has 18 pages, more than the 10 allowed"):
         await read(job_of(manuals["pdf"], max_pages=10))
@@ -159,7 +179,7 @@ async def test_a_file_that_is_no_tokenizer(manuals: dict[str, Path]) -> None:
 
 
 def confined(code: str, **limits: int) -> subprocess.CompletedProcess[str]:
-    given = {"memory_mb": 200, "cpu_s": 20, "open_files": 32} | limits
+    given = {"parent": os.getpid(), "memory_mb": 200, "cpu_s": 20, "open_files": 32} | limits
     arguments = ", ".join(f"{name}={value}" for name, value in given.items())
     script = f"from services.ingest.confine import confine\nconfine({arguments})\n{code}"
     return subprocess.run(
@@ -209,8 +229,8 @@ def test_a_reader_ends_with_its_parent() -> None:
     code = (
         "import subprocess,sys,os\n"
         "p=subprocess.Popen([sys.executable,'-c','from services.ingest.confine import confine\\n"
-        "confine(memory_mb=200,cpu_s=20,open_files=32)\\nprint(1,flush=True)\\n"
-        "import time;time.sleep(60)'],stdout=subprocess.PIPE)\n"
+        "import os;confine(parent=os.getppid(),memory_mb=200,cpu_s=20,open_files=32)\\n"
+        "print(1,flush=True)\\nimport time;time.sleep(60)'],stdout=subprocess.PIPE)\n"
         "p.stdout.readline()\nprint(p.pid,flush=True)\nos._exit(0)"
     )
     done = subprocess.run(
@@ -220,6 +240,47 @@ def test_a_reader_ends_with_its_parent() -> None:
     if psutil.pid_exists(child):
         gone, alive = psutil.wait_procs([psutil.Process(child)], timeout=20)
         assert gone, alive
+
+
+def test_a_reader_whose_starter_is_gone_already_ends() -> None:
+    done = confined("print('still here')", parent=os.getpid() + 1)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_a_reader_works_where_the_service_is_process_1(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("Check the supply.")
+    code = (
+        "import asyncio,os\n"
+        "from services.ingest import frames,sandbox\n"
+        "assert os.getpid() == 1\n"
+        f"job=frames.Job(path={str(path)!r},name='a.txt',tokenizer={TOKENIZER!r})\n"
+        "ignore=lambda *_:None\n"
+        "done=asyncio.run(sandbox.read(job,sandbox.Limits(),progress=ignore,batch=ignore))\n"
+        "print(done.passages)\n"
+    )
+    unshare = shutil.which("unshare")
+    inside = ["--pid", "--fork", "--mount-proc"]
+    if os.geteuid() != 0:
+        inside = ["--user", "--map-root-user", *inside]
+    if not unshare or subprocess.run([unshare, *inside, "true"], check=False).returncode != 0:
+        pytest.skip("no process namespace can be made here")
+    done = subprocess.run(
+        [unshare, *inside, sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.strip() == "1", done.stderr
+
+
+async def test_no_room_for_the_reader_is_no_fault_of_the_file(
+    manuals: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(Retryable, match="cannot be started: No such file"):
+        await read(job_of(manuals["pdf"]))
 
 
 def test_the_service_stays_small() -> None:

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
+import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.answers import Answer, Ask
-from services.orchestrator.ledger import Copy, Entry, Ledger, Outgoing, Work
+from schemas.faults import Alarm
+from services.orchestrator.alarms import Standing
+from services.orchestrator.board import Changes
+from services.orchestrator.floods import Area
+from services.orchestrator.ledger import Ledger
+from services.orchestrator.records import Again, Copy, Deeds, Entry, Outgoing, Work
 
 pytestmark = pytest.mark.integration
 
 NOW = "2026-01-31T12:00:00.000Z"
 
 
-def entry(answer_id: str, priority: Any = "warning", place: str = "ask/a") -> Entry:
+def entry(
+    answer_id: str, priority: Any = "warning", place: str = "ask/a", question: str = "why?"
+) -> Entry:
     work = Work(
         answer_id=answer_id,
         place=place,
         asset=None,
         code="",
-        question="why?",
+        question=question,
         lang="en",
         priority=priority,
         trace="t" * 32,
@@ -51,6 +62,9 @@ def answer(answer_id: str, stage: Any = "final") -> Answer:
     )
 
 
+NOTHING = Changes({}, {})
+
+
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     opened = await Ledger.open(tmp_path / "ledger.db")
@@ -60,7 +74,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 
 async def test_urgent_work_comes_first_and_is_claimed_once(ledger: Ledger) -> None:
     batch = [entry("a", "advice"), entry("w"), entry("c", "critical"), entry("w2")]
-    await ledger.accept(batch, [], deadline_s=60)
+    await ledger.accept(batch, [], NOTHING, deadline_s=60)
     jobs = await ledger.claim(3, lease_s=30)
     assert [job.work.answer_id for job in jobs] == ["c", "w", "w2"]
     assert jobs[0].work.copies == [Copy(topic="x/y", correlation=b"\x00\xff")]
@@ -69,26 +83,51 @@ async def test_urgent_work_comes_first_and_is_claimed_once(ledger: Ledger) -> No
 
 
 async def test_the_same_question_delivered_twice_is_answered_once(ledger: Ledger) -> None:
-    await ledger.accept([entry("q1")], [], deadline_s=60)
-    await ledger.accept([entry("q1"), entry("q1", place="ask/b")], [], deadline_s=60)
+    await ledger.accept([entry("q1")], [], NOTHING, deadline_s=60)
+    await ledger.accept([entry("q1"), entry("q1", place="ask/b")], [], NOTHING, deadline_s=60)
     assert len(await ledger.claim(9, lease_s=30)) == 2
+
+
+async def test_an_id_used_again_is_answered_again(ledger: Ledger) -> None:
+    await ledger.accept([entry("1")], [], NOTHING, deadline_s=60)
+    [job] = await ledger.claim(9, lease_s=30)
+    await ledger.accept([entry("1")], [], NOTHING, deadline_s=60)
+    assert await ledger.claim(9, lease_s=30) == [], "the same words, and in work"
+    await ledger.accept([entry("1", question="and why that?")], [], NOTHING, deadline_s=60)
+    await ledger.answer(job, answer("1"), [], done=True)
+    [other] = await ledger.claim(9, lease_s=30)
+    assert other.work.question == "and why that?"
+    await ledger.answer(other, answer("1"), [], done=True)
+    await ledger.accept([entry("1")], [], NOTHING, deadline_s=60)
+    assert len(await ledger.claim(9, lease_s=30)) == 1
+
+
+async def test_what_cannot_leave_is_set_aside_with_its_reason(ledger: Ledger) -> None:
+    await ledger.accept([entry("a")], [], NOTHING, deadline_s=60)
+    [job] = await ledger.claim(1, lease_s=30)
+    out = [Outgoing(topic="bad", payload=b"\xff"), Outgoing(topic="good", payload=b"1")]
+    await ledger.answer(job, answer("a"), out, done=True)
+    await ledger.set_aside((await ledger.outbox(0))[0], "because")
+    assert [message.topic for message in await ledger.outbox(0)] == ["good"]
+    assert (await ledger.counts())["rejected"] == 1
 
 
 async def test_work_whose_lease_ran_out_or_whose_process_died_is_taken_up(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    await ledger.accept([entry("a"), entry("b")], [], deadline_s=60)
+    await ledger.accept([entry("a"), entry("b")], [], NOTHING, deadline_s=60)
     [first] = await ledger.claim(1, lease_s=-1)
+    assert await ledger.release(all_of_it=False) == 1
     [again] = await ledger.claim(1, lease_s=30)
     assert (again.id, again.attempts) == (first.id, 2)
     other = await Ledger.open(tmp_path / "ledger.db")
-    assert await other.release() == 1
+    assert await other.release(all_of_it=True) == 1
     assert len(await other.claim(9, lease_s=30)) == 2
     await other.close()
 
 
 async def test_an_answer_and_its_messages_are_one_commit(ledger: Ledger) -> None:
-    await ledger.accept([entry("a")], [], deadline_s=60)
+    await ledger.accept([entry("a")], [], NOTHING, deadline_s=60)
     [job] = await ledger.claim(1, lease_s=30)
     out = [
         Outgoing(topic="t/1", payload=b"1", retain=True, content_type="a/b", trace="c"),
@@ -109,9 +148,9 @@ async def test_an_answer_and_its_messages_are_one_commit(ledger: Ledger) -> None
 
 
 async def test_a_failed_job_keeps_its_reason(ledger: Ledger) -> None:
-    await ledger.accept([entry("a")], [], deadline_s=60)
+    await ledger.accept([entry("a")], [], NOTHING, deadline_s=60)
     [job] = await ledger.claim(1, lease_s=30)
-    await ledger.fail(job, "because")
+    await ledger.answer(job, answer("a"), [], done=True, failed="because")
     assert await ledger.claim(1, lease_s=30) == []
     assert (await ledger.counts())["jobs_failed"] == 1
 
@@ -119,8 +158,77 @@ async def test_a_failed_job_keeps_its_reason(ledger: Ledger) -> None:
 async def test_many_writers_at_once_lose_nothing(ledger: Ledger) -> None:
     await asyncio.gather(
         *(
-            ledger.accept([entry(f"{n}-{i}") for i in range(5)], [], deadline_s=60)
+            ledger.accept([entry(f"{n}-{i}") for i in range(5)], [], NOTHING, deadline_s=60)
             for n in range(20)
         )
     )
     assert (await ledger.counts())["jobs_open"] == 100
+
+
+def alarm(occurrences: int = 3, priority: Any = "warning") -> Alarm:
+    return Alarm(
+        code="E1",
+        state="active",
+        priority=priority,
+        occurrences=occurrences,
+        first_seen=NOW,
+        last_seen=NOW,
+        chattering=False,
+        answer_id="a",
+    )
+
+
+async def do(ledger: Ledger, **deeds: Any) -> None:
+    await ledger.accept([], [], NOTHING, deadline_s=60, deeds=[Deeds(**deeds)])
+
+
+async def test_an_answer_is_given_again_unless_it_is_in_work(ledger: Ledger) -> None:
+    await ledger.accept([entry("a")], [], NOTHING, deadline_s=60)
+    again = [Again("ask/a", "a", alarm(occurrences=7))]
+    await do(ledger, again=again)
+    [job] = await ledger.claim(9, lease_s=30)
+    assert job.work.occurrences == 1
+    await do(ledger, again=again)
+    assert await ledger.claim(9, lease_s=30) == []
+    await ledger.answer(job, answer("a"), [], done=True)
+    await do(ledger, again=again)
+    [once_more] = await ledger.claim(9, lease_s=30)
+    assert once_more.id == job.id
+    assert (once_more.work.occurrences, once_more.work.answer_id) == (7, "a")
+
+
+async def test_escalation_and_the_first_out_change_the_order_of_open_work(ledger: Ledger) -> None:
+    await ledger.accept([entry(name) for name in "abcd"], [], NOTHING, deadline_s=60)
+    await do(
+        ledger,
+        urgent=[("ask/a", "d", alarm(priority="critical"))],
+        fronts=[("ask/a", "c"), ("ask/a", "nobody")],
+    )
+    jobs = await ledger.claim(9, lease_s=30)
+    assert [job.work.answer_id for job in jobs] == ["d", "c", "a", "b"]
+
+
+async def test_alarms_and_areas_are_remembered_and_forgotten(ledger: Ledger) -> None:
+    standing = Standing(asset="plant/m1", key="E1", alarm=alarm(), seen_at=5.0, turns=(5.0,))
+    changes = Changes({("plant/m1", "E1"): standing}, {"plant": Area(area="plant")})
+    await ledger.accept([], [], changes, deadline_s=60)
+    assert await ledger.standings() == [standing]
+    assert await ledger.areas() == [Area(area="plant")]
+    gone = Changes({("plant/m1", "E1"): None}, {"plant": None})
+    await ledger.accept([], [], gone, deadline_s=60)
+    assert (await ledger.standings(), await ledger.areas()) == ([], [])
+
+
+async def test_every_transition_of_a_job_is_recorded(ledger: Ledger, tmp_path: Path) -> None:
+    await ledger.accept([entry("a")], [], NOTHING, deadline_s=60)
+    [job] = await ledger.claim(1, lease_s=-1)
+    await ledger.release(all_of_it=False)
+    [job] = await ledger.claim(1, lease_s=30)
+    await ledger.answer(job, answer("a"), [], done=True)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
+        [(history,)] = db.execute("SELECT history FROM job").fetchall()
+    rows = json.loads(history)
+    assert [state for state, _ in rows] == ["due", "working", "due", "working", "done"]
+    times = [at for _, at in rows]
+    assert times == sorted(times)
+    assert abs(times[0] - time.time()) < 3600, "seconds since 1970"

@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from deploy.sample import content
 from schemas.answers import Answer
 from schemas.channels import CHANNELS
+from services.runtime.messages import topic_matches
 from tests.support.andon import Andon, listening
 from tests.support.sample import sample_manual
 
@@ -92,12 +93,24 @@ def test_a_chinese_question_gets_the_chinese_page(andon: Andon) -> None:
 
 @pytest.mark.parametrize("fault", content.FAULTS, ids=lambda fault: fault.code)
 def test_every_code_of_the_table_finds_its_own_row(andon: Andon, fault: content.Fault) -> None:
-    with listening(andon.port, f"andon/answer/line/{fault.code}") as client:
-        client.publish("plant/x/fault", {"code": fault.code})
-        # Another asset's retained answers do not disturb: ask for this code on an asset of its own.
-    found = andon.json("search", fault.code, "--limit", "3")
-    assert any(fault.name_en in row["text"] or fault.name_zh in row["text"] for row in found)
+    with listening(andon.port, f"andon/answer/plant/{fault.code}") as client:
+        client.publish(f"plant/{fault.code}/fault", {"code": fault.code})
+        answer = client.answer()
+    assert answer["asset"] == f"plant/{fault.code}"
+    assert fault.name_en in answer["summary"]
+    assert answer["causes"]
+    # Some codes have an entry of their own besides, which says the same at greater length.
+    if fault.code not in {entry.code for entry in content.ENTRIES}:
+        assert answer["causes"] == list(fault.causes_en)
+        assert answer["actions"] == list(fault.remedies_en)
+        assert answer["citations"][0]["page"] in {7, 8}
+
+
+def test_a_search_lists_what_programs_need(andon: Andon) -> None:
+    found = andon.json("search", "E005", "--limit", "3")
+    assert len(found) == 3
     assert all(set(row) == SEARCH_KEYS for row in found)
+    assert any(fault_of("E005").name_en in row["text"] for row in found)
 
 
 def test_answers_stand_for_those_who_come_late(andon: Andon) -> None:
@@ -152,7 +165,7 @@ def test_the_same_manual_as_docx_answers_too_and_goes_again(andon: Andon, tmp_pa
     assert answer["causes"] == list(fault_of("E005").causes_en)
     [removed] = andon.json("remove", added["doc_id"])
     assert removed["passages"] == added["passages"]
-    assert [d["file"] for d in andon.json("documents")] != [docx.name]
+    assert docx.name not in [d["file"] for d in andon.json("documents")]
     assert all(row["file"] != docx.name for row in andon.json("search", "E005", "--limit", "20"))
 
 
@@ -172,10 +185,10 @@ def test_a_changed_file_is_a_new_revision(andon: Andon, tmp_path: Path) -> None:
     ("name", "data", "reason"),
     [
         ("cut.pdf", b"%PDF-1.7\n1 0 obj\n<<", "damaged"),
-        ("text.pdf", b"this is not a PDF at all", "not a PDF"),
+        ("text.pdf", b"this is not a PDF at all", "PDF"),
         ("empty.docx", b"", "empty"),
         ("fake.docx", b"PK\x03\x04" + bytes(200), "damaged"),
-        ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(100), "supported"),
+        ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(100), "supported are"),
     ],
 )
 def test_bad_documents_fail_with_a_reason(
@@ -187,7 +200,7 @@ def test_bad_documents_fail_with_a_reason(
     assert done.returncode == 1, done.stdout
     [state] = json.loads(done.stdout)
     assert state["state"] == "failed"
-    assert len(state["reason"]) > 10, reason
+    assert reason in state["reason"]
     if state["doc_id"]:
         andon.json("remove", state["doc_id"], "--purge")
 
@@ -220,16 +233,16 @@ PAYLOADS = st.one_of(
         max_size=4,
     ).map(msgspec.json.encode),
     st.just(b"x" * 70_000),
+    st.integers(1, 30_000).map(lambda depth: b"[" * depth),
+    st.text(max_size=12).map(lambda t: msgspec.json.encode({"question": "E005", "answer_to": t})),
 )
-INWARD = ["plant/fuzz/fault", "andon/ask/fuzz", "andon/feedback/fuzz"]
+INWARD = ["plant/fuzz/fault", "andon/ask/fuzz", "andon/feedback/fuzz", "andon/ask/"]
 
 
 def test_the_public_topics_that_are_fuzzed_are_all_there_are() -> None:
-    inward = [c.address.split("{")[0] for c in CHANNELS if c.owner in {"plc", "client"}]
-    assert [
-        any(prefix.strip("+") in t or t.startswith("plant") for t in INWARD) for prefix in inward
-    ]
-    assert len(inward) == len(INWARD)
+    inward = [channel for channel in CHANNELS if channel.owner in {"plc", "client"}]
+    for channel in inward:
+        assert any(topic_matches(channel.filter(), topic) for topic in INWARD), channel.name
 
 
 @settings(

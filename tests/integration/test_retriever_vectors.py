@@ -129,5 +129,43 @@ def test_damaged_files_are_not_loaded(index: VectorIndex, tmp_path: Path, damage
     assert VectorIndex.load(tmp_path, generation=3, embedding="m", dimension=DIMENSION) is None
 
 
+def test_a_file_that_cannot_be_written_leaves_the_old_one(
+    index: VectorIndex, tmp_path: Path
+) -> None:
+    index.save(tmp_path, generation=3, embedding="m")
+    (tmp_path / "vectors-4.hnsw.part").mkdir()
+    with pytest.raises(OSError, match=r"vectors-4"):
+        index.save(tmp_path, generation=4, embedding="m")
+    assert VectorIndex.load(tmp_path, generation=3, embedding="m", dimension=DIMENSION) is not None
+
+
+@pytest.mark.parametrize("many", [400, 3000])
+def test_many_equal_vectors_hide_no_other(vectors: NDArray[np.float32], many: int) -> None:
+    """As a graph of equal points they would know only each other."""
+    index = VectorIndex.empty(DIMENSION)
+    index.add(range(10_000, 10_000 + many), np.repeat(vectors[:1], many, axis=0))
+    index.add(range(1, 400), vectors[1:400])
+    assert len(index) == many + 399
+    for label in range(1, 400):
+        assert index.search(vectors[label], 32)[0] == (label, pytest.approx(1.0, abs=1e-4))
+    assert len({label < 10_000 for label, _ in index.search(vectors[0], 32)}) == 2
+
+
+def test_equal_vectors_are_removed_one_by_one(vectors: NDArray[np.float32], tmp_path: Path) -> None:
+    index = VectorIndex.empty(DIMENSION)
+    index.add([1, 2, 3, 9], vectors[[0, 0, 0, 5]])
+    index.remove([1])
+    assert {label for label, _ in index.search(vectors[0], 1)} == {2, 3}
+    index.save(tmp_path, generation=1, embedding="m")
+    loaded = VectorIndex.load(tmp_path, generation=1, embedding="m", dimension=DIMENSION)
+    assert loaded is not None
+    assert loaded.search(vectors[0], 2) == index.search(vectors[0], 2)
+    loaded.add([4], vectors[:1])
+    loaded.remove([2, 3])
+    assert [label for label, _ in loaded.search(vectors[0], 1)] == [4]
+    loaded.remove([4])
+    assert [label for label, _ in loaded.search(vectors[0], 5)] == [9]
+
+
 def test_an_empty_index_finds_nothing() -> None:
     assert VectorIndex.empty(4).search(np.ones(4, dtype=np.float32), 5) == []

@@ -159,6 +159,9 @@ class Listener:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        # paho closes its pair of sockets when it goes, which a cycle of references would put off.
+        self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
+        del self._client
 
 
 @contextmanager

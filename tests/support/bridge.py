@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from schemas.channels import DEFAULT_PREFIX, GENERATE
 from schemas.generation import Generate, Generated, PromptPassage, TextDelta
 from services.llm_bridge.service import LlmBridgeService
-from services.runtime.bus import Bus
 from services.runtime.config import Bridge, Config
 from services.runtime.fake_bus import FakeBroker, FakeBus
-from services.runtime.process import Context, Health
-from services.runtime.rpc import Caller, Server
+from services.runtime.process import Health
+from services.runtime.rpc import Caller
+from tests.support.services import running
 
 PASSAGES = [
     PromptPassage(n=1, source="Manual, p. 41", text="E005 | DC bus undervoltage | mains low"),
@@ -54,58 +54,14 @@ class Served:
                 await asyncio.sleep(0.002)
 
 
-class _Over(Exception):
-    pass
-
-
 @asynccontextmanager
 async def bridge(settings: Bridge) -> AsyncIterator[Served]:
     """Run the service for as long as the block lasts."""
     broker = FakeBroker()
-    started: asyncio.Future[Context] = asyncio.get_running_loop().create_future()
-    over = asyncio.Event()
-    async with (
-        FakeBus(broker, "bridge", reply_topic="t/reply/bridge") as own,
-        FakeBus(broker, "asker", reply_topic="t/reply/asker") as other,
-    ):
-        running = asyncio.create_task(_run(settings, own, started, over), name="bridge")
-        # A start that fails ends the task, and its error is the test's.
-        await asyncio.wait([running, started], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            await running
-        context = started.result()
-        try:
-            yield Served(Caller(other, DEFAULT_PREFIX), context.health, context.stopping)
-        finally:
-            over.set()
-            await running
-
-
-async def _run(
-    settings: Bridge, bus: Bus, started: asyncio.Future[Context], over: asyncio.Event
-) -> None:
-    """Start the service, wait, stop it: in the order of `services.runtime.process`."""
     config = Config(llm_bridge=settings)
     service = LlmBridgeService(config, check_every_s=0.1)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            context = Context(
-                config=config,
-                bus=bus,
-                caller=Caller(bus, DEFAULT_PREFIX),
-                server=Server(bus, DEFAULT_PREFIX, tasks),
-                tasks=tasks,
-                stopping=asyncio.Event(),
-                health=Health(),
-            )
-            await service.start(context)
-            started.set_result(context)
-            await over.wait()
-            context.stopping.set()
-            await context.server.drain()
-            await service.drain()
-            raise _Over  # noqa: TRY301  the way out of a TaskGroup
-    except* _Over:
-        pass
-    finally:
-        await service.close()
+    async with (
+        FakeBus(broker, "asker", reply_topic="t/reply/asker") as other,
+        running(broker, service, config) as context,
+    ):
+        yield Served(Caller(other, DEFAULT_PREFIX), context.health, context.stopping)

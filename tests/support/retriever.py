@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,11 +20,11 @@ from schemas.retrieval import (
     Search,
 )
 from services.retriever.service import RetrieverService
-from services.runtime.bus import Bus
 from services.runtime.config import Config, Embedding, Retriever
 from services.runtime.fake_bus import FakeBroker, FakeBus
-from services.runtime.process import Context, Health
-from services.runtime.rpc import Caller, Server
+from services.runtime.process import Health
+from services.runtime.rpc import Caller
+from tests.support.services import running
 
 
 class Asker:
@@ -64,10 +63,6 @@ class Asker:
         return reply
 
 
-class _Over(Exception):
-    pass
-
-
 @asynccontextmanager
 async def retriever(folder: Path, embedding: Embedding | None = None) -> AsyncIterator[Asker]:
     """Run the service for as long as the block lasts, then stop it in good order."""
@@ -75,47 +70,8 @@ async def retriever(folder: Path, embedding: Embedding | None = None) -> AsyncIt
         data=str(folder), retriever=Retriever(embedding=embedding or Embedding(threads=1))
     )
     broker = FakeBroker()
-    started: asyncio.Future[Context] = asyncio.get_running_loop().create_future()
-    over = asyncio.Event()
     async with (
-        FakeBus(broker, "retriever", reply_topic="t/reply/retriever") as own,
         FakeBus(broker, "asker", reply_topic="t/reply/asker") as other,
+        running(broker, RetrieverService(config), config) as context,
     ):
-        running = asyncio.create_task(_run(config, own, started, over), name="retriever")
-        # A start that fails ends the task, and its error is the test's.
-        await asyncio.wait([running, started], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            await running
-        try:
-            yield Asker(Caller(other, DEFAULT_PREFIX), started.result().health)
-        finally:
-            over.set()
-            await running
-
-
-async def _run(
-    config: Config, bus: Bus, started: asyncio.Future[Context], over: asyncio.Event
-) -> None:
-    """Start the service, wait, stop it: in the order of `services.runtime.process`."""
-    service = RetrieverService(config)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            context = Context(
-                config=config,
-                bus=bus,
-                caller=Caller(bus, DEFAULT_PREFIX),
-                server=Server(bus, DEFAULT_PREFIX, tasks),
-                tasks=tasks,
-                stopping=asyncio.Event(),
-                health=Health(),
-            )
-            await service.start(context)
-            started.set_result(context)
-            await over.wait()
-            await context.server.drain()
-            await service.drain()
-            raise _Over  # noqa: TRY301  the way out of a TaskGroup
-    except* _Over:
-        pass
-    finally:
-        await service.close()
+        yield Asker(Caller(other, DEFAULT_PREFIX), context.health)

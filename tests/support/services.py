@@ -65,6 +65,7 @@ async def _run(
             await service.start(context)
             started.set_result(context)
             await over.wait()
+            context.stopping.set()
             await context.server.drain()
             await service.drain()
             raise _Over  # noqa: TRY301  the way out of a TaskGroup

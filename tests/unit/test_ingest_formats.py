@@ -14,8 +14,10 @@ import pytest
 from schemas.retrieval import Passage
 from services.ingest import chunking, partition
 from services.ingest.partition import table
+from services.retriever import records
 from services.runtime.errors import Rejected
 from tests.support.ingest import Drawn, words
+from tests.support.shared_data import needed_data
 
 pytestmark = pytest.mark.unit
 
@@ -96,10 +98,18 @@ def test_plain_text_with_numbered_headings(tmp_path: Path) -> None:
 
 
 def test_csv_rows(tmp_path: Path) -> None:
-    path = put(tmp_path, "a.csv", 'Code;Cause\nE1;"low; or lost"\n**E2**;high\n')
-    assert [(p.kind, p.text) for p in passages_of(path)] == [
-        ("row", "Code: E1 | Cause: low; or lost"),
-        ("row", "Code: E2 | Cause: high"),
+    path = put(tmp_path, "a.csv", 'Code;Cause\nE1;"low; or lost"\nE2;high\n')
+    assert [
+        (p.kind, p.section, p.text, [(f.name, f.value) for f in p.fields])
+        for p in passages_of(path)
+    ] == [
+        (
+            "row",
+            "a",
+            "Code: E1 | Cause: low; or lost",
+            [("Code", "E1"), ("Cause", "low; or lost")],
+        ),
+        ("row", "a", "Code: E2 | Cause: high", [("Code", "E2"), ("Cause", "high")]),
     ]
 
 
@@ -116,6 +126,58 @@ def test_json_lists_are_rows(tmp_path: Path) -> None:
         ("row", "robot", "id: 16 | en cause: x"),
         ("row", "robot", "id: 17 | en cause: y"),
     ]
+
+
+def test_a_bare_table_is_told_by_the_files_name(tmp_path: Path) -> None:
+    alarms = [
+        {"id": n, "en": {"cause": "x"}, "zh_CN": {"cause": "缺相"}, "level": 0} for n in (16, 17)
+    ]
+    (first, _) = passages_of(put(tmp_path, "alarm_servo.json", json.dumps(alarms)))
+    assert (first.kind, first.section) == ("row", "alarm servo")
+    assert [(f.name, f.value) for f in first.fields] == [
+        ("id", "16"),
+        ("en cause", "x"),
+        ("zh_CN cause", "缺相"),
+        ("level", "0"),
+    ]
+    assert records.passage_codes(first) == {"#16": records.DEFINES}
+
+
+def test_a_list_of_one_alarm_is_a_row(tmp_path: Path) -> None:
+    path = put(tmp_path, "alarms.json", json.dumps([{"id": 16, "en": {"cause": "x"}}]))
+    assert [(p.kind, p.text) for p in passages_of(path)] == [("row", "id: 16 | en cause: x")]
+
+
+@pytest.mark.parametrize(
+    ("file", "rows", "codes"),
+    [
+        ("grbl_en/doc/csv/alarm_codes_en_US.csv", 10, {"#1", "#10"}),
+        ("grbl_en/doc/csv/error_codes_en_US.csv", 36, {"#1", "#38"}),
+        ("dobot_json/files/alarm_servo.json", 88, {"#2", "#10"}),
+        ("dobot_json/files/alarm_controller.json", 572, {"#16", "#17"}),
+        ("siguren_en/docs/source/_tables/ms-faults-and-warnings.csv", 18, {"E02", "E11"}),
+    ],
+)
+def test_real_alarm_lists_define_their_codes(file: str, rows: int, codes: set[str]) -> None:
+    found = passages_of(needed_data() / "manuals" / "other" / file)
+    assert [p.kind for p in found] == ["row"] * rows
+    assert all(p.fields for p in found)
+    defined = {c for p in found for c, how in records.passage_codes(p).items() if how == 3}
+    assert codes <= defined
+
+
+def test_small_files_load_no_partitioner_and_no_http_client() -> None:
+    code = (
+        "import sys;from services.ingest.partition import offline;offline.prepare();"
+        "from services.ingest import chunking;"
+        "from services.ingest.partition import records,table,text;"
+        "bad=('urllib3','http.client','bs4','unstructured.partition.text');"
+        "print(*[m for m in bad if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []
 
 
 def zipped(tmp_path: Path, name: str, **members: str) -> Path:

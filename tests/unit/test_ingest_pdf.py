@@ -84,6 +84,17 @@ def test_bookmarks_make_headings_and_the_section_path(drawn: Drawn) -> None:
     ]
 
 
+def test_a_bookmark_whose_heading_is_broken_up_counts_all_the_same(drawn: Drawn) -> None:
+    drawn.bookmark("1 Safety", 0)
+    drawn.line("1", size=30)
+    drawn.line("Only trained people may do this work here.")
+    drawn.page()
+    drawn.bookmark("1.1 Tools", 1)
+    drawn.line("1.1 Tools")
+    drawn.line("Use insulated tools for this work only.")
+    assert [p.section for p in passages_of(read(drawn))][-1] == "1 Safety > 1.1 Tools"
+
+
 def test_without_bookmarks_size_and_number_make_headings(drawn: Drawn) -> None:
     drawn.line("1 Safety", size=16, bold=True)
     drawn.line("Only trained people may do this work here.")

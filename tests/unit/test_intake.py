@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import RejectedEvent
+from services.orchestrator.board import Board
 from services.orchestrator.intake import Intake, trace_of
-from services.orchestrator.ledger import Entry
+from services.orchestrator.records import Entry, Refusal
 from services.runtime.config import Config, Orchestrator, Trigger
 from services.runtime.messages import Delivery, Properties
 
@@ -34,60 +35,101 @@ def delivery(topic: str, payload: Any, *, retain: bool = False, **properties: An
     )
 
 
-def intake(**settings: Any) -> Intake:
-    return Intake(Config(orchestrator=Orchestrator(**settings)), {})
+class Door(Intake):
+    """An intake at one moment of simulated time."""
+
+    at = 1000.0
+
+    def hears(self, sent: Delivery) -> list[Entry] | Refusal:
+        self.at += 1.0
+        return self.read(sent, NOW, self.at)
 
 
-def entries(got: list[Entry] | RejectedEvent) -> list[Entry]:
+def intake(**settings: Any) -> Door:
+    orchestrator = Orchestrator(**settings)
+    return Door(Config(orchestrator=orchestrator), Board(orchestrator.alarms))
+
+
+def entries(got: list[Entry] | Refusal) -> list[Entry]:
     assert isinstance(got, list), got
     return got
 
 
-def test_repeated_reports_are_one_alarm_that_counts() -> None:
+def test_repeated_reports_are_one_alarm_and_one_answer() -> None:
     door = intake()
-    works = []
-    for _ in range(3):
-        [entry] = entries(door.read(delivery(PUBLIC[0], {"code": "E005"}), NOW))
-        works.append(entry.work)
-    assert [w.occurrences for w in works if w] == [1, 2, 3]
-    assert entry.alarm is not None
-    asset, alarm = entry.alarm
-    assert (asset, alarm.state, alarm.occurrences) == ("plant/motor7", "active", 3)
-    assert entry.outgoing[0].topic == "andon/alarm/plant/motor7"
-    assert entry.outgoing[0].retain
+    first, second, third = (
+        entries(door.hears(delivery(PUBLIC[0], {"code": "E005"})))[0].deeds for _ in range(3)
+    )
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    [(work, front)] = first.works
+    assert (work.place, work.code, work.occurrences, front) == ("plant/motor7", "E005", 1, False)
+    assert not second.works
+    [again] = third.again
+    assert (again.answer_id, again.alarm.occurrences) == (work.answer_id, 3)
+    assert [m.topic for m in third.outgoing] == ["andon/alarm/plant/motor7"]
+    assert third.outgoing[0].retain
 
 
 def test_a_clear_without_a_code_clears_all_that_stands_on_the_asset() -> None:
     door = intake()
     for code in ("E1", "E2"):
-        door.read(delivery(PUBLIC[0], {"code": code}), NOW)
-    door.read(delivery("plant/motor8/fault", {"code": "E1"}), NOW)
-    got = entries(door.read(delivery(PUBLIC[0], b"0"), NOW))
-    assert sorted(e.alarm[1].code for e in got if e.alarm) == ["E1", "E2"]
-    assert all(e.alarm and e.alarm[1].state == "cleared" and e.work is None for e in got)
-    again = entries(door.read(delivery(PUBLIC[0], {"code": "E1"}), NOW))
-    assert again[0].work is not None
-    assert again[0].work.occurrences == 1
+        door.hears(delivery(PUBLIC[0], {"code": code}))
+    door.hears(delivery("plant/motor8/fault", {"code": "E1"}))
+    [entry] = entries(door.hears(delivery(PUBLIC[0], b"0")))
+    assert entry.deeds
+    assert not entry.deeds.works
+    told = [msgspec.json.decode(m.payload) for m in entry.deeds.outgoing]
+    assert {(a["code"], a["state"]) for a in told} == {("E1", "cleared"), ("E2", "cleared")}
+    door.at += 100.0  # sooner it would be chatter
+    [again] = entries(door.hears(delivery(PUBLIC[0], {"code": "E1"})))
+    assert again.deeds
+    assert [work.occurrences for work, _ in again.deeds.works] == [1]
 
 
 def test_a_retained_fault_repeated_by_the_broker_is_not_counted_again() -> None:
     door = intake()
-    assert entries(door.read(delivery(PUBLIC[0], {"code": "E1"}, retain=True), NOW))
-    assert entries(door.read(delivery(PUBLIC[0], {"code": "E1"}, retain=True), NOW)) == []
+    assert entries(door.hears(delivery(PUBLIC[0], {"code": "E1"}, retain=True)))
+    assert entries(door.hears(delivery(PUBLIC[0], {"code": "E1"}, retain=True))) == []
 
 
 def test_a_failed_commit_forgets_what_it_counted() -> None:
     door = intake()
-    door.read(delivery(PUBLIC[0], {"code": "E1"}), NOW)
-    door.restore({})
-    [entry] = entries(door.read(delivery(PUBLIC[0], {"code": "E1"}), NOW))
-    assert entry.work is not None
-    assert entry.work.occurrences == 1
+    door.hears(delivery(PUBLIC[0], {"code": "E1"}))
+    door.restore()
+    [entry] = entries(door.hears(delivery(PUBLIC[0], {"code": "E1"})))
+    assert entry.deeds
+    assert [work.occurrences for work, _ in entry.deeds.works] == [1]
+
+
+def test_the_first_out_of_a_flood_goes_to_the_front_and_the_flood_is_told() -> None:
+    door = intake()
+    done = [
+        entries(door.hears(delivery(f"plant/m{n}/fault", {"code": "E1"})))[0].deeds
+        for n in range(12)
+    ]
+    fronts = [front for one in done if one for front in one.fronts]
+    assert [place for place, _ in fronts] == ["plant/m0"]
+    floods = [m for one in done if one for m in one.outgoing if m.topic == "andon/flood/plant"]
+    assert b'"active":true' in floods[0].payload
+    assert b"plant/m0 E1" in floods[0].payload
+
+
+def test_a_cleared_asset_s_answer_is_taken_back_after_a_while() -> None:
+    door = intake()
+    door.hears(delivery(PUBLIC[0], {"code": "E1"}))
+    door.hears(delivery(PUBLIC[0], {"code": "E1", "state": "cleared"}))
+    assert door.tick(door.at + 299) is None
+    due = door.tick(door.at + 301)
+    assert due
+    taken = {m.topic for m in due.outgoing if m.payload == b"" and m.retain}
+    assert taken == {"andon/answer/plant/motor7", "andon/display/plant/motor7"}
 
 
 def test_questions_in_text_and_json() -> None:
     door = intake()
-    [plain] = entries(door.read(delivery(PUBLIC[1], "变频器报E005错误怎么办?".encode()), NOW))
+    [plain] = entries(door.hears(delivery(PUBLIC[1], "变频器报E005错误怎么办?".encode())))
     assert plain.work is not None
     assert (plain.work.place, plain.work.lang, plain.work.asset) == ("ask/scanner3", "zh", None)
     body = {
@@ -97,7 +139,7 @@ def test_questions_in_text_and_json() -> None:
         "lang": "zh",
         "answer_to": "my/t",
     }
-    [full] = entries(door.read(delivery(PUBLIC[1], body), NOW))
+    [full] = entries(door.hears(delivery(PUBLIC[1], body)))
     assert full.work is not None
     assert (full.work.answer_id, full.work.asset, full.work.lang) == ("q1", "plant/motor7", "zh")
     assert [c.topic for c in full.work.copies] == ["my/t"]
@@ -105,7 +147,7 @@ def test_questions_in_text_and_json() -> None:
 
 def test_an_mqtt5_asker_gets_its_correlation_data_back() -> None:
     sent = delivery(PUBLIC[1], b"why?", response_topic="scanner3/in", correlation=b"\x00\x07")
-    [entry] = entries(intake().read(sent, NOW))
+    [entry] = entries(intake().hears(sent))
     assert entry.work is not None
     [copy] = entry.work.copies
     assert (copy.topic, copy.correlation) == ("scanner3/in", b"\x00\x07")
@@ -120,35 +162,40 @@ def test_an_mqtt5_asker_gets_its_correlation_data_back() -> None:
         "$SYS/x",
         "a/+/b",
         "plant/motor7/fault",
-        "x" * 300,
+        "x" * 2000,
+        "me\x01x",
+        "me\x85x",
+        "/" * 250,
+        "a\nb",
+        "\ufdd0",
     ],
 )
 def test_nobody_can_have_us_publish_where_they_may_not(topic: str) -> None:
     door = intake()
-    by_property = door.read(delivery(PUBLIC[1], b"why?", response_topic=topic), NOW)
-    assert isinstance(by_property, RejectedEvent)
+    by_property = door.hears(delivery(PUBLIC[1], b"why?", response_topic=topic))
+    assert isinstance(by_property, Refusal)
     body = {"question": "why?", "answer_to": topic}
-    assert isinstance(door.read(delivery(PUBLIC[1], body), NOW), RejectedEvent)
+    assert isinstance(door.hears(delivery(PUBLIC[1], body)), Refusal)
 
 
 def test_a_trigger_as_wide_as_all_topics_does_not_answer_our_own_words() -> None:
     door = intake(triggers=(Trigger(topic="#"),))
-    assert door.read(delivery("andon/answer/plant/motor7", {"code": "E1"}), NOW) == []
-    assert entries(door.read(delivery("andon/ask/x", b"why?"), NOW))[0].work is not None
+    assert door.hears(delivery("andon/answer/plant/motor7", {"code": "E1"})) == []
+    assert entries(door.hears(delivery("andon/ask/x", b"why?")))[0].work is not None
 
 
 def test_oversized_and_wrong_shapes_are_recorded_with_their_head() -> None:
     door = intake()
-    big = door.read(delivery(PUBLIC[0], b"x" * 65_537), NOW)
-    assert isinstance(big, RejectedEvent)
-    assert "65537 bytes, at most 65536" in big.reason
-    assert (len(big.head), big.size) == (256, 65_537)
-    wrong = door.read(delivery(PUBLIC[1], {"question": 3}), NOW)
-    assert isinstance(wrong, RejectedEvent)
-    assert "$.question" in wrong.reason
-    binary = door.read(delivery(PUBLIC[0], b"\xff\xfe"), NOW)
-    assert isinstance(binary, RejectedEvent)
-    assert binary.head == "\\xff\\xfe"
+    big = door.hears(delivery(PUBLIC[0], b"x" * 65_537))
+    assert isinstance(big, Refusal)
+    assert "65537 bytes, at most 65536" in big.event.reason
+    assert (len(big.event.head), big.event.size) == (256, 65_537)
+    wrong = door.hears(delivery(PUBLIC[1], {"question": 3}))
+    assert isinstance(wrong, Refusal)
+    assert "$.question" in wrong.event.reason
+    binary = door.hears(delivery(PUBLIC[0], b"\xff\xfe"))
+    assert isinstance(binary, Refusal)
+    assert binary.event.head == "\\xff\\xfe"
 
 
 def test_trace_ids_are_carried_or_made() -> None:
@@ -171,18 +218,58 @@ json_values = st.recursive(
 )
 
 
+def test_nesting_without_end_is_a_reason_and_no_crash() -> None:
+    for topic in PUBLIC:
+        for payload in (b"[" * 100_000, b'{"question":' * 50_000, b'{"a":' * 50_000):
+            got = intake(max_payload_kb=1000).hears(delivery(topic, payload))
+            assert isinstance(got, Refusal)
+
+
+@pytest.mark.parametrize("topic", ["andon/ask", "andon/ask/", "andon/feedback/"])
+def test_a_topic_without_its_last_level_is_recorded(topic: str) -> None:
+    got = intake().hears(delivery(topic, b"why?"))
+    assert isinstance(got, Refusal)
+    assert "last level" in got.event.reason
+
+
+def test_a_byte_order_mark_does_not_hide_the_json() -> None:
+    sent = delivery(PUBLIC[1], b'\xef\xbb\xbf{"question": "why?"}')
+    [entry] = entries(intake().hears(sent))
+    assert entry.work is not None
+    assert entry.work.question == "why?"
+
+
+def test_a_scanner_whose_question_cannot_be_read_is_told() -> None:
+    got = intake().hears(delivery(PUBLIC[1], {"frage": "warum?"}))
+    assert isinstance(got, Refusal)
+    answer, display = got.outgoing
+    assert answer.topic == "andon/answer/ask/scanner3"
+    assert b"missing required field `question`" in answer.payload
+    assert b"could not be read" in display.payload
+    assert intake().hears(delivery(PUBLIC[0], b"\xff")).outgoing == ()  # type: ignore[union-attr]
+
+
+def test_answer_topics_can_be_narrowed() -> None:
+    door = intake(answer_topics=("+/answers",))
+    sent = delivery(PUBLIC[1], b"why?", response_topic="plant/motor7/cmd/stop")
+    assert isinstance(door.hears(sent), Refusal)
+    [entry] = entries(door.hears(delivery(PUBLIC[1], b"why?", response_topic="s/answers")))
+    assert entry.work is not None
+    assert [copy.topic for copy in entry.work.copies] == ["s/answers"]
+
+
 @given(
-    topic=st.sampled_from(PUBLIC),
+    topic=st.sampled_from([*PUBLIC, "andon/ask/", "andon/ask", "plant//fault", "andon/feedback/"]),
     payload=st.binary(max_size=300) | json_values.map(msgspec.json.encode),
     retain=st.booleans(),
 )
 def test_any_payload_on_any_public_topic_is_taken_or_recorded(
     topic: str, payload: bytes, retain: bool
 ) -> None:
-    got = intake().read(delivery(topic, payload, retain=retain), NOW)
-    if isinstance(got, RejectedEvent):
-        assert got.reason
-        assert got.topic == topic
-        msgspec.json.decode(msgspec.json.encode(got), type=RejectedEvent)
+    got = intake().hears(delivery(topic, payload, retain=retain))
+    if isinstance(got, Refusal):
+        assert got.event.reason
+        assert got.event.topic == topic
+        msgspec.json.decode(msgspec.json.encode(got.event), type=RejectedEvent)
     else:
         assert all(isinstance(entry, Entry) for entry in got)

@@ -88,6 +88,46 @@ def test_meaning_alone_can_find() -> None:
     assert ranked[0].score > 0.5
 
 
+def test_a_quote_is_relevant_however_common_its_words_and_unknown_its_codes() -> None:
+    ranked = rank(
+        texts("as usual"),
+        weights={"as": 0.001},
+        codes_asked=3,
+        code_hits={},
+        word_hits=[],
+        vector_hits=[],
+        quoted={0},
+    )
+    assert ranked[0].score == 1.0
+
+
+def test_among_equals_the_asked_language_stands_first() -> None:
+    arguments = {
+        "candidates": texts("e005 undervoltage", "e005 欠压", "e005 欠压 报警"),
+        "codes_asked": 1,
+        "code_hits": {n: CodeHit(3 if n < 2 else 1, exact=True) for n in range(3)},
+        "weights": {},
+        "word_hits": [(0, 2.0), (1, 1.9), (2, 1.0)],
+        "vector_hits": [(0, 0.6), (1, 0.5)],
+    }
+    assert [r.id for r in rank(**arguments)] == [0, 1, 2]  # type: ignore[arg-type]
+    chinese = rank(**arguments, in_language={1, 2})  # type: ignore[arg-type]
+    assert [r.id for r in chinese] == [1, 0, 2]
+
+
+def test_copies_of_one_passage_leave_room_for_others() -> None:
+    passages = texts(*["a b c"] * 40, "x y z")
+    ranked = rank(
+        passages,
+        weights={"a": 1.0},
+        codes_asked=0,
+        code_hits={},
+        word_hits=[(n, 1.0) for n in range(41)],
+        vector_hits=[],
+    )
+    assert [r.id for r in distinct(ranked, passages, 2)] == [0, 40]
+
+
 def test_passages_that_say_the_same_are_one() -> None:
     passages = texts("a b c d e f g", "a b c d e f g", "x y z")
     ranked = rank(
@@ -98,7 +138,7 @@ def test_passages_that_say_the_same_are_one() -> None:
         word_hits=[(0, 1.0), (1, 0.9), (2, 0.1)],
         vector_hits=[],
     )
-    assert [r.id for r in distinct(ranked, passages)] == [0, 2]
+    assert [r.id for r in distinct(ranked, passages, 5)] == [0, 2]
 
 
 @given(

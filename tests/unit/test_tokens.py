@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.corpus import SCHEMA
+from services.retriever.statements import SCHEMA
 from services.retriever.tokens import is_cjk, language, query_tokens, stem, tokens
 
 pytestmark = pytest.mark.unit

@@ -93,9 +93,26 @@ def read(path: Path, name: str, progress: Progress) -> Document:
     module, function = _READERS[kind]
     reader = getattr(importlib.import_module(f"{__name__}.{module}"), function)
     document: Document = reader(path, progress)
+    if kind in ("csv", "json"):
+        _name_tables(document, name)
     if not any(element.text.strip() for element in document.elements):
         raise Rejected("read", f"the {_NAMES[kind]} holds no text")
     return document
+
+
+def _name_tables(document: Document, name: str) -> None:
+    """Put the file's name over a table that stands under no heading.
+
+    `alarm_servo.json` holds rows of `id` and `description`: that these are alarms, only its
+    name says.
+    """
+    words = " ".join(PurePath(name).stem.replace("_", " ").split())
+    first = next(iter(document.elements), None)
+    if first is None or first.category != "Table" or not words:
+        return
+    from unstructured.documents.elements import ElementMetadata, Title  # noqa: PLC0415  (heavy)
+
+    document.elements.insert(0, Title(text=words, metadata=ElementMetadata(category_depth=0)))
 
 
 def sniff(path: Path, name: str) -> str:

@@ -23,8 +23,10 @@ MAX_LENGTH = 140
 """Characters beyond which a line is no heading."""
 
 
-def by_outline(lines: Iterable[Line], bookmarks: list[Bookmark]) -> dict[int, tuple[str, int]]:
-    """Return title and depth of each line that a bookmark names, by the line's id.
+def by_outline(
+    lines: Iterable[Line], bookmarks: list[Bookmark]
+) -> tuple[dict[int, tuple[str, int]], list[Bookmark]]:
+    """Return title and depth of each line a bookmark names, by the line's id, and other bookmarks.
 
     A bookmark belongs to the line on its page with the same words, nearest to the place it
     points at; a title that takes two lines belongs to the first.
@@ -34,6 +36,8 @@ def by_outline(lines: Iterable[Line], bookmarks: list[Bookmark]) -> dict[int, tu
         pages[line.page].append(line)
     keys = {id(line): _key(line.text) for page in pages.values() for line in page}
     found: dict[int, tuple[str, int]] = {}
+    lost: list[Bookmark] = []
+    named: set[tuple[int, str]] = set()
     for mark in bookmarks:
         wanted = _key(mark.title)
         best: tuple[float, Line] | None = None
@@ -45,7 +49,10 @@ def by_outline(lines: Iterable[Line], bookmarks: list[Bookmark]) -> dict[int, tu
                 best = (distance, line)
         if best:
             found[id(best[1])] = (mark.title, mark.level)
-    return found
+            named.add((mark.page, wanted))
+        else:
+            lost.append(mark)
+    return found, [mark for mark in lost if (mark.page, _key(mark.title)) not in named]
 
 
 def by_looks(lines: list[Line], taken: dict[int, tuple[str, int]]) -> dict[int, int]:

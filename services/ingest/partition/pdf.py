@@ -20,7 +20,7 @@ from services.ingest import language, tables
 from services.ingest.partition import furniture, headings, layout, paragraphs, ruled
 from services.ingest.partition.document import Document
 from services.ingest.partition.page import Line, Page
-from services.ingest.partition.pdfium import Pdf
+from services.ingest.partition.pdfium import Bookmark, Pdf
 from services.runtime.errors import Rejected
 
 Progress = Callable[[int, int | None], None]
@@ -46,6 +46,8 @@ class _Sheet:
 
     box_page: int
     edges: list[float]
+    bottom: float
+    """Where it ends on its first page, from the top, points."""
     cells: list[list[ruled.Cell | None]] = field(default_factory=list)
     pages: list[int | None] = field(default_factory=list)
 
@@ -70,10 +72,10 @@ def read(path: Path, progress: Progress) -> Document:
         raise _no_text(content)
     labels = furniture.strip([page.lines for page in content])
     everything = [line for page in content for line in page.lines.lines]
-    named = headings.by_outline(everything, bookmarks)
+    named, unnamed = headings.by_outline(everything, bookmarks)
     looks = headings.by_looks(everything, named)
     printed = {page.lines.page: labels.get(page.lines.page) or page.label for page in content}
-    stream = _stream(content)
+    stream = _with_bookmarks(_stream(content), unnamed)
     depths = {key: level for key, (_, level) in named.items()} | looks
     elements = _elements(stream, depths, everything, printed)
     return Document(elements, _title(title, everything), len(content), printed)
@@ -118,13 +120,30 @@ def _stream(content: list[_PageContent]) -> list[Line | _Sheet]:
     return stream
 
 
+def _with_bookmarks(
+    stream: list[Line | _Sheet], bookmarks: list[Bookmark]
+) -> list[Line | _Sheet | Bookmark]:
+    """Return the stream with the bookmarks that no line repeats in their places.
+
+    A chapter's heading may be a picture, or broken into a number and a word.
+    """
+    result: list[Line | _Sheet | Bookmark] = []
+    waiting = sorted(bookmarks, key=lambda mark: (mark.page, mark.top or 0.0))[::-1]
+    for item in stream:
+        page = item.page if isinstance(item, Line) else item.pages[0] or 1
+        while waiting and (waiting[-1].page, waiting[-1].top or 0.0) <= (page, item.bottom):
+            result.append(waiting.pop())
+        result.append(item)
+    return result
+
+
 def _place(stream: list[Line | _Sheet], table: ruled.RuledTable) -> None:
     last = stream[-1] if stream else None
     if isinstance(last, _Sheet) and _same_columns(last, table):
         _append(last, table)
         last.box_page = table.page
         return
-    sheet = _Sheet(table.page, table.edges)
+    sheet = _Sheet(table.page, table.edges, table.box[3])
     _append(sheet, table)
     stream.append(sheet)
 
@@ -180,7 +199,7 @@ def _join(sheet: _Sheet, row: list[ruled.Cell | None]) -> None:
 
 
 def _elements(
-    stream: list[Line | _Sheet],
+    stream: list[Line | _Sheet | Bookmark],
     depths: dict[int, int],
     lines: list[Line],
     printed: dict[int, str],
@@ -205,12 +224,14 @@ def _elements(
             close()
             elements.extend(_table(item, printed))
             continue
+        if isinstance(item, Bookmark):
+            close()
+            elements.append(_heading(item.title, item.page, item.level, printed))
+            continue
         depth = depths.get(id(item))
         if depth is not None:
             close()
-            metadata = _metadata(item.page, printed)
-            metadata.category_depth = depth
-            elements.append(Title(text=item.text, metadata=metadata))
+            elements.append(_heading(item.text, item.page, depth, printed))
         elif last is not None and paragraphs.continues(last, item, rights[last.page]):
             hyphen = last.hyphen or (text[-1:] == "-" and text[-2:-1].isalpha())
             text = hyphens.join(text, item.text) if hyphen else language.join(text, item.text)
@@ -221,6 +242,12 @@ def _elements(
             text = item.text
     close()
     return elements
+
+
+def _heading(text: str, page: int, depth: int, printed: dict[int, str]) -> Title:
+    metadata = _metadata(page, printed)
+    metadata.category_depth = depth
+    return Title(text=text, metadata=metadata)
 
 
 def _table(sheet: _Sheet, printed: dict[int, str]) -> list[Element]:

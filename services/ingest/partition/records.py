@@ -43,7 +43,7 @@ def _elements(data: Any, name: str, depth: int) -> Iterator[Element]:
     """Yield headings for keys, tables for lists of objects, lines for the rest."""
     if name:
         yield Title(text=name, metadata=ElementMetadata(category_depth=depth))
-    if isinstance(data, list) and len(data) > 1 and all(isinstance(item, dict) for item in data):
+    if isinstance(data, list) and data and all(isinstance(item, dict) for item in data):
         yield from _table(data)
         return
     lines: list[str] = []

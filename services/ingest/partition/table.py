@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from services.runtime.errors import Rejected
 
 _SEPARATORS = ";\t,|"
 _SAMPLE = 20
-_EMPHASIS = re.compile(r"\*\*(\S(?:.*?\S)?)\*\*")
-"""Bold in the markup that tables for documents are written with."""
 
 
 def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
@@ -60,4 +57,4 @@ def separator(text: str) -> str:
 
 
 def _padded(row: list[str], width: int) -> list[str]:
-    return [_EMPHASIS.sub(r"\1", cell).strip() for cell in row] + [""] * (width - len(row))
+    return [cell.strip() for cell in row] + [""] * (width - len(row))

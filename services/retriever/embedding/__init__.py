@@ -35,6 +35,13 @@ class Embedder(Protocol):
             Rejected: the model refuses these texts.
         """
 
+    def verify(self) -> None:
+        """Check what is too large to be checked before the start; blocks.
+
+        Raises:
+            Fatal: a file is damaged.
+        """
+
     def close(self) -> None:
         """Let go of memory and connections."""
 

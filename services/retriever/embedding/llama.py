@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -12,8 +14,8 @@ import numpy as np
 from services.retriever.embedding import Vectors, unit
 from services.runtime.errors import Fatal, Rejected, Retryable
 
-TIMEOUT_S = 60.0
-"""Longest wait for one batch."""
+TIMEOUT_S, TEXT_S = 5.0, 5.0
+"""Longest wait for the server, and what each text of a batch adds."""
 CHARACTERS = 6000
 """What is longer is cut before it is sent; a server refuses what its batch cannot hold."""
 
@@ -54,6 +56,7 @@ class LlamaServerEmbedder:
         self._model = "" if "/" in model else model
         self._batch = batch
         self._name = self._model
+        self._open: set[http.client.HTTPConnection] = set()
         self._dimension = 0
         self._dimension = self.embed(["a"]).shape[1]
 
@@ -87,7 +90,9 @@ class LlamaServerEmbedder:
             if self._parts.scheme == "https"
             else http.client.HTTPConnection
         )
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT_S)
+        patience = TIMEOUT_S + TEXT_S * len(texts)
+        connection = kind(self._parts.hostname or "", self._parts.port, timeout=patience)
+        self._open.add(connection)
         try:
             connection.request(
                 "POST",
@@ -100,6 +105,7 @@ class LlamaServerEmbedder:
         except (OSError, http.client.HTTPException) as error:
             raise Retryable(operation, f"{error}", "is the server running?") from error
         finally:
+            self._open.discard(connection)
             connection.close()
         if response.status != http.HTTPStatus.OK:
             reason = f"status {response.status}: {payload[:200].decode(errors='replace')}"
@@ -120,5 +126,12 @@ class LlamaServerEmbedder:
         self._name = self._name or reply.model
         return vectors
 
+    def verify(self) -> None:
+        """Nothing to check: the files are the server's."""
+
     def close(self) -> None:
-        """Nothing to let go of: each call closes its connection."""
+        """End calls that still wait for the server."""
+        for connection in list(self._open):
+            if connection.sock is not None:
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)

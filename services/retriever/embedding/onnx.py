@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,10 @@ from services.runtime.errors import Fatal
 BATCH_TOKENS = 512
 """Tokens computed together, padding included. Longer batches are no faster on a processor (19 ms
 for 138 tokens alone or by eight) and 1,000 tokens more cost 25 MB."""
+
+SMALL = ("model.onnx", "tokenizer.json")
+"""Files whose hash is checked before they are used, 3 ms."""
+MEND = "install Andon again, or copy the model's folder again"
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -48,12 +53,14 @@ class OnnxEmbedder:
             batch: texts computed together, at most.
 
         Raises:
-            Fatal: a file is missing or damaged.
+            Fatal: a file is missing, or model or tokenizer is damaged; for the weights see
+                `verify`.
         """
-        folder = Path(folder)
+        folder = self._folder = Path(folder)
         hint = "set retriever.embedding.model to the folder of the model"
         try:
             self._card = msgspec.json.decode((folder / "model.json").read_bytes(), type=Card)
+            self._check(*SMALL)
             self._tokenizer = Tokenizer.from_buffer((folder / "tokenizer.json").read_bytes())
         except (OSError, msgspec.MsgspecError, ValueError) as error:
             raise Fatal("load embedding model", f"{folder}: {error}", hint) from error
@@ -113,6 +120,30 @@ class OnnxEmbedder:
             rows.append(row)
         if rows:
             yield rows
+
+    def verify(self) -> None:
+        """Compare the weights with their hash: 25 MB, 60 ms, 300 ms from a cold disk.
+
+        Raises:
+            Fatal: they are damaged, or gone.
+        """
+        try:
+            self._check(*(set(self._card.sha256) - {*SMALL, "LICENSE"}))
+        except OSError as error:
+            raise Fatal("check embedding model", str(error), MEND) from error
+
+    def _check(self, *names: str) -> None:
+        for name in names:
+            wanted = self._card.sha256.get(name)
+            if wanted is None:  # a card without it
+                continue
+            with (self._folder / name).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != wanted:
+                    raise Fatal(
+                        "check embedding model",
+                        f"{self._folder / name} is damaged: its sha256 is not that of model.json",
+                        MEND,
+                    )
 
     def close(self) -> None:
         """Nothing to let go of: the session ends with the object."""

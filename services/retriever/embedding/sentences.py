@@ -69,5 +69,8 @@ class SentenceTransformersEmbedder:
         )
         return unit(np.asarray(vectors, dtype=np.float32))
 
+    def verify(self) -> None:
+        """Nothing to check: such a model comes without hashes."""
+
     def close(self) -> None:
         """Nothing to let go of: the model ends with the object."""

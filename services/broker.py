@@ -1,0 +1,130 @@
+"""The private Mosquitto of `andon up`: its files and how it is started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+from pathlib import Path
+
+from services.runtime.config import Broker
+from services.runtime.errors import Fatal, Unavailable
+
+USER = "andon"
+LISTEN_S = 5.0
+_PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+_CONF = """\
+# Written by `andon up`; loopback only, so that PLCs and scanners need no password.
+listener {port} 127.0.0.1
+allow_anonymous true
+acl_file {folder}/acl
+password_file {folder}/passwords
+set_tcp_nodelay true
+max_inflight_messages 200
+max_queued_messages 100000
+max_queued_bytes 67108864
+max_packet_size 2097152
+persistence true
+persistence_location {folder}/
+autosave_interval 60
+log_dest file {folder}/mosquitto.log
+log_type error
+log_type warning
+log_type notice
+"""
+_ACL = """\
+# Anybody on this machine may report faults and read answers, but not speak for the services.
+topic readwrite #
+topic deny {prefix}/rpc/#
+topic deny {prefix}/reply/#
+
+user {user}
+topic readwrite #
+"""
+
+
+def port_is_free(port: int) -> bool:
+    """Return whether nobody listens on this port of the loopback address."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def any_port() -> int:
+    """Return a port of the loopback address that nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def program(name: str) -> str:
+    """Return where a program of Mosquitto's lies; Debian keeps some where PATH does not look.
+
+    Raises:
+        Fatal: it is not installed.
+    """
+    if found := shutil.which(name, path=_PLACES):
+        return found
+    raise Fatal("start broker", f"{name} is not installed", "apt-get install mosquitto")
+
+
+class OwnBroker:
+    """Files of a broker in a folder, and the connection to it."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._port = port
+        self.log = folder / "mosquitto.log"
+        self.connection = Broker(
+            url=f"mqtt://127.0.0.1:{port}", username=USER, password=secrets.token_urlsafe(24)
+        )
+
+    async def prepare(self, prefix: str) -> list[str]:
+        """Write the files; return the command that starts the broker.
+
+        Raises:
+            Fatal: Mosquitto is not installed, or its password file cannot be written.
+        """
+        command = [program("mosquitto"), "-c", str(self._folder / "mosquitto.conf")]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        conf = _CONF.format(port=self._port, folder=self._folder)
+        if os.geteuid() == 0:
+            conf += "user root\n"  # it would give up root, and with it the folder
+        (self._folder / "mosquitto.conf").write_text(conf, encoding="utf-8")
+        acl = _ACL.format(prefix=prefix, user=USER)
+        (self._folder / "acl").write_text(acl, encoding="utf-8")
+        passwords = str(self._folder / "passwords")
+        process = await asyncio.create_subprocess_exec(
+            *(program("mosquitto_passwd"), "-c", "-b", passwords, USER, self.connection.password),
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        if await process.wait():
+            raise Fatal("start broker", f"mosquitto_passwd cannot write {passwords}")
+        return command
+
+    async def listening(self) -> None:
+        """Wait until it takes connections.
+
+        Raises:
+            Unavailable: it does not, after `LISTEN_S` seconds.
+        """
+        try:
+            async with asyncio.timeout(LISTEN_S):
+                while True:
+                    with contextlib.suppress(OSError):
+                        _reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                        writer.close()
+                        await writer.wait_closed()
+                        return
+                    await asyncio.sleep(0.025)
+        except TimeoutError:
+            raise Unavailable(
+                "start broker", "it does not listen", f"{self.log} says why"
+            ) from None

@@ -1,0 +1,71 @@
+"""What the alarm logic wants, as rows and messages (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from schemas.channels import ALARM, ANSWER, DISPLAY, FLOOD
+from services.orchestrator.effects import (
+    Answer,
+    Effect,
+    Escalate,
+    Forgotten,
+    Front,
+    Publish,
+    PublishFlood,
+    Repeat,
+    TakeBack,
+)
+from services.orchestrator.records import Again, Deeds, Outgoing, Work
+
+
+def deeds(
+    effects: Sequence[Effect], prefix: str, trace: str, work: Callable[[Answer], Work]
+) -> Deeds:
+    """Return what the effects mean.
+
+    Args:
+        effects: what the alarm logic wants, in order.
+        prefix: of Andon's topics.
+        trace: W3C trace id of the report, empty for what time brought about.
+        work: makes the work of an `Answer`.
+    """
+    done = Deeds()
+    for effect in effects:
+        match effect:
+            case Answer(front=front):
+                done.works.append((work(effect), front))
+            case Repeat(asset=asset, alarm=alarm, front=front):
+                done.again.append(Again(asset, alarm.answer_id, alarm, front))
+            case Escalate(asset=asset, alarm=alarm):
+                done.urgent.append((asset, alarm.answer_id, alarm))
+            case Front(asset=asset, answer_id=answer_id):
+                done.fronts.append((asset, answer_id))
+            case Publish(asset=asset, alarm=alarm):
+                done.outgoing.append(
+                    Outgoing(
+                        topic=ALARM.topic(prefix, asset=asset),
+                        payload=ALARM.encode(alarm),
+                        retain=ALARM.retain,
+                        content_type=ALARM.content_type,
+                        trace=trace,
+                    )
+                )
+            case PublishFlood(area=area, flood=flood):
+                done.outgoing.append(
+                    Outgoing(
+                        topic=FLOOD.topic(prefix, area=area),
+                        payload=FLOOD.encode(flood),
+                        retain=FLOOD.retain,
+                        content_type=FLOOD.content_type,
+                        trace=trace,
+                    )
+                )
+            case TakeBack(asset=asset):
+                done.outgoing += [
+                    Outgoing(topic=channel.topic(prefix, asset=asset), payload=b"", retain=True)
+                    for channel in (ANSWER, DISPLAY)
+                ]
+            case Forgotten():
+                done.forgotten.append(effect)
+    return done

@@ -1,0 +1,227 @@
+"""What goes wrong around the retriever: deadlines, removals in between, an embedding server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from schemas.retrieval import Activate, DocumentRef, IndexPassages, Passage
+from services.retriever.corpus import Corpus
+from services.retriever.embedding import Embedder, Vectors, open_embedder
+from services.retriever.embedding.onnx import OnnxEmbedder
+from services.retriever.indexer import Indexer
+from services.runtime.config import Embedding
+from tests.support.http_server import http_server
+from tests.support.retriever import retriever
+from tests.support.texts import ENGLISH
+
+pytestmark = pytest.mark.faults
+
+SOON_S = 30.0
+PASSAGES = [Passage(ordinal=n, text=text) for n, text in enumerate(ENGLISH[:6])]
+
+
+def ref(doc_id: str) -> DocumentRef:
+    return DocumentRef(doc_id=doc_id, revision=1, title=doc_id, file=f"{doc_id}.txt")
+
+
+class Held(OnnxEmbedder):
+    """The bundled model, which waits in the middle of its work while `gate` is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(Embedding().model)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.inside = threading.Event()
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        self.inside.set()
+        assert self.gate.wait(SOON_S)
+        return super().embed(texts)
+
+
+@asynccontextmanager
+async def indexing(folder: Path, embedder: OnnxEmbedder) -> AsyncIterator[tuple[Corpus, Indexer]]:
+    corpus = await Corpus.open(folder / "corpus.db")
+    indexer = Indexer(corpus, embedder, folder / "vectors")
+    try:
+        await indexer.open()
+        yield corpus, indexer
+    finally:
+        await indexer.close()
+        await corpus.close()
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SOON_S):
+        while not condition():  # noqa: ASYNC110  of any kind
+            await asyncio.sleep(0.01)
+
+
+async def cut_short(
+    indexer: Indexer, change: asyncio.Task[object], made: Callable[[], bool]
+) -> None:
+    """Cancel a change when it is committed and the index not yet in step."""
+    go_on = threading.Event()
+    held = indexer._thread.submit(go_on.wait, SOON_S)
+    try:
+        await soon(made)
+        change.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await change
+    finally:
+        go_on.set()
+    assert await asyncio.wrap_future(held)
+
+
+async def test_a_deadline_in_the_middle_of_a_change_loses_no_vectors(tmp_path: Path) -> None:
+    async with indexing(tmp_path, OnnxEmbedder(Embedding().model)) as (corpus, indexer):
+        await indexer.rebuild()
+        await indexer.take(IndexPassages(document=ref("a"), passages=PASSAGES))
+        request = Activate(doc_id="a", revision=1, passages=len(PASSAGES))
+        activating = asyncio.create_task(indexer.activate(request))
+        await cut_short(indexer, activating, lambda: corpus.size > 0)  # type: ignore[arg-type]
+        await indexer.activate(request)  # as the asker tries again
+        assert len(indexer.index) == len(PASSAGES)
+        removing = asyncio.create_task(indexer.remove("a"))
+        await cut_short(indexer, removing, lambda: corpus.size == 0)  # type: ignore[arg-type]
+        await indexer.remove("a")
+        assert len(indexer.index) == 0
+
+
+async def test_an_index_that_could_not_follow_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.retriever.indexer.SETTLE_S", 0.02)
+    async with indexing(tmp_path, OnnxEmbedder(Embedding().model)) as (_, indexer):
+        await indexer.rebuild()
+        await indexer.take(IndexPassages(document=ref("a"), passages=PASSAGES))
+        with monkeypatch.context() as broken:
+
+            def fail(*_: object) -> None:
+                raise MemoryError("no room")
+
+            broken.setattr(indexer.index, "add", fail)
+            with pytest.raises(MemoryError):
+                await indexer.activate(Activate(doc_id="a", revision=1, passages=len(PASSAGES)))
+            await indexer.save()
+            assert not (tmp_path / "vectors").exists()
+        keeping = asyncio.create_task(indexer.keep_saved())
+        await soon(lambda: len(indexer.index) == len(PASSAGES))
+        await soon((tmp_path / "vectors" / "vectors.json").is_file)
+        keeping.cancel()
+
+
+async def test_a_document_may_be_removed_while_it_is_embedded_again(tmp_path: Path) -> None:
+    embedder = Held()
+    async with indexing(tmp_path, embedder) as (corpus, indexer):
+        for name in ("a", "b"):
+            await indexer.take(IndexPassages(document=ref(name), passages=PASSAGES))
+            await indexer.activate(Activate(doc_id=name, revision=1, passages=len(PASSAGES)))
+        await corpus.use_embedding("another")
+        await corpus.use_embedding(embedder.name)
+        embedder.gate.clear()
+        embedder.inside.clear()
+        rebuilding = asyncio.create_task(indexer.rebuild())
+        await soon(embedder.inside.is_set)
+        await corpus.remove("a")
+        embedder.gate.set()
+        await rebuilding
+        assert len(indexer.index) == len(PASSAGES)
+        assert await corpus.totals() == (len(PASSAGES), len(PASSAGES))
+
+
+class Server:
+    """An embedding server with moods: `well`, `refuse`, `nonsense`, `hang`."""
+
+    def __init__(self, mood: str = "well") -> None:
+        self.mood = mood
+        self.asked = 0
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        texts = (await request.json())["input"]
+        self.asked += 1
+        if self.mood == "refuse":
+            return web.Response(status=400, text="too many tokens")
+        if self.mood == "nonsense":
+            return web.Response(text="<html>")
+        if self.mood == "hang":
+            await self.go_on.wait()
+        data = [
+            {"index": n, "embedding": [1.0 + len(text), 2.0, 3.0, float(ord(text[-1]))]}
+            for n, text in enumerate(texts)
+        ]
+        return web.json_response({"model": "m", "data": data})
+
+
+@pytest.mark.parametrize("mood", ["refuse", "nonsense"])
+async def test_a_server_that_refuses_ends_nothing(
+    tmp_path: Path, mood: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.retriever.service._AGAIN_S", 0.05)
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref("a"), PASSAGES)
+    server = Server(mood)
+    async with http_server(server) as url:
+        settings = Embedding(backend="llama-server", url=url, model="")
+        async with retriever(tmp_path, settings) as asker:
+            assert "embed" in asker.health.reason
+            assert (await asker.search(ENGLISH[2])).hits[0].passage == PASSAGES[2]
+            server.mood = "well"
+            await soon(lambda: asker.health.facts["vectors"] == len(PASSAGES))
+            assert asker.health.reason == ""
+            server.mood = mood
+            assert (await asker.search(ENGLISH[2])).hits[0].passage == PASSAGES[2]
+            assert "embed" in asker.health.reason
+
+
+@pytest.mark.parametrize("mood", ["refuse", "nonsense"])
+async def test_a_server_that_refuses_passages_is_asked_again(
+    tmp_path: Path, mood: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.retriever.service._AGAIN_S", 0.05)
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref("a"), PASSAGES)
+    server = Server()
+    async with http_server(server) as url:
+        settings = Embedding(backend="llama-server", url=url, model="")
+
+        def opened(config: Embedding) -> Embedder:
+            found = open_embedder(config)
+            server.mood = mood  # from here on: the first text passed, the passages do not
+            return found
+
+        monkeypatch.setattr("services.retriever.service.open_embedder", opened)
+        async with retriever(tmp_path, settings) as asker:
+            await soon(lambda: "not rebuilt" in asker.health.reason)
+            assert (await asker.search(ENGLISH[2])).hits[0].passage == PASSAGES[2]
+            server.mood = "well"
+            await soon(lambda: asker.health.facts["vectors"] == len(PASSAGES))
+
+
+async def test_a_server_that_hangs_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.retriever.finder.EMBED_S", 0.1)
+    server = Server()
+    async with http_server(server) as url:
+        settings = Embedding(backend="llama-server", url=url, model="")
+        async with retriever(tmp_path, settings) as asker:
+            await asker.add(ref("a"), PASSAGES)
+            server.mood, before = "hang", server.asked
+            for _ in range(20):
+                assert (await asker.search(ENGLISH[2])).hits[0].passage == PASSAGES[2]
+            assert server.asked == before + 1, "who waits already says that it hangs"
+            assert "no vector within" in asker.health.reason
+            server.mood = "well"
+            server.go_on.set()
+            async with asyncio.timeout(SOON_S):
+                while asker.health.reason:
+                    await asker.search(ENGLISH[2])

@@ -1,0 +1,106 @@
+"""The same question over the same passages is written once, for as long as it stands."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from schemas.answers import Answer
+from services.orchestrator.reuse import Reuse
+
+pytestmark = pytest.mark.unit
+
+
+class Writer:
+    """Writes slowly, and counts how often."""
+
+    def __init__(self, *, fails: int = 0) -> None:
+        self.times = 0
+        self.fails = fails
+        self.gate = asyncio.Event()
+
+    async def __call__(self) -> Answer:
+        self.times += 1
+        await self.gate.wait()
+        if self.times <= self.fails:
+            raise ValueError("no")
+        moment = "2026-01-31T12:00:00.000Z"
+        return Answer(
+            id=str(self.times),
+            stage="final",
+            asset=None,
+            code="",
+            question="",
+            lang="en",
+            summary="",
+            text="",
+            answered_by="model",
+            first_seen=moment,
+            last_seen=moment,
+            created=moment,
+        )
+
+
+async def test_many_who_ask_at_once_get_one_answer() -> None:
+    reuse, writer = Reuse(300, lambda: 0.0), Writer()
+    asked = [asyncio.create_task(reuse.get_or_make(("k",), writer)) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert reuse.get(("k",)) is None
+    writer.gate.set()
+    assert {answer.id for answer in await asyncio.gather(*asked)} == {"1"}
+    standing = reuse.get(("k",))
+    assert standing is not None
+    assert standing.id == "1"
+
+
+async def test_an_answer_stands_for_its_time_and_for_its_key() -> None:
+    clock = [0.0]
+    reuse, writer = Reuse(300, lambda: clock[0]), Writer()
+    writer.gate.set()
+    assert (await reuse.get_or_make(("k",), writer)).id == "1"
+    assert (await reuse.get_or_make(("other",), writer)).id == "2"
+    clock[0] = 299.9
+    assert (await reuse.get_or_make(("k",), writer)).id == "1"
+    clock[0] = 300.0
+    assert reuse.get(("k",)) is None
+    assert (await reuse.get_or_make(("k",), writer)).id == "3"
+
+
+async def test_a_failure_is_not_kept() -> None:
+    reuse, writer = Reuse(300, lambda: 0.0), Writer(fails=1)
+    writer.gate.set()
+    with pytest.raises(ValueError, match="no"):
+        await reuse.get_or_make(("k",), writer)
+    assert (await reuse.get_or_make(("k",), writer)).id == "2"
+
+
+async def test_who_gives_up_waiting_does_not_stop_the_writer() -> None:
+    reuse, writer = Reuse(300, lambda: 0.0), Writer()
+    first = asyncio.create_task(reuse.get_or_make(("k",), writer))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(reuse.get_or_make(("k",), writer))
+    await asyncio.sleep(0)
+    second.cancel()
+    writer.gate.set()
+    assert (await first).id == "1"
+    with pytest.raises(asyncio.CancelledError):
+        await second
+
+
+async def test_a_writer_that_is_stopped_leaves_the_next_to_try() -> None:
+    reuse, writer = Reuse(300, lambda: 0.0), Writer()
+    first = asyncio.create_task(reuse.get_or_make(("k",), writer))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    writer.gate.set()
+    assert (await reuse.get_or_make(("k",), writer)).id == "2"
+
+
+async def test_zero_seconds_is_never() -> None:
+    reuse, writer = Reuse(0, lambda: 0.0), Writer()
+    writer.gate.set()
+    await reuse.get_or_make(("k",), writer)
+    assert reuse.get(("k",)) is None
