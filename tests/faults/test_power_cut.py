@@ -29,6 +29,8 @@ pytestmark = pytest.mark.faults
 NOW = "2026-01-31T12:00:00.000Z"
 SEED = seed_of("ANDON_POWER_SEED", 20260131)
 CUTS = 40
+CHECKPOINT = 200
+"""Pages, a fifth of the usual: rows this small would need many more cuts to come to one."""
 NOTHING = Changes({}, {})
 
 
@@ -79,6 +81,7 @@ async def test_a_ledger_holds_all_that_was_accepted_before_the_last_sync(tmp_pat
     chance = random.Random(SEED)
     path = tmp_path / "ledger.db"
     ledger = await Ledger.open(path)
+    await ledger.database._writer.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
     base: set[int] = set()  # in the file itself, since this WAL began
     ends: dict[int, set[int]] = {}  # accepted up to each end of a commit in this WAL
     copies: list[tuple[Path, set[int], dict[int, set[int]], set[int]]] = []
@@ -89,13 +92,14 @@ async def test_a_ledger_holds_all_that_was_accepted_before_the_last_sync(tmp_pat
             batch = range(number, number + chance.randint(1, 12))
             number = batch.stop
             await ledger.accept([entry(n) for n in batch], [], NOTHING, deadline_s=60)
-            end = whole_commits(Path(f"{path}-wal").read_bytes())[-1][0]
+            end, frames = whole_commits(Path(f"{path}-wal").read_bytes())[-1]
             if end <= max(ends, default=0):
                 base, ends = set(accepted), {}
                 restarts += 1
             accepted |= set(batch)
             ends[end] = set(accepted)
-            if chance.random() < 0.2:
+            # A WAL that was folded into the file had been synced whole: no cut shortens that one.
+            if chance.random() < 0.2 and frames < CHECKPOINT:
                 copy = snapshot(path, tmp_path / f"cut{len(copies)}")
                 copies.append((copy, set(accepted), dict(ends), base))
     finally:
