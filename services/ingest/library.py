@@ -10,6 +10,8 @@ from pathlib import Path, PurePath
 import msgspec
 
 from schemas.knowledge import DocumentState
+from schemas.retrieval import CorpusDocument
+from services.ingest.differences import Answering
 from services.runtime.clock import now
 from services.runtime.errors import Rejected
 from services.runtime.sqlite import Database, Row, open_database
@@ -20,6 +22,24 @@ _NEWEST = """
     SELECT d.doc_id, d.file, r.* FROM document d JOIN revision r ON r.doc_id = d.doc_id
     WHERE r.revision = (SELECT max(revision) FROM revision WHERE doc_id = d.doc_id)
       AND NOT d.removing
+"""
+
+_WAITING = """
+    SELECT d.doc_id, d.file, r.* FROM document d JOIN revision r ON r.doc_id = d.doc_id
+    WHERE r.state = 'queued' AND NOT d.removing AND NOT EXISTS (
+        SELECT 1 FROM revision n
+        WHERE n.doc_id = r.doc_id AND n.revision > r.revision AND n.state <> 'failed')
+    ORDER BY r.seq LIMIT 1
+"""
+"""An older revision waits only where it has to stand in for a newer one that failed."""
+
+_ANSWERING = """
+    SELECT d.doc_id, coalesce(r.revision, 0) AS revision, coalesce(r.passages, 0) AS passages,
+      d.removing OR EXISTS (
+        SELECT 1 FROM revision n WHERE n.doc_id = d.doc_id
+        AND n.revision > coalesce(r.revision, 0) AND n.state <> 'failed') AS waiting
+    FROM document d LEFT JOIN revision r ON r.doc_id = d.doc_id AND r.revision = (
+        SELECT max(revision) FROM revision WHERE doc_id = d.doc_id AND state = 'ready')
 """
 
 _SET = {
@@ -89,6 +109,11 @@ class Library:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @property
+    def database(self) -> Database:
+        """Return the file."""
+        return self._database
 
     @classmethod
     async def open(cls, path: Path) -> Library:
@@ -190,7 +215,7 @@ class Library:
 
     async def next(self) -> Work | None:
         """Return the revision that has waited longest, None when none waits."""
-        row = await self._database.first(f"{_NEWEST} AND r.state = 'queued' ORDER BY r.seq LIMIT 1")
+        row = await self._database.first(_WAITING)
         if row is None:
             return None
         return Work(
@@ -213,6 +238,57 @@ class Library:
             for name, value in columns.items():
                 await db.execute(_SET[name], (value, now(), work.doc_id, work.revision))
         return await self.state(work.doc_id)
+
+    async def all_answering(self) -> list[Answering]:
+        """Return of each document the revision that answers, those being removed among them."""
+        rows = await self._database.fetch(_ANSWERING)
+        return [
+            Answering(r["doc_id"], r["revision"], r["passages"], bool(r["waiting"])) for r in rows
+        ]
+
+    async def read_again(self, identity: str, revision: int) -> DocumentState | None:
+        """Let a revision that is ready wait to be read; None where it is not ready any more."""
+        async with (
+            self._database.transaction() as db,
+            db.execute(
+                "UPDATE revision SET state = 'queued', updated = ? WHERE doc_id = ?"
+                " AND revision = ? AND state = 'ready'",
+                (now(), identity, revision),
+            ) as cursor,
+        ):
+            changed = cursor.rowcount
+        return await self.state(identity) if changed else None
+
+    async def adopt(self, held: CorpusDocument) -> DocumentState | None:
+        """Enter a document that answers and is unknown; None where it is known by now.
+
+        Its original may be there and cannot be told from the others: it has no hash, and to be
+        read again it must be added again.
+        """
+        document = held.document
+        assets = msgspec.json.encode(document.assets).decode()
+        async with self._database.transaction() as db:
+            await db.execute(
+                "INSERT OR IGNORE INTO document (doc_id, file) VALUES (?, ?)",
+                (document.doc_id, document.file),
+            )
+            async with db.execute(
+                "INSERT OR IGNORE INTO revision (doc_id, revision, sha256, size, assets,"
+                " asked_title, title, state, lang, passages, updated)"
+                " SELECT doc_id, ?, '', 0, ?, '', ?, 'ready', ?, ?, ? FROM document"
+                " WHERE doc_id = ? AND NOT removing",
+                (
+                    document.revision,
+                    assets,
+                    document.title,
+                    document.lang,
+                    held.passages,
+                    now(),
+                    document.doc_id,
+                ),
+            ) as cursor:
+                changed = cursor.rowcount
+        return await self.state(document.doc_id) if changed else None
 
     async def start_removing(self, identity: str, *, purge: bool) -> Removal | None:
         """Mark a document as going: from now on it is in no list. None where there is none."""
@@ -243,7 +319,8 @@ class Library:
             " (SELECT 1 FROM revision o WHERE o.sha256 = r.sha256 AND o.doc_id <> r.doc_id)",
             (identity,),
         )
-        return [row["sha256"] for row in rows]
+        # Of one that was adopted nobody knows which original it has.
+        return [row["sha256"] for row in rows if row["sha256"]]
 
     async def finish_removing(self, identity: str) -> None:
         """Delete a document."""

@@ -97,6 +97,7 @@ class Originals:
                 raise Rejected(operation, "the file is empty")
             temporary.chmod(0o440)
             temporary.replace(self.path(digest.hexdigest()))
+            _sync(self._folder)  # or the name could be lost where the library's word is not
         return digest.hexdigest(), size
 
     @contextlib.contextmanager
@@ -109,3 +110,12 @@ class Originals:
                 f"{error.strerror or error}: {self._folder}",
                 "look at the disk of the data folder",
             ) from error
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -22,12 +22,14 @@ from schemas.knowledge import (
 from schemas.retrieval import RemovePassages
 from services.ingest.announcer import Announcer
 from services.ingest.library import Library, Removal, file_name
+from services.ingest.mender import LIBRARY, Mender
 from services.ingest.originals import Originals
 from services.ingest.worker import Worker
 from services.runtime.config import Config
 from services.runtime.errors import Fatal, Rejected, Retryable
 from services.runtime.messages import check_filter
 from services.runtime.process import Context
+from services.runtime.salvage import mend, watch
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ class IngestService:
 
     In:  ingest/add, ingest/documents, ingest/remove.
     Out: `andon/document/<doc id>`, retained.
-    Asks: retriever/index, retriever/activate, retriever/remove.
+    Asks: retriever/index, retriever/activate, retriever/remove, retriever/corpus.
     """
 
     name: ClassVar[str] = "ingest"
@@ -77,7 +79,9 @@ class IngestService:
                 "set ingest.tokenizer to the tokenizer.json of the embedding model",
             )
         self._context = context
-        self._library = await Library.open(self._config.data_dir / "library.db")
+        path = self._config.data_dir / "library.db"
+        await mend(path, LIBRARY, context.health)
+        self._library = await Library.open(path)
         self._closing.push_async_callback(self._library.close)
         self._announcer = Announcer(context.bus, self._config.prefix)
         self._worker = Worker(
@@ -90,6 +94,13 @@ class IngestService:
             say=self._announcer.say,
             again_s=self._again_s,
         )
+        mender = Mender(
+            self._library,
+            context.caller,
+            context.health,
+            say=self._announcer.say,
+            wake=self._worker.wake,
+        )
         for state in await self._library.states():
             self._announcer.say(state)
         await context.server.serve(ADD, self._add)
@@ -97,6 +108,8 @@ class IngestService:
         await context.server.serve(REMOVE, self._remove)
         context.spawn(self._announcer.run(), "announce")
         context.spawn(self._finish_removals(), "finish removals")
+        context.spawn(mender.run(), "compare with the retriever")
+        context.spawn(watch(self._library.database), "watch the library")
         self._working = context.spawn(self._worker.run(), "read and index")
 
     async def drain(self) -> None:

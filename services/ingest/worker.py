@@ -178,6 +178,10 @@ class Worker:
         """Read the original in a child process, its passages into the spool."""
         config = self._config
         base = await self._update(work, state="reading", reason="")
+        if not work.sha256:
+            raise Rejected(
+                f"read {work.file}", "which original it came from is lost", "add the file again"
+            )
         job = frames.Job(
             path=str(self._originals.path(work.sha256)),
             name=work.file,

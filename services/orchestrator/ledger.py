@@ -61,7 +61,9 @@ class Ledger:
         """Open or create the file.
 
         Raises:
-            Fatal: it cannot be opened, is damaged, or was written by a newer Andon.
+            Retryable: the disk is full or read-only.
+            Damaged: it is damaged; see `services.orchestrator.mending`.
+            Fatal: it cannot be opened, or was written by a newer Andon.
         """
         database = await open_database(path, MIGRATIONS, synchronous="FULL", shrinks=True)
         [row] = await database.fetch(
@@ -72,14 +74,16 @@ class Ledger:
 
     @property
     def database(self) -> Database:
-        """Return the file, for those who keep it small."""
+        """Return the file, for those who keep it small or watch it."""
         return self._db
 
     async def close(self) -> None:
         """Close the file."""
-        with suppress(Retryable):  # what is not forgotten goes out once more
-            await self.forget()
-        await self._db.close()
+        try:
+            with suppress(Retryable):  # what is not forgotten goes out once more
+                await self.forget()
+        finally:
+            await self._db.close()
 
     async def accept(
         self,

@@ -53,14 +53,14 @@ class Outbox:
                 while batch := await self._ledger.outbox(0, 1 if lost >= _SUSPICIOUS else _BATCH):
                     if lost >= _POISON:
                         await self._set_aside(batch[0])
-                    else:
-                        await self._leave(batch)
+                    elif failure := await self._leave(batch):
+                        lost += 1  # only these: a ledger that fails is no message's fault
+                        raise failure
                     lost = 0
                 if not self._due.is_set():
                     self._idle.set()
             except Retryable as error:
                 log.info("the outbox waits: %s", error)
-                lost += 1
                 self._due.set()
                 await asyncio.sleep(_RETRY_S)
 
@@ -81,8 +81,12 @@ class Outbox:
         reason = "the broker closed the connection each time this was published"
         await self._ledger.set_aside(message, reason)
 
-    async def _leave(self, batch: list[Outgoing]) -> None:
-        """Publish a batch, all in flight together; the order on the wire is kept."""
+    async def _leave(self, batch: list[Outgoing]) -> Retryable | None:
+        """Publish a batch, all in flight together; the order on the wire is kept.
+
+        Returns:
+            Why some of it could not leave; None where all of it did.
+        """
         results = await asyncio.gather(*map(self._publish, batch), return_exceptions=True)
         gone: list[int] = []
         lost: Retryable | None = None
@@ -98,9 +102,9 @@ class Outbox:
             else:
                 gone.append(message.id)
         if gone:
-            await self._ledger.sent(gone)
-        if lost:
-            raise lost
+            with contextlib.suppress(Retryable):  # as in `_wait`; it knows them all the same
+                await self._ledger.sent(gone)
+        return lost
 
     async def _publish(self, message: Outgoing) -> None:
         user = (("traceparent", traceparent(message.trace)),) if message.trace else ()

@@ -19,15 +19,17 @@ from services.orchestrator.flow import Flow
 from services.orchestrator.housekeeping import Housekeeping
 from services.orchestrator.intake import Intake, digest_of
 from services.orchestrator.ledger import Ledger
+from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
 from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
 from services.runtime.clock import now
 from services.runtime.config import Config
-from services.runtime.errors import Retryable
+from services.runtime.errors import Damaged, Retryable
 from services.runtime.log import trace_id
 from services.runtime.messages import Delivery, Inbox
 from services.runtime.process import Context
+from services.runtime.salvage import mend, watch
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +66,9 @@ class OrchestratorService:
     async def start(self, context: Context) -> None:
         """Open the ledger, take up what was left, and listen."""
         self._context = context
-        self._ledger = await Ledger.open(self._config.data_dir / "ledger.db")
+        path = self._config.data_dir / "ledger.db"
+        await mend(path, LEDGER, context.health)
+        self._ledger = await Ledger.open(path)
         self._closing.push_async_callback(self._ledger.close)
         if left := await self._ledger.release(all_of_it=True):
             log.info("%d answers were left unfinished and are taken up again", left)
@@ -103,6 +107,7 @@ class OrchestratorService:
             health=context.health,
         )
         context.spawn(keeping.run(), "housekeeping")
+        context.spawn(watch(self._ledger.database), "watch the ledger")
 
     async def drain(self) -> None:
         """Take nothing new, finish the answers in work, send what is committed."""
@@ -124,7 +129,7 @@ class OrchestratorService:
             with contextlib.suppress(TimeoutError):  # the alarms change with time as well
                 async with asyncio.timeout(_TICK_S):
                     batch = await messages.batch()
-            news = await self._accept(await self._new(batch))
+            news = await self._accept(batch)
             for delivery in batch:
                 self._context.bus.ack(delivery)
             if news:
@@ -155,35 +160,41 @@ class OrchestratorService:
         """
         received, at = now(), time.time()
         while True:
-            due = self._intake.tick(at)
-            read = [self._intake.read(delivery, received, at) for delivery in batch]
-            entries: list[Entry] = [
-                entry
-                for delivery, one in zip(batch, read, strict=True)
-                if isinstance(one, list)
-                for entry in as_received(one, delivery.payload)
-            ]
-            refusals = [one for one in read if isinstance(one, Refusal)]
-            if not (entries or refusals or due):
-                self._intake.committed()
-                return False
             try:
-                await self._ledger.accept(
-                    entries,
-                    refusals,
-                    self._intake.changes(),
-                    deadline_s=self._config.orchestrator.deadline_s,
-                    deeds=[due] if due else [],
-                )
+                news = await self._commit(batch, received, at)
             except Retryable as error:
-                self._context.health.trouble("ledger", str(error))
+                self._context.health.trouble("ledger", f"faults wait unacknowledged: {error}")
                 self._intake.restore()
                 await asyncio.sleep(_COMMIT_AGAIN_S)
-                continue
-            self._context.health.well("ledger")
+            else:
+                self._context.health.well("ledger")
+                return news
+
+    async def _commit(self, batch: list[Delivery], received: str, at: float) -> bool:
+        """Try to write; returns whether there was anything to write. Raises Retryable."""
+        batch = await self._new(batch)
+        due = self._intake.tick(at)
+        read = [self._intake.read(delivery, received, at) for delivery in batch]
+        entries: list[Entry] = [
+            entry
+            for delivery, one in zip(batch, read, strict=True)
+            if isinstance(one, list)
+            for entry in as_received(one, delivery.payload)
+        ]
+        refusals = [one for one in read if isinstance(one, Refusal)]
+        if not (entries or refusals or due):
             self._intake.committed()
-            self._tell(entries, refusals, due)
-            return True
+            return False
+        await self._ledger.accept(
+            entries,
+            refusals,
+            self._intake.changes(),
+            deadline_s=self._config.orchestrator.deadline_s,
+            deeds=[due] if due else [],
+        )
+        self._intake.committed()
+        self._tell(entries, refusals, due)
+        return True
 
     def _tell(
         self, entries: Sequence[Entry], refusals: Sequence[Refusal], due: Deeds | None
@@ -234,10 +245,11 @@ class OrchestratorService:
             try:
                 jobs = await self._ledger.claim(free, lease_s=settings.lease_s)
             except Retryable as error:
-                self._context.health.trouble("ledger", str(error))
+                self._context.health.trouble("dispatch", str(error))
                 await asyncio.sleep(_COMMIT_AGAIN_S)
                 self._work.set()
                 continue
+            self._context.health.well("dispatch")
             for job in jobs:
                 task = self._context.spawn(self._do(job), f"answer {job.work.answer_id}")
                 self._busy[job.id] = task
@@ -251,15 +263,17 @@ class OrchestratorService:
                 self._with_model[job.id] = self._busy.pop(job.id)
                 self._work.set()
                 await self._flow.model(job, draft)
+        except Damaged:
+            raise  # the process ends, and the next one takes the job up again
         except Retryable as error:
             # The lease runs out and the job is taken up again.
-            self._context.health.trouble("ledger", str(error))
+            self._context.health.trouble("answers", f"an answer waits: {error}")
         except Exception as error:
             # One answer must not end the service; the job keeps the reason.
             log.exception("answer %s failed", job.work.answer_id)
             await self._give_up(job, f"{type(error).__name__}: {error}")
         else:
-            self._context.health.well("ledger")
+            self._context.health.well("answers")
         finally:
             self._busy.pop(job.id, None)
             self._with_model.pop(job.id, None)
@@ -269,7 +283,7 @@ class OrchestratorService:
         try:
             await self._flow.give_up(job, reason)
         except Retryable as error:
-            self._context.health.trouble("ledger", str(error))
+            self._context.health.trouble("answers", f"an answer waits: {error}")
 
     async def _renew(self) -> None:
         """Keep the leases of jobs in work, and the figures of the status."""
@@ -281,6 +295,7 @@ class OrchestratorService:
                 if await self._ledger.release(all_of_it=False):
                     self._work.set()
                 self._context.health.facts.update(await self._ledger.counts())
-                self._context.health.well("ledger")
             except Retryable as error:
-                self._context.health.trouble("ledger", str(error))
+                self._context.health.trouble("leases", str(error))
+            else:
+                self._context.health.well("leases")

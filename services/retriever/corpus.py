@@ -7,6 +7,7 @@ revisions, so a batch being indexed slows no search and changes no ranking.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -21,7 +22,15 @@ from services.retriever.holdings import Change, CodeHit, Found, Held, held_of, u
 from services.retriever.records import Record, content_of, passage_of, title_tokens
 from services.retriever.statements import SCHEMA, Q, all_of, ids_of, number_of, quoted, scalar
 from services.runtime.errors import Rejected
+from services.runtime.salvage import Plan
 from services.runtime.sqlite import Database, open_database
+
+PLAN = Plan(
+    migrations=(SCHEMA,),
+    recover=False,
+    consequence="the documents are read again from their originals, and answer as they come back",
+)
+"""What becomes of a damaged corpus: all of it can be made again."""
 
 HEAD_WEIGHT = 0.6
 """Weight of a word in title or section against one in the text, for BM25."""
@@ -55,6 +64,25 @@ class Corpus:
         corpus = cls(await open_database(path, [SCHEMA], synchronous="NORMAL"))
         await corpus.refresh()
         return corpus
+
+    @classmethod
+    async def begin_anew(cls, path: Path) -> None:
+        """Make an empty file in place of one that was lost.
+
+        Its generations go on from the seconds since 1970: a saved index, or an answer that is
+        kept for a while, must not be taken for one of the new corpus.
+        """
+        corpus = await cls.open(path)
+        try:
+            async with corpus.database.transaction() as db:
+                await db.execute(Q["set_meta"], ("generation", str(int(time.time()))))
+        finally:
+            await corpus.close()
+
+    @property
+    def database(self) -> Database:
+        """Return the file."""
+        return self._db
 
     async def close(self) -> None:
         """Close the file."""

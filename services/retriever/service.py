@@ -18,13 +18,14 @@ from schemas.retrieval import (
     RemovePassages,
     Search,
 )
-from services.retriever.corpus import Corpus
+from services.retriever.corpus import PLAN, Corpus
 from services.retriever.embedding import Embedder, open_embedder
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
 from services.runtime.config import Config
 from services.runtime.errors import AndonError, Fatal, Rejected, Retryable, Unavailable
 from services.runtime.process import Context
+from services.runtime.salvage import mend, watch
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,10 @@ class RetrieverService:
         self._health = context.health
         opening = asyncio.create_task(asyncio.to_thread(open_embedder, self._settings.embedding))
         try:
-            self._corpus = await Corpus.open(self._folder / "corpus.db")
+            path = self._folder / "corpus.db"
+            if await mend(path, PLAN, context.health):
+                await Corpus.begin_anew(path)
+            self._corpus = await Corpus.open(path)
         finally:
             await asyncio.wait({opening})
         finder = Finder(self._corpus, self._settings.threshold, self._vector_trouble)
@@ -80,12 +84,16 @@ class RetrieverService:
         await serve(ACTIVATE, self.activate)
         await serve(FORGET, self.remove)
         await serve(CORPUS, self.corpus)
+        context.spawn(watch(self._corpus.database), "watch the corpus")
         self._count()
 
     async def drain(self) -> None:
         """Write the index, so that the next start need not build it."""
         if self._indexer is not None:
-            await self._indexer.save()
+            try:
+                await self._indexer.save()
+            except OSError as error:
+                log.warning("the index is not written, the next start builds it: %s", error)
 
     async def close(self) -> None:
         """Close the files."""

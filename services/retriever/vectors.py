@@ -9,6 +9,7 @@ know only each other, and a search that begins among them never leaves.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 import zlib
@@ -194,6 +195,10 @@ class VectorIndex:
                 self._index.save_index(str(part))
             except RuntimeError as error:  # hnswlib's word for a file it cannot open
                 raise OSError(f"{part}: {error}") from error
+            # It does not look whether its writes succeed.
+            if part.stat().st_size != self._index.index_file_size():
+                part.unlink()
+                raise OSError(errno.ENOSPC, "the index could not be written whole", str(part))
             points = np.array(list(self._point.items()), dtype=np.int64).reshape(-1, 2)
         meta = _Meta(
             file=name,

@@ -53,6 +53,15 @@ class Fatal(AndonError):
     kind = "fatal"
 
 
+class Damaged(Fatal):
+    """A file is damaged: the process ends, and its next start sets the file aside and goes on.
+
+    To the other side of a request it is one to repeat.
+    """
+
+    kind = "retryable"
+
+
 KINDS: dict[str, type[AndonError]] = {
     error.kind: error for error in (Retryable, Unavailable, DeadlineExceeded, Rejected, Fatal)
 }

@@ -22,7 +22,7 @@ from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.connect import open_bus
-from services.runtime.errors import AndonError, Fatal, Retryable, leaves
+from services.runtime.errors import AndonError, Damaged, Fatal, Retryable, leaves
 from services.runtime.messages import Will
 from services.runtime.metrics import memory_mb
 from services.runtime.notify import notify, watchdog_s
@@ -246,7 +246,8 @@ def run(build: Callable[[Config], Service], argv: list[str] | None = None) -> in
         for cause in causes:
             expected = isinstance(cause, AndonError)
             log.critical("%s", cause, exc_info=None if expected else cause)
-        fatal = all(isinstance(cause, Fatal) for cause in causes)
+        # After a damaged file the next start goes on without it, so there must be one.
+        fatal = all(isinstance(c, Fatal) and not isinstance(c, Damaged) for c in causes)
         return EXIT_CONFIG if fatal else EXIT_FAILED
     return 0
 

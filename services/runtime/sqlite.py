@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -12,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import aiosqlite
 
-from services.runtime.errors import AndonError, Fatal, Retryable
+from services.runtime.errors import AndonError, Damaged, Fatal, Retryable
 
 Row = sqlite3.Row
 T = TypeVar("T")
@@ -32,6 +33,8 @@ class Database:
         self._reader = reader
         self._writing = asyncio.Lock()
         self.path = path
+        self.damaged: asyncio.Future[Damaged] = asyncio.get_running_loop().create_future()
+        """Done with the first error that says that the file is damaged."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -42,7 +45,7 @@ class Database:
 
         Raises:
             Retryable: the disk is full, read-only or failing; nothing was written.
-            Fatal: the file is damaged.
+            Damaged: the file is damaged.
         """
         async with self._writing:
             try:
@@ -52,7 +55,7 @@ class Database:
             except BaseException as error:
                 # Does nothing where SQLite has rolled back by itself, as it may on a full disk.
                 await _finish(self._writer.rollback())
-                if failure := _failure(error, "write", self.path):
+                if failure := self._failure(error, "write"):
                     raise failure from error
                 raise
 
@@ -61,14 +64,14 @@ class Database:
 
         Raises:
             Retryable: the disk is failing.
-            Fatal: the file is damaged.
+            Damaged: the file is damaged.
         """
         try:
             # In one step of the reader's thread: a query begun and not yet read to its end would
             # hold the others to what was committed when it began.
             return list(await self._reader.execute_fetchall(sql, parameters))
         except sqlite3.Error as error:
-            if failure := _failure(error, "read", self.path):
+            if failure := self._failure(error, "read"):
                 raise failure from error
             raise
 
@@ -85,7 +88,7 @@ class Database:
 
         Raises:
             Retryable: the disk is full, read-only or failing; nothing is lost.
-            Fatal: the file is damaged.
+            Damaged: the file is damaged.
         """
         await self._pragma(f"wal_checkpoint({mode})")
 
@@ -109,9 +112,15 @@ class Database:
                 # and incremental_vacuum gives one for each page.
                 await _finish(self._writer.executescript(f"PRAGMA {text};"))
             except sqlite3.Error as error:
-                if failure := _failure(error, "keep small", self.path):
+                if failure := self._failure(error, "keep small"):
                     raise failure from error
                 raise
+
+    def _failure(self, error: BaseException, verb: str) -> AndonError | None:
+        failure = _failure(error, verb, self.path)
+        if isinstance(failure, Damaged) and not self.damaged.done():
+            self.damaged.set_result(failure)
+        return failure
 
     async def close(self) -> None:
         """Close the file; the WAL is folded in."""
@@ -159,7 +168,7 @@ def _failure(error: BaseException, verb: str, path: Path) -> AndonError | None:
     if code in _PASSES:
         return Retryable(f"{verb} {path.name}", str(error), f"look at the disk of {path.parent}")
     if code in _DAMAGED:
-        return Fatal(f"{verb} {path.name}", str(error), f"set {path} aside: it is damaged")
+        return Damaged(f"{verb} {path.name}", str(error), f"set {path} aside: it is damaged")
     return None
 
 
@@ -182,7 +191,8 @@ async def open_database(
 
     Raises:
         Retryable: the disk is full, or another process holds the file.
-        Fatal: the file cannot be opened, is damaged, or was written by a newer Andon.
+        Damaged: the file is damaged; see `services.runtime.salvage`.
+        Fatal: the file cannot be opened, or was written by a newer Andon.
     """
     opened: list[aiosqlite.Connection] = []
     try:
@@ -207,6 +217,12 @@ def _not_opened(error: sqlite3.Error | OSError, path: Path) -> AndonError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if failure and code not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
         return failure
+    if path.parent.is_dir() and os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+        return Retryable(
+            f"open {path.name}",
+            f"the disk of {path.parent} is read-only",
+            "after an error a disk may be mounted so: look at the system's log",
+        )
     # Waiting repairs none of these: the folder is a file, or somebody else's, or a migration fails.
     hint = "" if code == sqlite3.SQLITE_ERROR else f"look at the owner and the rights of {path}"
     return Fatal(f"open {path.name}", str(error), hint)

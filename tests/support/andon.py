@@ -86,6 +86,11 @@ class Andon:
         assert done.returncode == 0, done.stderr + self.said()
         return json.loads(done.stdout)
 
+    def json_whatever(self, *arguments: str) -> Any:
+        """The same, of a command whose exit code tells of trouble as well."""
+        done = self.cli(*arguments, "--json")
+        return json.loads(done.stdout)
+
     def pid(self, service: str) -> int:
         """Process id of a service that is running now."""
         found: int = 0
@@ -146,6 +151,10 @@ class Listener:
         )
         got: dict[str, Any] = json.loads(message.payload)
         return got
+
+    def waiting(self) -> int:
+        """How many messages have come and were not asked for."""
+        return self._got.qsize()
 
     def close(self) -> None:
         self._client.disconnect()

@@ -1,0 +1,186 @@
+"""A damaged ledger: what goes on of it is a ledger that can be worked with."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.answers import Answer, Ask
+from schemas.faults import Alarm
+from services.orchestrator import history
+from services.orchestrator.alarms import Standing
+from services.orchestrator.board import Changes
+from services.orchestrator.floods import Area
+from services.orchestrator.housekeeping import Housekeeping
+from services.orchestrator.ledger import Ledger
+from services.orchestrator.mending import LEDGER
+from services.orchestrator.records import Deeds, Entry, Outgoing, Work
+from services.runtime.process import Health
+from services.runtime.salvage import mend
+from tests.support.damage import PAGE, is_sound
+
+pytestmark = pytest.mark.integration
+
+NOW = "2026-01-31T12:00:00.000Z"
+SEEN = {"first_seen": NOW, "last_seen": NOW}
+STANDING = Standing(
+    asset="plant/m1",
+    key="E1",
+    alarm=Alarm(
+        code="E1",
+        state="active",
+        priority="warning",
+        occurrences=1,
+        chattering=False,
+        answer_id="n1",
+        **SEEN,
+    ),
+    seen_at=5.0,
+    turns=(5.0,),
+)
+
+
+def entry(number: int) -> Entry:
+    work = Work(
+        answer_id=f"n{number}",
+        place="ask/a",
+        asset=None,
+        code="",
+        question="why?",
+        lang="en",
+        priority="warning",
+        trace="",
+        **SEEN,
+    )
+    told = Deeds(outgoing=[Outgoing(topic=f"t/{number}", payload=b"\xff")])
+    return Entry("andon/ask/a", Ask(question="why?"), NOW, work=work, deeds=told)
+
+
+def answer(answer_id: str) -> Answer:
+    return Answer(
+        id=answer_id,
+        stage="final",
+        asset=None,
+        code="",
+        question="why?",
+        lang="en",
+        summary="s",
+        text="s",
+        answered_by="none",
+        created=NOW,
+        **SEEN,
+    )
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    """A ledger of ten questions, the last five of them answered."""
+    made = tmp_path / "ledger.db"
+    ledger = await Ledger.open(made)
+    changes = Changes({("plant/m1", "E1"): STANDING}, {"plant": Area(area="plant")})
+    await ledger.accept([entry(n) for n in range(1, 11)], [], changes, deadline_s=60)
+    for job in (await ledger.claim(10, lease_s=30))[5:]:
+        await ledger.answer(job, answer(job.work.answer_id), [], done=True)
+    await ledger.release(all_of_it=True)
+    await ledger.close()
+    return made
+
+
+def change(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        for statement in statements:
+            assert db.execute(statement).rowcount > 0
+        db.commit()
+
+
+def rows(path: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(query).fetchall()
+
+
+async def salvaged(path: Path) -> None:
+    """Damage the first page, and mend."""
+    with path.open("r+b") as file:
+        file.write(bytes(PAGE))
+    assert await mend(path, LEDGER, Health()) is not None
+    assert is_sound(path)
+    assert rows(path, "PRAGMA foreign_key_check") == []
+
+
+async def test_nothing_is_lost_or_changed_with_the_first_page(path: Path) -> None:
+    tables = ("event", "job", "answer", "alarm", "area", "outbox")
+    before = {name: rows(path, f"SELECT * FROM {name}") for name in tables}  # noqa: S608
+    assert all(before.values())
+    assert max(len(json.loads(h)) for (h,) in rows(path, "SELECT history FROM job")) == 3
+    await salvaged(path)
+    assert {name: rows(path, f"SELECT * FROM {name}") for name in tables} == before  # noqa: S608
+    assert rows(path, "PRAGMA auto_vacuum") == [(2,)], "it cannot be kept small any more"
+    change(path, "UPDATE job SET state = 'working' WHERE id = 1")
+    [(last,)] = rows(path, "SELECT json_extract(history, '$[#-1][0]') FROM job WHERE id = 1")
+    assert last == "working", "its triggers are gone"
+
+
+async def test_a_job_without_its_event_is_answered_and_no_number_given_twice(path: Path) -> None:
+    change(path, "DELETE FROM event WHERE id IN (1, 7, 10)", "DELETE FROM job WHERE id = 10")
+    await salvaged(path)
+    ledger = await Ledger.open(path)
+    try:
+        assert len(await ledger.claim(99, lease_s=30)) == 5
+        await ledger.accept([entry(77)], [], Changes({}, {}), deadline_s=60)
+        [job] = await ledger.claim(99, lease_s=30)
+        assert job.id == 11, "the number of an answer that is kept"
+        assert await ledger.standings() == [STANDING]
+    finally:
+        await ledger.close()
+
+
+async def test_what_was_mended_leaves_for_the_history(path: Path, tmp_path: Path) -> None:
+    change(path, "DELETE FROM event WHERE id IN (7, 10)", "DELETE FROM job WHERE id = 10")
+    await salvaged(path)
+    ledger = await Ledger.open(path)
+    folder = tmp_path / "history"
+    keeping = Housekeeping(
+        ledger.database,
+        folder,
+        keep_days=1,
+        history_days=0,
+        quiet=lambda: True,
+        health=Health(),
+    )
+    try:
+        assert await keeping.once(datetime.now(UTC) + timedelta(days=30)) > 0
+        assert len(await ledger.database.fetch("SELECT id FROM event")) == 5, "those in work"
+    finally:
+        await ledger.close()
+    left = [row for file in folder.glob("*.gz") for row in history.read(file)]
+    assert {row["id"] for row in left if row["table"] == "event"} == {6, 7, 8, 9, 10}
+
+
+@pytest.mark.parametrize(
+    ("table", "statement"),
+    [
+        ("job", "UPDATE job SET body = '{' WHERE id = 10"),
+        ("job", "UPDATE job SET history = 'x' WHERE id = 1"),
+        ("job", "UPDATE job SET received_at = 1e300 WHERE id = 1"),
+        ("event", "UPDATE event SET received = 'soon' WHERE id = 1"),
+        ("answer", "UPDATE answer SET body = x'ff' WHERE id = 10"),
+        ("area", "UPDATE area SET body = '[]'"),
+        ("alarm", "UPDATE alarm SET body = '{}'"),
+        ("outbox", "UPDATE outbox SET topic = x'ff' WHERE id = 1"),
+    ],
+)
+async def test_a_row_that_would_stop_us_later_is_left_out(
+    path: Path, table: str, statement: str
+) -> None:
+    count = f"SELECT count(*) FROM {table}"  # noqa: S608
+    [(before,)] = rows(path, count)
+    change(path, statement)
+    await salvaged(path)
+    # An event comes back as the little that its job tells of it.
+    assert rows(path, count) == [(before - (table != "event"),)]

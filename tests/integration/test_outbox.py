@@ -1,0 +1,74 @@
+"""The outbox on a real ledger: what is with the broker is not sent again, nor anything lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.orchestrator import ledger as ledger_module
+from services.orchestrator import outbox as outbox_module
+from services.orchestrator.board import Changes
+from services.orchestrator.ledger import Ledger
+from services.orchestrator.outbox import Outbox
+from services.orchestrator.records import Deeds, Outgoing
+from services.runtime.fake_bus import FakeBroker, FakeBus
+from services.runtime.messages import Inbox
+
+pytestmark = pytest.mark.integration
+
+TOPICS = [f"t/{number}" for number in range(30)]
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
+    # One message at a time, and each is to be forgotten at once: more tries than are suspicious.
+    monkeypatch.setattr(ledger_module, "_GONE_MOST", 1)
+    monkeypatch.setattr(outbox_module, "_BATCH", 1)
+    monkeypatch.setattr(outbox_module, "_RETRY_S", 0.01)
+    opened = await Ledger.open(tmp_path / "ledger.db")
+    deeds = Deeds(outgoing=[Outgoing(topic=topic, payload=b"1") for topic in TOPICS])
+    await opened.accept([], [], Changes({}, {}), deadline_s=60, deeds=[deeds])
+    yield opened
+    await opened.close()
+
+
+async def read_only(ledger: Ledger, *, on: bool) -> None:
+    """Let the file be as on a disk that became read-only."""
+    await ledger.database._writer.execute(f"PRAGMA query_only={'ON' if on else 'OFF'}")
+
+
+async def come(inbox: Inbox, count: int) -> list[str]:
+    return [(await inbox.get()).topic for _ in range(count)]
+
+
+async def test_a_disk_that_takes_no_note_holds_up_no_message_and_gives_none_up(
+    ledger: Ledger,
+) -> None:
+    broker = FakeBroker()
+    async with (
+        asyncio.timeout(30),
+        FakeBus(broker, "out", reply_topic="r/out") as bus,
+        FakeBus(broker, "in", reply_topic="r/in") as other,
+    ):
+        inbox = await other.consume("t/+")
+        await other.wait_connected()
+        outbox = Outbox(ledger, bus)
+        await read_only(ledger, on=True)
+        running = asyncio.create_task(outbox.run())
+        try:
+            assert await come(inbox, len(TOPICS)) == TOPICS
+            await outbox.drained()
+            await read_only(ledger, on=False)
+            more = Deeds(outgoing=[Outgoing(topic="t/last", payload=b"1")])
+            await ledger.accept([], [], Changes({}, {}), deadline_s=60, deeds=[more])
+            outbox.wake()
+            assert await come(inbox, 1) == ["t/last"], "something was sent twice"
+            await outbox.drained()
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert (await ledger.counts())["rejected"] == 0, "given up for the disk's fault"
+    assert await ledger.outbox(0) == []
