@@ -60,6 +60,20 @@ def main(argument: str) -> int:
     return 1
 
 
+def _meaning(error: Exception, path: str) -> Exception:
+    """Return what an error of a reader means to those who wait for it."""
+    if isinstance(error, ImportError) and "failed to map segment" in str(error):
+        return MemoryError()  # how the loader says that there is no room for a library
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return Retryable("read", f"{error.strerror}: {error.filename or path}", _ROOM)
+    return Rejected(
+        "read",
+        f"the file is damaged in a way its reader does not know "
+        f"({type(error).__name__}: {str(error)[:200]})",
+        "open it in the program it comes from, save it anew and add that",
+    )
+
+
 def _read(job: frames.Job, pipe: BinaryIO) -> None:
     count = _counter(job.tokenizer)
     from services.ingest.partition import offline  # noqa: PLC0415  (after the limits)
@@ -81,18 +95,7 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
     except (AndonError, MemoryError, RecursionError):
         raise
     except Exception as error:
-        if isinstance(error, ImportError) and "failed to map segment" in str(error):
-            raise MemoryError from error  # how the loader says that there is no room for a library
-        if isinstance(error, OSError) and error.errno in _DISK:
-            raise Retryable(
-                "read", f"{error.strerror}: {error.filename or job.path}", _ROOM
-            ) from error
-        raise Rejected(
-            "read",
-            f"the file is damaged in a way its reader does not know "
-            f"({type(error).__name__}: {str(error)[:200]})",
-            "open it in the program it comes from, save it anew and add that",
-        ) from error
+        raise _meaning(error, job.path) from error
     sizes = chunking.Sizes(job.chunk_tokens, job.overlap_tokens)
     batch: list[Passage] = []
     weight = total = 0
