@@ -6,45 +6,25 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import aiosqlite
 import msgspec
 
 from schemas.answers import Answer, Ask, Feedback
-from schemas.faults import Fault, Priority
+from schemas.faults import Fault
 from services.orchestrator.alarms import Standing
 from services.orchestrator.board import Changes
 from services.orchestrator.floods import Area
 from services.orchestrator.records import Deeds, Entry, Job, Outgoing, Refusal, Work
+from services.orchestrator.rows import do, remember, take_on
 from services.runtime.clock import now
 from services.runtime.errors import Retryable
 from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = (Path(__file__).with_name("ledger.sql").read_text(encoding="utf-8"),)
 _GONE_MOST = 500
-_RANK: dict[Priority, int] = {"critical": 0, "warning": 1, "advice": 2}
 
 _encode = msgspec.json.encode
-
-_TAKE_ON = """
-INSERT INTO job (id, answer_id, place, question, body, priority, front, state, received_at,
-    deadline_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'due', ?, ?)
-ON CONFLICT (place, answer_id) DO UPDATE SET
-    question = excluded.question, body = excluded.body,
-    priority = excluded.priority, state = 'due', reason = '', attempts = attempts + 1,
-    received_at = excluded.received_at, deadline_at = excluded.deadline_at, lease_until = NULL
-WHERE state IN ('done', 'failed') OR question <> excluded.question
-"""
-_GIVE_AGAIN = """
-UPDATE job SET state = 'due', reason = '', attempts = attempts + 1, lease_until = NULL,
-    received_at = :at, deadline_at = :deadline, priority = :priority, front = :front,
-    body = json_set(CAST(body AS TEXT), '$.occurrences', :occurrences,
-        '$.first_seen', :first_seen, '$.last_seen', :last_seen)
-WHERE place = :place AND answer_id = :answer_id AND state IN ('done', 'failed')
-"""
-_OPEN = "place = ? AND answer_id = ? AND state IN ('due', 'working')"
 
 
 class Ledger:
@@ -136,12 +116,10 @@ class Ledger:
                     for n, e in numbered
                 ],
             )
-            await db.executemany(
-                _TAKE_ON, [_row(n, work, front, at, until) for n, work, front in works]
-            )
+            await take_on(db, works, at, until)
             for _, one in todo:
-                await self._do(db, one, at, until)
-            await self._remember(db, changes)
+                await do(db, one, at, until)
+            await remember(db, changes)
             await db.executemany(
                 "INSERT INTO feedback (answer_id, body, received) VALUES (?, ?, ?)",
                 [
@@ -160,54 +138,6 @@ class Ledger:
             messages = [message for _, one in todo for message in one.outgoing]
             messages += [message for refusal in refusals for message in refusal.outgoing]
             await self._post(db, messages)
-
-    async def _do(self, db: aiosqlite.Connection, deeds: Deeds, at: float, until: float) -> None:
-        """Change open and finished jobs as the alarms want it; mostly there is nothing to do."""
-        for one in deeds.again:
-            values = {
-                "at": at,
-                "deadline": until,
-                "priority": _RANK[one.alarm.priority],
-                "front": one.front,
-                "occurrences": one.alarm.occurrences,
-                "first_seen": one.alarm.first_seen,
-                "last_seen": one.alarm.last_seen,
-                "place": one.place,
-                "answer_id": one.answer_id,
-            }
-            await db.execute(_GIVE_AGAIN, values)
-        for place, answer_id, alarm in deeds.urgent:
-            await db.execute(
-                f"UPDATE job SET priority = ? WHERE {_OPEN}",  # noqa: S608
-                (_RANK[alarm.priority], place, answer_id),
-            )
-        for place, answer_id in deeds.fronts:
-            await db.execute(
-                f"UPDATE job SET front = 1 WHERE {_OPEN}",  # noqa: S608
-                (place, answer_id),
-            )
-
-    async def _remember(self, db: aiosqlite.Connection, changes: Changes) -> None:
-        """Write the alarms and areas that changed."""
-        alarms = changes.alarms.items()
-        await db.executemany(
-            "INSERT INTO alarm (asset, code, body) VALUES (?, ?, ?)"
-            " ON CONFLICT (asset, code) DO UPDATE SET body = excluded.body",
-            [(*key, _encode(standing)) for key, standing in alarms if standing is not None],
-        )
-        await db.executemany(
-            "DELETE FROM alarm WHERE asset = ? AND code = ?",
-            [key for key, standing in alarms if standing is None],
-        )
-        areas = changes.areas.items()
-        await db.executemany(
-            "INSERT INTO area (area, body) VALUES (?, ?)"
-            " ON CONFLICT (area) DO UPDATE SET body = excluded.body",
-            [(name, _encode(area)) for name, area in areas if area is not None],
-        )
-        await db.executemany(
-            "DELETE FROM area WHERE area = ?", [(name,) for name, area in areas if area is None]
-        )
 
     async def standings(self) -> list[Standing]:
         """Return the alarms that are remembered."""
@@ -397,9 +327,3 @@ class Ledger:
 
 def _kind(message: Fault | Ask | Feedback) -> str:
     return type(message).__name__.lower()
-
-
-def _row(event: int, work: Work, front: bool, at: float, until: float) -> tuple[Any, ...]:
-    """Return the values of `_TAKE_ON`."""
-    body, rank = _encode(work), _RANK[work.priority]
-    return (event, work.answer_id, work.place, work.question, body, rank, front, at, until)
