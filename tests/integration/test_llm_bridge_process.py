@@ -24,13 +24,10 @@ from services.runtime.mqtt import MqttBus
 from services.runtime.rpc import Caller
 from tests.support.bridge import request
 from tests.support.llama import llama_process
-from tests.support.mosquitto import Mosquitto, program
+from tests.support.mosquitto import Mosquitto
 from tests.support.tiny_gguf import write_tiny_gguf
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(program() is None, reason="mosquitto is missing: apt-get install mosquitto"),
-]
+pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).resolve().parents[2]
 TOPIC = STATUS.topic(DEFAULT_PREFIX, service="llm_bridge")

@@ -67,7 +67,7 @@ def _strategy(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0
         case inspect.StructType():
             fields = {field.name: _strategy(field.type) for field in kind.fields}
             return st.builds(kind.cls, **fields)
-    raise NotImplementedError(f"no values are known for {kind}")
+    raise TypeError(f"no values are known for {kind}")
 
 
 def full(kind: inspect.Type) -> Any:  # noqa: C901, PLR0911, PLR0912  one a kind
@@ -100,7 +100,7 @@ def full(kind: inspect.Type) -> Any:  # noqa: C901, PLR0911, PLR0912  one a kind
             if kind.array_like:
                 return list(values.values())
             return values if kind.tag is None else {str(kind.tag_field): kind.tag, **values}
-    raise NotImplementedError(f"no example is known for {kind}")
+    raise TypeError(f"no example is known for {kind}")
 
 
 Place = tuple[tuple[str | int, ...], str, Any]
