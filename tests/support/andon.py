@@ -97,6 +97,12 @@ class Andon:
         assert found, f"{service} does not run:\n{self.said()}"
         return found
 
+    @property
+    def up_pid(self) -> int:
+        """Process id of `andon up` itself."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self, service: str, sent: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a service; `andon up` starts it again when it ends."""
         os.kill(self.pid(service), sent)
