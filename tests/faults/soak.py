@@ -88,6 +88,15 @@ class Outcome:
             + ("; ".join(self.wrong[:5]) or "ok")
         )
 
+    def story(self) -> str:
+        """The blows one by one, seconds since the first."""
+        begun = self.blows[0].at if self.blows else 0.0
+        return "\n".join(
+            f"  {b.at - begun:6.2f} to {b.over - begun:6.2f} {b.way} {b.name}"
+            + (f", saved {b.saved - begun:6.2f}" if b.saved else "")
+            for b in self.blows
+        )
+
 
 def template(folder: Path) -> Path:
     """Make the data folder a round begins with: one manual is known."""
@@ -204,7 +213,8 @@ def read_books(path: Path) -> Books:
         for (body,) in db.execute("SELECT body FROM event WHERE kind = 'fault'"):
             fault = json.loads(body)
             faults[fault["text"]] = (fault["asset"], fault["code"])
-        answers = {i: json.loads(body) for i, body in db.execute("SELECT answer_id, body FROM answer")}
+        rows = db.execute("SELECT answer_id, body FROM answer")
+        answers = {answer_id: json.loads(body) for answer_id, body in rows}
         count = "SELECT count(*) FROM job WHERE state IN ('due', 'working')"
         return Books(
             faults=faults,
@@ -278,6 +288,8 @@ def main() -> int:
             outcome = play(options.first + played, size, data, folder)
             bad += bool(outcome.wrong)
             sys.stdout.write(f"{outcome}\n")
+            if outcome.lost or outcome.wrong:
+                sys.stdout.write(f"{outcome.story()}\n")
             sys.stdout.flush()
             if not outcome.wrong:
                 shutil.rmtree(folder)
