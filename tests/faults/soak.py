@@ -259,7 +259,10 @@ def damaged(data: Path) -> list[str]:
         if path.name == "mosquitto.db":
             continue
         with closing(sqlite3.connect(path)) as db:
-            (verdict,) = db.execute("PRAGMA integrity_check").fetchone()
+            try:
+                (verdict,) = db.execute("PRAGMA integrity_check").fetchone()
+            except sqlite3.DatabaseError as error:
+                verdict = str(error)
         if verdict != "ok":
             wrong.append(f"{path.name}: {verdict}")
     return wrong

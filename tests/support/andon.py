@@ -86,6 +86,10 @@ class Andon:
         assert done.returncode == 0, done.stderr + self.said()
         return json.loads(done.stdout)
 
+    def json_status(self) -> Any:
+        """What `andon status --json` says, whatever the exit code."""
+        return json.loads(self.cli("status", "--json").stdout)
+
     def pid(self, service: str) -> int:
         """Process id of a service that is running now."""
         found: int = 0
@@ -137,9 +141,14 @@ class Listener:
             payload = json.dumps(payload)
         self._client.publish(topic, payload, qos=1, **options).wait_for_publish(SOON_S)
 
-    def next(self, wanted: Callable[[paho.MQTTMessage], bool] = lambda _m: True) -> Any:
+    def next(
+        self,
+        wanted: Callable[[paho.MQTTMessage], bool] = lambda _m: True,
+        *,
+        within_s: float = SOON_S,
+    ) -> Any:
         """The next message that is wanted."""
-        deadline = time.monotonic() + SOON_S
+        deadline = time.monotonic() + within_s
         while True:
             message = self._got.get(timeout=max(0.01, deadline - time.monotonic()))
             if wanted(message):
