@@ -18,9 +18,11 @@ from services.runtime.errors import Fatal, Unavailable
 
 USER = "andon"
 LISTEN_S = 5.0
-SAVE_EVERY_S = 0.5
+SAVE_EVERY_S = 0.1
 """How often the broker writes its file while the orchestrator is away: what a kill -9 of the
 broker can take along is what came since."""
+_SAVE_BYTES_S = 4_000_000
+"""A file with many retained answers is written less often, for the sake of an SD card."""
 SAVE_FOR_S = 10.0
 """How long after an end of either; by then they are back and the ledger has what waited."""
 _PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
@@ -138,19 +140,23 @@ class OwnBroker:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"{line}\n")
 
-    @staticmethod
-    def save(pid: int) -> None:
+    def save(self, pid: int) -> float:
         """Have the running broker write its file now; mosquitto(8), SIGUSR1.
 
         Asked for once all are ready, since a broker killed before knows no session afterwards
         and confirms faults that nobody gets; and again and again while the orchestrator is away,
         when faults lie with the broker alone.
+
+        Returns:
+            Seconds after which to do it again, while there is reason to.
         """
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
             caught = int(status.split("SigCgt:")[1].split()[0], 16)
             if caught >> (signal.SIGUSR1 - 1) & 1:  # one that has just begun would end of it
                 os.kill(pid, signal.SIGUSR1)
+        size = self.file.stat().st_size if self.file.exists() else 0
+        return max(SAVE_EVERY_S, size / _SAVE_BYTES_S)
 
     async def listening(self) -> None:
         """Wait until it takes connections.

@@ -134,9 +134,8 @@ class Up:
             self._alone.clear()
             until = time.monotonic() + SAVE_FOR_S
             while time.monotonic() < until:
-                if pid := self.pids.get("mosquitto"):
-                    broker.save(pid)
-                await asyncio.sleep(SAVE_EVERY_S)
+                pid = self.pids.get("mosquitto")
+                await asyncio.sleep(broker.save(pid) if pid else SAVE_EVERY_S)
 
     async def _keep(self, name: str, command: list[str], log: Path | None = None) -> None:
         """Run a program for ever; end it when cancelled. What it says goes to `log`, if given."""
