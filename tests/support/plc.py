@@ -25,6 +25,7 @@ class Plc:
         self.unheard: set[str] = set()
         """Marks to which it said that nobody subscribes (MQTT 5, reason 16), or that it refuses."""
         self._mids: dict[int, str] = {}
+        self._pubacks: list[tuple[int, float, bool]] = []
         self._lock = threading.Lock()
         self._done = threading.Condition(self._lock)
         v5 = version == paho.MQTTv5
@@ -58,18 +59,31 @@ class Plc:
     def report(self, asset: str, mark: str, **payload: Any) -> None:
         """Report a fault whose text is `mark`; returns before the broker has it."""
         body = json.dumps({**payload, "text": mark})
-        with self._lock:  # or the PUBACK could come before we know its number
-            info = self._client.publish(f"{asset}/fault", body, qos=1)
+        # Without our lock: paho holds its own while it calls `_published`.
+        info = self._client.publish(f"{asset}/fault", body, qos=1)
+        with self._done:
             self._mids[info.mid] = mark
+            self._match()
 
     def _published(self, _c: object, _u: object, mid: int, reason: Any, _p: object) -> None:
         with self._done:
-            mark = self._mids.pop(mid)
-            if reason.is_failure or reason.value == 16:
-                self.unheard.add(mark)
+            heard = not reason.is_failure and reason.value != 16
+            self._pubacks.append((mid, time.time(), heard))
+            self._match()
+
+    def _match(self) -> None:
+        """Bring PUBACKs and faults together; one can come before `publish` told us its number."""
+        early = []
+        for mid, at, heard in self._pubacks:
+            mark = self._mids.pop(mid, None)
+            if mark is None:
+                early.append((mid, at, heard))
+            elif heard:
+                self.confirmed[mark] = at
             else:
-                self.confirmed[mark] = time.time()
-            self._done.notify_all()
+                self.unheard.add(mark)
+        self._pubacks = early
+        self._done.notify_all()
 
     def all_confirmed(self, within_s: float) -> bool:
         """Wait until the broker has said something to every fault; return whether it has."""
