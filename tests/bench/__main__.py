@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import bus, manuals, retrieval, size, system
+from tests.bench import bus, flood, manuals, retrieval, size, system
 from tests.support.mosquitto import Mosquitto
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
@@ -34,6 +34,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "bus": _bus,
     "system": lambda: asyncio.run(system.measure()),
     "retrieval": _retrieval,
+    "flood": flood.measure,
     "manuals": manuals.measure,
     "size": size.measure,
 }
