@@ -48,6 +48,8 @@ def test_only_what_a_killed_broker_had_in_memory_alone_may_be_lost() -> None:
     assert soak.at_risk(confirmed, [killed], []) == set()
     assert soak.at_risk(confirmed, [orchestrator, killed], [10.8]) == set()
     assert soak.at_risk(confirmed, [orchestrator, killed], [11.5]) == {"after it"}
+    # But for what was in the broker's socket when it died.
+    assert soak.at_risk({"on its way": 11.95}, [killed], []) == {"on its way"}
     # A broker that is told to stop writes its file first.
     stopped = blow("mosquitto", 12.0, way="stop", saved=10.0)
     assert soak.at_risk(confirmed, [orchestrator, stopped], []) == set()
