@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 # TORCH="--index-url ADDRESS-OF-PYTORCH'S-CPU-INDEX"; the tests need it, the product does not.
 TORCH ?=
 
-.PHONY: help setup demo run test check format bench bundle-model docs constraints clean
+.PHONY: help setup demo run test check format bench soak bundle-model docs constraints clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -56,6 +56,10 @@ format: $(VENV)/.dev ## Put the code in order
 
 bench: $(VENV)/.dev ## Measure; writes build/bench.json
 	@$(BIN)/python -m tests.bench
+
+# One round (2,000 faults, 30 kills) takes about two minutes.
+soak: $(VENV)/.dev ## Kill processes while faults pour in: SEEDS=n rounds, MINUTES=m long
+	@$(BIN)/python -m tests.faults.soak $(if $(SEEDS),--seeds $(SEEDS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 docs: $(VENV)/.dev ## Write the documents that derive from the registry
 	@$(BIN)/python -m schemas.asyncapi

@@ -21,7 +21,7 @@ import yaml
 
 from schemas.channels import STATUS
 from schemas.health import SERVICES, ServiceStatus
-from services.broker import OwnBroker, any_port, port_is_free
+from services.broker import SAVE_EVERY_S, SAVE_FOR_S, OwnBroker, any_port, port_is_free
 from services.client import connected
 from services.runtime.bus import Bus
 from services.runtime.config import Config
@@ -71,6 +71,7 @@ class Up:
         self.config_file = self._data / "up.yaml"
         self.pids: dict[str, int] = {}
         """Process ids by name, `mosquitto` among them."""
+        self._alone = asyncio.Event()
 
     def _choose(self, port: int | None) -> int:
         if port == 0:
@@ -108,6 +109,7 @@ class Up:
                     keep = self._keep("mosquitto", command, self._broker.log)
                     outer.create_task(keep, name="mosquitto")
                     await self._broker.listening()
+                    outer.create_task(self._save(self._broker), name="save")
                 async with asyncio.TaskGroup() as inner:
                     for name in self._services:
                         command = [sys.executable, "-m", f"services.{name}", "--config"]
@@ -115,6 +117,7 @@ class Up:
                         inner.create_task(keep, name=name)
                     async with connected(self.config) as bus:
                         await self._each_ready(bus, begun)
+                    self._alone.set()
                     if ready:
                         ready(self)
 
@@ -124,9 +127,21 @@ class Up:
         text = yaml.safe_dump(msgspec.to_builtins(self.config), allow_unicode=True, sort_keys=False)
         self.config_file.write_text(f"# Written by `andon up`.\n{text}", encoding="utf-8")
 
+    async def _save(self, broker: OwnBroker) -> None:
+        """Have the broker write its file while it alone has what the orchestrator should have."""
+        while True:
+            await self._alone.wait()
+            self._alone.clear()
+            until = time.monotonic() + SAVE_FOR_S
+            while time.monotonic() < until:
+                pid = self.pids.get("mosquitto")
+                await asyncio.sleep(broker.save(pid) if pid else SAVE_EVERY_S)
+
     async def _keep(self, name: str, command: list[str], log: Path | None = None) -> None:
         """Run a program for ever; end it when cancelled. What it says goes to `log`, if given."""
         while True:
+            if self._broker and name == "mosquitto":
+                self._broker.mend(self._tell)
             # A group of its own: Ctrl-C reaches us alone, and we end the others in order.
             with log.open("ab") if log else contextlib.nullcontext() as said:
                 process = await asyncio.create_subprocess_exec(
@@ -140,7 +155,10 @@ class Up:
             try:
                 code = await process.wait()
             finally:
+                self.pids.pop(name, None)
                 await _end(process, self.config.stop_within_s + 2)
+            if name in {"orchestrator", "mosquitto"}:
+                self._alone.set()
             if code == os.EX_CONFIG:
                 raise Fatal(f"start {name}", "it cannot run like this, see above")
             self._tell(f"{name} ended with code {code} and is started again")

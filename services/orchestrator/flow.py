@@ -155,8 +155,11 @@ class Flow:
             lang=work.lang,
             limit=self._config.orchestrator.passages,
         )
+        # Somebody may set the clock while we wait: it must not make that an hour.
+        most = self._config.orchestrator.deadline_s
+        until = time.monotonic() + min(job.deadline_at - time.time(), most)
         while True:
-            left = job.deadline_at - time.time()
+            left = until - time.monotonic()
             try:
                 deadline_s = min(_SEARCH_S, max(left, 0.5))
                 return await self._caller.call(SEARCH, search, deadline_s=deadline_s), ""
@@ -266,7 +269,8 @@ class Flow:
     async def _generate(self, job: Job, request: Generate) -> Generated:
         """Ask the bridge and hand on what it writes, piece by piece."""
         topic = STREAM.topic(self._config.prefix, asset=job.work.place)
-        deadline_s = max(job.deadline_at - time.time(), 0.5)
+        most = self._config.orchestrator.deadline_s
+        deadline_s = max(min(job.deadline_at - time.time(), most), 0.5)
         seq = 0
 
         async def tell(delta: str, *, done: bool = False) -> None:

@@ -8,7 +8,8 @@ Rules that hold for both:
 - Every message that arrives goes to each inbox whose subscription it matched, at least once.
   Filters that overlap, even inside one inbox, may bring a message more than once.
 - A QoS 1 message is the broker's until `ack`. Ack after the commit and in order of arrival.
-  What is not acked comes again after the next reconnect, marked `duplicate`.
+  What is not acked comes again after the next reconnect, marked `duplicate`; what arrived and a
+  broker that was killed does not know any more stays in its inbox.
 - Nothing is queued here while the broker is away: `publish` raises, the outbox owns the retry.
 - Retained messages come, marked `retain`, once a process and inbox, and again when the broker
   has lost our session or the inbox takes QoS 0: updates missed while away are in them.
@@ -347,6 +348,9 @@ class Bus(ABC):
         if online == self._online.is_set():
             return
         if online:
+            # A broker sends again what was not acked before it confirms a subscription; inside
+            # one process that takes a turn of the loop.
+            asyncio.get_running_loop().call_soon(self._router.settled)
             self.last_error = None
             self._online.set()
         else:

@@ -192,6 +192,14 @@ class LinkClient(Client):
     def _create_socket(self) -> socket.socket:
         return open_socket(self._address, self._tls)
 
+    def _sock_send(self, buf: bytes | bytearray) -> int:
+        try:
+            return super()._sock_send(buf)
+        except (BrokenPipeError, ConnectionResetError):
+            # paho would close at once, and with the socket throw away what a broker that died
+            # had sent before: it may be known to nobody else. Read that; its end ends us.
+            raise BlockingIOError from None
+
 
 def open_socket(address: BrokerAddress, tls: ssl.SSLContext | None) -> socket.socket:
     """A connected socket, TLS included; blocks.

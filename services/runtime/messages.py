@@ -130,6 +130,7 @@ class Inbox:
         self.confirmed = False
         """For the bus: the broker has granted it once, and has sent the retained messages."""
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
+        self._apart: list[Delivery] = []
 
     async def get(self) -> Delivery:
         """The next message, waiting for one."""
@@ -154,8 +155,23 @@ class Inbox:
         """For the bus: a message arrived."""
         self._queue.put_nowait(delivery)
 
-    def forget_older(self, epoch: int) -> None:
-        """For the bus: drop unacked messages of former connections; the broker sends them again."""
+    def set_apart(self, epoch: int) -> None:
+        """For the bus: take out unacked messages of former connections; they may come again."""
         for delivery in self.drain(len(self)):
             if delivery.token is None or delivery.token.epoch == epoch:
                 self.put(delivery)
+            else:
+                self._apart.append(delivery)
+
+    def came_again(self, delivery: Delivery) -> None:
+        """For the bus: forget the copy of this message that was set apart."""
+        for number, one in enumerate(self._apart):
+            if (one.topic, one.payload) == (delivery.topic, delivery.payload):
+                del self._apart[number]
+                return
+
+    def put_back(self) -> None:
+        """For the bus: what was set apart and did not come again is here, and only here."""
+        apart, self._apart = self._apart, []
+        for delivery in apart:
+            self.put(delivery)

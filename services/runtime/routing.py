@@ -70,6 +70,7 @@ class Router:
             inboxes = [one for one in self.inboxes.values() if one.matches(delivery.topic)]
         group: set[AckToken] = set()
         for inbox in inboxes:
+            inbox.came_again(delivery)
             inbox.put(self._stamped(delivery, mid, group))
         if not inboxes:
             self._strays.append(self._stamped(delivery, mid, group))
@@ -91,10 +92,18 @@ class Router:
         self._epoch += 1
 
     def resumed(self) -> None:
-        """The broker still has our session: it sends again what was not acked, so forget that."""
+        """The broker still has our session: what was not acked comes again, so set that apart.
+
+        All of it does, unless the broker was killed and found an older session in its file.
+        """
         for inbox in self.inboxes.values():
-            inbox.forget_older(self._epoch)
+            inbox.set_apart(self._epoch)
         self._strays = [one for one in self._strays if one.token is None]
+
+    def settled(self) -> None:
+        """What the broker had to send again is here; what it does not know any more we still do."""
+        for inbox in self.inboxes.values():
+            inbox.put_back()
 
     def close(self) -> None:
         """Stop the timer; what waits unacked is the broker's."""

@@ -91,6 +91,10 @@ class Andon:
         done = self.cli(*arguments, "--json")
         return json.loads(done.stdout)
 
+    def json_status(self) -> Any:
+        """What `andon status --json` says, whatever the exit code."""
+        return self.json_whatever("status")
+
     def pid(self, service: str) -> int:
         """Process id of a service that is running now."""
         found: int = 0
@@ -101,6 +105,12 @@ class Andon:
             found = status["pid"] if alive and Path(f"/proc/{status['pid']}").exists() else 0
         assert found, f"{service} does not run:\n{self.said()}"
         return found
+
+    @property
+    def up_pid(self) -> int:
+        """Process id of `andon up` itself."""
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self, service: str, sent: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a service; `andon up` starts it again when it ends."""
@@ -136,9 +146,14 @@ class Listener:
             payload = json.dumps(payload)
         self._client.publish(topic, payload, qos=1, **options).wait_for_publish(SOON_S)
 
-    def next(self, wanted: Callable[[paho.MQTTMessage], bool] = lambda _m: True) -> Any:
+    def next(
+        self,
+        wanted: Callable[[paho.MQTTMessage], bool] = lambda _m: True,
+        *,
+        within_s: float = SOON_S,
+    ) -> Any:
         """The next message that is wanted."""
-        deadline = time.monotonic() + SOON_S
+        deadline = time.monotonic() + within_s
         while True:
             message = self._got.get(timeout=max(0.01, deadline - time.monotonic()))
             if wanted(message):

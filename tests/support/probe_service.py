@@ -1,6 +1,7 @@
 """A service that does little, to see how `process.run` runs it.
 
-PROBE says what it does wrong: `fail`, `fatal`, `hang` (never drains).
+PROBE says what it does wrong: `fail`, `fatal`, `hang` (never drains), `block` (its event loop
+stands still until somebody writes to the FIFO PROBE_HOLD).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -44,6 +46,8 @@ class Probe:
             raise Fatal("open probe.db", "it is damaged", "set it aside")
         if self._mode == "fail":
             context.spawn(self._fail(), "fails")
+        if self._mode == "block":
+            asyncio.get_running_loop().call_later(1.0, self._block)
         context.health.facts["answer"] = 42
         await context.server.serve(DOUBLE, self._double)
         await context.server.serve(COUNT, self._count)
@@ -57,6 +61,10 @@ class Probe:
     async def close(self) -> None:
         """Say so."""
         print("closed", flush=True)  # noqa: T201
+
+    def _block(self) -> None:
+        print("blocks", flush=True)  # noqa: T201
+        Path(os.environ["PROBE_HOLD"]).read_text()
 
     async def _fail(self) -> None:
         await asyncio.sleep(0.2)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 import pytest
 
 from services.runtime.backoff import Backoff
@@ -84,7 +85,27 @@ async def test_a_message_nobody_wants_is_dropped_aloud(
     assert "old/topic" in caplog.text
 
 
-async def test_a_resumed_session_forgets_what_comes_again(
+async def test_a_resumed_session_has_each_message_once_and_in_order(
+    router: Router, confirmed: list[int]
+) -> None:
+    inbox = Inbox(["t/x"], 1)
+    router.add(inbox)
+    for mid, payload in enumerate([b"kept by both", b"ours alone", b"ours alone"], start=1):
+        router.route(msgspec.structs.replace(message("t/x"), payload=payload), mid, [])
+    router.lost()
+    router.resumed()
+    assert len(inbox) == 0
+    again = msgspec.structs.replace(message("t/x"), payload=b"kept by both", duplicate=True)
+    router.route(again, 7, [])
+    router.settled()
+    got = inbox.drain()
+    assert [one.payload for one in got] == [b"kept by both", b"ours alone", b"ours alone"]
+    for one in got:
+        router.ack(one)
+    assert confirmed == [7]
+
+
+async def test_a_resumed_session_leaves_to_the_broker_what_comes_again(
     router: Router, confirmed: list[int]
 ) -> None:
     inbox = Inbox(["t/x"], 1)
