@@ -30,7 +30,7 @@ from tests.support.sample import sample_manual
 
 pytestmark = pytest.mark.faults
 
-SOON_S = 30.0
+SOON_S = 60.0
 CONFIG = "orchestrator: {deadline_s: 5}\nstatus_every_s: 1\n"
 
 

@@ -104,7 +104,7 @@ def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Andon]:
     with llama_process(model, context=8192) as server:
         config = (
             f"llm_bridge: {{url: '{server.url}', api: completion, temperature: 0}}\n"
-            "status_every_s: 1\nstop_within_s: 2\norchestrator: {deadline_s: 20}\n"
+            "status_every_s: 1\nstop_within_s: 2\norchestrator: {deadline_s: 20, reuse_s: 0}\n"
         )
         with Andon(folder, config) as running:
             added = running.cli("add", str(sample_manual(folder, "pdf")))

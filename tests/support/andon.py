@@ -19,7 +19,7 @@ import paho.mqtt.client as paho
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
-SOON_S = 30.0
+SOON_S = 60.0
 
 
 class Andon:

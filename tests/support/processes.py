@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-SOON_S = 30.0
+SOON_S = 60.0
 
 
 def children(parent: int) -> dict[str, int]:
