@@ -162,7 +162,7 @@ def _bare(source: Path, copy: Path, sizes: list[int]) -> float:
         columns = [c for _, c, *_ in old.execute("PRAGMA table_info(job)")]
         jobs: dict[int, list[tuple[Any, ...]]] = {}
         for row in old.execute("SELECT * FROM job"):
-            jobs.setdefault(row[columns.index("event_id")], []).append(row)
+            jobs.setdefault(row[columns.index("id")], []).append(row)
         alarm = old.execute("SELECT body FROM alarm LIMIT 1").fetchone()[0]
         into_event = f"INSERT INTO event VALUES ({','.join('?' * len(events[0]))})"  # noqa: S608
         into_job = f"INSERT INTO job VALUES ({','.join('?' * len(columns))})"  # noqa: S608
