@@ -33,6 +33,9 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except AndonError as error:
         say(f"andon: {error}")
+        if getattr(options, "json", False):
+            problem = {"kind": error.kind, "operation": error.operation}
+            print_json({"error": {**problem, "reason": error.reason, "hint": error.hint}})
         if isinstance(error, Fatal):
             return WRONG_CONFIG
         return UNAVAILABLE if isinstance(error, Unavailable) else FAILED

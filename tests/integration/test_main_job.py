@@ -215,6 +215,10 @@ def test_the_command_line_explains_itself(andon: Andon, tmp_path: Path) -> None:
     assert "E005" in andon.cli("ask", "What does E005 mean?").stdout
     assert andon.cli("remove", "nothing of that name").returncode == 1
     assert andon.cli("config", "check").returncode == 0
+    wrong = andon.cli("remove", "nothing of that name", "--json")
+    assert (wrong.returncode, json.loads(wrong.stdout)) == (1, [])
+    absent = andon.cli("add", str(tmp_path / "no.pdf"), "--json")
+    assert json.loads(absent.stdout)["error"]["reason"] == "no such file"
 
 
 def ledger_counts(andon: Andon) -> tuple[int, int]:
