@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Debian packages Andon needs to be set up and run: installed where we may, named where not.
-# Usage: debian-packages.sh PYTHON [PROGRAM…]  (further programs, named like their packages)
+# Usage: debian-packages.sh PYTHON [PROGRAM[:PACKAGE]…]  (further programs)
 set -euo pipefail
 
 python=${1:-python3}
@@ -12,7 +12,7 @@ need() { # program, package
 need mosquitto mosquitto
 need mosquitto_pub mosquitto-clients
 need openssl openssl
-for program in "${@:2}"; do need "$program" "$program"; done
+for wanted in "${@:2}"; do need "${wanted%%:*}" "${wanted##*:}"; done
 # hnswlib comes as source.
 need g++ g++
 if ! command -v "$python" >/dev/null; then
