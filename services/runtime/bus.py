@@ -71,6 +71,8 @@ class Bus(ABC):
         self.client_id = client_id
         self.last_error: str | None = None
         """Why the broker is not connected, in words for a person; None while it is."""
+        self.disputed: str | None = None
+        """What was said of another client with our client id, until we had peace for a while."""
         self._on_connection = on_connection
         self._online = asyncio.Event()
         self._reply_topic = reply_topic
@@ -87,6 +89,14 @@ class Bus(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Say goodbye and stop; nothing waits in the process afterwards."""
+
+    @abstractmethod
+    async def failed(self) -> None:
+        """Wait for the bus to break for a reason of its own, and raise that.
+
+        Nothing flows any more then, and nothing else would tell: whoever runs a bus in a process
+        that shall live waits for this beside its work.
+        """
 
     @abstractmethod
     async def _subscribe(self, inbox: Inbox) -> None:

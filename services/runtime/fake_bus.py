@@ -242,6 +242,10 @@ class FakeBus(Bus):
         self.broken("the connection was closed")
         self._shut()
 
+    async def failed(self) -> None:
+        """See `Bus.failed`; nothing breaks here."""
+        await asyncio.get_running_loop().create_future()
+
     # -- what the broker tells ----------------------------------------------------------------
 
     def joined(self, session: _Session, *, present: bool) -> None:
