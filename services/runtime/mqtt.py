@@ -325,6 +325,12 @@ class MqttBus(Bus):
         elif done:
             done.set_result("")
 
+    def _unsubscribe(self, inbox: Inbox) -> None:
+        link = self._link
+        if link is not None and link.client.is_connected():
+            link.client.unsubscribe(list(inbox.filters))
+            link.flush()
+
     def _send(
         self,
         topic: str,

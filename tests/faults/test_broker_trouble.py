@@ -9,10 +9,9 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from services.broker import program
 from services.runtime.address import BrokerAddress
 from services.runtime.mqtt import MqttBus
 from tests.support import processes
-from tests.support.andon import ROOT, Andon, Listener, listening
+from tests.support.alone import orchestrator
+from tests.support.andon import Andon, Listener, listening
 from tests.support.mosquitto import Mosquitto
 from tests.support.plc import Plc
 from tests.support.recorder import Recorder
@@ -229,23 +229,6 @@ def test_a_session_taken_over_is_taken_back_and_said(andon: Andon) -> None:
         intruder.loop_stop()
         del intruder
     answered(andon, "plant/mine-again")
-
-
-@contextmanager
-def orchestrator(broker: Mosquitto, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    config = folder / "alone.yaml"
-    config.write_text(
-        f"data: {folder}\nbroker: {{url: '{broker.url}'}}\nstatus_every_s: 0.5\n"
-        "orchestrator: {deadline_s: 1}\n"
-    )
-    command = [sys.executable, "-m", "services.orchestrator", "--config", str(config)]
-    with (folder / "alone.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(SOON_S)
 
 
 def test_a_full_queue_loses_what_the_broker_drops_and_nothing_else(tmp_path: Path) -> None:
