@@ -212,9 +212,9 @@ class _Runner:
         """Publish the status when it changes, and every few seconds."""
         while True:
             if bus.disputed:
-                self._health.trouble("client id", bus.disputed)
+                self._health.facts["client_id_disputed"] = bus.disputed
             else:
-                self._health.well("client id")
+                self._health.facts.pop("client_id_disputed", None)
             self._health.changed.clear()
             if bus.connected:
                 state: Literal["ready", "degraded"] = "degraded" if self._health.reason else "ready"

@@ -110,6 +110,24 @@ def test_a_restart_without_persistence_is_subscribed_to_anew(andon: Andon) -> No
     answered(andon, "plant/forgotten")
 
 
+def test_a_broker_that_forgot_all_is_told_of_documents_and_services_again(andon: Andon) -> None:
+    answered(andon, "plant/known")
+    old = end_broker(andon, signal.SIGKILL)
+    database(andon).unlink(missing_ok=True)
+    processes.wait_for(andon.up_pid, "mosquitto", but=old)
+    until(lambda: _listens(andon.port), "the broker is back")
+    with listening(andon.port, "andon/document/#") as client:
+        client.next(lambda m: b'"state":"ready"' in m.payload)
+    with listening(andon.port, "andon/answer/plant/known") as client:
+        assert final(client)["citations"]
+    until(lambda: andon.cli("status").returncode == 0, "every service has said that it is ready")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_killed_broker_loses_nothing_an_orchestrator_at_work_was_given(andon: Andon) -> None:
     andon.pid("orchestrator")
     plc = Plc(andon.port, "plc-kill", paho.MQTTv5)
