@@ -42,7 +42,8 @@ _TICK_S = 1.0
 """Alarms are looked at this often for what time brings about."""
 _COUNT_EVERY_S = 5.0
 _MODEL_WAITING = 200
-"""Answers whose passages are out and which wait for the model, at most; the rest stays due."""
+"""Answers whose passages are out and which wait for the model; the rest stays due. As many more
+where they are critical: their passages must not wait for a model that is busy, or hangs."""
 
 
 class OrchestratorService:
@@ -252,10 +253,11 @@ class OrchestratorService:
             await self._work.wait()
             self._work.clear()
             free = settings.workers - len(self._busy)
-            if free <= 0 or len(self._with_model) >= _MODEL_WAITING:
+            full = len(self._with_model) >= _MODEL_WAITING
+            if free <= 0 or len(self._with_model) >= 2 * _MODEL_WAITING:
                 continue
             try:
-                jobs = await self._ledger.claim(free, lease_s=settings.lease_s)
+                jobs = await self._ledger.claim(free, lease_s=settings.lease_s, critical_only=full)
             except Retryable as error:
                 self._context.health.trouble("dispatch", str(error))
                 await asyncio.sleep(_COMMIT_AGAIN_S)

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import msgspec
 
-_STABLE_S = 1.0
-"""A connection that lasted this long was a good one: the next try comes at once. A broker that
-restarts every second is then found every second; one that drops us at once is not hammered."""
+_STABLE_S = 0.1
+"""A connection that lasted this long was a good one: the next try comes at once, however often the
+broker restarts. One that drops us as soon as we are there is not hammered."""
 _SOON_S = 10.0
 """A connection that ends sooner, by nobody's word, may have been taken over."""
 _SUSPICIOUS = 3
-"""Such ends in a row, with no failed try between, until we suspect a second client."""
+"""Such ends in a row until we suspect a second client. A failed try between them says that it is
+the broker that comes and goes: it is not away while somebody else takes our session."""
 
 
 class Ending(enum.Enum):
@@ -43,9 +44,7 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True):
     patient_first_s: float = 2.0
     """After a refusal or a takeover: half to all of this, doubled each time."""
     patient_s: float = 30.0
-    """And no more than this."""
-    suspicious_s: float = 10.0
-    """No more than this where nobody said that it was a takeover: it may be a restless broker."""
+    """And no more than this; `most_s` where a takeover is only suspected."""
 
 
 class Retries:
@@ -70,16 +69,16 @@ class Retries:
         self._failures = 1 if lasted_s >= _STABLE_S else self._failures + 1
         self.stood(lasted_s)
         self._flaps = self._flaps + 1 if how is Ending.LOST and lasted_s < _SOON_S else 0
+        ours = self._backoff
         if self._flaps >= _SUSPICIOUS:
-            how = Ending.SUSPECTED
-        if how in {Ending.FAILED, Ending.LOST}:
-            limit = self._grown(self._backoff.first_s, self._failures, self._backoff.most_s)
+            how, times = Ending.SUSPECTED, self._flaps - _SUSPICIOUS + 1
+            limit = _grown(ours.patient_first_s, times, ours.most_s)
+        elif how in {Ending.FAILED, Ending.LOST}:
+            limit = _grown(ours.first_s, self._failures, ours.most_s)
             return how, self._between(0.0, limit)
-        self._patience += 1
-        most = self._backoff.patient_s
-        if how is Ending.SUSPECTED:
-            most = min(most, self._backoff.suspicious_s)
-        limit = self._grown(self._backoff.patient_first_s, self._patience, most)
+        else:
+            self._patience += 1
+            limit = _grown(ours.patient_first_s, self._patience, ours.patient_s)
         return how, self._between(limit / 2, limit)
 
     def stood(self, lasted_s: float) -> bool:
@@ -92,6 +91,6 @@ class Retries:
         self._patience = 0
         return True
 
-    @staticmethod
-    def _grown(first: float, times: int, most: float) -> float:
-        return float(min(most, first * 2.0 ** min(times - 1, 30)))
+
+def _grown(first: float, times: int, most: float) -> float:
+    return float(min(most, first * 2.0 ** min(times - 1, 30)))

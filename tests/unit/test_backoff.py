@@ -35,13 +35,13 @@ def test_waits_are_spread_over_all_of_their_limit() -> None:
     assert max(got) > OURS.most_s * 19 / 20
 
 
-def test_a_broker_that_restarts_every_second_is_found_at_once_each_time() -> None:
-    restart = [(Ending.LOST, 1.5), (Ending.FAILED, 0.0), (Ending.FAILED, 0.0)]
+def test_a_broker_that_restarts_again_and_again_is_found_at_once_each_time() -> None:
+    restart = [(Ending.LOST, 0.2), (Ending.FAILED, 0.0), (Ending.FAILED, 0.0)]
     assert waits(restart * 10) == [0.1, 0.2, 0.4] * 10
 
 
 def test_one_that_drops_us_at_once_is_not_hammered() -> None:
-    drops = [(Ending.LOST, 0.2), (Ending.FAILED, 0.0)]
+    drops = [(Ending.LOST, 0.02), (Ending.FAILED, 0.0)]
     assert waits(drops * 10)[-3:] == [5.0, 5.0, 5.0]
 
 
@@ -79,7 +79,14 @@ def test_a_takeover_nobody_tells_of_is_suspected_after_three() -> None:
     retries = Retries(OURS, between=lambda _low, high: high)
     got = [retries.ended(Ending.LOST, 3.0) for _ in range(7)]
     assert [how for how, _ in got] == [Ending.LOST] * 2 + [Ending.SUSPECTED] * 5
-    assert [wait for _, wait in got] == [0.1, 0.1, 2.0, 4.0, 8.0, 10.0, 10.0]
+    assert [wait for _, wait in got] == [0.1, 0.1, 2.0, 4.0, 5.0, 5.0, 5.0]
+
+
+def test_a_suspicion_is_dropped_when_the_broker_was_away() -> None:
+    retries = Retries(OURS, between=lambda _low, high: high)
+    assert [retries.ended(Ending.LOST, 3.0)[1] for _ in range(4)] == [0.1, 0.1, 2.0, 4.0]
+    assert retries.ended(Ending.FAILED, 0.0) == (Ending.FAILED, 0.2)
+    assert retries.ended(Ending.LOST, 3.0) == (Ending.LOST, 0.1)
 
 
 def test_a_broker_that_was_away_between_is_no_takeover() -> None:
