@@ -225,7 +225,7 @@ def _by_asset(standings: Iterable[Standing]) -> dict[str, list[Standing]]:
 
 def _urgency(standing: Standing) -> tuple[bool, bool, int, float]:
     alarm = standing.alarm
-    return not standing.active, alarm.stale, RANK[alarm.priority], -standing.seen_at
+    return not standing.active, alarm.stale, RANK[alarm.priority], -standing.turns[-1]
 
 
 def _age_s(answer: Answer) -> float:
