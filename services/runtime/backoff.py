@@ -44,7 +44,9 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True):
     patient_first_s: float = 2.0
     """After a refusal or a takeover: half to all of this, doubled each time."""
     patient_s: float = 30.0
-    """And no more than this; `most_s` where a takeover is only suspected."""
+    """And no more than this."""
+    suspicious_s: float = 5.0
+    """No more than this where nobody said that it was a takeover: it may be a restless broker."""
 
 
 class Retries:
@@ -72,7 +74,7 @@ class Retries:
         ours = self._backoff
         if self._flaps >= _SUSPICIOUS:
             how, times = Ending.SUSPECTED, self._flaps - _SUSPICIOUS + 1
-            limit = _grown(ours.patient_first_s, times, ours.most_s)
+            limit = _grown(ours.patient_first_s, times, ours.suspicious_s)
         elif how in {Ending.FAILED, Ending.LOST}:
             limit = _grown(ours.first_s, self._failures, ours.most_s)
             return how, self._between(0.0, limit)
