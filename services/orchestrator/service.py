@@ -251,6 +251,8 @@ class OrchestratorService:
         settings = self._config.orchestrator
         while True:
             await self._work.wait()
+            # Without it nothing can be searched for: what is late would be final with no passages.
+            await self._context.bus.wait_connected()
             self._work.clear()
             free = settings.workers - len(self._busy)
             full = len(self._with_model) >= _MODEL_WAITING
