@@ -278,6 +278,16 @@ STATUS = Channel(
     retain=True,
     summary="State of a service; `offline` is its will.",
 )
+MARK = Channel(
+    name="mark",
+    address="mark/{service}",
+    type=str,
+    encoding="text",
+    owner="service",
+    readers=("service",),
+    retain=True,
+    summary="By which a service knows whether the broker kept what it had retained.",
+)
 REPLY = Channel(
     name="reply",
     address="reply/{client_id}",
@@ -299,6 +309,7 @@ CHANNELS: tuple[Channel, ...] = (
     FLOOD,
     DOCUMENT,
     STATUS,
+    MARK,
     REPLY,
 )
 

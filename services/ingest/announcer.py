@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from typing import Protocol
@@ -10,11 +11,13 @@ from typing import Protocol
 from schemas.channels import DOCUMENT
 from schemas.knowledge import DocumentState
 from services.runtime.errors import Retryable
+from services.runtime.retained import Retained
 
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 0.25
 """Seconds between two messages about the same step of a document."""
+_QUIET_S = 1.0
 _WAIT_S = 5.0
 
 
@@ -40,6 +43,11 @@ class Announcer:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._retained: Retained | None = None
+
+    def look_after(self, retained: Retained) -> None:
+        """Have `retained` know what the broker confirms, and when nothing more comes."""
+        self._retained = retained
 
     def say(self, state: DocumentState) -> None:
         """Publish a state; progress within a step replaces progress that has not left yet."""
@@ -60,7 +68,7 @@ class Announcer:
     async def run(self) -> None:
         """Send what is due, forever."""
         while True:
-            await self._wake.wait()
+            await self._wait()
             self._wake.clear()
             pause = await self._round()
             if pause is not None:
@@ -73,6 +81,17 @@ class Announcer:
     async def drained(self) -> None:
         """Wait until nothing is due."""
         await self._idle.wait()
+
+    async def _wait(self) -> None:
+        """Wait for something to say; after a quiet moment, that all was said is said once."""
+        try:
+            async with asyncio.timeout(_QUIET_S):
+                await self._wake.wait()
+        except TimeoutError:
+            if self._retained:
+                with contextlib.suppress(Retryable):  # the next quiet moment does it
+                    await self._retained.mark()
+            await self._wake.wait()
 
     async def _round(self) -> float | None:
         """Send what may leave now; return seconds until the next may, None when nothing waits."""
@@ -119,6 +138,8 @@ class Announcer:
             except Retryable:
                 log.info("the broker is away; %d documents have news", len(self._due))
             return False
+        if self._retained:
+            self._retained.sent()
         return True
 
 

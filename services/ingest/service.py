@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import msgspec
 
-from schemas.channels import ADD, DOCUMENTS, FORGET, REMOVE
+from schemas.channels import ADD, DOCUMENTS, FORGET, MARK, REMOVE
 from schemas.knowledge import (
     AddDocument,
     AddedDocument,
@@ -21,6 +21,7 @@ from schemas.knowledge import (
 )
 from schemas.retrieval import RemovePassages
 from services.ingest.announcer import Announcer
+from services.ingest.kept import Kept
 from services.ingest.library import Library, Removal, file_name
 from services.ingest.mender import LIBRARY, Mender
 from services.ingest.originals import Originals
@@ -29,6 +30,7 @@ from services.runtime.config import Config
 from services.runtime.errors import Fatal, Rejected, Retryable
 from services.runtime.messages import check_filter
 from services.runtime.process import Context
+from services.runtime.retained import Retained
 from services.runtime.salvage import mend, watch
 
 log = logging.getLogger(__name__)
@@ -101,12 +103,15 @@ class IngestService:
             say=self._announcer.say,
             wake=self._worker.wake,
         )
-        for state in await self._library.states():
-            self._announcer.say(state)
+        mark = MARK.topic(self._config.prefix, service=self.name)
+        kept = Kept(self._announcer, self._config.prefix, self._library.states)
+        retained = Retained(context.bus, mark, kept)
+        self._announcer.look_after(retained)
         await context.server.serve(ADD, self._add)
         await context.server.serve(DOCUMENTS, self._documents)
         await context.server.serve(REMOVE, self._remove)
         context.spawn(self._announcer.run(), "announce")
+        context.spawn(retained.run(), "retained")
         context.spawn(self._finish_removals(), "finish removals")
         context.spawn(mender.run(), "compare with the retriever")
         context.spawn(watch(self._library.database), "watch the library")

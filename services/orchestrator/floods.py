@@ -110,6 +110,11 @@ def elapse(area: Area, at: float, limits: Limits) -> Step:
     return replace(area, first=None, since=""), _flood(area, at, limits, active=False)
 
 
+def standing(area: Area, at: float, limits: Limits) -> Flood | None:
+    """Return the flood that goes on in an area, as it would be published now."""
+    return _flood(area, at, limits, active=True) if area.first else None
+
+
 def in_window(area: Area, at: float, limits: Limits) -> int:
     """Return how many new alarms the window holds.
 

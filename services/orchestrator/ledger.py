@@ -23,6 +23,7 @@ from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = (Path(__file__).with_name("ledger.sql").read_text(encoding="utf-8"),)
 _GONE_MOST = 500
+_LEAST_URGENT = 2
 
 _encode = msgspec.json.encode
 
@@ -149,17 +150,17 @@ class Ledger:
         rows = await self._db.fetch("SELECT body FROM area")
         return [msgspec.json.decode(row["body"], type=Area) for row in rows]
 
-    async def claim(self, limit: int, *, lease_s: float) -> list[Job]:
+    async def claim(self, limit: int, *, lease_s: float, critical_only: bool = False) -> list[Job]:
         """Take the most urgent work that is due."""
         at = time.time()
         async with (
             self._db.transaction() as db,
             db.execute(
                 "UPDATE job SET state = 'working', attempts = attempts + 1, lease_until = ?"
-                " WHERE id IN (SELECT id FROM job WHERE state = 'due'"
+                " WHERE id IN (SELECT id FROM job WHERE state = 'due' AND priority <= ?"
                 " ORDER BY priority, front DESC, id LIMIT ?)"
                 " RETURNING id, body, priority, front, attempts, received_at, deadline_at",
-                (at + lease_s, limit),
+                (at + lease_s, 0 if critical_only else _LEAST_URGENT, limit),
             ) as cursor,
         ):
             rows = await cursor.fetchall()

@@ -6,30 +6,46 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.records import Outgoing
 from services.runtime.bus import Bus
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.messages import Properties
+from services.runtime.retained import Retained
 
 log = logging.getLogger(__name__)
 
 _BATCH = 100
 _RETRY_S = 0.5
 _TIDY_S = 1.0
+_RESTORED_AT_ONCE = 20
+"""Messages sent again because the broker lost them, between two looks for what is new."""
 _SUSPICIOUS = 3
 """Connections lost while publishing, one after the other, until messages go one by one."""
 _POISON = 8
 """Connections lost over the same message until it is set aside."""
 
 
+Make = Callable[[], Awaitable[Outgoing | None]]
+"""Makes a message when its turn comes; None where there is nothing to send any more."""
+
+
 class Outbox:
-    """Publishes what the ledger holds for publishing, and forgets what the broker has."""
+    """Publishes what the ledger holds for publishing, and forgets what the broker has.
+
+    Also, when nothing new is due, what the broker had and lost. That needs no rows of its own: it
+    follows from the ledger, each message when its turn comes, so that it never goes back behind
+    one that left before.
+    """
 
     def __init__(self, ledger: Ledger, bus: Bus) -> None:
         self._ledger = ledger
         self._bus = bus
+        self._retained: Retained | None = None
+        self._lost: deque[Make] = deque()
         self._due = asyncio.Event()
         self._due.set()
         self._idle = asyncio.Event()
@@ -38,6 +54,19 @@ class Outbox:
         """Say that something new was committed."""
         self._idle.clear()
         self._due.set()
+
+    def look_after(self, retained: Retained) -> None:
+        """Have `retained` know what the broker confirms, and when nothing more comes."""
+        self._retained = retained
+
+    def restore(self, lost: Sequence[Make]) -> None:
+        """Send again what the broker lost, instead of what was to be restored before.
+
+        Args:
+            lost: what makes the messages.
+        """
+        self._lost = deque(lost)
+        self.wake()
 
     async def drained(self) -> None:
         """Wait until all that was committed is with the broker."""
@@ -50,8 +79,12 @@ class Outbox:
             try:
                 await self._wait()
                 await self._bus.wait_connected()
-                while batch := await self._ledger.outbox(0, 1 if lost >= _SUSPICIOUS else _BATCH):
-                    if lost >= _POISON:
+                more = True
+                while more:
+                    batch = await self._ledger.outbox(0, 1 if lost >= _SUSPICIOUS else _BATCH)
+                    if not batch:
+                        more = await self._restore()
+                    elif lost >= _POISON:
                         await self._set_aside(batch[0])
                     elif failure := await self._leave(batch):
                         lost += 1  # only these: a ledger that fails is no message's fault
@@ -72,6 +105,9 @@ class Outbox:
         except TimeoutError:
             with contextlib.suppress(Retryable):  # a full disk: the next commit forgets them
                 await self._ledger.forget()
+            if self._retained:
+                with contextlib.suppress(Retryable):  # the next quiet moment does it
+                    await self._retained.mark()
             await self._due.wait()
         self._due.clear()
 
@@ -106,6 +142,18 @@ class Outbox:
                 await self._ledger.sent(gone)
         return lost
 
+    async def _restore(self) -> bool:
+        """Send a few messages that the broker lost; return whether there were any."""
+        some = [self._lost.popleft() for _ in range(min(_RESTORED_AT_ONCE, len(self._lost)))]
+        messages = [message for one in some if (message := await one())]
+        for result in await asyncio.gather(*map(self._publish, messages), return_exceptions=True):
+            if isinstance(result, Retryable | Rejected):
+                # After the next connect it is looked for again.
+                log.info("not restored: %s", result)
+            elif isinstance(result, BaseException):
+                raise result
+        return bool(some)
+
     async def _publish(self, message: Outgoing) -> None:
         user = (("traceparent", traceparent(message.trace)),) if message.trace else ()
         await self._bus.publish(
@@ -119,6 +167,8 @@ class Outbox:
                 user=user,
             ),
         )
+        if message.retain and self._retained:
+            self._retained.sent()
 
 
 def traceparent(trace: str) -> str:

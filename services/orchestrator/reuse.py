@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from schemas.answers import Answer
 from schemas.retrieval import Hit
 from services.orchestrator.records import Work
+from services.runtime.errors import Retryable
 
 Key = tuple[object, ...]
 _MOST = 1000
@@ -72,7 +73,9 @@ class Reuse:
         except BaseException as error:
             self._kept.pop(key, None)
             future.set_exception(
-                RuntimeError("cancelled") if isinstance(error, asyncio.CancelledError) else error
+                Retryable("generate", "the deadline is over")
+                if isinstance(error, asyncio.CancelledError)
+                else error
             )
             future.exception()  # nobody may be waiting
             raise

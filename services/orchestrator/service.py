@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
-from schemas.channels import STATUS
+from schemas.channels import MARK, STATUS
 from schemas.health import ServiceStatus
 from services.orchestrator import sparkplug
 from services.orchestrator.board import Board
@@ -23,12 +23,14 @@ from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
 from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
+from services.orchestrator.standing import Kept
 from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import Damaged, Retryable
 from services.runtime.log import trace_id
 from services.runtime.messages import Delivery, Inbox
 from services.runtime.process import Context
+from services.runtime.retained import Retained
 from services.runtime.salvage import mend, watch
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,8 @@ _TICK_S = 1.0
 """Alarms are looked at this often for what time brings about."""
 _COUNT_EVERY_S = 5.0
 _MODEL_WAITING = 200
-"""Answers whose passages are out and which wait for the model, at most; the rest stays due."""
+"""Answers whose passages are out and which wait for the model; the rest stays due. As many more
+where they are critical: their passages must not wait for a model that is busy, or hangs."""
 
 
 class OrchestratorService:
@@ -48,7 +51,8 @@ class OrchestratorService:
 
     In:  the triggers' topics, `andon/ask/<client>`, `andon/feedback/<answer id>`,
          `andon/status/<service>` (of the bridge).
-    Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox;
+    Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox, and again
+         when the broker lost them, which `andon/mark/orchestrator` tells;
          `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
     Asks: retriever/search, llm_bridge/generate.
     """
@@ -75,6 +79,12 @@ class OrchestratorService:
         if left := await self._ledger.release(all_of_it=True):
             log.info("%d answers were left unfinished and are taken up again", left)
         self._outbox = Outbox(self._ledger, context.bus)
+        retained = Retained(
+            context.bus,
+            MARK.topic(self._config.prefix, service=self.name),
+            Kept(self._config, self._ledger, self._outbox.restore),
+        )
+        self._outbox.look_after(retained)
         board = Board(
             self._config.orchestrator.alarms,
             await self._ledger.standings(),
@@ -99,6 +109,7 @@ class OrchestratorService:
         context.spawn(self._watch_model(statuses), "watch model")
         self._dispatching = context.spawn(self._dispatch(), "dispatch")
         context.spawn(self._outbox.run(), "outbox")
+        context.spawn(retained.run(), "retained")
         context.spawn(self._renew(), "leases")
         keeping = Housekeeping(
             self._ledger.database,
@@ -240,12 +251,15 @@ class OrchestratorService:
         settings = self._config.orchestrator
         while True:
             await self._work.wait()
+            # Without it nothing can be searched for: what is late would be final with no passages.
+            await self._context.bus.wait_connected()
             self._work.clear()
             free = settings.workers - len(self._busy)
-            if free <= 0 or len(self._with_model) >= _MODEL_WAITING:
+            full = len(self._with_model) >= _MODEL_WAITING
+            if free <= 0 or len(self._with_model) >= 2 * _MODEL_WAITING:
                 continue
             try:
-                jobs = await self._ledger.claim(free, lease_s=settings.lease_s)
+                jobs = await self._ledger.claim(free, lease_s=settings.lease_s, critical_only=full)
             except Retryable as error:
                 self._context.health.trouble("dispatch", str(error))
                 await asyncio.sleep(_COMMIT_AGAIN_S)

@@ -71,8 +71,12 @@ class Bus(ABC):
         self.client_id = client_id
         self.last_error: str | None = None
         """Why the broker is not connected, in words for a person; None while it is."""
+        self.disputed: str | None = None
+        """What was said of another client with our client id, until we had peace for a while."""
         self._on_connection = on_connection
         self._online = asyncio.Event()
+        self._number = 0
+        self._newly = asyncio.Event()
         self._reply_topic = reply_topic
         self._router = Router(self._confirm)
         self._router.add(Inbox([reply_topic], qos=1))
@@ -89,8 +93,20 @@ class Bus(ABC):
         """Say goodbye and stop; nothing waits in the process afterwards."""
 
     @abstractmethod
+    async def failed(self) -> None:
+        """Wait for the bus to break for a reason of its own, and raise that.
+
+        Nothing flows any more then, and nothing else would tell: whoever runs a bus in a process
+        that shall live waits for this beside its work.
+        """
+
+    @abstractmethod
     async def _subscribe(self, inbox: Inbox) -> None:
         """Subscribe a new inbox if connected, and wait for the broker's word."""
+
+    @abstractmethod
+    def _unsubscribe(self, inbox: Inbox) -> None:
+        """Tell the broker, if connected, that nobody reads these filters any more."""
 
     @abstractmethod
     def _send(
@@ -136,6 +152,12 @@ class Bus(ABC):
         except TimeoutError:
             raise Unavailable("connect", self.last_error or "the broker does not answer") from None
 
+    async def next_connection(self, last: int = 0) -> int:
+        """Wait until connected, and not by connection number `last`; return the number."""
+        while not self.connected or self._number == last:
+            await self._newly.wait()
+        return self._number
+
     async def consume(self, *filters: str, qos: int = 1) -> Inbox:
         """Subscribe, now and after each reconnect; returns the inbox the messages come to.
 
@@ -151,6 +173,11 @@ class Bus(ABC):
         self._router.add(inbox)
         await self._subscribe(inbox)
         return inbox
+
+    def release(self, inbox: Inbox) -> None:
+        """Unsubscribe an inbox; for QoS 0, where nothing of it waits for an ack."""
+        self._router.remove(inbox)
+        self._unsubscribe(inbox)
 
     def ack(self, delivery: Delivery) -> None:
         """Tell the broker that the message is safe with us; it will not come again.
@@ -353,6 +380,9 @@ class Bus(ABC):
             asyncio.get_running_loop().call_soon(self._router.settled)
             self.last_error = None
             self._online.set()
+            self._number += 1
+            newly, self._newly = self._newly, asyncio.Event()
+            newly.set()
         else:
             self._online.clear()
         if self._on_connection:

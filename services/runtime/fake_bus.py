@@ -152,6 +152,11 @@ class FakeBroker:
                     )
         inbox.confirmed = True
 
+    def unsubscribe(self, bus: FakeBus, inbox: Inbox) -> None:
+        """Forget the filters of an inbox."""
+        for topic_filter in inbox.filters:
+            self._sessions[bus.client_id].subscriptions.pop(topic_filter, None)
+
     def publish(self, message: _Message) -> bool:
         """Hand a message on; False when no subscription matches."""
         if message.retain:
@@ -242,6 +247,10 @@ class FakeBus(Bus):
         self.broken("the connection was closed")
         self._shut()
 
+    async def failed(self) -> None:
+        """See `Bus.failed`; nothing breaks here."""
+        await asyncio.get_running_loop().create_future()
+
     # -- what the broker tells ----------------------------------------------------------------
 
     def joined(self, session: _Session, *, present: bool) -> None:
@@ -293,6 +302,10 @@ class FakeBus(Bus):
         if self.connected:
             self._broker.subscribe(self, inbox)
             await asyncio.sleep(0)
+
+    def _unsubscribe(self, inbox: Inbox) -> None:
+        if self.connected:
+            self._broker.unsubscribe(self, inbox)
 
     def _send(
         self,

@@ -19,6 +19,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 
 from services.runtime.address import BrokerAddress
+from services.runtime.backoff import Ending
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,11 @@ class Link:
         self.client = client
         self.error = ""
         """What paho logged last while connecting: the only place it names TLS errors."""
-        self.accepted = False
-        """Whether the broker's CONNACK said yes."""
         self._loop = asyncio.get_running_loop()
-        self.lost: asyncio.Future[int] = self._loop.create_future()
-        """Done when the connection is over; the DISCONNECT's reason, or 0 without one."""
+        self.lost: asyncio.Future[Ending] = self._loop.create_future()
+        """Done when the connection is over; why."""
+        self._accepted_at: float | None = None
+        self._ended_at: float | None = None
         self._socket: Any = None
         self._writing = False
         client.on_log = self._log
@@ -70,9 +71,21 @@ class Link:
         self._loop.add_reader(self._socket, self._readable)
         self.flush()
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the broker's CONNACK said yes."""
+        return self._accepted_at is not None
+
+    @property
+    def lasted_s(self) -> float:
+        """Seconds since the broker's yes, up to the end; 0 without one."""
+        if self._accepted_at is None:
+            return 0.0
+        return (self._ended_at or self._loop.time()) - self._accepted_at
+
     def accept(self) -> None:
         """The broker has accepted us."""
-        self.accepted = True
+        self._accepted_at = self._loop.time()
         self.client.on_log = None  # or paho would format a line for each packet
 
     def flush(self) -> None:
@@ -122,10 +135,11 @@ class Link:
         broken.close()
         self.client.loop_read()
 
-    def end(self, reason: int) -> bool:
+    def end(self, reason: Ending) -> bool:
         """The connection is over. False when that was known: paho reports it twice at times."""
         if self.lost.done():
             return False
+        self._ended_at = self._loop.time()
         self.lost.set_result(reason)
         return True
 
@@ -153,8 +167,12 @@ class Link:
             self._readable()
 
     def _writable(self) -> None:
-        self.client.loop_write()
-        self._watch_writable()
+        try:
+            self.client.loop_write()
+            self._watch_writable()
+        except Exception:
+            log.exception("cannot write to the broker; connecting anew")
+            self.drop()
 
     def _watch_writable(self) -> None:
         wanted = self._socket is not None and self.client.want_write()

@@ -16,7 +16,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from services.runtime.address import BrokerAddress
-from services.runtime.backoff import Backoff
+from services.runtime.backoff import Backoff, Ending, Retries
 from services.runtime.bus import Bus
 from services.runtime.calls import Acked
 from services.runtime.errors import Rejected, Retryable, Unavailable
@@ -31,16 +31,6 @@ SESSION_EXPIRY_S = 7 * 86_400
 pointless, shorter than a long weekend loses faults."""
 _TAKEN_OVER = 142
 """DISCONNECT reason: another client connected with our client id (MQTT 5, 3.14.2.1)."""
-_ENDED = 0
-"""Ours, not MQTT's: connected, and then not any more."""
-_REFUSED = -1
-"""Ours: the broker does not want us."""
-_FAILED = -2
-"""Ours: no connection came about."""
-_FLAPS = 3
-"""Connections in a row that end within `_STABLE_S` before we suspect a second client."""
-_STABLE_S = 10.0
-"""A connection that lasted this long was a good one: the next try comes quickly."""
 _MAX_INFLIGHT = 20
 """Messages sent and not confirmed; Mosquitto's own default, which it announces."""
 _MAX_QUEUED = 10_000
@@ -87,7 +77,8 @@ class MqttBus(Bus):
         self._session_expiry_s = session_expiry_s
         self._will = will
         self._keepalive = keepalive
-        self._backoff = backoff or Backoff()
+        self._retries = Retries(backoff or Backoff())
+        self._crash: Exception | None = None
         self._link: Link | None = None
         self._unacked: dict[int, Acked] = {}
         self._subscribing: dict[int, tuple[Inbox, asyncio.Future[str] | None]] = {}
@@ -98,7 +89,12 @@ class MqttBus(Bus):
         """See `Bus.start`."""
         if self._runner is None:
             self._runner = asyncio.create_task(self._run(), name=f"bus {self.client_id}")
-            self._runner.add_done_callback(_tell_crash)
+
+    async def failed(self) -> None:
+        """See `Bus.failed`."""
+        if self._runner is None:
+            raise Unavailable("connect", "the bus was not started")
+        await asyncio.shield(self._runner)
 
     async def close(self) -> None:
         """See `Bus.close`; waits for a connect under way, `CONNECT_TIMEOUT_S` at most."""
@@ -116,26 +112,22 @@ class MqttBus(Bus):
     # -- staying connected --------------------------------------------------------------------
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        failures = flaps = 0
         while True:
-            started = loop.time()
-            reason = await self._connection()
-            stable = loop.time() - started > _STABLE_S
-            failures = 1 if stable else failures + 1
-            # Mosquitto 2.0.11 closes a session taken over without a word. What tells it from a
-            # broker that restarts: each connect succeeds, and none lasts.
-            flaps = flaps + 1 if reason == _ENDED and not stable else 0
-            if flaps >= _FLAPS:
-                reason = _TAKEN_OVER
+            link = Link(self._client())
+            reason = await self._connection(link)
+            if self._crash:
+                raise self._crash
+            reason, delay = self._retries.ended(reason, link.lasted_s)
+            if reason is Ending.SUSPECTED:
                 self.last_error = (
-                    f"{self.last_error}, {flaps} times soon after connecting: probably another "
+                    f"{self.last_error}, again and again soon after connecting: probably another "
                     f"client uses the client id {self.client_id!r}; stop one of the two"
                 )
-            patient = reason in {_TAKEN_OVER, _REFUSED}
-            delay = self._backoff.delay_s(failures, patient=patient)
+            if reason in {Ending.TAKEN, Ending.SUSPECTED}:
+                self.disputed = self.last_error
+            grave = reason not in {Ending.FAILED, Ending.LOST}
             log.log(
-                logging.ERROR if patient else logging.WARNING,
+                logging.ERROR if grave else logging.WARNING,
                 "broker %s: %s; next try in %.1f s",
                 self._address,
                 self.last_error,
@@ -143,14 +135,13 @@ class MqttBus(Bus):
             )
             await asyncio.sleep(delay)
 
-    async def _connection(self) -> int:
+    async def _connection(self, link: Link) -> Ending:
         """Connect once and stay until it ends; returns why it ended."""
-        link = Link(self._client())
         try:
             await link.open(self._address, partial(self._connect, link.client))
         except (OSError, ValueError) as error:  # ValueError: a host name that is none
             self.last_error = f"cannot connect: {error}"
-            return _FAILED
+            return Ending.FAILED
         self._link = link
         self._listen(link)
         try:
@@ -158,9 +149,9 @@ class MqttBus(Bus):
         finally:
             # Also when cancelled: that is how `close` says goodbye.
             await asyncio.shield(link.goodbye())
-            self._over(link, _ENDED, "the connection was closed")
+            self._over(link, Ending.LOST, "the connection was closed")
 
-    async def _stay(self, link: Link) -> int:
+    async def _stay(self, link: Link) -> Ending:
         loop = asyncio.get_running_loop()
         patience = loop.time() + CONNECT_TIMEOUT_S
         while not link.lost.done():
@@ -168,8 +159,11 @@ class MqttBus(Bus):
             if link.lost.done():
                 break
             link.tick()
+            if self.disputed and self._retries.stood(link.lasted_s):
+                self.disputed = None
             if not self.connected and loop.time() > patience:
-                self._over(link, _FAILED, "the broker accepts connections but does not answer")
+                text = "the broker accepts connections but does not answer"
+                self._over(link, Ending.FAILED, text)
                 link.drop()
         return link.lost.result()
 
@@ -200,20 +194,31 @@ class MqttBus(Bus):
     # -- what paho tells, always in the loop --------------------------------------------------
 
     def _listen(self, link: Link) -> None:
-        client = link.client
-        client.on_connect = lambda _c, _u, flags, reason, _p: self._on_connect(
-            link, reason, present=flags.session_present
+        client, own = link.client, partial(self._own, link)
+        client.on_connect = lambda _c, _u, flags, reason, _p: own(
+            self._on_connect, link, reason, present=flags.session_present
         )
-        client.on_disconnect = lambda _c, _u, _f, reason, _p: self._on_disconnect(link, reason)
-        client.on_subscribe = lambda _c, _u, mid, reasons, _p: self._on_subscribe(mid, reasons)
-        client.on_message = lambda _c, _u, message: self._on_message(link, message)
-        client.on_publish = lambda _c, _u, mid, reason, _p: self._on_publish(mid, reason)
+        client.on_disconnect = lambda _c, _u, _f, reason, _p: own(self._on_disconnect, link, reason)
+        client.on_subscribe = lambda _c, _u, mid, reasons, _p: own(self._on_subscribe, mid, reasons)
+        client.on_message = lambda _c, _u, message: own(self._on_message, link, message)
+        client.on_publish = lambda _c, _u, mid, reason, _p: own(self._on_publish, mid, reason)
         if client.socket() is None:  # lost before anyone listened
-            self._over(link, _FAILED, link.error or "the broker closed the connection")
+            self._over(link, Ending.FAILED, link.error or "the broker closed the connection")
+
+    def _own(self, link: Link, handle: Callable[..., None], *args: Any, **named: Any) -> None:
+        """Call one of ours from inside paho: what breaks there is no broken packet.
+
+        A new connection would not mend it, so the bus ends, and `failed` tells.
+        """
+        try:
+            handle(*args, **named)
+        except Exception as error:  # noqa: BLE001  # raised again by the bus's own task
+            self._crash = self._crash or error
+            self._over(link, Ending.FAILED, f"{type(error).__name__}: {error}")
 
     def _on_connect(self, link: Link, reason: ReasonCode, *, present: bool) -> None:
         if reason.is_failure:
-            self._over(link, _REFUSED, _refusal(reason, self._address))
+            self._over(link, Ending.REFUSED, _refusal(reason, self._address))
             return
         link.accept()
         self._session(present=present)
@@ -226,13 +231,13 @@ class MqttBus(Bus):
                 f"another client connected as {self.client_id!r} and took the session: "
                 "stop one of the two, or give it another client id"
             )
-            self._over(link, _TAKEN_OVER, text)
+            self._over(link, Ending.TAKEN, text)
         else:
             detail = f" ({link.error})" if link.error else ""
-            ended = _ENDED if link.accepted else _FAILED
+            ended = Ending.LOST if link.accepted else Ending.FAILED
             self._over(link, ended, f"connection lost: {reason}{detail}")
 
-    def _over(self, link: Link, reason: int, text: str) -> None:
+    def _over(self, link: Link, reason: Ending, text: str) -> None:
         if not link.end(reason) or self._link is not link:
             return
         self.last_error = text
@@ -320,6 +325,12 @@ class MqttBus(Bus):
         elif done:
             done.set_result("")
 
+    def _unsubscribe(self, inbox: Inbox) -> None:
+        link = self._link
+        if link is not None and link.client.is_connected():
+            link.client.unsubscribe(list(inbox.filters))
+            link.flush()
+
     def _send(
         self,
         topic: str,
@@ -351,11 +362,6 @@ class MqttBus(Bus):
         if self._link is not None:
             self._link.client.ack(mid, 1)
             self._link.flush()
-
-
-def _tell_crash(runner: asyncio.Task[None]) -> None:
-    if not runner.cancelled() and (error := runner.exception()):
-        log.critical("the bus has stopped and will not reconnect", exc_info=error)
 
 
 def _refusal(reason: ReasonCode, address: BrokerAddress) -> str:

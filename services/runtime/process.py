@@ -155,6 +155,8 @@ class _Runner:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        self._callback_broke: asyncio.Future[None] = loop.create_future()
+        loop.set_exception_handler(self._broken)
         async with bus:
             try:
                 await self._serve(bus, topic)
@@ -177,6 +179,8 @@ class _Runner:
                     stopping=self._stopping,
                     health=self._health,
                 )
+                tasks.create_task(bus.failed(), name="bus")
+                tasks.create_task(self._callbacks(), name="callbacks")
                 await self._service.start(context)
                 notify("READY=1", "STATUS=ready")
                 log.debug("%s is ready", self._service.name)
@@ -207,6 +211,10 @@ class _Runner:
     async def _report(self, bus: Bus, topic: str) -> None:
         """Publish the status when it changes, and every few seconds."""
         while True:
+            if bus.disputed:
+                self._health.facts["client_id_disputed"] = bus.disputed
+            else:
+                self._health.facts.pop("client_id_disputed", None)
             self._health.changed.clear()
             if bus.connected:
                 state: Literal["ready", "degraded"] = "degraded" if self._health.reason else "ready"
@@ -215,6 +223,22 @@ class _Runner:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._config.status_every_s):
                     await self._health.changed.wait()
+
+    async def _callbacks(self) -> None:
+        """Wait for a callback of the event loop to break, and raise its reason."""
+        await self._callback_broke
+
+    def _broken(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take note of what the event loop would only log: a timer or callback that broke.
+
+        Nobody waits for those. The process would go on without what they were for.
+        """
+        error = context.get("exception")
+        called = "handle" in context and not self._callback_broke.done()
+        if called and isinstance(error, Exception):
+            self._callback_broke.set_exception(error)
+        else:
+            loop.default_exception_handler(context)
 
     async def _beat(self) -> None:
         """Tell systemd that the event loop turns, while draining too."""
@@ -241,7 +265,7 @@ def run(build: Callable[[Config], Service], argv: list[str] | None = None) -> in
     logs.setup(config.log)
     try:
         asyncio.run(_run(build, config))
-    except (AndonError, ExceptionGroup) as error:
+    except Exception as error:
         causes = leaves(error)
         for cause in causes:
             expected = isinstance(cause, AndonError)

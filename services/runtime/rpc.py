@@ -97,7 +97,7 @@ class Server:
                 now = asyncio.get_running_loop().time()
                 until = None if expiry_s is None else now + expiry_s
                 await gate.acquire()
-                task = asyncio.create_task(
+                task = self._tasks.create_task(
                     self._answer(rpc, handler, delivery, gate, until), name=f"rpc {rpc.name}"
                 )
                 self._working.add(task)

@@ -116,7 +116,7 @@ def test_faults_come_from_outside_the_prefix() -> None:
 
 
 def test_only_what_stands_is_retained() -> None:
-    standing = {"answer", "display", "alarm", "flood", "document", "status"}
+    standing = {"answer", "display", "alarm", "flood", "document", "status", "mark"}
     assert {channel.name for channel in CHANNELS if channel.retain} == standing
 
 

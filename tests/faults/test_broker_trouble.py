@@ -9,10 +9,9 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from services.broker import program
 from services.runtime.address import BrokerAddress
 from services.runtime.mqtt import MqttBus
 from tests.support import processes
-from tests.support.andon import ROOT, Andon, Listener, listening
+from tests.support.alone import orchestrator
+from tests.support.andon import Andon, Listener, listening
 from tests.support.mosquitto import Mosquitto
 from tests.support.plc import Plc
 from tests.support.recorder import Recorder
@@ -108,6 +108,24 @@ def test_a_restart_without_persistence_is_subscribed_to_anew(andon: Andon) -> No
     database(andon).unlink()
     processes.wait_for(andon.up_pid, "mosquitto", but=old)
     answered(andon, "plant/forgotten")
+
+
+def test_a_broker_that_forgot_all_is_told_of_documents_and_services_again(andon: Andon) -> None:
+    answered(andon, "plant/known")
+    old = end_broker(andon, signal.SIGKILL)
+    database(andon).unlink(missing_ok=True)
+    processes.wait_for(andon.up_pid, "mosquitto", but=old)
+    until(lambda: _listens(andon.port), "the broker is back")
+    with listening(andon.port, "andon/document/#") as client:
+        client.next(lambda m: b'"state":"ready"' in m.payload)
+    with listening(andon.port, "andon/answer/plant/known") as client:
+        assert final(client)["citations"]
+    until(lambda: andon.cli("status").returncode == 0, "every service has said that it is ready")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_killed_broker_loses_nothing_an_orchestrator_at_work_was_given(andon: Andon) -> None:
@@ -229,23 +247,6 @@ def test_a_session_taken_over_is_taken_back_and_said(andon: Andon) -> None:
         intruder.loop_stop()
         del intruder
     answered(andon, "plant/mine-again")
-
-
-@contextmanager
-def orchestrator(broker: Mosquitto, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    config = folder / "alone.yaml"
-    config.write_text(
-        f"data: {folder}\nbroker: {{url: '{broker.url}'}}\nstatus_every_s: 0.5\n"
-        "orchestrator: {deadline_s: 1}\n"
-    )
-    command = [sys.executable, "-m", "services.orchestrator", "--config", str(config)]
-    with (folder / "alone.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(SOON_S)
 
 
 def test_a_full_queue_loses_what_the_broker_drops_and_nothing_else(tmp_path: Path) -> None:

@@ -93,6 +93,44 @@ async def test_a_blocked_loop_stops_beating_so_that_systemd_ends_the_process(
             await process.communicate()
 
 
+# -- a part of it breaks ------------------------------------------------------------------------
+
+_BREAK = """
+import sys
+from pathlib import Path
+
+if "services.retriever" in sys.orig_argv:
+    from services.runtime.link import Link
+
+    tick, told = Link.tick, Path({told!r})
+
+    def broken(link):
+        if told.exists():
+            told.unlink()
+            raise ZeroDivisionError("broken on purpose")
+        tick(link)
+
+    Link.tick = broken
+"""
+
+
+def test_a_bus_that_breaks_ends_its_service_and_the_next_one_serves(tmp_path: Path) -> None:
+    told = tmp_path / "break"
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(_BREAK.format(told=str(told)))
+    path = f"{site}:{os.environ.get('PYTHONPATH', '')}".rstrip(":")
+    with Andon(tmp_path, "status_every_s: 1\n", PYTHONPATH=path) as running:
+        old = running.pid("retriever")
+        told.touch()
+        following = processes.wait_for(running.up_pid, "retriever", but=old)
+        until(lambda: running.pid("retriever") == following, "it is ready")
+        assert running.cli("search", "E005").returncode == 0
+        said = running.said()
+    assert "ZeroDivisionError: broken on purpose" in said
+    assert "retriever ended with code 1 and is started again" in said
+
+
 # -- in mid-stream ------------------------------------------------------------------------------
 
 

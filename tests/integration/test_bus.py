@@ -510,6 +510,30 @@ async def test_after_a_broker_restart_everything_works_again(world: World, how: 
     assert changes == [True, False, True, False, True]
 
 
+async def test_each_connection_has_its_number(world: World) -> None:
+    bus = await world.bus("a")
+    first = await asyncio.wait_for(bus.next_connection(), SOON_S)
+    assert first == await asyncio.wait_for(bus.next_connection(0), SOON_S)
+    waiting = asyncio.create_task(bus.next_connection(first))
+    await world.stop()
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    await world.start()
+    assert await asyncio.wait_for(waiting, SOON_S) == first + 1
+
+
+async def test_a_released_inbox_gets_nothing_more_and_can_be_had_again(world: World) -> None:
+    bus = await world.bus("a")
+    await bus.publish("t/kept", b"1", retain=True)
+    for _ in range(2):
+        inbox = await bus.consume("t/#", qos=0)
+        assert (await take(inbox)).payload == b"1"
+        bus.release(inbox)
+        await bus.publish("t/other", b"2")
+        assert len(inbox) == 0
+    assert not await bus.publish("t/other", b"3"), "somebody is still subscribed"
+
+
 async def test_a_request_fails_when_the_broker_forgets_us(world: World) -> None:
     bus = await world.bus("a")
     inbox = await bus.consume("t/rpc")

@@ -168,8 +168,13 @@ async def test_late_listeners_know_every_document(plant: Plant, tmp_path: Path) 
         async with plant.ingest():
             await plant.add(manual(tmp_path))
             ready, _ = await plant.until("ready")
+            assert await plant.late() == ready
+            await plant.forget()
+            assert await plant.news() == ready
+        await plant.forget()
         async with plant.ingest():
             assert await plant.news() == ready
+            assert await plant.late() == ready
 
 
 async def test_what_cannot_be_added_is_refused(plant: Plant, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.address import BrokerAddress
+from services.runtime.backoff import Backoff
 from services.runtime.errors import DeadlineExceeded, Fatal, Rejected, Retryable, Unavailable
 from services.runtime.mqtt import MqttBus
 from tests.support.certificates import Authority
@@ -293,6 +294,28 @@ async def test_a_session_taken_over_is_named_when_the_broker_says_so() -> None:
         with pytest.raises(Unavailable, match="give it another client id"):
             await bus.wait_connected(0.3)
         assert connects == 1
+
+
+async def test_a_session_taken_over_is_taken_back_and_told_of_until_it_lasts() -> None:
+    connects = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connects
+        connects += 1
+        await welcome(reader, writer, 1)
+        if connects < 4:
+            writer.write(bytes.fromhex("e002 8e 00"))  # DISCONNECT, 142
+            writer.close()
+
+    patience = Backoff(patient_first_s=0.01, patient_s=0.2)
+    async with odd_broker(talk) as address:
+        bus = MqttBus(address, "a", reply_topic="t/reply/a", backoff=patience)
+        async with bus:
+            await until(lambda: connects == 4 and bus.connected)
+            assert bus.last_error is None
+            assert "took the session" in (bus.disputed or "")
+            await until(lambda: bus.disputed is None)
+            assert connects == 4
 
 
 async def test_a_refused_subscription_is_told_to_who_asked() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,39 @@ async def test_a_disk_that_takes_no_note_holds_up_no_message_and_gives_none_up(
             await asyncio.gather(running, return_exceptions=True)
     assert (await ledger.counts())["rejected"] == 0, "given up for the disk's fault"
     assert await ledger.outbox(0) == []
+
+
+async def test_what_the_broker_lost_does_not_hold_up_what_is_new(tmp_path: Path) -> None:
+    many = 200
+    ledger = await Ledger.open(tmp_path / "ledger.db")
+    broker = FakeBroker()
+    async with (
+        asyncio.timeout(30),
+        FakeBus(broker, "out", reply_topic="r/out") as bus,
+        FakeBus(broker, "in", reply_topic="r/in") as other,
+    ):
+        inbox = await other.consume("t/+")
+        await other.wait_connected()
+        outbox = Outbox(ledger, bus)
+        came: list[str] = []
+
+        async def lost(number: int) -> Outgoing | None:
+            if number == 30:
+                fault = Deeds(outgoing=[Outgoing(topic="t/new", payload=b"1")])
+                await ledger.accept([], [], Changes({}, {}), deadline_s=60, deeds=[fault])
+                outbox.wake()
+            return None if number == 31 else Outgoing(topic=f"t/{number}", payload=b"1")
+
+        running = asyncio.create_task(outbox.run())
+        try:
+            outbox.restore([partial(lost, number) for number in range(many)])
+            while len(came) < many:
+                came += await come(inbox, 1)
+            await outbox.drained()
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    await ledger.close()
+    expected = [f"t/{number}" for number in range(many) if number != 31]
+    assert [topic for topic in came if topic != "t/new"] == expected
+    assert came.index("t/new") < 30 + outbox_module._RESTORED_AT_ONCE

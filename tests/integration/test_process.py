@@ -25,7 +25,7 @@ from services.runtime.errors import DeadlineExceeded, Rejected, Retryable, Unava
 from services.runtime.messages import Inbox
 from services.runtime.rpc import Caller
 from tests.support.mosquitto import Mosquitto
-from tests.support.probe_service import COUNT, DOUBLE, Number
+from tests.support.probe_service import COUNT, DOUBLE, INNER, Number
 
 pytestmark = pytest.mark.integration
 
@@ -125,6 +125,23 @@ async def test_a_task_that_breaks_ends_the_process_with_its_reason(
     assert code == 1
     assert "the task broke" in err
     assert "closed" in out
+
+
+@pytest.mark.parametrize("inner", INNER)
+async def test_a_part_of_the_bus_that_breaks_ends_the_process_with_its_reason(
+    broker: Mosquitto, tmp_path: Path, inner: str
+) -> None:
+    async with connected(config_of(broker)) as bus, probe(broker, tmp_path, inner) as process:
+        ended = asyncio.create_task(finished(process))
+        while not ended.done():
+            with contextlib.suppress(Retryable):
+                await Caller(bus, "andon").call(DOUBLE, Number(0), deadline_s=0.3)
+            await asyncio.sleep(0.05)
+        code, out, err = await ended
+    assert code == 1
+    assert "ZeroDivisionError: broken on purpose" in err
+    assert "CRITICAL" in err
+    assert out.endswith("closed\n")
 
 
 async def test_what_cannot_be_mended_by_a_restart_has_its_own_exit_code(

@@ -25,7 +25,8 @@ SOON_S = 60.0
 class Andon:
     """Broker and services, from start to stop."""
 
-    def __init__(self, folder: Path, config: str = "") -> None:
+    def __init__(self, folder: Path, config: str = "", **env: str) -> None:
+        self._env = {**os.environ, **env}
         self.data = folder / "data"
         self.config = folder / "given.yaml"
         self.config.write_text(config, encoding="utf-8")
@@ -37,7 +38,13 @@ class Andon:
         command += ["--config", str(self.config), "--data", str(self.data)]
         with self.log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stdout=log, stderr=log, text=True, start_new_session=True
+                command,
+                cwd=ROOT,
+                env=self._env,
+                stdout=log,
+                stderr=log,
+                text=True,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_S
         while "Andon is up" not in self.said():

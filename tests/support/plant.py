@@ -80,6 +80,21 @@ class Plant:
         reply: Found = await self._caller.call(SEARCH, request, deadline_s=LIMIT_S)
         return reply
 
+    async def forget(self) -> None:
+        """Let the broker restart without what it retained."""
+        self._broker.stop()
+        self._broker.start()
+
+    async def late(self) -> DocumentState:
+        """What somebody who comes now is told of a document."""
+        async with (
+            asyncio.timeout(SOON_S),
+            FakeBus(self._broker, "late", reply_topic="t/reply/late", session_expiry_s=0) as bus,
+        ):
+            delivery = await (await bus.consume(DOCUMENT.filter())).get()
+        state: DocumentState = DOCUMENT.decode(delivery.payload)
+        return state
+
     async def news(self) -> DocumentState | None:
         """The next message about a document; None for an empty one."""
         async with asyncio.timeout(SOON_S):

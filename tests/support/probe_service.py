@@ -1,7 +1,8 @@
 """A service that does little, to see how `process.run` runs it.
 
 PROBE says what it does wrong: `fail`, `fatal`, `hang` (never drains), `block` (its event loop
-stands still until somebody writes to the FIFO PROBE_HOLD).
+stands still until somebody writes to the FIFO PROBE_HOLD), or one of `INNER`: which part of the
+bus breaks when it is used.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from schemas.answers import StreamDelta
 from schemas.channels import Rpc
 from services.runtime.config import Config
 from services.runtime.errors import Fatal, Rejected
+from services.runtime.link import Link
+from services.runtime.mqtt import MqttBus
 from services.runtime.process import Context, run
+from services.runtime.routing import Router
+from services.runtime.rpc import Server
 
 
 class Number(msgspec.Struct):
@@ -31,6 +36,24 @@ DOUBLE = Rpc("ingest", "double", Number, Number, "Twice the number.")
 COUNT = Rpc("ingest", "count", Number, StreamDelta, "Counts.", streamed=True)
 
 
+INNER = {
+    "keepalive": (Link, "tick"),
+    "reader": (MqttBus, "_on_message"),
+    "subscriber": (MqttBus, "_on_subscribe"),
+    "timer": (Router, "settled"),
+    "connect": (MqttBus, "_connection"),
+    "handler": (Server, "_answer"),
+}
+
+
+def _broken(*_: object, **__: object) -> None:
+    raise ZeroDivisionError("broken on purpose")
+
+
+async def _broken_later(*_: object, **__: object) -> None:
+    _broken()
+
+
 class Probe:
     """Answers two requests under the name of ingest, whose budget it borrows."""
 
@@ -39,6 +62,8 @@ class Probe:
 
     def __init__(self, _config: Config) -> None:
         self._mode = os.environ.get("PROBE", "")
+        if self._mode in INNER:
+            setattr(*INNER[self._mode], _broken_later if self._mode == "handler" else _broken)
 
     async def start(self, context: Context) -> None:
         """Serve, or fail as told."""

@@ -5,7 +5,6 @@ import logging
 import msgspec
 import pytest
 
-from services.runtime.backoff import Backoff
 from services.runtime.calls import puback_error
 from services.runtime.errors import Fatal, Rejected, Retryable
 from services.runtime.messages import NO_PROPERTIES, Delivery, Inbox
@@ -158,14 +157,3 @@ async def test_a_filter_has_one_inbox(router: Router) -> None:
 )
 def test_puback_reasons(reason: int, kind: type) -> None:
     assert type(puback_error("t", reason)) is kind
-
-
-def test_waits_grow_to_their_limit_and_are_spread() -> None:
-    backoff = Backoff(first_s=0.1, most_s=30.0, patient_s=60.0)
-    for failures, limit in ((1, 0.1), (2, 0.2), (5, 1.6), (10, 30.0), (5000, 30.0)):
-        waits = [backoff.delay_s(failures, patient=False) for _ in range(500)]
-        assert max(waits) <= limit
-        assert min(waits) < limit / 4
-        assert max(waits) > limit * 3 / 4
-    waits = [backoff.delay_s(1, patient=True) for _ in range(500)]
-    assert 30.0 <= min(waits) <= max(waits) <= 60.0
