@@ -56,7 +56,7 @@ class Ledger:
             Damaged: it is damaged; see `services.orchestrator.mending`.
             Fatal: it cannot be opened, or was written by a newer Andon.
         """
-        database = await open_database(path, MIGRATIONS, synchronous="FULL", shrinks=True)
+        database = await open_database(path, MIGRATIONS, synchronous="FULL", sparing=True)
         [row] = await database.fetch(
             "SELECT (SELECT coalesce(max(id), 0) FROM event) AS event,"
             " (SELECT coalesce(max(id), 0) FROM outbox) AS outgoing"
