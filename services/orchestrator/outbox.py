@@ -104,7 +104,7 @@ class Outbox:
                 await self._due.wait()
         except TimeoutError:
             with contextlib.suppress(Retryable):  # a full disk: the next commit forgets them
-                await self._ledger.forget()
+                await self._ledger.settle()
             if self._retained:
                 with contextlib.suppress(Retryable):  # the next quiet moment does it
                     await self._retained.mark()
