@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas.answers import Answer, StreamDelta, Timings
-from schemas.channels import GENERATE, SEARCH, STREAM
-from schemas.generation import Generate, Generated
+from schemas.channels import GENERATE, SEARCH, STREAM, URGE
+from schemas.faults import Priority
+from schemas.generation import Generate, Generated, Urge
 from schemas.retrieval import Found, Hit, Search
 from services.orchestrator import prompt
 from services.orchestrator.extract import extract
@@ -21,7 +22,7 @@ from services.orchestrator.ledger import Ledger
 from services.orchestrator.notes import join, note
 from services.orchestrator.publication import given
 from services.orchestrator.records import Job, Work
-from services.orchestrator.reuse import Key, Reuse, key_of
+from services.orchestrator.reuse import Busy, Key, Reuse, Writing, key_of
 from services.orchestrator.written import written
 from services.runtime.bus import Bus
 from services.runtime.clock import now
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 _SEARCH_S = 10.0
 _RETRY_S = 0.2
 _RETRY_MOST_S = 5.0
+_URGE_S = 5.0
+_DEADLINES = 2
+"""A request to the model lasts for as many deadlines: who asks the same later waits for it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class Flow:
         self._caller = caller
         self._committed = committed
         self._model_ready = model_ready
-        self._reuse = Reuse(config.orchestrator.reuse_s, time.monotonic)
+        self._reuse = Reuse(config.orchestrator.reuse_s, time.monotonic, urge=self._urge)
+        self._urging: set[asyncio.Task[None]] = set()
 
     async def passages(self, job: Job) -> Draft | None:
         """Search, and give the job the answer its passages make.
@@ -127,12 +132,22 @@ class Flow:
         await self._give(job, await self._with_model(job, draft), done=True)
 
     async def give_up(self, job: Job, reason: str) -> None:
-        """Give the job a final answer that says why there is none, and do not try again.
+        """Give the job a final answer, and do not try again.
+
+        What its passages gave stands, if it is out; otherwise the answer says why there is none.
 
         Raises:
             Retryable: the ledger cannot be written now; the job is due again.
         """
         said = note("failed", job.work.lang)
+        standing = await self._ledger.given(job)
+        if standing is not None and standing.citations:
+            why = note("model_failed", job.work.lang).format(reason="an internal error")
+            answer = msgspec.structs.replace(
+                standing, stage="final", note=join(standing.note, why), created=now()
+            )
+            await self._give(job, answer, done=True, failed=reason)
+            return
         answer = self._answer(
             job.work,
             job.work.code,
@@ -144,6 +159,10 @@ class Flow:
             answered_by="none",
         )
         await self._give(job, answer, done=True, failed=reason)
+
+    def escalate(self, place: str, answer_id: str, priority: Priority) -> None:
+        """Let an answer that waits for the model be more urgent from now on."""
+        self._reuse.escalate((place, answer_id), priority)
 
     async def _retrieve(self, job: Job) -> tuple[Found, str]:
         """Return what was found, and the key of a note where the retriever stayed away."""
@@ -239,10 +258,17 @@ class Flow:
         begun = time.time()
         try:
             async with asyncio.timeout(max(job.deadline_at - begun, 0.5)):
-                final = _as(
-                    answer,
-                    await self._reuse.get_or_make(draft.key, lambda: self._write(job, draft)),
+                standing = await self._reuse.get_or_make(
+                    draft.key,
+                    lambda writing: self._write(job, draft, writing),
+                    who=(job.work.place, job.work.answer_id),
+                    priority=job.work.priority,
                 )
+            final = _as(answer, standing)
+        except Busy:
+            final = msgspec.structs.replace(
+                answer, note=join(answer.note, note("busy", job.work.lang))
+            )
         except (AndonError, TimeoutError) as error:
             reason = error.reason if isinstance(error, AndonError) else "the deadline is over"
             log.warning("the passages stand, the model gave no answer: %s", reason)
@@ -254,28 +280,27 @@ class Flow:
         )
         return msgspec.structs.replace(final, timings_ms=timings, created=now())
 
-    async def _write(self, job: Job, draft: Draft) -> Answer:
+    async def _write(self, job: Job, draft: Draft, writing: Writing) -> Answer:
         """Have the model write the answer, and leave out what does not stand on the passages."""
         request = Generate(
-            id=job.work.answer_id,
+            id=writing.id,
             system=prompt.SYSTEM[job.work.lang],
             question=job.work.question,
             passages=prompt.passages(draft.hits),
             lang=job.work.lang,
-            priority=job.work.priority,
+            priority=writing.priority,
         )
         return written(draft.answer, await self._generate(job, request), draft.hits)
 
     async def _generate(self, job: Job, request: Generate) -> Generated:
         """Ask the bridge and hand on what it writes, piece by piece."""
         topic = STREAM.topic(self._config.prefix, asset=job.work.place)
-        most = self._config.orchestrator.deadline_s
-        deadline_s = max(min(job.deadline_at - time.time(), most), 0.5)
+        deadline_s = _DEADLINES * self._config.orchestrator.deadline_s
         seq = 0
 
         async def tell(delta: str, *, done: bool = False) -> None:
             nonlocal seq
-            piece = StreamDelta(answer_id=request.id, seq=seq, delta=delta, done=done)
+            piece = StreamDelta(answer_id=job.work.answer_id, seq=seq, delta=delta, done=done)
             seq += 1
             try:
                 await self._bus.publish(topic, STREAM.encode(piece), qos=STREAM.qos)
@@ -292,6 +317,20 @@ class Flow:
         finally:
             await tell("", done=True)
         raise Retryable("generate", "the bridge ended without an answer")
+
+    def _urge(self, request_id: str, priority: Priority | None) -> None:
+        """Tell the bridge how urgent a request is now, None for not at all; it need not hear it."""
+
+        async def tell() -> None:
+            urge = Urge(id=request_id, priority=priority)
+            try:
+                await self._caller.call(URGE, urge, deadline_s=_URGE_S)
+            except AndonError as error:
+                log.info("the bridge does not know that %s changed: %s", request_id, error)
+
+        task = asyncio.create_task(tell(), name=f"urge {request_id}")
+        self._urging.add(task)
+        task.add_done_callback(self._urging.discard)
 
     async def _give(self, job: Job, answer: Answer, *, done: bool, failed: str = "") -> None:
         """Keep and publish an answer."""

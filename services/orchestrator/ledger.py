@@ -242,6 +242,13 @@ class Ledger:
                 )
             await self._post(db, outgoing)
 
+    async def given(self, job: Job) -> Answer | None:
+        """Return the answer that stands for a job, None where there is none yet."""
+        row = await self._db.first(
+            "SELECT body FROM answer WHERE id = ? AND answer_id = ?", (job.id, job.work.answer_id)
+        )
+        return msgspec.json.decode(row["body"], type=Answer) if row else None
+
     async def set_aside(self, message: Outgoing, reason: str) -> None:
         """Take a message out of the outbox that cannot leave, and keep why."""
         async with self._db.transaction() as db:

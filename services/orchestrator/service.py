@@ -39,8 +39,6 @@ _AT_ONCE = 200
 _TICK_S = 1.0
 """Alarms are looked at this often for what time brings about."""
 _COUNT_EVERY_S = 5.0
-_MODEL_WAITING = 200
-"""Answers whose passages are out and which wait for the model, at most; the rest stays due."""
 
 
 class OrchestratorService:
@@ -195,6 +193,9 @@ class OrchestratorService:
             deeds=[due] if due else [],
         )
         self._intake.committed()
+        for done in [*(e.deeds for e in entries), due]:
+            for place, answer_id, alarm in done.urgent if done else ():
+                self._flow.escalate(place, answer_id, alarm.priority)
         self._tell(entries, refusals, due)
         return True
 
@@ -242,7 +243,7 @@ class OrchestratorService:
             await self._work.wait()
             self._work.clear()
             free = settings.workers - len(self._busy)
-            if free <= 0 or len(self._with_model) >= _MODEL_WAITING:
+            if free <= 0:
                 continue
             try:
                 jobs = await self._ledger.claim(free, lease_s=settings.lease_s)
@@ -253,15 +254,24 @@ class OrchestratorService:
                 continue
             self._context.health.well("dispatch")
             for job in jobs:
-                if job.id in self._busy or job.id in self._with_model:
-                    continue  # a clock set forward made its lease look old; it is being answered
-                task = self._context.spawn(self._do(job), f"answer {job.work.answer_id}")
+                former = self._busy.get(job.id) or self._with_model.pop(job.id, None)
+                task = self._context.spawn(self._do(job, former), f"answer {job.work.answer_id}")
                 self._busy[job.id] = task
 
-    async def _do(self, job: Job) -> None:
-        """Answer a job: a worker's time until its passages are out, the model's after that."""
+    async def _do(self, job: Job, former: asyncio.Task[None] | None) -> None:
+        """Answer a job: a worker's time until its passages are out, the model's after that.
+
+        Args:
+            job: the job.
+            former: who answers it already. It was asked anew with other words, or a clock set
+                forward made the lease look old; that answer is not wanted any more.
+        """
         trace_id.set(job.work.trace)
+        me = asyncio.current_task()
         try:
+            if former is not None:
+                former.cancel()
+                await asyncio.wait([former])
             draft = await self._flow.passages(job)
             if draft is not None:
                 self._with_model[job.id] = self._busy.pop(job.id)
@@ -279,8 +289,9 @@ class OrchestratorService:
         else:
             self._context.health.well("answers")
         finally:
-            self._busy.pop(job.id, None)
-            self._with_model.pop(job.id, None)
+            for held in (self._busy, self._with_model):
+                if held.get(job.id) is me:
+                    del held[job.id]
             self._work.set()
 
     async def _give_up(self, job: Job, reason: str) -> None:

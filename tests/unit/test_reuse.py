@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from schemas.answers import Answer
-from services.orchestrator.reuse import Reuse
+from schemas.faults import Priority
+from services.orchestrator.reuse import Busy, Reuse, Writing
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +21,7 @@ class Writer:
         self.fails = fails
         self.gate = asyncio.Event()
 
-    async def __call__(self) -> Answer:
+    async def __call__(self, _writing: Writing) -> Answer:
         self.times += 1
         await self.gate.wait()
         if self.times <= self.fails:
@@ -104,3 +105,57 @@ async def test_zero_seconds_is_never() -> None:
     writer.gate.set()
     await reuse.get_or_make(("k",), writer)
     assert reuse.get(("k",)) is None
+
+
+async def test_an_answer_belongs_to_all_who_wait_for_it() -> None:
+    reuse, writer = Reuse(300, lambda: 0.0), Writer()
+    first = asyncio.create_task(reuse.get_or_make(("k",), writer))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(reuse.get_or_make(("k",), writer))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    writer.gate.set()
+    assert (await second).id == "1"
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_the_most_urgent_who_waits_tells_how_urgent_it_is() -> None:
+    urged: list[tuple[str, Priority | None]] = []
+    reuse = Reuse(300, lambda: 0.0, urge=lambda name, priority: urged.append((name, priority)))
+    writer = Writer()
+    waits = [
+        asyncio.create_task(reuse.get_or_make(("k",), writer, who=("p", str(n)), priority=priority))
+        for n, priority in enumerate(("warning", "advice", "critical"))
+    ]
+    await asyncio.sleep(0)
+    assert [priority for _, priority in urged] == ["critical"]
+    reuse.escalate(("p", "nobody"), "critical")
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    assert [priority for _, priority in urged] == ["critical", None]
+    assert len({name for name, _ in urged}) == 1
+
+
+async def test_the_least_urgent_makes_room() -> None:
+    reuse, writer = Reuse(300, lambda: 0.0, written_most=3, waiting_most=4), Writer()
+
+    def ask(key: str, priority: Priority) -> asyncio.Task[Answer]:
+        return asyncio.create_task(reuse.get_or_make((key,), writer, priority=priority))
+
+    a, b, c = ask("a", "warning"), ask("b", "advice"), ask("c", "advice")
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match="others were before"):
+        await ask("d", "advice")
+    e = ask("e", "critical")
+    with pytest.raises(Busy, match="more urgent"):
+        await c
+    a2 = ask("a", "warning")
+    await asyncio.sleep(0)
+    a3 = ask("a", "critical")
+    with pytest.raises(Busy, match="more urgent"):
+        await b
+    writer.gate.set()
+    assert len(await asyncio.gather(a, a2, a3, e)) == 4
