@@ -41,12 +41,12 @@ def deeds(
                 done.urgent.append((asset, alarm.answer_id, alarm))
             case Front(asset=asset, answer_id=answer_id):
                 done.fronts.append((asset, answer_id))
-            case Publish(asset=asset, alarm=alarm):
+            case Publish(asset=asset, alarm=alarm, retain=retain):
                 done.outgoing.append(
                     Outgoing(
                         topic=ALARM.topic(prefix, asset=asset),
                         payload=ALARM.encode(alarm),
-                        retain=ALARM.retain,
+                        retain=retain,
                         content_type=ALARM.content_type,
                         trace=trace,
                     )
@@ -61,10 +61,10 @@ def deeds(
                         trace=trace,
                     )
                 )
-            case TakeBack(asset=asset):
+            case TakeBack(asset=asset, alarm=told):
                 done.outgoing += [
                     Outgoing(topic=channel.topic(prefix, asset=asset), payload=b"", retain=True)
-                    for channel in (ANSWER, DISPLAY)
+                    for channel in (ANSWER, DISPLAY, *([ALARM] if told else []))
                 ]
             case Forgotten():
                 done.forgotten.append(effect)

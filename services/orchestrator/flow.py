@@ -13,7 +13,7 @@ import msgspec
 
 from schemas.answers import Answer, StreamDelta, Timings
 from schemas.channels import GENERATE, SEARCH, STREAM, URGE
-from schemas.faults import Priority
+from schemas.faults import Alarm, Priority
 from schemas.generation import Generate, Generated, Urge
 from schemas.retrieval import Found, Hit, Search
 from services.orchestrator import prompt
@@ -21,7 +21,7 @@ from services.orchestrator.extract import extract
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.notes import join, note
 from services.orchestrator.publication import given
-from services.orchestrator.records import Job, Work
+from services.orchestrator.records import Job, Work, counted, current
 from services.orchestrator.reuse import Busy, Key, Reuse, Writing, key_of
 from services.orchestrator.written import written
 from services.runtime.bus import Bus
@@ -67,6 +67,7 @@ class Flow:
         *,
         committed: Callable[[], None],
         model_ready: Callable[[], bool],
+        alarm: Callable[[str, str, str], tuple[Alarm | None, bool]],
     ) -> None:
         """Prepare.
 
@@ -77,6 +78,7 @@ class Flow:
             caller: for the retriever and the bridge.
             committed: called when something new is in the outbox.
             model_ready: whether the bridge says that its model can be asked.
+            alarm: as `Board.now`.
         """
         self._config = config
         self._ledger = ledger
@@ -84,6 +86,7 @@ class Flow:
         self._caller = caller
         self._committed = committed
         self._model_ready = model_ready
+        self._alarm = alarm
         self._reuse = Reuse(config.orchestrator.reuse_s, time.monotonic, urge=self._urge)
         self._urging: set[asyncio.Task[None]] = set()
 
@@ -262,7 +265,7 @@ class Flow:
                     draft.key,
                     lambda writing: self._write(job, draft, writing),
                     who=(job.work.place, job.work.answer_id),
-                    priority=job.work.priority,
+                    priority=self._now(job.work)[0].priority,
                 )
             final = _as(answer, standing)
         except Busy:
@@ -333,16 +336,26 @@ class Flow:
         task.add_done_callback(self._urging.discard)
 
     async def _give(self, job: Job, answer: Answer, *, done: bool, failed: str = "") -> None:
-        """Keep and publish an answer."""
+        """Keep and publish an answer, with what was counted of its alarm meanwhile."""
+        work, stands = self._now(job.work)
+        answer = counted(answer, work)
         outgoing = given(
             answer,
             self._config.prefix,
-            job.work.place,
+            work.place,
             self._config.orchestrator.answers_stand_s,
-            job.work.copies,
+            work.copies,
+            stands=stands,
         )
         await self._ledger.answer(job, answer, outgoing, done=done, failed=failed)
         self._committed()
+
+    def _now(self, work: Work) -> tuple[Work, bool]:
+        """Return work as its alarm is now, and whether its answer may stand on its topics."""
+        if not work.key:
+            return work, True
+        alarm, stands = self._alarm(work.place, work.key, work.answer_id)
+        return (current(work, alarm) if alarm else work), stands
 
 
 def _ms(begin: float, end: float) -> float:

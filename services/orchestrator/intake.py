@@ -229,6 +229,7 @@ class Intake:
                 place=fault.asset,
                 asset=fault.asset,
                 code=fault.code,
+                key=effect.key,
                 question=fault.question,
                 lang=fault.lang,
                 priority=effect.alarm.priority,

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from schemas.answers import Ask, Feedback
+from schemas.answers import Answer, Ask, Feedback
 from schemas.errors import RejectedEvent
 from schemas.faults import Alarm, Fault, Priority
 from services.orchestrator.effects import Forgotten
@@ -34,6 +34,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """The machine; None for a question without one."""
     code: str
     """Fault code, empty where there is none."""
+    key: str = ""
+    """Of the alarm, which its asset and this name; empty where there is none."""
     question: str
     """What the manuals are asked."""
     lang: Literal["en", "zh"]
@@ -50,6 +52,27 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """First report, RFC 3339 UTC."""
     last_seen: str
     """Latest report, RFC 3339 UTC."""
+
+
+def current(work: Work, alarm: Alarm) -> Work:
+    """Return the work with what its alarm has come to."""
+    return msgspec.structs.replace(
+        work,
+        priority=alarm.priority,
+        occurrences=alarm.occurrences,
+        first_seen=alarm.first_seen,
+        last_seen=alarm.last_seen,
+    )
+
+
+def counted(answer: Answer, told: Work | Alarm) -> Answer:
+    """Return an answer with how often its alarm was reported, and when."""
+    return msgspec.structs.replace(
+        answer,
+        occurrences=told.occurrences,
+        first_seen=told.first_seen,
+        last_seen=told.last_seen,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,7 @@ class OrchestratorService:
             context.caller,
             committed=self._outbox.wake,
             model_ready=lambda: self._model_ready,
+            alarm=board.now,
         )
         messages = await context.bus.consume(*self._intake.filters)
         # QoS 0: while we are away the broker must keep faults for us, and not every status.

@@ -146,7 +146,7 @@ class Alarms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     area_levels: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
     """So many first levels of the asset are its area; 0: all but the last."""
     most: Annotated[int, msgspec.Meta(ge=100)] = 10_000
-    """Alarms remembered; the one not reported for longest makes room."""
+    """Alarms remembered; cleared ones make room first, then stale ones, then the least urgent."""
 
 
 class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
