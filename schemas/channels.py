@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -48,6 +49,17 @@ def topic_trouble(topic: str) -> str:
     if topic.count("/") >= MAX_LEVELS:
         return f"it has more than {MAX_LEVELS} levels"
     return ""
+
+
+@cache
+def _pattern(address: str) -> re.Pattern[str]:
+    """Return what the topics of an address look like."""
+    text = re.sub(
+        r"\\\{(\w+)\\\}",
+        lambda m: f"(?P<{m[1]}>{'.+' if m[1] in _MANY_LEVELS else '[^/]+'})",
+        re.escape(address),
+    )
+    return re.compile(text, re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +116,7 @@ class Channel:
 
     def parameters(self, topic: str, prefix: str = DEFAULT_PREFIX) -> dict[str, str] | None:
         """Return the parameters a topic was made with, None where it is not of this channel."""
-        pattern = re.escape(self._prefixed(prefix, self.address))
-        pattern = re.sub(
-            r"\\\{(\w+)\\\}",
-            lambda m: f"(?P<{m[1]}>{'.+' if m[1] in _MANY_LEVELS else '[^/]+'})",
-            pattern,
-        )
-        match = re.fullmatch(pattern, topic, re.DOTALL)
+        match = _pattern(self._prefixed(prefix, self.address)).fullmatch(topic)
         return match.groupdict() if match else None
 
     def encode(self, message: Any) -> bytes:

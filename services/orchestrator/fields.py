@@ -19,8 +19,8 @@ _MAX_CODE = 64
 
 def at(fields: Any, path: str) -> Any:
     """Return the value at a dotted path, None where there is none; digits index arrays."""
-    if isinstance(fields, Mapping) and path in fields:
-        return fields[path]
+    if isinstance(fields, Mapping) and (path in fields or "." not in path):
+        return fields.get(path)
     for step in path.split("."):
         if isinstance(fields, Mapping):
             fields = fields.get(step)

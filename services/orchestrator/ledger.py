@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-import aiosqlite
 import msgspec
 
-from schemas.answers import Answer, Ask, Feedback
-from schemas.faults import Fault
+from schemas.answers import Answer
+from schemas.errors import RejectedEvent
 from services.orchestrator.alarms import Standing
 from services.orchestrator.board import Changes
 from services.orchestrator.floods import Area
 from services.orchestrator.records import Deeds, Entry, Job, Outgoing, Refusal, Work
-from services.orchestrator.rows import do, remember, take_on
+from services.orchestrator.rows import (
+    begin,
+    do,
+    forget,
+    give,
+    keep,
+    post,
+    prolong,
+    refuse,
+    remember,
+    take_on,
+)
 from services.runtime.clock import now
 from services.runtime.errors import Retryable
 from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = (Path(__file__).with_name("ledger.sql").read_text(encoding="utf-8"),)
 _GONE_MOST = 500
-
-_encode = msgspec.json.encode
 
 
 class Ledger:
@@ -35,6 +45,7 @@ class Ledger:
         self._next_event = last_event + 1
         self._next_outgoing = last_outgoing + 1
         self._gone: set[int] = set()
+        self._claimed: set[int] = set()
 
     @classmethod
     async def open(cls, path: Path) -> Ledger:
@@ -45,7 +56,7 @@ class Ledger:
             Damaged: it is damaged; see `services.orchestrator.mending`.
             Fatal: it cannot be opened, or was written by a newer Andon.
         """
-        database = await open_database(path, MIGRATIONS, synchronous="FULL", shrinks=True)
+        database = await open_database(path, MIGRATIONS, synchronous="FULL", sparing=True)
         [row] = await database.fetch(
             "SELECT (SELECT coalesce(max(id), 0) FROM event) AS event,"
             " (SELECT coalesce(max(id), 0) FROM outbox) AS outgoing"
@@ -61,7 +72,7 @@ class Ledger:
         """Close the file."""
         try:
             with suppress(Retryable):  # what is not forgotten goes out once more
-                await self.forget()
+                await self.settle()
         finally:
             await self._db.close()
 
@@ -97,47 +108,19 @@ class Ledger:
         todo = [(n, e.deeds) for n, e in numbered if e.deeds] + [(last, one) for one in deeds]
         works = [(n, e.work, False) for n, e in numbered if e.work]
         works += [(n, work, front) for n, one in todo for work, front in one.works]
-        # A statement a table and not a row: each costs a change of threads.
-        async with self._forgetting() as db:
-            await db.executemany(
-                "INSERT INTO event (id, kind, topic, body, received, trace, digest, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        n,
-                        _kind(e.message),
-                        e.topic,
-                        _encode(e.message),
-                        e.received,
-                        e.trace,
-                        e.digest,
-                        e.payload,
-                    )
-                    for n, e in numbered
-                ],
-            )
-            await take_on(db, works, at, until)
+        messages = [message for _, one in todo for message in one.outgoing]
+        messages += [message for refusal in refusals for message in refusal.outgoing]
+
+        def write(db: sqlite3.Connection) -> None:
+            keep(db, numbered)
+            take_on(db, works, at, until)
             for _, one in todo:
-                await do(db, one, at, until)
-            await remember(db, changes)
-            await db.executemany(
-                "INSERT INTO feedback (answer_id, body, received) VALUES (?, ?, ?)",
-                [
-                    (e.answer_id, _encode(e.message), e.received)
-                    for e in entries
-                    if isinstance(e.message, Feedback)
-                ],
-            )
-            await db.executemany(
-                "INSERT INTO rejected (topic, reason, head, size, received) VALUES (?, ?, ?, ?, ?)",
-                [
-                    (e.topic, e.reason, e.head, e.size, e.received)
-                    for e in (refusal.event for refusal in refusals)
-                ],
-            )
-            messages = [message for _, one in todo for message in one.outgoing]
-            messages += [message for refusal in refusals for message in refusal.outgoing]
-            await self._post(db, messages)
+                do(db, one, at, until)
+            remember(db, changes)
+            refuse(db, [refusal.event for refusal in refusals])
+            self._post(db, messages)
+
+        await self._db.write(write)
 
     async def standings(self) -> list[Standing]:
         """Return the alarms that are remembered."""
@@ -150,39 +133,42 @@ class Ledger:
         return [msgspec.json.decode(row["body"], type=Area) for row in rows]
 
     async def claim(self, limit: int, *, lease_s: float) -> list[Job]:
-        """Take the most urgent work that is due."""
+        """Take the most urgent work that is due.
+
+        That it is being worked on goes to the disk with the next commit: a process that dies
+        before has not lost anything, the work is still due.
+        """
         at = time.time()
-        async with (
-            self._db.transaction() as db,
-            db.execute(
-                "UPDATE job SET state = 'working', attempts = attempts + 1, lease_until = ?"
-                " WHERE id IN (SELECT id FROM job WHERE state = 'due'"
-                " ORDER BY priority, front DESC, id LIMIT ?)"
-                " RETURNING id, body, priority, front, attempts, received_at, deadline_at",
-                (at + lease_s, limit),
-            ) as cursor,
-        ):
-            rows = await cursor.fetchall()
-        # RETURNING keeps no order.
-        rows = sorted(rows, key=lambda row: (row["priority"], -row["front"], row["id"]))
-        return [
+        taken = frozenset(self._claimed)
+        rows = await self._db.fetch(
+            "SELECT id, body, attempts, received_at, deadline_at FROM job WHERE state = 'due'"
+            " ORDER BY priority, front DESC, id LIMIT ?",
+            (limit + len(taken),),
+        )
+        jobs = [
             Job(
                 row["id"],
                 msgspec.json.decode(row["body"], type=Work),
-                row["attempts"],
+                row["attempts"] + 1,
                 row["received_at"],
                 row["deadline_at"],
             )
             for row in rows
-        ]
-
-    async def extend(self, job_ids: Iterable[int], *, lease_s: float) -> None:
-        """Say that these jobs are still being worked on."""
-        async with self._db.transaction() as db:
-            await db.executemany(
-                "UPDATE job SET lease_until = ? WHERE id = ? AND state = 'working'",
-                [(time.time() + lease_s, job_id) for job_id in job_ids],
+            if row["id"] not in taken
+        ][:limit]
+        if jobs:
+            ids = [job.id for job in jobs]
+            self._claimed.update(ids)
+            self._db.later(
+                partial(begin, jobs=jobs, at=at, until=at + lease_s),
+                partial(self._claimed.difference_update, ids),
             )
+        return jobs
+
+    def extend(self, job_ids: Iterable[int], *, lease_s: float) -> None:
+        """Say that these jobs are still being worked on; goes to the disk as `claim` does."""
+        leases = [(time.time() + lease_s, job_id) for job_id in job_ids]
+        self._db.later(partial(prolong, leases=leases), lambda: None)
 
     async def release(self, *, all_of_it: bool) -> int:
         """Make work due again that nobody works on; return how much that is.
@@ -192,15 +178,15 @@ class Ledger:
                 only where the lease ran out.
         """
         late = float("inf") if all_of_it else time.time()
-        async with (
-            self._db.transaction() as db,
-            db.execute(
-                "UPDATE job SET state = 'due', lease_until = NULL"
-                " WHERE state = 'working' AND lease_until < ?",
-                (late,),
-            ) as cursor,
-        ):
-            return cursor.rowcount
+        return await self._db.write(
+            lambda db: (
+                db.execute(
+                    "UPDATE job SET state = 'due', lease_until = NULL"
+                    " WHERE state = 'working' AND lease_until < ?",
+                    (late,),
+                ).rowcount
+            )
+        )
 
     async def last_digest(self, topic: str) -> bytes | None:
         """Return the digest of the newest event of a topic."""
@@ -227,20 +213,12 @@ class Ledger:
             done: whether the job is done with it.
             failed: why the job is given up for good; empty where it is not.
         """
-        async with self._forgetting() as db:
-            await db.execute(
-                "INSERT INTO answer (id, answer_id, place, stage, body, created)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-                " SET stage = excluded.stage, body = excluded.body, created = excluded.created",
-                (job.id, answer.id, job.work.place, answer.stage, _encode(answer), answer.created),
-            )
-            if done or failed:
-                # Not where it was asked anew meanwhile, with other words.
-                await db.execute(
-                    "UPDATE job SET state = ?, reason = ? WHERE id = ? AND attempts = ?",
-                    ("failed" if failed else "done", failed, job.id, job.attempts),
-                )
-            await self._post(db, outgoing)
+
+        def write(db: sqlite3.Connection) -> None:
+            give(db, job, answer, state="failed" if failed else "done" if done else "", why=failed)
+            self._post(db, outgoing)
+
+        await self._db.write(write)
 
     async def given(self, job: Job) -> Answer | None:
         """Return the answer that stands for a job, None where there is none yet."""
@@ -251,40 +229,24 @@ class Ledger:
 
     async def set_aside(self, message: Outgoing, reason: str) -> None:
         """Take a message out of the outbox that cannot leave, and keep why."""
-        async with self._db.transaction() as db:
-            await db.execute(
-                "INSERT INTO rejected (topic, reason, head, size, received) VALUES (?, ?, ?, ?, ?)",
-                (
-                    message.topic,
-                    reason,
-                    message.payload[:256].decode("utf-8", "backslashreplace"),
-                    len(message.payload),
-                    now(),
-                ),
-            )
-            await db.execute("DELETE FROM outbox WHERE id = ?", (message.id,))
-
-    async def _post(self, db: aiosqlite.Connection, outgoing: Sequence[Outgoing]) -> None:
-        numbered = list(enumerate(outgoing, start=self._next_outgoing))
-        self._next_outgoing += len(numbered)
-        await db.executemany(
-            "INSERT INTO outbox"
-            " (id, topic, payload, retain, content_type, correlation, trace, expiry_s)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    n,
-                    o.topic,
-                    o.payload,
-                    o.retain,
-                    o.content_type,
-                    o.correlation,
-                    o.trace,
-                    o.expiry_s,
-                )
-                for n, o in numbered
-            ],
+        head = message.payload[:256].decode("utf-8", "backslashreplace")
+        event = RejectedEvent(
+            topic=message.topic,
+            reason=reason,
+            head=head,
+            size=len(message.payload),
+            received=now(),
         )
+
+        def write(db: sqlite3.Connection) -> None:
+            refuse(db, [event])
+            forget(db, [message.id])
+
+        await self._db.write(write)
+
+    def _post(self, db: sqlite3.Connection, outgoing: Sequence[Outgoing]) -> None:
+        post(db, list(enumerate(outgoing, start=self._next_outgoing)))
+        self._next_outgoing += len(outgoing)
 
     async def outbox(self, after: int, limit: int = 100) -> list[Outgoing]:
         """Return what is to go out, in order, beginning behind number `after`."""
@@ -301,24 +263,15 @@ class Ledger:
         A commit of its own for each would write the disk as much again. A process that dies
         before sends them once more, with the same ids.
         """
-        self._gone.update(ids)
+        gone = list(ids)
+        self._gone.update(gone)
+        self._db.later(partial(forget, ids=gone), partial(self._gone.difference_update, gone))
         if len(self._gone) >= _GONE_MOST:
-            await self.forget()
+            await self.settle()
 
-    async def forget(self) -> None:
-        """Remove the rows of messages the broker has, now."""
-        if self._gone:
-            async with self._forgetting():
-                pass
-
-    @asynccontextmanager
-    async def _forgetting(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Open a transaction that also removes what was sent."""
-        async with self._db.transaction() as db:
-            gone = tuple(self._gone)
-            await db.executemany("DELETE FROM outbox WHERE id = ?", [(i,) for i in gone])
-            yield db
-        self._gone.difference_update(gone)
+    async def settle(self) -> None:
+        """Commit what waits for a commit to go along with: what was sent, what was begun."""
+        await self._db.flush()
 
     async def counts(self) -> dict[str, int]:
         """Return how many jobs are open, and how many messages were refused or wait to go out."""
@@ -330,7 +283,3 @@ class Ledger:
         )
         counted = dict(row) if row else {}
         return {**counted, "outbox": max(0, counted.get("outbox", 0) - len(self._gone))}
-
-
-def _kind(message: Fault | Ask | Feedback) -> str:
-    return type(message).__name__.lower()

@@ -71,7 +71,7 @@ def _outgoing(row: Mapping[str, Any]) -> None:
 LEDGER = Plan(
     migrations=MIGRATIONS,
     recover=True,
-    shrinks=True,
+    sparing=True,
     keep={
         "event": _all_of(_body(Any), _time("received")),
         "rejected": _all_of(_time("received")),

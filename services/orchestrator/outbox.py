@@ -71,7 +71,7 @@ class Outbox:
                 await self._due.wait()
         except TimeoutError:
             with contextlib.suppress(Retryable):  # a full disk: the next commit forgets them
-                await self._ledger.forget()
+                await self._ledger.settle()
             await self._due.wait()
         self._due.clear()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.answers import Answer, Ask, Feedback
 from schemas.errors import RejectedEvent
@@ -132,8 +133,7 @@ class Deeds:
     """Alarms that made room; to be logged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """What one accepted message adds to the ledger."""
 
     topic: str

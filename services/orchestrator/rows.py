@@ -1,20 +1,27 @@
-"""Rows of the ledger that jobs and alarms become, written inside a transaction of its own."""
+"""What the ledger knows, as rows, written inside a transaction of its own."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-import aiosqlite
 import msgspec
+from msgspec.structs import astuple
 
+from schemas.answers import Answer
+from schemas.errors import RejectedEvent
 from schemas.faults import Priority
 from services.orchestrator.board import Changes
-from services.orchestrator.records import Deeds, Work
+from services.orchestrator.records import Deeds, Entry, Job, Outgoing, Work
 
 _RANK: dict[Priority, int] = {"critical": 0, "warning": 1, "advice": 2}
 _encode = msgspec.json.encode
 
+_KEEP = """
+INSERT INTO event (id, kind, topic, body, received, trace, digest, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _TAKE_ON = """
 INSERT INTO job (id, answer_id, place, question, body, priority, front, state, received_at,
     deadline_at)
@@ -32,17 +39,59 @@ UPDATE job SET state = 'due', reason = '', attempts = attempts + 1, lease_until 
         '$.first_seen', :first_seen, '$.last_seen', :last_seen)
 WHERE place = :place AND answer_id = :answer_id AND state IN ('done', 'failed')
 """
+_BEGIN = """
+UPDATE job SET state = 'working', attempts = ?, lease_until = ?
+WHERE id = ? AND attempts = ? AND state = 'due'
+"""
+# A trigger has put down the time of the commit.
+_BEGUN_AT = """
+UPDATE job SET history = json_replace(history, '$[#-1][1]', ?)
+WHERE id = ? AND attempts = ? AND state = 'working'
+"""
+_GIVE = """
+INSERT INTO answer (id, answer_id, place, stage, body, created) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE
+SET stage = excluded.stage, body = excluded.body, created = excluded.created
+"""
+_POST = """
+INSERT INTO outbox (topic, payload, retain, content_type, correlation, trace, expiry_s, id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _OPEN = "place = ? AND answer_id = ? AND state IN ('due', 'working')"
 
 
-async def take_on(
-    db: aiosqlite.Connection, works: Sequence[tuple[int, Work, bool]], at: float, until: float
+def keep(db: sqlite3.Connection, entries: Sequence[tuple[int, Entry]]) -> None:
+    """Keep what came in, under its numbers."""
+    bodies = [(n, e, _encode(e.message)) for n, e in entries]
+    db.executemany(
+        _KEEP,
+        [
+            (n, _kind(e), e.topic, body, e.received, e.trace, e.digest, e.payload)
+            for n, e, body in bodies
+        ],
+    )
+    db.executemany(
+        "INSERT INTO feedback (answer_id, body, received) VALUES (?, ?, ?)",
+        [(e.answer_id, body, e.received) for _, e, body in bodies if _kind(e) == "feedback"],
+    )
+
+
+def refuse(db: sqlite3.Connection, events: Sequence[RejectedEvent]) -> None:
+    """Keep what could not be used."""
+    db.executemany(
+        "INSERT INTO rejected (topic, reason, head, size, received) VALUES (?, ?, ?, ?, ?)",
+        [(e.topic, e.reason, e.head, e.size, e.received) for e in events],
+    )
+
+
+def take_on(
+    db: sqlite3.Connection, works: Sequence[tuple[int, Work, bool]], at: float, until: float
 ) -> None:
     """Make jobs of new work: the event's number, the work, whether it goes to the front."""
-    await db.executemany(_TAKE_ON, [_row(n, work, front, at, until) for n, work, front in works])
+    db.executemany(_TAKE_ON, [_row(n, work, front, at, until) for n, work, front in works])
 
 
-async def do(db: aiosqlite.Connection, deeds: Deeds, at: float, until: float) -> None:
+def do(db: sqlite3.Connection, deeds: Deeds, at: float, until: float) -> None:
     """Change open and finished jobs as the alarms want it; mostly there is nothing to do."""
     for one in deeds.again:
         values = {
@@ -56,40 +105,79 @@ async def do(db: aiosqlite.Connection, deeds: Deeds, at: float, until: float) ->
             "place": one.place,
             "answer_id": one.answer_id,
         }
-        await db.execute(_GIVE_AGAIN, values)
+        db.execute(_GIVE_AGAIN, values)
     for place, answer_id, alarm in deeds.urgent:
-        await db.execute(
+        db.execute(
             f"UPDATE job SET priority = ? WHERE {_OPEN}",  # noqa: S608
             (_RANK[alarm.priority], place, answer_id),
         )
     for place, answer_id in deeds.fronts:
-        await db.execute(
+        db.execute(
             f"UPDATE job SET front = 1 WHERE {_OPEN}",  # noqa: S608
             (place, answer_id),
         )
 
 
-async def remember(db: aiosqlite.Connection, changes: Changes) -> None:
+def begin(db: sqlite3.Connection, jobs: Sequence[Job], at: float, until: float) -> None:
+    """Say that jobs are being worked on since `at`, unless they were asked anew meanwhile."""
+    db.executemany(_BEGIN, [(job.attempts, until, job.id, job.attempts - 1) for job in jobs])
+    db.executemany(_BEGUN_AT, [(round(at, 3), job.id, job.attempts) for job in jobs])
+
+
+def prolong(db: sqlite3.Connection, leases: Sequence[tuple[float, int]]) -> None:
+    """Write the new leases of jobs in work: until when, and which."""
+    db.executemany("UPDATE job SET lease_until = ? WHERE id = ? AND state = 'working'", leases)
+
+
+def give(db: sqlite3.Connection, job: Job, answer: Answer, *, state: str, why: str) -> None:
+    """Keep an answer, and the job's new state where it has one."""
+    db.execute(
+        _GIVE,
+        (job.id, answer.id, job.work.place, answer.stage, _encode(answer), answer.created),
+    )
+    if state:
+        # Not where it was asked anew meanwhile, with other words.
+        db.execute(
+            "UPDATE job SET state = ?, reason = ? WHERE id = ? AND attempts = ?",
+            (state, why, job.id, job.attempts),
+        )
+
+
+def post(db: sqlite3.Connection, messages: Sequence[tuple[int, Outgoing]]) -> None:
+    """Put messages into the outbox, under their numbers."""
+    db.executemany(_POST, [(*astuple(message)[:-1], n) for n, message in messages])
+
+
+def forget(db: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """Take messages out of the outbox."""
+    db.executemany("DELETE FROM outbox WHERE id = ?", [(n,) for n in ids])
+
+
+def remember(db: sqlite3.Connection, changes: Changes) -> None:
     """Write the alarms and areas that changed."""
     alarms = changes.alarms.items()
-    await db.executemany(
+    db.executemany(
         "INSERT INTO alarm (asset, code, body) VALUES (?, ?, ?)"
         " ON CONFLICT (asset, code) DO UPDATE SET body = excluded.body",
         [(*key, _encode(standing)) for key, standing in alarms if standing is not None],
     )
-    await db.executemany(
+    db.executemany(
         "DELETE FROM alarm WHERE asset = ? AND code = ?",
         [key for key, standing in alarms if standing is None],
     )
     areas = changes.areas.items()
-    await db.executemany(
+    db.executemany(
         "INSERT INTO area (area, body) VALUES (?, ?)"
         " ON CONFLICT (area) DO UPDATE SET body = excluded.body",
         [(name, _encode(area)) for name, area in areas if area is not None],
     )
-    await db.executemany(
+    db.executemany(
         "DELETE FROM area WHERE area = ?", [(name,) for name, area in areas if area is None]
     )
+
+
+def _kind(entry: Entry) -> str:
+    return type(entry.message).__name__.lower()
 
 
 def _row(event: int, work: Work, front: bool, at: float, until: float) -> tuple[Any, ...]:

@@ -307,7 +307,7 @@ class OrchestratorService:
             await asyncio.sleep(min(_COUNT_EVERY_S, self._config.orchestrator.lease_s / 3))
             try:
                 if working := [*self._busy, *self._with_model]:
-                    await self._ledger.extend(working, lease_s=self._config.orchestrator.lease_s)
+                    self._ledger.extend(working, lease_s=self._config.orchestrator.lease_s)
                 if await self._ledger.release(all_of_it=False):
                     self._work.set()
                 self._context.health.facts.update(await self._ledger.counts())

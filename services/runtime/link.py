@@ -11,31 +11,29 @@ import contextlib
 import logging
 import os
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any
 
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import LogLevel, MQTTErrorCode
 
 from services.runtime.address import BrokerAddress
+from services.runtime.paho_client import PahoClient
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 5.0
-"""Limit for the TCP connect, for the TLS handshake, and for the broker's CONNACK and SUBACKs."""
 TICK_S = 1.0
 """How often paho looks at its keepalive."""
 _GOODBYE_S = 1.0
 """Limit for the broker to take our DISCONNECT and close."""
 _READS_AT_ONCE = 64
-"""Packets taken from TLS's buffer before other tasks have their turn."""
+"""Packets taken from the buffer before other tasks have their turn."""
 
 
 class Link:
     """Reads, writes and ends one connection of `client`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: PahoClient) -> None:
         self.client = client
         self.error = ""
         """What paho logged last while connecting: the only place it names TLS errors."""
@@ -46,6 +44,7 @@ class Link:
         """Done when the connection is over; the DISCONNECT's reason, or 0 without one."""
         self._socket: Any = None
         self._writing = False
+        self._flushing = False
         client.on_log = self._log
 
     async def open(self, address: BrokerAddress, connect: Callable[[], MQTTErrorCode]) -> None:
@@ -76,11 +75,16 @@ class Link:
         self.client.on_log = None  # or paho would format a line for each packet
 
     def flush(self) -> None:
-        """After any call of the client: send what is left to send.
+        """After any call of the client: what it has to say goes out at the end of this turn.
 
-        Outside its callbacks paho writes at once; inside them, and when the socket is full, it
-        queues.
+        All of it in one system call: a batch of faults is acked in one piece.
         """
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
         if self.client.want_write():
             self.client.loop_write()
         self._watch_writable()
@@ -101,7 +105,7 @@ class Link:
         with socket.socket(fileno=os.dup(leaving.fileno())) as kept:
             kept.setblocking(False)
             self.client.disconnect()
-            self._watch_writable()
+            self._flush()
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(_GOODBYE_S):
                     await asyncio.shield(self.lost)
@@ -117,6 +121,7 @@ class Link:
         if self._socket is not None:
             self._closing(self.client, None, broken)
         self.client.on_socket_close = None
+        self.client.forget()
         # paho has no way to close without a DISCONNECT. Reading from a closed socket, it finds
         # the connection lost, and tidies up.
         broken.close()
@@ -132,24 +137,23 @@ class Link:
     def _readable(self) -> None:
         try:
             self.client.loop_read()
-            if isinstance(self._socket, ssl.SSLSocket):
-                self._read_tls()
+            self._read_on()
             self.flush()
         except Exception:
             # A packet that paho cannot take apart. Raised here it would come again for ever.
             log.exception("cannot read what the broker sent; connecting anew")
             self.drop()
 
-    def _read_tls(self) -> None:
-        """Read what TLS has decrypted: the selector does not see it."""
+    def _read_on(self) -> None:
+        """Read what is out of the socket already: the selector does not see it."""
         for _ in range(_READS_AT_ONCE):
-            if self._socket is None or not self._socket.pending():
+            if not self.client.has_more:
                 return
             self.client.loop_read()
         self._loop.call_soon(self._again)
 
     def _again(self) -> None:
-        if self._socket is not None:
+        if self._socket is not None and self.client.has_more:
             self._readable()
 
     def _writable(self) -> None:
@@ -173,54 +177,3 @@ class Link:
     def _log(self, _client: Client, _userdata: object, level: int, text: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR:
             self.error = text
-
-
-class LinkClient(Client):
-    """paho's client with a socket opened by us: its own way leaks it when the connect fails."""
-
-    def __init__(self, address: BrokerAddress, tls: ssl.SSLContext | None, client_id: str) -> None:
-        super().__init__(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        self._address = address
-        self._tls = tls
-
-    def _create_socket(self) -> socket.socket:
-        return open_socket(self._address, self._tls)
-
-    def _sock_send(self, buf: bytes | bytearray) -> int:
-        try:
-            return super()._sock_send(buf)
-        except (BrokenPipeError, ConnectionResetError):
-            # paho would close at once, and with the socket throw away what a broker that died
-            # had sent before: it may be known to nobody else. Read that; its end ends us.
-            raise BlockingIOError from None
-
-
-def open_socket(address: BrokerAddress, tls: ssl.SSLContext | None) -> socket.socket:
-    """A connected socket, TLS included; blocks.
-
-    Raises:
-        OSError: nobody listens, or the certificates do not fit.
-    """
-    if address.scheme == "unix":
-        plain = socket.socket(socket.AF_UNIX)
-        try:
-            plain.settimeout(CONNECT_TIMEOUT_S)
-            plain.connect(address.path)
-        except BaseException:
-            plain.close()
-            raise
-        return plain
-    plain = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S)
-    try:
-        # Without it Nagle and delayed acks make a QoS 1 round trip 88 ms instead of 0.6.
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return tls.wrap_socket(plain, server_hostname=address.host) if tls else plain
-    except BaseException:
-        plain.close()
-        raise

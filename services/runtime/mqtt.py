@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties as PahoProperties
@@ -20,9 +20,10 @@ from services.runtime.backoff import Backoff
 from services.runtime.bus import Bus
 from services.runtime.calls import Acked
 from services.runtime.errors import Rejected, Retryable, Unavailable
-from services.runtime.link import CONNECT_TIMEOUT_S, TICK_S, Link, LinkClient
+from services.runtime.link import TICK_S, Link
 from services.runtime.messages import Delivery, Inbox, Properties, Will
-from services.runtime.wire import outgoing, read_properties
+from services.runtime.paho_client import CONNECT_TIMEOUT_S, PahoClient
+from services.runtime.wire import outgoing
 
 log = logging.getLogger(__name__)
 
@@ -173,8 +174,8 @@ class MqttBus(Bus):
                 link.drop()
         return link.lost.result()
 
-    def _client(self) -> LinkClient:
-        client = LinkClient(self._address, self._tls, self.client_id)
+    def _client(self) -> PahoClient:
+        client = PahoClient(self._address, self._tls, self.client_id)
         client.max_inflight_messages_set(_MAX_INFLIGHT)
         client.max_queued_messages_set(_MAX_QUEUED)
         if self._address.username:
@@ -206,7 +207,7 @@ class MqttBus(Bus):
         )
         client.on_disconnect = lambda _c, _u, _f, reason, _p: self._on_disconnect(link, reason)
         client.on_subscribe = lambda _c, _u, mid, reasons, _p: self._on_subscribe(mid, reasons)
-        client.on_message = lambda _c, _u, message: self._on_message(link, message)
+        client.on_delivery = partial(self._on_delivery, link)
         client.on_publish = lambda _c, _u, mid, reason, _p: self._on_publish(mid, reason)
         if client.socket() is None:  # lost before anyone listened
             self._over(link, _FAILED, link.error or "the broker closed the connection")
@@ -246,26 +247,17 @@ class MqttBus(Bus):
             if done and not done.done():
                 done.set_result("")  # the next connect subscribes
 
-    def _on_message(self, link: Link, message: MQTTMessage) -> None:
+    def _on_delivery(
+        self, link: Link, delivery: Delivery, mid: int, identifiers: Sequence[int]
+    ) -> None:
         if self._link is not link:  # read while closing: not ours to ack any more
             return
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            log.exception("a message's topic is not UTF-8; dropped")
-            if message.qos:
-                self._confirm(message.mid)
+        if delivery.topic:
+            self._arrived(delivery, mid, identifiers)
             return
-        properties, identifiers = read_properties(message.properties)
-        delivery = Delivery(
-            topic=topic,
-            payload=bytes(message.payload),
-            qos=message.qos,
-            retain=message.retain,
-            duplicate=message.dup,
-            properties=properties,
-        )
-        self._arrived(delivery, message.mid, identifiers)
+        log.error("a message's topic is not UTF-8; dropped")
+        if delivery.qos:
+            self._confirm(mid)
 
     def _on_publish(self, mid: int, reason: ReasonCode) -> None:
         acked = self._unacked.pop(mid, None)

@@ -2,8 +2,8 @@
 
 SQLite stops at the first damaged page. So each table is read from both ends up to the damage,
 and what lies between is halved, by row number or by the first column of the key, until only
-the rows on damaged pages are left out. When the first page is damaged, which holds the names
-of the tables, that of an empty file with the same schema takes its place.
+the rows on damaged pages are left out. When a page is damaged that holds the names of the
+tables, the first above all, those of an empty file with the same schema take their place.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from services.runtime.sqlite import SPARING
+
 RowTest = Callable[[Mapping[str, Any]], bool]
 
 PROBES = 20_000
@@ -24,6 +26,8 @@ PROBES = 20_000
 FRUITLESS = 8
 """Halvings in a row that give no row, after which a range of text keys is given up."""
 _BATCH = 500
+_INTERIOR = 5
+"""Kind of a page of a table that names others."""
 _WIDTH = 12
 """Bytes of a text key that tell where a row is, after what all keys have in common."""
 
@@ -35,7 +39,7 @@ def recover(
     *,
     keep: Mapping[str, RowTest],
     mend: str = "",
-    shrinks: bool = False,
+    sparing: bool = False,
 ) -> dict[str, int]:
     """Copy what is readable of `source`, WAL included, into the new file `target`.
 
@@ -47,7 +51,7 @@ def recover(
         migrations: as for `open_database`.
         keep: by table, whether a row that was read makes sense.
         mend: statements for the end, for rows that lost what they refer to.
-        shrinks: as for `open_database`; it also decides where on the disk the tables begin.
+        sparing: as for `open_database`; it also decides where on the disk the tables begin.
 
     Returns:
         Rows kept, by table.
@@ -57,10 +61,10 @@ def recover(
         OSError: the disk is full or failing.
     """
     pattern = target.with_name(target.name + ".empty")
-    _create(pattern, migrations, 0, shrinks=shrinks)
+    _create(pattern, migrations, 0, sparing=sparing)
     version = _make_readable(source, pattern, len(migrations))
     pattern.unlink()
-    _create(target, migrations[:version], 0, shrinks=shrinks)
+    _create(target, migrations[:version], 0, sparing=sparing)
     kept: dict[str, int] = {}
     with closing(sqlite3.connect(target, isolation_level=None)) as new:
         new.execute("PRAGMA foreign_keys=OFF")
@@ -111,39 +115,54 @@ def _drop_triggers(new: sqlite3.Connection) -> list[str]:
     return [sql for _, sql in found]
 
 
-def _create(path: Path, migrations: Sequence[str], done: int, *, shrinks: bool = False) -> None:
+def _create(path: Path, migrations: Sequence[str], done: int, *, sparing: bool = False) -> None:
     """Apply the migrations after the first `done`."""
     with closing(sqlite3.connect(path)) as new:
-        if shrinks:
-            new.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        for pragma in SPARING if sparing else ():
+            new.execute(f"PRAGMA {pragma}")
         for number, script in enumerate(migrations[done:], start=done + 1):
             new.executescript(f"BEGIN;\n{script}\n;PRAGMA user_version={number};\nCOMMIT;")
 
 
 def _make_readable(source: Path, pattern: Path, newest: int) -> int:
-    """Give the file a first page if its own is damaged; return the version of its schema."""
+    """Give the file a schema if its own is damaged; return the version of its schema."""
     with closing(sqlite3.connect(pattern)) as connection:
         wanted = {table.name for table in _tables(connection)}
     version = _version(source, wanted)
     if version is None:
-        page = bytearray(_first_page(pattern))
-        size = len(page)
+        empty = pattern.read_bytes()
+        size = _page_size(empty)
         pages = max(1, source.stat().st_size // size)
-        page[18:20] = b"\x02\x02"  # WAL
-        page[24:28] = page[92:96]  # or the number of pages would be taken for out of date
-        page[28:32] = struct.pack(">I", pages)
-        page[32:40] = bytes(8)  # no list of free pages: nobody will write here
+        first = bytearray(empty[:size])
+        first[18:20] = b"\x02\x02"  # WAL
+        first[24:28] = first[92:96]  # or the number of pages would be taken for out of date
+        first[28:32] = struct.pack(">I", pages)
+        first[32:40] = bytes(8)  # no list of free pages: nobody will write here
         with source.open("r+b") as file:
-            file.write(page)
+            file.write(first)
+            for number in _further_pages(first):
+                file.seek((number - 1) * size)
+                file.write(empty[(number - 1) * size : number * size])
         version = _version(source, set())
     return min(version or newest, newest) or newest
 
 
-def _first_page(path: Path) -> bytes:
-    with path.open("rb") as file:
-        head = file.read(65536)
-    (size,) = struct.unpack(">H", head[16:18])
-    return head[: 65536 if size == 1 else size]
+def _page_size(file: bytes) -> int:
+    (size,) = struct.unpack(">H", file[16:18])
+    return 65_536 if size == 1 else int(size)
+
+
+def _further_pages(first: bytes | bytearray) -> list[int]:
+    """Return the numbers of the pages where the schema goes on that the first has no room for.
+
+    Format: https://www.sqlite.org/fileformat2.html#b_tree_pages. They are the same in every file
+    made by the same statements: SQLite never moves what is in use so early in the file.
+    """
+    if first[100] != _INTERIOR:
+        return []
+    (count,) = struct.unpack(">H", first[103:105])
+    cells = struct.unpack(f">{count}H", first[112 : 112 + 2 * count])
+    return [int.from_bytes(first[at : at + 4], "big") for at in (108, *cells)]
 
 
 def _version(path: Path, wanted: set[str]) -> int | None:

@@ -45,7 +45,7 @@ class Plan:
     """Its schema, as for `open_database`."""
     recover: bool
     """Whether its rows are copied; False where all of it can be made again."""
-    shrinks: bool = False
+    sparing: bool = False
     """As for `open_database`."""
     keep: Mapping[str, RowTest] = field(default_factory=dict)
     """By table, whether a row that could be read makes sense."""
@@ -138,7 +138,7 @@ def _mend(path: Path, plan: Plan) -> Salvage | None:
             copy = copy_with_wal(path, Path(folder))
             new = Path(folder) / "new"
             kept = recover(
-                copy, new, plan.migrations, keep=plan.keep, mend=plan.mend, shrinks=plan.shrinks
+                copy, new, plan.migrations, keep=plan.keep, mend=plan.mend, sparing=plan.sparing
             )
             _sync(new)
             new.replace(done)

@@ -121,6 +121,8 @@ async def test_work_whose_lease_ran_out_or_whose_process_died_is_taken_up(
     [again] = await ledger.claim(1, lease_s=30)
     assert (again.id, again.attempts) == (first.id, 2)
     other = await Ledger.open(tmp_path / "ledger.db")
+    assert await other.release(all_of_it=True) == 0, "begun, and not on the disk: still due"
+    await ledger.settle()
     assert await other.release(all_of_it=True) == 1
     assert len(await other.claim(9, lease_s=30)) == 2
     await other.close()

@@ -150,7 +150,7 @@ class Books(RuleBasedStateMachine):
     def leave(self, n: int) -> None:
         waiting = self._do(self._ledger.outbox(0, n))
         self._do(self._ledger.sent([message.id for message in waiting]))
-        self._do(self._ledger.forget())
+        self._do(self._ledger.settle())
         del self._outbox[: len(waiting)]
 
     @rule()

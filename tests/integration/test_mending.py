@@ -104,6 +104,15 @@ def rows(path: Path, query: str) -> list[Any]:
         return db.execute(query).fetchall()
 
 
+def lose_the_end_of_the_schema(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    [(size,)] = rows(path, "PRAGMA page_size")
+    begun = [at for at in range(size, len(data), size) if b"CREATE TABLE" in data[at : at + size]]
+    assert begun, "the first page alone holds the schema"
+    data[begun[0] : begun[0] + size] = b"\xff" * size
+    path.write_bytes(data)
+
+
 async def salvaged(path: Path) -> None:
     """Damage the first page, and mend."""
     with path.open("r+b") as file:
@@ -184,3 +193,12 @@ async def test_a_row_that_would_stop_us_later_is_left_out(
     await salvaged(path)
     # An event comes back as the little that its job tells of it.
     assert rows(path, count) == [(before - (table != "event"),)]
+
+
+async def test_a_schema_that_lost_a_page_behind_the_first_is_brought_back(path: Path) -> None:
+    lose_the_end_of_the_schema(path)
+    await mend(path, LEDGER, Health())
+    assert is_sound(path)
+    assert rows(path, "SELECT count(*) FROM event") == [(10,)]
+    assert rows(path, "SELECT state, count(*) FROM job GROUP BY 1") == [("done", 5), ("due", 5)]
+    assert rows(path, "SELECT count(*) FROM outbox") == [(10,)]

@@ -9,7 +9,7 @@ from paho.mqtt.properties import Properties as PahoProperties
 
 from services.runtime.errors import Fatal
 from services.runtime.messages import Inbox, Properties, check_filter, topic_matches
-from services.runtime.wire import outgoing, pack, read_properties
+from services.runtime.wire import outgoing, pack, read_properties, read_publish
 
 pytestmark = pytest.mark.unit
 
@@ -82,9 +82,8 @@ def test_packed_properties_are_what_paho_packs_and_reads(given_: Properties) -> 
         theirs.UserProperty = pair
     assert pack(given_) == theirs.pack()
 
-    received, length = PahoProperties(PacketTypes.PUBLISH).unpack(pack(given_))
-    assert length == len(pack(given_))
-    assert read_properties(received) == (given_, [])
+    packed = pack(given_)
+    assert read_properties(b"ab" + packed + b"c", 2) == (given_, [], 2 + len(packed))
     ours = outgoing(given_)
     assert (b"\0" if ours is None else ours.pack()) == theirs.pack()
 
@@ -93,9 +92,41 @@ def test_subscription_identifiers_are_read() -> None:
     theirs = PahoProperties(PacketTypes.PUBLISH)
     theirs.SubscriptionIdentifier = 7
     theirs.SubscriptionIdentifier = 268_435_455
-    received, _ = PahoProperties(PacketTypes.PUBLISH).unpack(theirs.pack())
-    assert read_properties(received) == (Properties(), [7, 268_435_455])
-    assert read_properties(None) == (Properties(), [])
+    packed = theirs.pack()
+    assert read_properties(packed, 0) == (Properties(), [7, 268_435_455], len(packed))
+
+
+@given(short.filter(bool), properties, st.binary(max_size=50), st.integers(1, 65_535))
+def test_a_publish_is_read_as_it_was_sent(
+    topic: str, given_: Properties, payload: bytes, mid: int
+) -> None:
+    name = topic.encode()
+    head = len(name).to_bytes(2, "big") + name
+    delivery, got, identifiers = read_publish(
+        0x3B, head + mid.to_bytes(2, "big") + pack(given_) + payload
+    )
+    assert (delivery.topic, delivery.payload, got, identifiers) == (topic, payload, mid, [])
+    assert (delivery.qos, delivery.retain, delivery.duplicate) == (1, True, True)
+    assert delivery.properties == given_
+    delivery, got, _ = read_publish(0x30, head + pack(given_) + payload)
+    assert (delivery.qos, delivery.retain, delivery.duplicate, got) == (0, False, False, 0)
+    assert (delivery.payload, delivery.properties) == (payload, given_)
+
+
+@given(st.integers(0x30, 0x3F), st.binary(max_size=60))
+@example(0x32, b"\0\1a\0\1\3\x26\0\1k")
+@example(0x30, b"\0\1a\x80\x80\x80\x80\1")
+def test_any_bytes_are_a_publish_or_refused(header: int, packet: bytes) -> None:
+    try:
+        delivery, _, _ = read_publish(header, packet)
+    except ValueError:
+        return
+    assert packet.endswith(delivery.payload)
+
+
+def test_a_topic_that_is_not_utf_8_is_empty() -> None:
+    delivery, mid, _ = read_publish(0x32, b"\0\1\xff\0\7\0x")
+    assert (delivery.topic, delivery.payload, mid) == ("", b"x", 7)
 
 
 @pytest.mark.parametrize(
