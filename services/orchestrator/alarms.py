@@ -38,7 +38,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     gone: bool = False
     """Whether the last report said that it is gone, which is not told while it chatters."""
     heard: int = 0
-    """Number of the latest report that was told: of two alarms, the higher one is the later."""
+    """Number of the latest change that was told: of two alarms, the higher one is the later."""
 
     @property
     def active(self) -> bool:

@@ -184,10 +184,11 @@ class Board:
         told = [e.key for e in effects if isinstance(e, Publish)]
         given = any(isinstance(e, Answer | Repeat) and e.key == top for e in effects)
         effects = [
-            replace(e, retain=False) if isinstance(e, Publish) and e.key != top else e
+            replace(e, retain=False) if isinstance(e, Publish | Repeat) and e.key != top else e
             for e in effects
         ]
-        new = before not in (None, top)
+        # Where none stood, the answer of one that cleared may still be there.
+        new = before != top and (before is not None or self._places.waits(asset))
         if (told or new) and told[-1:] != [top]:
             effects.append(Publish(asset, top, alarm))
         if new and not given:
@@ -208,11 +209,15 @@ class Board:
         before = self._alarms.get(key)
         after, effects = alarms.report(before, fault, now, self._limits, answer_id=answer_id)
         if after is not before:
-            if after is not None and effects:  # what is held does not come on top by it
-                self._heard += 1
-                after = replace(after, heard=self._heard)
-            self._set_alarm(key, after)
+            self._set_alarm(key, self._numbered(after, effects))
         return effects
+
+    def _numbered(self, standing: Standing | None, effects: list[Effect]) -> Standing | None:
+        """Return an alarm as the latest of which something is told; what is held tells nothing."""
+        if standing is None or not effects:
+            return standing
+        self._heard += 1
+        return replace(standing, heard=self._heard)
 
     def _count(self, key: Key, fault: Fault, now: float) -> list[Effect]:
         name = self._area_of(fault.asset)
@@ -252,7 +257,7 @@ class Board:
                 continue
             standing, top = self._alarms[key], self._places.top(key[0])
             after, more = alarms.elapse(standing, now, self._limits)
-            self._set_alarm(key, after)
+            self._set_alarm(key, self._numbered(after, more))
             freed |= {e.asset: None for e in more if isinstance(e, TakeBack)}
             more = [self._ranked(e) for e in more if not isinstance(e, TakeBack)]
             effects += self._topped(key[0], top, more)

@@ -20,7 +20,10 @@ from services.orchestrator.records import Again, Deeds, Outgoing, Work
 
 
 def deeds(
-    effects: Sequence[Effect], prefix: str, trace: str, work: Callable[[Answer], Work]
+    effects: Sequence[Effect],
+    prefix: str,
+    trace: str,
+    work: Callable[[Answer | Repeat], Work | None],
 ) -> Deeds:
     """Return what the effects mean.
 
@@ -28,15 +31,17 @@ def deeds(
         effects: what the alarm logic wants, in order.
         prefix: of Andon's topics.
         trace: W3C trace id of the report, empty for what time brought about.
-        work: makes the work of an `Answer`.
+        work: makes the work of an alarm; returns None where the report is about another.
     """
     done = Deeds()
     for effect in effects:
         match effect:
             case Answer(front=front):
-                done.works.append((work(effect), front))
-            case Repeat(asset=asset, alarm=alarm, front=front):
-                done.again.append(Again(asset, alarm.answer_id, alarm, front))
+                new = work(effect)
+                done.works += [(new, front)] if new else []
+            case Repeat(asset=asset, alarm=alarm, front=front, retain=stands):
+                answer_id, lost = alarm.answer_id, work(effect)
+                done.again.append(Again(asset, answer_id, alarm, front, stands, lost))
             case Escalate(asset=asset, alarm=alarm):
                 done.urgent.append((asset, alarm.answer_id, alarm))
             case Front(asset=asset, answer_id=answer_id):

@@ -29,6 +29,8 @@ class Repeat(_Effect, frozen=True):
     alarm: Alarm
     front: bool = False
     """As in Answer, where no answer stands any more and new work is made."""
+    retain: bool = True
+    """As in Publish."""
 
 
 class Escalate(_Effect, frozen=True):

@@ -50,6 +50,8 @@ class Draft:
     """The passages, best first."""
     key: Key
     """What makes another question the same."""
+    generation: int
+    """Of the corpus it was made from."""
 
 
 class Flow:
@@ -101,6 +103,8 @@ class Flow:
         """
         begun = time.time()
         found, missing = await self._retrieve(job)
+        if missing and await self._give_standing(job, note(missing, job.work.lang)):
+            return None
         retrieved = time.time()
         timings = Timings(
             queue=_ms(job.received_at, begun),
@@ -108,7 +112,8 @@ class Flow:
             total=_ms(job.received_at, retrieved),
         )
         answer = self._from_passages(job.work, found, timings, missing)
-        draft = Draft(answer, found.hits, key_of(job.work, found.hits, found.generation))
+        generation = found.generation
+        draft = Draft(answer, found.hits, key_of(job.work, found.hits, generation), generation)
         why = ""
         if self._config.orchestrator.use_model and answer.citations:
             if standing := self._reuse.get(draft.key):
@@ -123,7 +128,7 @@ class Flow:
         if why:
             said = note(why, job.work.lang)
             answer = msgspec.structs.replace(answer, note=join(answer.note, said))
-        await self._give(job, answer, done=True)
+        await self._give(job, answer, done=True, generation=None if missing else generation)
         return None
 
     async def model(self, job: Job, draft: Draft) -> None:
@@ -132,7 +137,8 @@ class Flow:
         Raises:
             Retryable: the ledger cannot be written now; the job is due again.
         """
-        await self._give(job, await self._with_model(job, draft), done=True)
+        answer = await self._with_model(job, draft)
+        await self._give(job, answer, done=True, generation=draft.generation)
 
     async def give_up(self, job: Job, reason: str) -> None:
         """Give the job a final answer, and do not try again.
@@ -143,13 +149,8 @@ class Flow:
             Retryable: the ledger cannot be written now; the job is due again.
         """
         said = note("failed", job.work.lang)
-        standing = await self._ledger.given(job)
-        if standing is not None and standing.citations:
-            why = note("model_failed", job.work.lang).format(reason="an internal error")
-            answer = msgspec.structs.replace(
-                standing, stage="final", note=join(standing.note, why), created=now()
-            )
-            await self._give(job, answer, done=True, failed=reason)
+        why = note("model_failed", job.work.lang).format(reason="an internal error")
+        if await self._give_standing(job, why, failed=reason):
             return
         answer = self._answer(
             job.work,
@@ -162,6 +163,20 @@ class Flow:
             answered_by="none",
         )
         await self._give(job, answer, done=True, failed=reason)
+
+    async def _give_standing(self, job: Job, why: str, *, failed: str = "") -> bool:
+        """Give the job, as final, what it was given before, if that stands on the manuals.
+
+        Returns:
+            Whether there is such an answer: nothing without citations takes its place.
+        """
+        standing = await self._ledger.given(job)
+        if standing is None or not standing.citations:
+            return False
+        said = standing.note if why in standing.note else join(standing.note, why)
+        answer = msgspec.structs.replace(standing, stage="final", note=said, created=now())
+        await self._give(job, answer, done=True, failed=failed)
+        return True
 
     def escalate(self, place: str, answer_id: str, priority: Priority) -> None:
         """Let an answer that waits for the model be more urgent from now on."""
@@ -335,7 +350,15 @@ class Flow:
         self._urging.add(task)
         task.add_done_callback(self._urging.discard)
 
-    async def _give(self, job: Job, answer: Answer, *, done: bool, failed: str = "") -> None:
+    async def _give(
+        self,
+        job: Job,
+        answer: Answer,
+        *,
+        done: bool,
+        failed: str = "",
+        generation: int | None = None,
+    ) -> None:
         """Keep and publish an answer, with what was counted of its alarm meanwhile."""
         work, stands = self._now(job.work)
         answer = counted(answer, work)
@@ -347,7 +370,9 @@ class Flow:
             work.copies,
             stands=stands,
         )
-        await self._ledger.answer(job, answer, outgoing, done=done, failed=failed)
+        await self._ledger.answer(
+            job, answer, outgoing, done=done, failed=failed, generation=generation
+        )
         self._committed()
 
     def _now(self, work: Work) -> tuple[Work, bool]:

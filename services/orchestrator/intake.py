@@ -217,13 +217,16 @@ class Intake:
         return Entry(delivery.topic, ask, received, trace, work=work)
 
     def _fault(self, fault: Fault, delivery: Delivery, at: float, *, repeated: bool) -> list[Entry]:
-        standing = self._board.get(fault.asset, key_of(fault))
+        key = key_of(fault)
+        standing = self._board.get(fault.asset, key)
         if repeated and fault.state == "active" and standing is not None and standing.active:
             # The broker repeats a retained fault at each reconnect, a birth the code that stands.
             return []
         copies = self._copies(delivery)
 
-        def work(effect: effects.Answer) -> Work:
+        def work(effect: effects.Answer | effects.Repeat) -> Work | None:
+            if effect.key != key:
+                return None
             return Work(
                 answer_id=effect.alarm.answer_id,
                 place=fault.asset,
@@ -297,5 +300,5 @@ def trace_of(delivery: Delivery) -> str:
     return match[1] if match else secrets.token_hex(16)
 
 
-def _no_work(effect: effects.Answer) -> Work:
-    raise AssertionError(f"only a report makes new work, not time: {effect}")
+def _no_work(_: effects.Answer | effects.Repeat) -> None:
+    """Only a report makes new work, not time."""

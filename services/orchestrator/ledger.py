@@ -13,6 +13,7 @@ import msgspec
 
 from schemas.answers import Answer
 from schemas.errors import RejectedEvent
+from services.orchestrator.again import Stands
 from services.orchestrator.alarms import Standing
 from services.orchestrator.board import Changes
 from services.orchestrator.floods import Area
@@ -27,6 +28,7 @@ from services.orchestrator.rows import (
     prolong,
     refuse,
     remember,
+    repeat,
     take_on,
 )
 from services.runtime.clock import now
@@ -35,6 +37,7 @@ from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = (Path(__file__).with_name("ledger.sql").read_text(encoding="utf-8"),)
 _GONE_MOST = 500
+_STANDS = Stands()
 
 
 class Ledger:
@@ -84,6 +87,7 @@ class Ledger:
         *,
         deadline_s: float,
         deeds: Sequence[Deeds] = (),
+        standing: Stands = _STANDS,
     ) -> None:
         """Take in messages that arrived together, or what time brought about, in one commit.
 
@@ -96,6 +100,7 @@ class Ledger:
             changes: the alarms and areas that are different now.
             deadline_s: how long an answer may take, seconds.
             deeds: what has to be done besides what the entries bring about.
+            standing: which answers of before still stand.
 
         Raises:
             Retryable: nothing was written; do not ack.
@@ -108,6 +113,7 @@ class Ledger:
         todo = [(n, e.deeds) for n, e in numbered if e.deeds] + [(last, one) for one in deeds]
         works = [(n, e.work, False) for n, e in numbered if e.work]
         works += [(n, work, front) for n, one in todo for work, front in one.works]
+        again = [(n, one) for n, done in todo for one in done.again]
         messages = [message for _, one in todo for message in one.outgoing]
         messages += [message for refusal in refusals for message in refusal.outgoing]
 
@@ -115,10 +121,10 @@ class Ledger:
             keep(db, numbered)
             take_on(db, works, at, until)
             for _, one in todo:
-                do(db, one, at, until)
+                do(db, one)
             remember(db, changes)
             refuse(db, [refusal.event for refusal in refusals])
-            self._post(db, messages)
+            self._post(db, [*messages, *repeat(db, again, standing, at, until)])
 
         await self._db.write(write)
 
@@ -203,6 +209,7 @@ class Ledger:
         *,
         done: bool,
         failed: str = "",
+        generation: int | None = None,
     ) -> None:
         """Keep an answer and what goes out with it, with the job's new state, in one commit.
 
@@ -212,20 +219,23 @@ class Ledger:
             outgoing: what goes out.
             done: whether the job is done with it.
             failed: why the job is given up for good; empty where it is not.
+            generation: of the corpus it was made from; None where that could not be searched.
         """
 
         def write(db: sqlite3.Connection) -> None:
-            give(db, job, answer, state="failed" if failed else "done" if done else "", why=failed)
+            state = "failed" if failed else "done" if done else ""
+            give(db, job, answer, generation=generation, state=state, why=failed)
             self._post(db, outgoing)
 
         await self._db.write(write)
 
     async def given(self, job: Job) -> Answer | None:
-        """Return the answer that stands for a job, None where there is none yet."""
+        """Return the answer that stands for a job, None where there is none to its question yet."""
         row = await self._db.first(
             "SELECT body FROM answer WHERE id = ? AND answer_id = ?", (job.id, job.work.answer_id)
         )
-        return msgspec.json.decode(row["body"], type=Answer) if row else None
+        answer = msgspec.json.decode(row["body"], type=Answer) if row else None
+        return answer if answer and answer.question == job.work.question else None
 
     async def set_aside(self, message: Outgoing, reason: str) -> None:
         """Take a message out of the outbox that cannot leave, and keep why."""

@@ -72,7 +72,8 @@ CREATE TABLE answer (
     place TEXT NOT NULL,
     stage TEXT NOT NULL,
     body BLOB NOT NULL,
-    created TEXT NOT NULL
+    created TEXT NOT NULL,
+    generation INTEGER -- of the corpus it was made from; NULL where that could not be searched
 );
 
 -- What is remembered of each alarm; `code` stands for the words where there is no code.

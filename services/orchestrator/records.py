@@ -107,12 +107,16 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """An answer that is to go out once more: its job is due again, unless it is open anyway."""
+    """An answer that is to go out once more, unless its job is open anyway."""
 
     place: str
     answer_id: str
     alarm: Alarm
     front: bool = False
+    stands: bool = True
+    """Whether it is the one to stand on the topics of its place."""
+    work: Work | None = None
+    """What to do where the job is lost; None where the report does not say it."""
 
 
 @dataclass(slots=True)

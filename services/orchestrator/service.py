@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from schemas.channels import STATUS
 from schemas.health import ServiceStatus
 from services.orchestrator import sparkplug
+from services.orchestrator.again import Stands
 from services.orchestrator.board import Board
 from services.orchestrator.flow import Flow
 from services.orchestrator.housekeeping import Housekeeping
@@ -23,7 +25,7 @@ from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
 from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
-from services.runtime.clock import now
+from services.runtime.clock import now, stamp
 from services.runtime.config import Config
 from services.runtime.errors import Damaged, Retryable
 from services.runtime.log import trace_id
@@ -45,7 +47,7 @@ class OrchestratorService:
     """Decides what happens to a fault; owns the ledger.
 
     In:  the triggers' topics, `andon/ask/<client>`, `andon/feedback/<answer id>`,
-         `andon/status/<service>` (of the bridge).
+         `andon/status/<service>` (of the bridge and the retriever).
     Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox;
          `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
     Asks: retriever/search, llm_bridge/generate.
@@ -57,6 +59,7 @@ class OrchestratorService:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._model_ready = False
+        self._generation: int | None = None
         self._work = asyncio.Event()
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._with_model: dict[int, asyncio.Task[None]] = {}
@@ -88,14 +91,14 @@ class OrchestratorService:
             model_ready=lambda: self._model_ready,
             alarm=board.now,
         )
-        messages = await context.bus.consume(*self._intake.filters)
         # QoS 0: while we are away the broker must keep faults for us, and not every status.
-        statuses = await context.bus.consume(
-            STATUS.topic(self._config.prefix, service="llm_bridge"), qos=0
-        )
+        asked = ("llm_bridge", "retriever")
+        topics = [STATUS.topic(self._config.prefix, service=name) for name in asked]
+        statuses = await context.bus.consume(*topics, qos=0)
+        messages = await context.bus.consume(*self._intake.filters)
         self._work.set()
         self._listening = context.spawn(self._listen(messages), "listen")
-        context.spawn(self._watch_model(statuses), "watch model")
+        context.spawn(self._watch(statuses), "watch the others")
         self._dispatching = context.spawn(self._dispatch(), "dispatch")
         context.spawn(self._outbox.run(), "outbox")
         context.spawn(self._renew(), "leases")
@@ -192,6 +195,7 @@ class OrchestratorService:
             self._intake.changes(),
             deadline_s=self._config.orchestrator.deadline_s,
             deeds=[due] if due else [],
+            standing=self._stands(at),
         )
         self._intake.committed()
         for done in [*(e.deeds for e in entries), due]:
@@ -225,17 +229,34 @@ class OrchestratorService:
                 self._rebirths.asked((group, edge), at)
                 log.info("asked the edge node %s/%s for a rebirth", group, edge)
 
-    async def _watch_model(self, statuses: Inbox) -> None:
-        """Know whether the bridge has a model to ask."""
+    async def _watch(self, statuses: Inbox) -> None:
+        """Know whether the bridge has a model to ask, and when a manual changed."""
         while True:
             delivery = await statuses.get()
             try:
                 status: ServiceStatus = STATUS.decode(delivery.payload)
             except msgspec.DecodeError as error:
-                log.warning("unreadable status of the bridge: %s", error)
+                log.warning("unreadable status on %s: %s", delivery.topic, error)
             else:
-                self._model_ready = status.state == "ready" and bool(status.facts.get("model"))
+                self._learn(status)
             self._context.bus.ack(delivery)
+
+    def _learn(self, status: ServiceStatus) -> None:
+        if status.service == "llm_bridge":
+            self._model_ready = status.state == "ready" and bool(status.facts.get("model"))
+        elif isinstance(generation := status.facts.get("generation"), int):
+            self._generation = generation
+
+    def _stands(self, at: float) -> Stands:
+        """Return which answers of before may go out again, at a time in s since 1970."""
+        settings = self._config.orchestrator
+        asks = settings.use_model and self._model_ready
+        return Stands(
+            prefix=self._config.prefix,
+            expiry_s=settings.answers_stand_s,
+            generation=self._generation,
+            anew_before=stamp(datetime.fromtimestamp(at - settings.reuse_s, UTC)) if asks else "",
+        )
 
     async def _dispatch(self) -> None:
         """Give due jobs to workers, most urgent first."""

@@ -92,6 +92,11 @@ class Floor:
         topic = STATUS.topic(DEFAULT_PREFIX, service=service)
         await self.plc.publish(topic, STATUS.encode(status), retain=True)
 
+    async def until_known(self, generation: int) -> None:
+        """Wait until the orchestrator knows which generation the corpus has."""
+        while self.service._generation != generation:  # noqa: ASYNC110  a plain number
+            await asyncio.sleep(0.001)
+
     async def fault(self, asset: str, code: str, **more: Any) -> None:
         """Report a fault."""
         await self.plc.publish(f"{asset}/fault", json.dumps({"code": code, **more}).encode())
