@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 import re
 import secrets
 
@@ -23,6 +22,7 @@ from services.orchestrator.language import language_of
 from services.orchestrator.notes import note
 from services.orchestrator.publication import given
 from services.orchestrator.records import Copy, Deeds, Entry, Outgoing, Refusal, Work
+from services.orchestrator.redelivered import digest_of
 from services.runtime.config import Config, Trigger
 from services.runtime.errors import Rejected
 from services.runtime.messages import Delivery, topic_matches
@@ -59,7 +59,7 @@ class Intake:
         """
         try:
             entries = self._read(delivery, received, at)
-            digest = digest_of(delivery.payload)
+            digest = digest_of(delivery)
             return [replace(entry, digest=digest) for entry in entries]
         except Rejected as error:
             reason = str(error)
@@ -275,11 +275,6 @@ class Intake:
                 " the configured answer_topics",
             )
         return topic
-
-
-def digest_of(payload: bytes) -> bytes:
-    """Return what a payload is known by, 8 bytes."""
-    return hashlib.blake2b(payload, digest_size=8).digest()
 
 
 def new_id(at: float) -> str:

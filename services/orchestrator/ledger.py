@@ -194,12 +194,10 @@ class Ledger:
             )
         )
 
-    async def last_digest(self, topic: str) -> bytes | None:
-        """Return the digest of the newest event of a topic."""
-        row = await self._db.first(
-            "SELECT digest FROM event WHERE topic = ? ORDER BY id DESC LIMIT 1", (topic,)
-        )
-        return row["digest"] if row else None
+    async def digests(self, limit: int) -> list[bytes]:
+        """Return what the latest events are known by, oldest first."""
+        rows = await self._db.fetch("SELECT digest FROM event ORDER BY id DESC LIMIT ?", (limit,))
+        return [row["digest"] for row in reversed(rows) if row["digest"] is not None]
 
     async def answer(
         self,
@@ -284,11 +282,16 @@ class Ledger:
         await self._db.flush()
 
     async def counts(self) -> dict[str, int]:
-        """Return how many jobs are open, and how many messages were refused or wait to go out."""
+        """Return how many jobs are open, and how many messages were refused or wait to go out.
+
+        From indexes of few rows: refused messages have numbers without gaps and leave in order.
+        """
         row = await self._db.first(
-            "SELECT (SELECT count(*) FROM job WHERE state IN ('due', 'working')) AS jobs_open,"
+            "SELECT (SELECT count(*) FROM job WHERE state = 'due')"
+            " + (SELECT count(*) FROM job WHERE state = 'working') AS jobs_open,"
             " (SELECT count(*) FROM job WHERE state = 'failed') AS jobs_failed,"
-            " (SELECT count(*) FROM rejected) AS rejected,"
+            " (SELECT coalesce(max(id), 0) FROM rejected)"
+            " - (SELECT coalesce(min(id), 1) - 1 FROM rejected) AS rejected,"
             " (SELECT count(*) FROM outbox) AS outbox"
         )
         counted = dict(row) if row else {}

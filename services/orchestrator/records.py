@@ -150,7 +150,7 @@ class Entry(msgspec.Struct, frozen=True):
     answer_id: str = ""
     """The answer a feedback is about."""
     digest: bytes | None = None
-    """Of the payload, to know it when the broker sends it again."""
+    """To know the message when the broker sends it again."""
     payload: bytes | None = None
     """The message as it came, see `as_received`."""
     deeds: Deeds | None = None

@@ -19,12 +19,13 @@ from services.orchestrator.again import Stands
 from services.orchestrator.board import Board
 from services.orchestrator.flow import Flow
 from services.orchestrator.housekeeping import Housekeeping
-from services.orchestrator.intake import Intake, digest_of
+from services.orchestrator.intake import Intake
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
 from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
+from services.orchestrator.redelivered import REMEMBERED, Redelivered
 from services.runtime.clock import now, stamp
 from services.runtime.config import Config
 from services.runtime.errors import Damaged, Retryable
@@ -82,6 +83,7 @@ class OrchestratorService:
             await self._ledger.areas(),
         )
         self._intake = Intake(self._config, board)
+        self._redelivered = Redelivered(await self._ledger.digests(REMEMBERED))
         self._flow = Flow(
             self._config,
             self._ledger,
@@ -141,21 +143,6 @@ class OrchestratorService:
                 self._outbox.wake()
             await self._ask_for_births()
 
-    async def _new(self, batch: list[Delivery]) -> list[Delivery]:
-        """Leave out what the broker sends again although the ledger has it.
-
-        Only the newest event of the topic counts: an older one of the same words was followed by
-        something else, and what is sent again may be new.
-        """
-        fresh = []
-        for delivery in batch:
-            if delivery.duplicate:
-                known = await self._ledger.last_digest(delivery.topic)
-                if known == digest_of(delivery.payload):
-                    continue
-            fresh.append(delivery)
-        return fresh
-
     async def _accept(self, batch: list[Delivery]) -> bool:
         """Write a batch, and what time brought about, into the ledger; wait where it cannot be.
 
@@ -176,7 +163,7 @@ class OrchestratorService:
 
     async def _commit(self, batch: list[Delivery], received: str, at: float) -> bool:
         """Try to write; returns whether there was anything to write. Raises Retryable."""
-        batch = await self._new(batch)
+        batch = self._redelivered.new(batch)
         due = self._intake.tick(at)
         read = [self._intake.read(delivery, received, at) for delivery in batch]
         entries: list[Entry] = [
@@ -188,6 +175,7 @@ class OrchestratorService:
         refusals = [one for one in read if isinstance(one, Refusal)]
         if not (entries or refusals or due):
             self._intake.committed()
+            self._redelivered.taken(batch)
             return False
         await self._ledger.accept(
             entries,
@@ -198,6 +186,7 @@ class OrchestratorService:
             standing=self._stands(at),
         )
         self._intake.committed()
+        self._redelivered.taken(batch)
         for done in [*(e.deeds for e in entries), due]:
             for place, answer_id, alarm in done.urgent if done else ():
                 self._flow.escalate(place, answer_id, alarm.priority)
