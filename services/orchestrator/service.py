@@ -61,6 +61,7 @@ class OrchestratorService:
         self._config = config
         self._model_ready = False
         self._generation: int | None = None
+        self._dropped = 0
         self._work = asyncio.Event()
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._with_model: dict[int, asyncio.Task[None]] = {}
@@ -141,7 +142,19 @@ class OrchestratorService:
             if news:
                 self._work.set()
                 self._outbox.wake()
+            self._tell_dropped(messages.dropped)
             await self._ask_for_births()
+
+    def _tell_dropped(self, dropped: int) -> None:
+        """Say how many faults were lost that nobody had promised to keep."""
+        facts, known = self._context.health.facts, self._dropped
+        if dropped > known:
+            log.error(
+                "%d messages sent with QoS 0 found no room while others waited for the disk;"
+                " faults that must not be lost are published with QoS 1",
+                dropped - known,
+            )
+            facts["dropped"] = self._dropped = dropped
 
     async def _accept(self, batch: list[Delivery]) -> bool:
         """Write a batch, and what time brought about, into the ledger; wait where it cannot be.

@@ -6,6 +6,7 @@ Its answer repeats the beginning of the prompt's first passage, so that it stand
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,5 +118,5 @@ def stand_in(*, takes_s: float = 0.0) -> Iterator[StandIn]:
 
 def _words(prompt: str) -> str:
     """Return the words of the first passage of a prompt, as far as they go on one line."""
-    after = prompt.split("[1]", 1)[-1].splitlines()
-    return max(after[:3], key=len, default=prompt)[:80]
+    found = re.search(r"<passage[^>]*>\s*([^\n<]+)", prompt)
+    return found[1].strip()[:80] if found else "nothing"
