@@ -33,6 +33,8 @@ from services.runtime.rpc import Caller
 log = logging.getLogger(__name__)
 
 _SEARCH_S = 10.0
+_LATE_S = 2.0
+"""A search that begins at the deadline or behind it still has as long: passages are worth it."""
 _RETRY_S = 0.2
 _RETRY_MOST_S = 5.0
 _URGE_S = 5.0
@@ -198,7 +200,7 @@ class Flow:
         while True:
             left = until - time.monotonic()
             try:
-                deadline_s = min(_SEARCH_S, max(left, 0.5))
+                deadline_s = min(_SEARCH_S, max(left, _LATE_S))
                 return await self._caller.call(SEARCH, search, deadline_s=deadline_s), ""
             except Retryable as error:
                 if left <= wait:

@@ -31,15 +31,20 @@ class Busy(Retryable):
 def key_of(work: Work, hits: Sequence[Hit], generation: int) -> Key:
     """Return what makes two questions the same: code or words, language, and the passages.
 
-    With the passages come the scope and the revisions of the manuals, so that an asset with other
-    manuals, or a manual that changed, is another question.
+    Of a code the best passage counts, which is where the manual has it: the machine's words beside
+    the code change what else is found, and not what the code means. With the passages come the
+    scope and the revisions of the manuals, so that an asset with other manuals, or a manual that
+    changed, is another question.
 
     Args:
         work: the question.
         hits: what the model is shown.
         generation: of the corpus that was searched.
     """
-    shown = tuple((h.document.doc_id, h.document.revision, h.passage.ordinal) for h in hits)
+    shown = tuple(
+        (h.document.doc_id, h.document.revision, h.passage.ordinal)
+        for h in (hits[:1] if work.code else hits)
+    )
     return (work.code or work.question.casefold(), work.lang, generation, shown)
 
 

@@ -5,6 +5,7 @@ Its answer repeats the beginning of the prompt's first passage, so that it stand
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -86,7 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody wants it any more
+            self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

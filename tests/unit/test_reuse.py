@@ -8,7 +8,9 @@ import pytest
 
 from schemas.answers import Answer
 from schemas.faults import Priority
-from services.orchestrator.reuse import Busy, Reuse, Writing
+from schemas.retrieval import DocumentRef, Hit, Passage
+from services.orchestrator.records import Work
+from services.orchestrator.reuse import Busy, Key, Reuse, Writing, key_of
 
 pytestmark = pytest.mark.unit
 
@@ -159,3 +161,29 @@ async def test_the_least_urgent_makes_room() -> None:
         await b
     writer.gate.set()
     assert len(await asyncio.gather(a, a2, a3, e)) == 4
+
+
+def test_of_a_code_the_best_passage_tells_whether_it_is_the_same() -> None:
+    def key(question: str, *ordinals: int, code: str = "E1") -> Key:
+        work = Work(
+            answer_id="a",
+            place="p",
+            asset="p",
+            code=code,
+            question=question,
+            lang="en",
+            priority="warning",
+            trace="",
+            first_seen="",
+            last_seen="",
+        )
+        document = DocumentRef(doc_id="d", revision=1, title="T", file="t.pdf")
+        hits = [
+            Hit(document=document, passage=Passage(ordinal=n, text=""), score=0.5, by="code")
+            for n in ordinals
+        ]
+        return key_of(work, hits, 7)
+
+    assert key("E1 no. 1", 1, 2) == key("E1 no. 2", 1, 3)
+    assert key("E1", 1, 2) != key("E1", 2, 1)
+    assert key("why?", 1, 2, code="") != key("why?", 1, 3, code="")
