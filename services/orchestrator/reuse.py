@@ -31,8 +31,8 @@ class Busy(Retryable):
 def key_of(work: Work, hits: Sequence[Hit], generation: int) -> Key:
     """Return what makes two questions the same: code or words, language, and the passages.
 
-    Of a code the best passage counts, which is where the manual has it: the machine's words beside
-    the code change what else is found, and not what the code means. With the passages come the
+    Of a code the manual counts that knows it best: the machine's words beside the code change what
+    else is found, and not what the code means there. With the passages come the
     scope and the revisions of the manuals, so that an asset with other manuals, or a manual that
     changed, is another question.
 
@@ -41,11 +41,10 @@ def key_of(work: Work, hits: Sequence[Hit], generation: int) -> Key:
         hits: what the model is shown.
         generation: of the corpus that was searched.
     """
-    shown = tuple(
-        (h.document.doc_id, h.document.revision, h.passage.ordinal)
-        for h in (hits[:1] if work.code else hits)
-    )
-    return (work.code or work.question.casefold(), work.lang, generation, shown)
+    found = [(h.document.doc_id, h.document.revision, h.passage.ordinal) for h in hits]
+    if work.code:
+        return (work.code, work.lang, generation, *(found[0][:2] if found else ()))
+    return (work.question.casefold(), work.lang, generation, *found)
 
 
 @dataclass(slots=True, eq=False)
