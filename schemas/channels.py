@@ -383,6 +383,13 @@ GENERATE = Rpc(
     "Work out an answer with the language model.",
     streamed=True,
 )
+URGE = Rpc(
+    "llm_bridge",
+    "urge",
+    generation.Urge,
+    generation.Urged,
+    "A request to generate became more urgent, or is not wanted any more.",
+)
 
 RPCS: tuple[Rpc, ...] = (
     SEARCH,
@@ -394,6 +401,7 @@ RPCS: tuple[Rpc, ...] = (
     DOCUMENTS,
     REMOVE,
     GENERATE,
+    URGE,
 )
 
 PROBLEM = errors.Problem

@@ -25,7 +25,7 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True):
     """Work out an answer from passages; replies are streamed as `Piece`."""
 
     id: str
-    """Id of the answer."""
+    """By which `Urge` finds it: the answer's, and what tells this request from others for it."""
     system: str
     """Standing instructions."""
     question: Annotated[str, msgspec.Meta(min_length=1)]
@@ -38,6 +38,22 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True):
     """How urgent."""
     max_tokens: Annotated[int, msgspec.Meta(ge=16, le=8192)] = 512
     """Room for the answer, tokens."""
+
+
+class Urge(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to generate became more urgent, or is not wanted any more."""
+
+    id: str
+    """Of the request."""
+    priority: Priority | None
+    """How urgent it is now; null: nobody waits for its answer, and it may end."""
+
+
+class Urged(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it."""
+
+    known: bool
+    """Whether there is such a request."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ class SlotQueue:
         self._changed = changed
         self._in_flight = 0
         self._order = count()
-        self._heap: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._heap: list[tuple[int, int, asyncio.Future[None], str]] = []
 
     @property
     def in_flight(self) -> int:
@@ -47,7 +47,7 @@ class SlotQueue:
     @property
     def depth(self) -> int:
         """Requests that wait."""
-        return sum(not turn.done() for _, _, turn in self._heap)
+        return sum(not turn.done() for _, _, turn, _ in self._heap)
 
     @property
     def slots(self) -> int:
@@ -60,8 +60,12 @@ class SlotQueue:
         self._call()
 
     @asynccontextmanager
-    async def slot(self, priority: Priority) -> AsyncIterator[None]:
+    async def slot(self, priority: Priority, name: str = "") -> AsyncIterator[None]:
         """Wait for a slot and hold it for the block.
+
+        Args:
+            priority: how urgent it is.
+            name: by which `urge` finds it while it waits.
 
         Raises:
             Retryable: too many wait already.
@@ -73,7 +77,7 @@ class SlotQueue:
                 "the model is slower than the faults come",
             )
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._heap, (_RANK[priority], next(self._order), turn))
+        heapq.heappush(self._heap, (_RANK[priority], next(self._order), turn, name))
         self._call()
         try:
             await turn
@@ -88,6 +92,12 @@ class SlotQueue:
         finally:
             self._free()
 
+    def urge(self, name: str, priority: Priority) -> None:
+        """Give those of a name that wait another priority; among equals they keep their place."""
+        rank = _RANK[priority]
+        self._heap = [(rank if one[3] == name else one[0], *one[1:]) for one in self._heap]
+        heapq.heapify(self._heap)
+
     def _free(self) -> None:
         self._in_flight -= 1
         self._call()
@@ -95,7 +105,7 @@ class SlotQueue:
     def _call(self) -> None:
         """Call the next ones while slots are free."""
         while self._heap and self._in_flight < self._slots:
-            _, _, turn = heapq.heappop(self._heap)
+            _, _, turn, _ = heapq.heappop(self._heap)
             if not turn.done():
                 self._in_flight += 1
                 turn.set_result(None)

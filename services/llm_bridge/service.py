@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import ClassVar
 
-from schemas.channels import GENERATE
-from schemas.generation import Generate, Piece
+from schemas.channels import GENERATE, URGE
+from schemas.generation import Generate, Piece, Urge, Urged
 from services.llm_bridge.llama import LlamaServer
 from services.llm_bridge.model import Model
 from services.llm_bridge.queue import SlotQueue
@@ -27,7 +27,7 @@ _ALONE = "answers come from the passages alone"
 class LlmBridgeService:
     """One door to the language model.
 
-    In:  llm_bridge/generate, answered with a stream of `Piece`.
+    In:  llm_bridge/generate, answered with a stream of `Piece`; llm_bridge/urge.
     Asks: llama-server, by HTTP.
 
     With no model configured it is `ready` and refuses every request at once, fact `model` empty
@@ -45,6 +45,7 @@ class LlmBridgeService:
         self._model: Model | None = None
         self._trouble: AndonError | None = None
         self._checked = asyncio.Event()
+        self._asked: dict[str, asyncio.Task[object] | None] = {}
 
     async def start(self, context: Context) -> None:
         """Look for the model's server, then take requests."""
@@ -64,6 +65,7 @@ class LlmBridgeService:
         # More than the queue holds, so that what is too much is refused and not left waiting.
         at_once = _WAITING + self._settings.slots + 8
         await context.server.serve(GENERATE, self.generate, at_once=at_once)
+        await context.server.serve(URGE, self.urge)
 
     async def drain(self) -> None:
         """Nothing is left to finish: the requests in flight were answered before."""
@@ -88,16 +90,32 @@ class LlmBridgeService:
                 "no language model is configured",
                 f"set llm_bridge.url; until then {_ALONE}",
             )
-        await self._checked.wait()
-        async with self._queue.slot(request.priority):
-            if self._stopping.is_set():
-                raise Unavailable("generate", "the bridge is stopping", "ask again in a moment")
-            # A server known to be away is not waited for again by every fault.
-            if self._trouble is not None or self._model is None:
-                raise self._trouble or Unavailable("generate", "the model is not known yet")
-            async with aclosing(self._model.write(request)) as pieces:
-                async for piece in pieces:
-                    yield piece
+        self._asked[request.id] = task = asyncio.current_task()
+        try:
+            await self._checked.wait()
+            async with self._queue.slot(request.priority, request.id):
+                if self._stopping.is_set():
+                    raise Unavailable("generate", "the bridge is stopping", "ask again in a moment")
+                # A server known to be away is not waited for again by every fault.
+                if self._trouble is not None or self._model is None:
+                    raise self._trouble or Unavailable("generate", "the model is not known yet")
+                async with aclosing(self._model.write(request)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+        finally:
+            if self._asked.get(request.id) is task:
+                del self._asked[request.id]
+
+    async def urge(self, request: Urge) -> Urged:
+        """Let a request that waits be more urgent, or end one that nobody wants any more."""
+        task = self._asked.get(request.id)
+        if task is None:
+            return Urged(known=False)
+        if request.priority is None:
+            task.cancel()
+        else:
+            self._queue.urge(request.id, request.priority)
+        return Urged(known=True)
 
     async def _watch(self, llama: LlamaServer) -> None:
         """Ask the server how it is, again and again."""

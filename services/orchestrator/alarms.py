@@ -35,6 +35,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """When it last came and went, newest last, s; as many as make it chatter."""
     shown: bool = True
     """Whether its answer may stand on the topics of the asset."""
+    gone: bool = False
+    """Whether the last report said that it is gone, which is not told while it chatters."""
+    heard: int = 0
+    """Number of the latest change that was told: of two alarms, the higher one is the later."""
 
     @property
     def active(self) -> bool:
@@ -73,6 +77,8 @@ def report(
         return _cleared(standing, fault, at, limits)
     if standing is None:
         return _raised(fault, at, (at,), answer_id)
+    if standing.active and standing.alarm.chattering:
+        return _counts_on(standing, fault, at, limits)
     if standing.active:
         return _repeated(standing, fault, at, answer_id)
     turns = _turned(standing.turns, at, limits)
@@ -88,7 +94,7 @@ def due(standing: Standing, limits: Limits) -> float | None:
     if standing.active:
         stale = standing.seen_at + limits.stale_after_s
         if alarm.chattering:
-            return quiet if alarm.stale else min(quiet, stale)
+            return quiet if alarm.stale or standing.gone else min(quiet, stale)
         return None if alarm.stale else stale
     if alarm.chattering:
         return quiet  # nothing is taken away from an alarm that may be back in a moment
@@ -108,7 +114,9 @@ def elapse(standing: Standing, at: float, limits: Limits) -> Step:
         return standing, []
     alarm = standing.alarm
     if alarm.chattering and at >= standing.turns[-1] + limits.chatter_quiet_s:
-        calm = replace(standing, alarm=replace(alarm, chattering=False))
+        state = "cleared" if standing.gone else alarm.state
+        alarm = replace(alarm, state=state, chattering=False)
+        calm = replace(standing, alarm=alarm, gone=False)
         told = _publish(calm)
         # Its answer may have been covered by another while it was held.
         return calm, [*told, _repeat(calm)] if calm.active else told
@@ -134,35 +142,44 @@ def _raised(fault: Fault, at: float, turns: tuple[float, ...], answer_id: str) -
 def _repeated(standing: Standing, fault: Fault, at: float, answer_id: str) -> Step:
     alarm = _counted(standing.alarm, fault)
     seen_at = max(at, standing.seen_at)
-    if standing.alarm.stale and not alarm.chattering:
+    if standing.alarm.stale:
         # Nobody waited for it any more: it is news again, and its answer is old.
         alarm = replace(alarm, priority=fault.priority, answer_id=answer_id)
         again = replace(standing, alarm=alarm, seen_at=seen_at, shown=True)
         return again, [*_publish(again), _answer(again)]
     again = replace(standing, alarm=alarm, seen_at=seen_at)
-    effects = [*_publish(again), *_escalated(standing, again)]
-    return again, effects if alarm.chattering else [*effects, _repeat(again)]
+    return again, [*_publish(again), *_escalated(standing, again), _repeat(again)]
 
 
 def _held(standing: Standing, fault: Fault, turns: tuple[float, ...]) -> Step:
-    """It chatters: it counts on as the same alarm, without new work."""
+    """It begins to chatter: it is held as active, the same alarm without new work."""
     alarm = replace(_counted(standing.alarm, fault), state="active", chattering=True)
     held = replace(standing, alarm=alarm, seen_at=turns[-1], turns=turns, shown=True)
     effects = [*_publish(held), *_escalated(standing, held)]
     return held, effects if standing.shown else [*effects, _repeat(held)]
 
 
+def _counts_on(standing: Standing, fault: Fault, at: float, limits: Limits) -> Step:
+    """It chatters: what comes and goes is counted, and told only where it is more urgent."""
+    turns = _turned(standing.turns, at, limits) if standing.gone else standing.turns
+    alarm = _counted(standing.alarm, fault)
+    seen_at = max(at, standing.seen_at)
+    again = replace(standing, alarm=alarm, seen_at=seen_at, turns=turns, gone=False)
+    news = alarm.priority != standing.alarm.priority or standing.alarm.stale
+    return again, [*_publish(again), *_escalated(standing, again)] if news else []
+
+
 def _cleared(standing: Standing | None, fault: Fault, at: float, limits: Limits) -> Step:
-    if standing is None or not standing.active:
+    if standing is None or not standing.active or standing.gone:
         return standing, []
     turns = _turned(standing.turns, at, limits)
-    alarm = replace(
-        standing.alarm,
-        state="cleared",
-        last_seen=fault.received,
-        chattering=standing.alarm.chattering or _chatters(turns, at, limits),
-        stale=False,
-    )
+    alarm = replace(standing.alarm, last_seen=fault.received, stale=False)
+    if alarm.chattering or _chatters(turns, at, limits):
+        alarm = replace(alarm, chattering=True)
+        held = replace(standing, alarm=alarm, seen_at=turns[-1], turns=turns, gone=True)
+        known = standing.alarm.chattering and not standing.alarm.stale
+        return held, [] if known else _publish(held)
+    alarm = replace(alarm, state="cleared")
     gone = replace(standing, alarm=alarm, seen_at=turns[-1], turns=turns)
     return gone, _publish(gone)
 

@@ -7,13 +7,12 @@ A report costs the same however many alarms stand.
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict
 from collections.abc import Iterable
 
 import msgspec
 from msgspec.structs import replace
 
-from schemas.faults import Fault
+from schemas.faults import Alarm, Fault
 from services.orchestrator import alarms, floods
 from services.orchestrator.alarms import Standing, key_of
 from services.orchestrator.effects import (
@@ -28,6 +27,7 @@ from services.orchestrator.effects import (
 )
 from services.orchestrator.floods import Area, Raise, area_of
 from services.orchestrator.places import Places
+from services.orchestrator.room import Room
 from services.orchestrator.steady import Steady
 from services.runtime.config import Alarms as Limits
 
@@ -58,15 +58,18 @@ class Board:
     ) -> None:
         """Begin with the rows of the ledger."""
         self._limits = limits
-        self._alarms: OrderedDict[Key, Standing] = OrderedDict()
+        self._alarms: dict[Key, Standing] = {}
         self._areas: dict[str, Area] = {}
         self._places = Places()
+        self._room = Room()
         self._heap: list[_Due] = []
         self._heaped: dict[tuple[int, Key], float] = {}
         self._before_alarms: dict[Key, Standing | None] = {}
         self._before_areas: dict[str, Area | None] = {}
         latest = 0.0
-        for one in sorted(standing, key=lambda s: s.seen_at):
+        self._heard = 0
+        for one in sorted(standing, key=lambda s: (s.heard, s.seen_at)):
+            self._heard = max(self._heard, one.heard)
             self._set_alarm((one.asset, one.key), one)
             latest = max(latest, one.seen_at)
         for area in areas:
@@ -82,9 +85,17 @@ class Board:
         """Return an alarm that is remembered, active or not."""
         return self._alarms.get((asset, key))
 
-    def area(self, area: str) -> Area | None:
-        """Return an area that had alarms lately."""
-        return self._areas.get(area)
+    def now(self, asset: str, key: str, answer_id: str) -> tuple[Alarm | None, bool]:
+        """Return the alarm an answer is about, as it is now, and whether the answer may stand.
+
+        One that is covered by a more urgent alarm, or gone for long enough, may not stand on the
+        topics of the asset. None where the alarm is forgotten, or came again as a new one.
+        """
+        standing = self._alarms.get((asset, key))
+        if standing is None or standing.alarm.answer_id != answer_id:
+            return None, False
+        top = self._places.top(asset)
+        return standing.alarm, standing.shown if top is None else top == key
 
     def active(self, asset: str) -> list[Standing]:
         """Return the active alarms of an asset, the most urgent first."""
@@ -111,19 +122,6 @@ class Board:
         """Do what is due by now, s since 1970; return what is to be done, in order."""
         return self._elapse(self._steady.time(at))
 
-    def wait(self, at: float) -> float | None:
-        """Return in how many seconds to tick; None for not before the next report."""
-        return max(0.0, self._heap[0][0] - self._steady.time(at)) if self._heap else None
-
-    def answered(self, asset: str, key: str, answer_id: str) -> list[Effect]:
-        """Say that another answer stands for an alarm, as after a Repeat whose answer was old."""
-        standing = self._alarms.get((asset, key))
-        if standing is None or standing.alarm.answer_id == answer_id:
-            return []
-        standing = replace(standing, alarm=replace(standing.alarm, answer_id=answer_id))
-        self._set_alarm((asset, key), standing)
-        return [Publish(asset, key, standing.alarm)]
-
     def changes(self) -> Changes:
         """Return what changed since the last commit, each as it is now."""
         return Changes(
@@ -142,27 +140,59 @@ class Board:
         before_areas, self._before_areas = self._before_areas, {}
         for key, standing in before_alarms.items():
             self._set_alarm(key, standing)
+        for asset in {asset for asset, _ in before_alarms}:
+            # They came back in another order than they were heard of.
+            stand = [self._alarms[asset, key] for key in self._places.active(asset)]
+            for one in sorted(stand, key=lambda s: s.heard):
+                self._places.put(asset, one.key, None)
+                self._places.put(asset, one.key, one)
         for area, state in before_areas.items():
             self._set_area(area, state)
         self.commit()
 
     def _raise(self, fault: Fault, now: float, answer_id: str) -> list[Effect]:
         key = (fault.asset, key_of(fault))
-        effects = self._step(key, fault, now, answer_id)
-        self._alarms.move_to_end(key)
-        effects = [self._ranked(effect) for effect in effects]
+        top = self._places.top(fault.asset)
+        effects = [self._ranked(effect) for effect in self._step(key, fault, now, answer_id)]
+        effects = self._topped(fault.asset, top, effects)
         if any(isinstance(effect, Answer) for effect in effects):
             effects += self._count(key, fault, now)
         while len(self._alarms) > self._limits.most:
-            effects += self._forget(next(iter(self._alarms)))
+            effects += self._forget(self._room.first())
         return effects
 
     def _forget(self, key: Key) -> list[Effect]:
-        standing = self._alarms[key]
+        standing, top = self._alarms[key], self._places.top(key[0])
         self._set_alarm(key, None)
         effects: list[Effect] = [Forgotten(*key, standing.alarm)]
-        if standing.shown and not standing.active and self._places.top(standing.asset) is None:
+        if top == key[1] and self._places.top(key[0]) is None:
+            effects.append(TakeBack(standing.asset, alarm=True))
+        elif standing.shown and not standing.active:
             effects += self._free(standing.asset)
+        return self._topped(standing.asset, top, effects)
+
+    def _topped(self, asset: str, before: str | None, effects: list[Effect]) -> list[Effect]:
+        """Return effects with which the asset's topics hold the alarm that stands on top.
+
+        What is told of another is not retained, and the one on top has the last word. Where
+        another came on top than before, its answer takes the place.
+        """
+        top = self._places.top(asset)
+        if top is None:
+            return effects
+        alarm = self._alarms[asset, top].alarm
+        told = [e.key for e in effects if isinstance(e, Publish)]
+        given = any(isinstance(e, Answer | Repeat) and e.key == top for e in effects)
+        effects = [
+            replace(e, retain=False) if isinstance(e, Publish | Repeat) and e.key != top else e
+            for e in effects
+        ]
+        # Where none stood, the answer of one that cleared may still be there.
+        new = before != top and (before is not None or self._places.waits(asset))
+        if (told or new) and told[-1:] != [top]:
+            effects.append(Publish(asset, top, alarm))
+        if new and not given:
+            effects.append(self._ranked(Repeat(asset, top, alarm)))
         return effects
 
     def _clear(self, fault: Fault, now: float) -> list[Effect]:
@@ -171,19 +201,23 @@ class Board:
             keys = [key_of(fault)]
         else:
             keys = self._places.active(fault.asset)
-        effects = [e for key in keys for e in self._step((fault.asset, key), fault, now, "")]
         top = self._places.top(fault.asset)
-        if effects and top is not None:
-            # One topic an asset: what is retained there is an alarm that stands, not one gone.
-            effects.append(Publish(fault.asset, top, self._alarms[fault.asset, top].alarm))
-        return effects
+        effects = [e for key in keys for e in self._step((fault.asset, key), fault, now, "")]
+        return self._topped(fault.asset, top, effects)
 
     def _step(self, key: Key, fault: Fault, now: float, answer_id: str) -> list[Effect]:
         before = self._alarms.get(key)
         after, effects = alarms.report(before, fault, now, self._limits, answer_id=answer_id)
         if after is not before:
-            self._set_alarm(key, after)
+            self._set_alarm(key, self._numbered(after, effects))
         return effects
+
+    def _numbered(self, standing: Standing | None, effects: list[Effect]) -> Standing | None:
+        """Return an alarm as the latest of which something is told; what is held tells nothing."""
+        if standing is None or not effects:
+            return standing
+        self._heard += 1
+        return replace(standing, heard=self._heard)
 
     def _count(self, key: Key, fault: Fault, now: float) -> list[Effect]:
         name = self._area_of(fault.asset)
@@ -221,19 +255,18 @@ class Board:
             if kind:
                 effects += self._elapse_area(key[0], now)
                 continue
-            standing = self._alarms[key]
+            standing, top = self._alarms[key], self._places.top(key[0])
             after, more = alarms.elapse(standing, now, self._limits)
-            self._set_alarm(key, after)
+            self._set_alarm(key, self._numbered(after, more))
             freed |= {e.asset: None for e in more if isinstance(e, TakeBack)}
-            effects += [self._ranked(e) for e in more if not isinstance(e, TakeBack)]
+            more = [self._ranked(e) for e in more if not isinstance(e, TakeBack)]
+            effects += self._topped(key[0], top, more)
         return effects + [e for asset in freed for e in self._free(asset)]
 
     def _free(self, asset: str) -> list[Effect]:
-        """Return what comes in the place of an answer that has stood long enough."""
-        top = self._places.top(asset)
-        if top is not None:
-            return [self._ranked(Repeat(asset, top, self._alarms[asset, top].alarm))]
-        return [] if self._places.waits(asset) else [TakeBack(asset)]
+        """Return how an answer that has stood long enough goes, unless another needs the place."""
+        needed = self._places.top(asset) is not None or self._places.waits(asset)
+        return [] if needed else [TakeBack(asset)]
 
     def _elapse_area(self, name: str, now: float) -> list[Effect]:
         after, flood = floods.elapse(self._areas[name], now, self._limits)
@@ -245,6 +278,7 @@ class Board:
         if before != standing:
             self._before_alarms.setdefault(key, before)
         self._places.put(*key, standing)
+        self._room.put(key, standing)
         if standing is None:
             self._alarms.pop(key, None)
             self._heaped.pop((0, key), None)

@@ -29,6 +29,8 @@ class Repeat(_Effect, frozen=True):
     alarm: Alarm
     front: bool = False
     """As in Answer, where no answer stands any more and new work is made."""
+    retain: bool = True
+    """As in Publish."""
 
 
 class Escalate(_Effect, frozen=True):
@@ -48,11 +50,13 @@ class Front(_Effect, frozen=True):
 
 
 class Publish(_Effect, frozen=True):
-    """The alarm is to be published, retained."""
+    """The alarm is to be published."""
 
     asset: str
     key: str
     alarm: Alarm
+    retain: bool = True
+    """Not where a more urgent alarm of the asset stands: there is one topic an asset."""
 
 
 class PublishFlood(_Effect, frozen=True):
@@ -66,6 +70,8 @@ class TakeBack(_Effect, frozen=True):
     """Retained answer and display of the asset are to be removed."""
 
     asset: str
+    alarm: bool = False
+    """The retained alarm as well: it stands, but nobody would ever say that it is gone."""
 
 
 class Forgotten(_Effect, frozen=True):

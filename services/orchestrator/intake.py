@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 import re
 import secrets
 
@@ -23,6 +22,7 @@ from services.orchestrator.language import language_of
 from services.orchestrator.notes import note
 from services.orchestrator.publication import given
 from services.orchestrator.records import Copy, Deeds, Entry, Outgoing, Refusal, Work
+from services.orchestrator.redelivered import digest_of
 from services.runtime.config import Config, Trigger
 from services.runtime.errors import Rejected
 from services.runtime.messages import Delivery, topic_matches
@@ -59,7 +59,7 @@ class Intake:
         """
         try:
             entries = self._read(delivery, received, at)
-            digest = digest_of(delivery.payload)
+            digest = digest_of(delivery)
             return [replace(entry, digest=digest) for entry in entries]
         except Rejected as error:
             reason = str(error)
@@ -217,18 +217,22 @@ class Intake:
         return Entry(delivery.topic, ask, received, trace, work=work)
 
     def _fault(self, fault: Fault, delivery: Delivery, at: float, *, repeated: bool) -> list[Entry]:
-        standing = self._board.get(fault.asset, key_of(fault))
+        key = key_of(fault)
+        standing = self._board.get(fault.asset, key)
         if repeated and fault.state == "active" and standing is not None and standing.active:
             # The broker repeats a retained fault at each reconnect, a birth the code that stands.
             return []
         copies = self._copies(delivery)
 
-        def work(effect: effects.Answer) -> Work:
+        def work(effect: effects.Answer | effects.Repeat) -> Work | None:
+            if effect.key != key:
+                return None
             return Work(
                 answer_id=effect.alarm.answer_id,
                 place=fault.asset,
                 asset=fault.asset,
                 code=fault.code,
+                key=effect.key,
                 question=fault.question,
                 lang=fault.lang,
                 priority=effect.alarm.priority,
@@ -273,11 +277,6 @@ class Intake:
         return topic
 
 
-def digest_of(payload: bytes) -> bytes:
-    """Return what a payload is known by, 8 bytes."""
-    return hashlib.blake2b(payload, digest_size=8).digest()
-
-
 def new_id(at: float) -> str:
     """Return an id for an answer, 32 hexadecimal digits, those of later ones behind it.
 
@@ -296,5 +295,5 @@ def trace_of(delivery: Delivery) -> str:
     return match[1] if match else secrets.token_hex(16)
 
 
-def _no_work(effect: effects.Answer) -> Work:
-    raise AssertionError(f"only a report makes new work, not time: {effect}")
+def _no_work(_: effects.Answer | effects.Repeat) -> None:
+    """Only a report makes new work, not time."""

@@ -13,6 +13,7 @@ import msgspec
 
 from schemas.answers import Answer
 from schemas.errors import RejectedEvent
+from services.orchestrator.again import Stands
 from services.orchestrator.alarms import Standing
 from services.orchestrator.board import Changes
 from services.orchestrator.floods import Area
@@ -27,15 +28,19 @@ from services.orchestrator.rows import (
     prolong,
     refuse,
     remember,
+    repeat,
     take_on,
 )
 from services.runtime.clock import now
 from services.runtime.errors import Retryable
 from services.runtime.sqlite import Database, open_database
 
-MIGRATIONS = (Path(__file__).with_name("ledger.sql").read_text(encoding="utf-8"),)
+MIGRATIONS = tuple(
+    Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name in ("ledger.sql", "ledger_2.sql")
+)
 _GONE_MOST = 500
-_LEAST_URGENT = 2
+_STANDS = Stands()
 
 
 class Ledger:
@@ -85,6 +90,7 @@ class Ledger:
         *,
         deadline_s: float,
         deeds: Sequence[Deeds] = (),
+        standing: Stands = _STANDS,
     ) -> None:
         """Take in messages that arrived together, or what time brought about, in one commit.
 
@@ -97,6 +103,7 @@ class Ledger:
             changes: the alarms and areas that are different now.
             deadline_s: how long an answer may take, seconds.
             deeds: what has to be done besides what the entries bring about.
+            standing: which answers of before still stand.
 
         Raises:
             Retryable: nothing was written; do not ack.
@@ -109,6 +116,7 @@ class Ledger:
         todo = [(n, e.deeds) for n, e in numbered if e.deeds] + [(last, one) for one in deeds]
         works = [(n, e.work, False) for n, e in numbered if e.work]
         works += [(n, work, front) for n, one in todo for work, front in one.works]
+        again = [(n, one) for n, done in todo for one in done.again]
         messages = [message for _, one in todo for message in one.outgoing]
         messages += [message for refusal in refusals for message in refusal.outgoing]
 
@@ -116,10 +124,10 @@ class Ledger:
             keep(db, numbered)
             take_on(db, works, at, until)
             for _, one in todo:
-                do(db, one, at, until)
+                do(db, one)
             remember(db, changes)
             refuse(db, [refusal.event for refusal in refusals])
-            self._post(db, messages)
+            self._post(db, [*messages, *repeat(db, again, standing, at, until)])
 
         await self._db.write(write)
 
@@ -133,7 +141,7 @@ class Ledger:
         rows = await self._db.fetch("SELECT body FROM area")
         return [msgspec.json.decode(row["body"], type=Area) for row in rows]
 
-    async def claim(self, limit: int, *, lease_s: float, critical_only: bool = False) -> list[Job]:
+    async def claim(self, limit: int, *, lease_s: float) -> list[Job]:
         """Take the most urgent work that is due.
 
         That it is being worked on goes to the disk with the next commit: a process that dies
@@ -143,11 +151,8 @@ class Ledger:
         taken = frozenset(self._claimed)
         rows = await self._db.fetch(
             "SELECT id, body, attempts, received_at, deadline_at FROM job WHERE state = 'due'"
-            " AND priority <= ? ORDER BY priority, front DESC, id LIMIT ?",
-            (
-                0 if critical_only else _LEAST_URGENT,
-                limit + len(taken),
-            ),
+            " ORDER BY priority, front DESC, id LIMIT ?",
+            (limit + len(taken),),
         )
         jobs = [
             Job(
@@ -192,12 +197,10 @@ class Ledger:
             )
         )
 
-    async def last_digest(self, topic: str) -> bytes | None:
-        """Return the digest of the newest event of a topic."""
-        row = await self._db.first(
-            "SELECT digest FROM event WHERE topic = ? ORDER BY id DESC LIMIT 1", (topic,)
-        )
-        return row["digest"] if row else None
+    async def digests(self, limit: int) -> list[bytes]:
+        """Return what the latest events are known by, oldest first."""
+        rows = await self._db.fetch("SELECT digest FROM event ORDER BY id DESC LIMIT ?", (limit,))
+        return [row["digest"] for row in reversed(rows) if row["digest"] is not None]
 
     async def answer(
         self,
@@ -207,6 +210,7 @@ class Ledger:
         *,
         done: bool,
         failed: str = "",
+        generation: int | None = None,
     ) -> None:
         """Keep an answer and what goes out with it, with the job's new state, in one commit.
 
@@ -216,13 +220,23 @@ class Ledger:
             outgoing: what goes out.
             done: whether the job is done with it.
             failed: why the job is given up for good; empty where it is not.
+            generation: of the corpus it was made from; None where that could not be searched.
         """
 
         def write(db: sqlite3.Connection) -> None:
-            give(db, job, answer, state="failed" if failed else "done" if done else "", why=failed)
+            state = "failed" if failed else "done" if done else ""
+            give(db, job, answer, generation=generation, state=state, why=failed)
             self._post(db, outgoing)
 
         await self._db.write(write)
+
+    async def given(self, job: Job) -> Answer | None:
+        """Return the answer that stands for a job, None where there is none to its question yet."""
+        row = await self._db.first(
+            "SELECT body FROM answer WHERE id = ? AND answer_id = ?", (job.id, job.work.answer_id)
+        )
+        answer = msgspec.json.decode(row["body"], type=Answer) if row else None
+        return answer if answer and answer.question == job.work.question else None
 
     async def set_aside(self, message: Outgoing, reason: str) -> None:
         """Take a message out of the outbox that cannot leave, and keep why."""
@@ -271,11 +285,16 @@ class Ledger:
         await self._db.flush()
 
     async def counts(self) -> dict[str, int]:
-        """Return how many jobs are open, and how many messages were refused or wait to go out."""
+        """Return how many jobs are open, and how many messages were refused or wait to go out.
+
+        From indexes of few rows: refused messages have numbers without gaps and leave in order.
+        """
         row = await self._db.first(
-            "SELECT (SELECT count(*) FROM job WHERE state IN ('due', 'working')) AS jobs_open,"
+            "SELECT (SELECT count(*) FROM job WHERE state = 'due')"
+            " + (SELECT count(*) FROM job WHERE state = 'working') AS jobs_open,"
             " (SELECT count(*) FROM job WHERE state = 'failed') AS jobs_failed,"
-            " (SELECT count(*) FROM rejected) AS rejected,"
+            " (SELECT coalesce(max(id), 0) FROM rejected)"
+            " - (SELECT coalesce(min(id), 1) - 1 FROM rejected) AS rejected,"
             " (SELECT count(*) FROM outbox) AS outbox"
         )
         counted = dict(row) if row else {}

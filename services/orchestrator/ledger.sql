@@ -10,7 +10,7 @@ CREATE TABLE event (
     body BLOB NOT NULL,
     received TEXT NOT NULL,
     trace TEXT NOT NULL,
-    -- Of the payload, to know a message the broker sends again; NULL where that does not matter.
+    -- To know a message the broker sends again; NULL where that does not matter.
     digest BLOB,
     -- The message as it came, for `andon replay`; NULL where it is the body itself.
     payload BLOB

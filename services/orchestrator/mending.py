@@ -29,6 +29,49 @@ _MEND = """
         UNION ALL
         SELECT id, place, created FROM answer WHERE id NOT IN (SELECT id FROM job)
     ) WHERE id NOT IN (SELECT id FROM event);
+
+    -- An alarm that stands deserves an answer: one whose work is lost is worked on anew, from what
+    -- the latest report of it says.
+    CREATE TEMP TABLE lost AS SELECT
+        row_number() OVER () + (SELECT coalesce(max(id), 0) FROM event) AS id, asset, alarm.code,
+        json_extract(CAST(body AS TEXT), '$.alarm') AS alarm,
+        (
+            SELECT json(CAST(event.body AS TEXT)) FROM event WHERE kind = 'fault'
+            AND json_extract(CAST(event.body AS TEXT), '$.asset') = asset
+            AND coalesce(json_extract(CAST(event.body AS TEXT), '$.code'), '')
+                = coalesce(json_extract(CAST(alarm.body AS TEXT), '$.alarm.code'), '')
+            AND json_extract(CAST(event.body AS TEXT), '$.state') IS NOT 'cleared'
+            ORDER BY event.id DESC LIMIT 1
+        ) AS fault
+    FROM alarm
+    WHERE json_extract(CAST(body AS TEXT), '$.alarm.state') = 'active' AND NOT EXISTS (
+        SELECT 1 FROM job
+        WHERE answer_id = json_extract(CAST(alarm.body AS TEXT), '$.alarm.answer_id')
+    );
+    INSERT INTO event (id, kind, topic, body, received, trace)
+    SELECT id, 'fault', '', CAST('{}' AS BLOB), json_extract(alarm, '$.last_seen'), '' FROM lost;
+    INSERT INTO job
+        (id, answer_id, place, question, body, priority, state, received_at, deadline_at)
+    SELECT id, json_extract(alarm, '$.answer_id'), asset, question,
+        CAST(json_object(
+            'answer_id', json_extract(alarm, '$.answer_id'), 'place', asset, 'asset', asset,
+            'code', json_extract(alarm, '$.code'), 'key', code, 'question', question,
+            'lang', coalesce(json_extract(fault, '$.lang'), 'en'), 'trace', '',
+            'priority', json_extract(alarm, '$.priority'),
+            'occurrences', json_extract(alarm, '$.occurrences'),
+            'first_seen', json_extract(alarm, '$.first_seen'),
+            'last_seen', json_extract(alarm, '$.last_seen')
+        ) AS BLOB),
+        CASE json_extract(alarm, '$.priority')
+            WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END,
+        'due', at, at + 60
+    FROM (
+        SELECT *, (julianday('now') - 2440587.5) * 86400.0 AS at,
+            coalesce(json_extract(fault, '$.question'), nullif(json_extract(alarm, '$.code'), ''),
+                asset) AS question
+        FROM lost
+    );
+    DROP TABLE lost;
 """
 _LATEST_S = 32_503_680_000.0  # the year 3000
 _History = msgspec.json.Decoder(list[tuple[str, float]])

@@ -13,6 +13,10 @@ _NOTES: dict[str, dict[Language, str]] = {
         "en": "Taken from the manuals directly; it waited longer than its deadline.",
         "zh": "直接摘自手册；等待时间超过了期限。",
     },
+    "busy": {
+        "en": "Taken from the manuals directly; too many others waited for the language model.",
+        "zh": "直接摘自手册；等待语言模型的问题过多。",
+    },
     "model_failed": {
         "en": "Taken from the manuals directly; the language model gave no answer: {reason}.",
         "zh": "直接摘自手册；语言模型没有给出答案：{reason}。",

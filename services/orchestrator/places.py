@@ -13,21 +13,22 @@ class Places:
 
     def __init__(self) -> None:
         self._assets: dict[str, tuple[dict[str, None], ...]] = {}
-        self._rank: dict[tuple[str, str], int] = {}
+        self._rank: dict[tuple[str, str], tuple[int, int]] = {}
 
     def put(self, asset: str, key: str, standing: Standing | None) -> None:
         """Take in an alarm as it is now; None where it is gone."""
         old = self._rank.pop((asset, key), None)
-        new = None if standing is None else _rank(standing)
+        rank = None if standing is None else _rank(standing)
+        new = None if standing is None or rank is None else (rank, standing.heard)
         if new is not None:
             self._rank[asset, key] = new
         if new == old:
             return
         ranks = self._assets.setdefault(asset, tuple({} for _ in range(_WAITING + 1)))
         if old is not None:
-            del ranks[old][key]
+            del ranks[old[0]][key]
         if new is not None:
-            ranks[new][key] = None
+            ranks[new[0]][key] = None
         if not any(ranks):
             del self._assets[asset]
 

@@ -13,7 +13,13 @@ from services.orchestrator.records import Copy, Outgoing
 
 
 def given(
-    answer: Answer, prefix: str, place: str, expiry_s: int, copies: Sequence[Copy] = ()
+    answer: Answer,
+    prefix: str,
+    place: str,
+    expiry_s: int,
+    copies: Sequence[Copy] = (),
+    *,
+    stands: bool = True,
 ) -> list[Outgoing]:
     """Return the messages an answer is published with.
 
@@ -23,11 +29,13 @@ def given(
         place: the asset, or `ask/<client>`.
         expiry_s: seconds until the broker forgets it.
         copies: where else it goes.
+        stands: whether it is the one to stand on the topics of its place. Otherwise those hear it
+            who listen now, and a display, which has room for one, does not.
     """
     as_json = Outgoing(
         topic=ANSWER.topic(prefix, asset=place),
         payload=ANSWER.encode(answer),
-        retain=ANSWER.retain,
+        retain=ANSWER.retain and stands,
         content_type=ANSWER.content_type,
         trace=answer.trace,
         expiry_s=expiry_s,
@@ -41,7 +49,7 @@ def given(
     )
     return [
         as_json,
-        as_text,
+        *([as_text] if stands else []),
         *(
             msgspec.structs.replace(
                 as_json, topic=copy.topic, correlation=copy.correlation, retain=False

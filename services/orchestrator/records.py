@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from schemas.answers import Ask, Feedback
+from schemas.answers import Answer, Ask, Feedback
 from schemas.errors import RejectedEvent
 from schemas.faults import Alarm, Fault, Priority
 from services.orchestrator.effects import Forgotten
@@ -35,6 +35,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """The machine; None for a question without one."""
     code: str
     """Fault code, empty where there is none."""
+    key: str = ""
+    """Of the alarm, which its asset and this name; empty where there is none."""
     question: str
     """What the manuals are asked."""
     lang: Literal["en", "zh"]
@@ -51,6 +53,27 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """First report, RFC 3339 UTC."""
     last_seen: str
     """Latest report, RFC 3339 UTC."""
+
+
+def current(work: Work, alarm: Alarm) -> Work:
+    """Return the work with what its alarm has come to."""
+    return msgspec.structs.replace(
+        work,
+        priority=alarm.priority,
+        occurrences=alarm.occurrences,
+        first_seen=alarm.first_seen,
+        last_seen=alarm.last_seen,
+    )
+
+
+def counted(answer: Answer, told: Work | Alarm) -> Answer:
+    """Return an answer with how often its alarm was reported, and when."""
+    return msgspec.structs.replace(
+        answer,
+        occurrences=told.occurrences,
+        first_seen=told.first_seen,
+        last_seen=told.last_seen,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +107,16 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """An answer that is to go out once more: its job is due again, unless it is open anyway."""
+    """An answer that is to go out once more, unless its job is open anyway."""
 
     place: str
     answer_id: str
     alarm: Alarm
     front: bool = False
+    stands: bool = True
+    """Whether it is the one to stand on the topics of its place."""
+    work: Work | None = None
+    """What to do where the job is lost; None where the report does not say it."""
 
 
 @dataclass(slots=True)
@@ -123,7 +150,7 @@ class Entry(msgspec.Struct, frozen=True):
     answer_id: str = ""
     """The answer a feedback is about."""
     digest: bytes | None = None
-    """Of the payload, to know it when the broker sends it again."""
+    """To know the message when the broker sends it again."""
     payload: bytes | None = None
     """The message as it came, see `as_received`."""
     deeds: Deeds | None = None

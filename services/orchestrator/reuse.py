@@ -5,89 +5,214 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.answers import Answer
+from schemas.faults import Priority
 from schemas.retrieval import Hit
+from services.orchestrator.alarms import RANK
 from services.orchestrator.records import Work
 from services.runtime.errors import Retryable
 
 Key = tuple[object, ...]
+Who = tuple[str, str]
+"""Place and answer id of one who waits."""
 _MOST = 1000
+_WRITTEN_MOST = 60
+"""Answers being written at the same time, at most: fewer than the bridge lets wait."""
+_WAITING_MOST = 1000
+"""Those who wait for them, at most."""
+
+
+class Busy(Retryable):
+    """More urgent ones wait for the model already."""
 
 
 def key_of(work: Work, hits: Sequence[Hit], generation: int) -> Key:
     """Return what makes two questions the same: code or words, language, and the passages.
 
-    With the passages come the scope and the revisions of the manuals, so that an asset with other
-    manuals, or a manual that changed, is another question.
+    Of a code the manual counts that knows it best: the machine's words beside the code change what
+    else is found, and not what the code means there. With the passages come the
+    scope and the revisions of the manuals, so that an asset with other manuals, or a manual that
+    changed, is another question.
 
     Args:
         work: the question.
         hits: what the model is shown.
         generation: of the corpus that was searched.
     """
-    shown = tuple((h.document.doc_id, h.document.revision, h.passage.ordinal) for h in hits)
-    return (work.code or work.question.casefold(), work.lang, generation, shown)
+    found = [(h.document.doc_id, h.document.revision, h.passage.ordinal) for h in hits]
+    if work.code:
+        return (work.code, work.lang, generation, *(found[0][:2] if found else ()))
+    return (work.question.casefold(), work.lang, generation, *found)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
+class Writing:
+    """An answer that is being written. It belongs to all who wait for it, and to none of them."""
+
+    id: str
+    """By which the bridge knows it."""
+    priority: Priority
+    """That of the most urgent who ever waited for it."""
+    task: asyncio.Task[Answer]
+    waiters: list[_Waiter] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    who: Who
+    rank: int
+    turn: asyncio.Future[Answer]
+
+
+@dataclass(frozen=True, slots=True)
 class _Kept:
-    answer: asyncio.Future[Answer]
+    answer: Answer
     until: float
 
 
 class Reuse:
     """Answers by key, for a time; one that is being written is waited for, not written twice."""
 
-    def __init__(self, ttl_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        ttl_s: float,
+        clock: Callable[[], float],
+        *,
+        urge: Callable[[str, Priority | None], None] = lambda _id, _priority: None,
+        written_most: int = _WRITTEN_MOST,
+        waiting_most: int = _WAITING_MOST,
+    ) -> None:
         """Begin with none.
 
         Args:
             ttl_s: how long an answer stands, seconds.
             clock: now, seconds, never stepping back.
+            urge: told when an answer being written became more urgent, or, with None, that nobody
+                waits for it any more.
+            written_most: answers being written at the same time, at most.
+            waiting_most: those who wait for them, at most.
         """
         self._ttl_s = ttl_s
         self._clock = clock
+        self._urge = urge
+        self._written_most = written_most
+        self._waiting_most = waiting_most
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._writing: dict[Key, Writing] = {}
 
     def get(self, key: Key) -> Answer | None:
         """Return the answer that stands, None where there is none yet."""
-        kept = self._valid(key)
-        return kept.answer.result() if kept and kept.answer.done() else None
-
-    async def get_or_make(self, key: Key, make: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Return the answer that stands, or the one being written, or write it.
-
-        Raises:
-            Exception: what `make` raised; nothing is kept then, the next one tries again.
-        """
-        kept = self._valid(key)
-        if kept is not None:
-            # Shielded: who waits may give up, and must not take the writer along.
-            return await asyncio.shield(kept.answer)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._kept[key] = _Kept(future, float("inf"))
-        try:
-            answer = await make()
-        except BaseException as error:
-            self._kept.pop(key, None)
-            future.set_exception(
-                Retryable("generate", "the deadline is over")
-                if isinstance(error, asyncio.CancelledError)
-                else error
-            )
-            future.exception()  # nobody may be waiting
-            raise
-        future.set_result(answer)
-        self._kept[key] = _Kept(future, self._clock() + self._ttl_s)
-        while len(self._kept) > _MOST:
-            self._kept.popitem(last=False)
-        return answer
-
-    def _valid(self, key: Key) -> _Kept | None:
         kept = self._kept.get(key)
         if kept is not None and kept.until <= self._clock():
             del self._kept[key]
             return None
-        return kept
+        return kept.answer if kept else None
+
+    async def get_or_make(
+        self,
+        key: Key,
+        make: Callable[[Writing], Awaitable[Answer]],
+        *,
+        who: Who = ("", ""),
+        priority: Priority = "warning",
+    ) -> Answer:
+        """Return the answer that stands, or the one being written, or have it written.
+
+        It is written for as long as anybody waits for it, whoever was first.
+
+        Args:
+            key: of the question.
+            make: writes the answer.
+            who: asks.
+            priority: how urgent that is.
+
+        Raises:
+            Busy: so many wait already, none of them less urgent, or it became so.
+            Exception: what `make` raised; nothing is kept then, the next one tries again.
+        """
+        if (standing := self.get(key)) is not None:
+            return standing
+        self._make_room(key, RANK[priority])
+        writing = self._writing.get(key) or self._begin(key, make, who, priority)
+        waiter = _Waiter(who, RANK[priority], asyncio.get_running_loop().create_future())
+        writing.waiters.append(waiter)
+        self._hurry(writing, priority)
+        try:
+            return await waiter.turn
+        finally:
+            self._leave(key, writing, waiter)
+
+    def escalate(self, who: Who, priority: Priority) -> None:
+        """Say that what somebody waits for, if so, is more urgent now."""
+        for writing in self._writing.values():
+            for waiter in writing.waiters:
+                if waiter.who == who:
+                    waiter.rank = RANK[priority]
+                    self._hurry(writing, priority)
+
+    def _begin(
+        self, key: Key, make: Callable[[Writing], Awaitable[Answer]], who: Who, priority: Priority
+    ) -> Writing:
+        async def write() -> Answer:
+            return await make(writing)
+
+        task = asyncio.create_task(write(), name=f"write {who[1]}")
+        writing = Writing(f"{who[1]}.{id(task):x}", priority, task)
+        self._writing[key] = writing
+        task.add_done_callback(lambda _: self._done(key, writing))
+        return writing
+
+    def _done(self, key: Key, writing: Writing) -> None:
+        """Hand out what was written, or why it was not."""
+        if self._writing.get(key) is writing:
+            del self._writing[key]
+        if writing.task.cancelled():
+            return  # nobody waits for it any more
+        error = writing.task.exception()
+        if error is None:
+            self._kept[key] = _Kept(writing.task.result(), self._clock() + self._ttl_s)
+            while len(self._kept) > _MOST:
+                self._kept.popitem(last=False)
+        for waiter in writing.waiters:
+            if waiter.turn.done():
+                continue
+            if error is None:
+                waiter.turn.set_result(writing.task.result())
+            else:
+                waiter.turn.set_exception(error)
+
+    def _hurry(self, writing: Writing, priority: Priority) -> None:
+        if RANK[priority] < RANK[writing.priority]:
+            writing.priority = priority
+            self._urge(writing.id, priority)
+
+    def _make_room(self, key: Key, rank: int) -> None:
+        """Send the least urgent, of several the latest, away where one of this rank has no room."""
+        everyone = [(k, w, one) for k, w in self._writing.items() for one in w.waiters]
+        if key not in self._writing and len(self._writing) >= self._written_most:
+            last = max(reversed(self._writing), key=lambda k: RANK[self._writing[k].priority])
+            out = [one for one in everyone if one[0] == last]
+        elif len(everyone) >= self._waiting_most:
+            out = [max(reversed(everyone), key=lambda one: one[2].rank)]
+        else:
+            return
+        if min(waiter.rank for _, _, waiter in out) <= rank:
+            raise Busy("wait for the language model", "others were before")
+        for where, writing, waiter in out:
+            if not waiter.turn.done():
+                waiter.turn.set_exception(
+                    Busy("wait for the language model", "more urgent ones came")
+                )
+            self._leave(where, writing, waiter)
+
+    def _leave(self, key: Key, writing: Writing, waiter: _Waiter) -> None:
+        """Let one go who waited; with the last one the writing ends."""
+        if waiter not in writing.waiters:
+            return  # was sent away
+        writing.waiters.remove(waiter)
+        if not writing.waiters and self._writing.get(key) is writing:
+            del self._writing[key]
+            writing.task.cancel()
+            self._urge(writing.id, None)

@@ -12,8 +12,9 @@ from msgspec.structs import astuple
 from schemas.answers import Answer
 from schemas.errors import RejectedEvent
 from schemas.faults import Priority
+from services.orchestrator.again import Stands, give_again, latest
 from services.orchestrator.board import Changes
-from services.orchestrator.records import Deeds, Entry, Job, Outgoing, Work
+from services.orchestrator.records import Again, Deeds, Entry, Job, Outgoing, Work
 
 _RANK: dict[Priority, int] = {"critical": 0, "warning": 1, "advice": 2}
 _encode = msgspec.json.encode
@@ -32,13 +33,6 @@ ON CONFLICT (place, answer_id) DO UPDATE SET
     received_at = excluded.received_at, deadline_at = excluded.deadline_at, lease_until = NULL
 WHERE state IN ('done', 'failed') OR question <> excluded.question
 """
-_GIVE_AGAIN = """
-UPDATE job SET state = 'due', reason = '', attempts = attempts + 1, lease_until = NULL,
-    received_at = :at, deadline_at = :deadline, priority = :priority, front = :front,
-    body = json_set(CAST(body AS TEXT), '$.occurrences', :occurrences,
-        '$.first_seen', :first_seen, '$.last_seen', :last_seen)
-WHERE place = :place AND answer_id = :answer_id AND state IN ('done', 'failed')
-"""
 _BEGIN = """
 UPDATE job SET state = 'working', attempts = ?, lease_until = ?
 WHERE id = ? AND attempts = ? AND state = 'due'
@@ -49,9 +43,10 @@ UPDATE job SET history = json_replace(history, '$[#-1][1]', ?)
 WHERE id = ? AND attempts = ? AND state = 'working'
 """
 _GIVE = """
-INSERT INTO answer (id, answer_id, place, stage, body, created) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE
-SET stage = excluded.stage, body = excluded.body, created = excluded.created
+INSERT INTO answer (id, answer_id, place, stage, body, created, generation)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET stage = excluded.stage, body = excluded.body,
+    created = excluded.created, generation = excluded.generation
 """
 _POST = """
 INSERT INTO outbox (topic, payload, retain, content_type, correlation, trace, expiry_s, id)
@@ -91,21 +86,26 @@ def take_on(
     db.executemany(_TAKE_ON, [_row(n, work, front, at, until) for n, work, front in works])
 
 
-def do(db: sqlite3.Connection, deeds: Deeds, at: float, until: float) -> None:
-    """Change open and finished jobs as the alarms want it; mostly there is nothing to do."""
-    for one in deeds.again:
-        values = {
-            "at": at,
-            "deadline": until,
-            "priority": _RANK[one.alarm.priority],
-            "front": one.front,
-            "occurrences": one.alarm.occurrences,
-            "first_seen": one.alarm.first_seen,
-            "last_seen": one.alarm.last_seen,
-            "place": one.place,
-            "answer_id": one.answer_id,
-        }
-        db.execute(_GIVE_AGAIN, values)
+def repeat(
+    db: sqlite3.Connection,
+    again: Sequence[tuple[int, Again]],
+    standing: Stands,
+    at: float,
+    until: float,
+) -> list[Outgoing]:
+    """Return the answers that go out once more; make work of those whose job is lost."""
+    messages = []
+    for n, one in latest(again):
+        rank = _RANK[one.alarm.priority]
+        told, known = give_again(db, one, standing, rank=rank, at=at, until=until)
+        messages += told
+        if not known and one.work is not None:
+            take_on(db, [(n, one.work, one.front)], at, until)
+    return messages
+
+
+def do(db: sqlite3.Connection, deeds: Deeds) -> None:
+    """Change open jobs as the alarms want it; mostly there is nothing to do."""
     for place, answer_id, alarm in deeds.urgent:
         db.execute(
             f"UPDATE job SET priority = ? WHERE {_OPEN}",  # noqa: S608
@@ -129,12 +129,18 @@ def prolong(db: sqlite3.Connection, leases: Sequence[tuple[float, int]]) -> None
     db.executemany("UPDATE job SET lease_until = ? WHERE id = ? AND state = 'working'", leases)
 
 
-def give(db: sqlite3.Connection, job: Job, answer: Answer, *, state: str, why: str) -> None:
+def give(
+    db: sqlite3.Connection,
+    job: Job,
+    answer: Answer,
+    *,
+    generation: int | None,
+    state: str,
+    why: str,
+) -> None:
     """Keep an answer, and the job's new state where it has one."""
-    db.execute(
-        _GIVE,
-        (job.id, answer.id, job.work.place, answer.stage, _encode(answer), answer.created),
-    )
+    body, place = _encode(answer), job.work.place
+    db.execute(_GIVE, (job.id, answer.id, place, answer.stage, body, answer.created, generation))
     if state:
         # Not where it was asked anew meanwhile, with other words.
         db.execute(

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import msgspec
@@ -14,17 +15,19 @@ import msgspec
 from schemas.channels import MARK, STATUS
 from schemas.health import ServiceStatus
 from services.orchestrator import sparkplug
+from services.orchestrator.again import Stands
 from services.orchestrator.board import Board
 from services.orchestrator.flow import Flow
 from services.orchestrator.housekeeping import Housekeeping
-from services.orchestrator.intake import Intake, digest_of
+from services.orchestrator.intake import Intake
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
 from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
+from services.orchestrator.redelivered import REMEMBERED, Redelivered
 from services.orchestrator.standing import Kept
-from services.runtime.clock import now
+from services.runtime.clock import now, stamp
 from services.runtime.config import Config
 from services.runtime.errors import Damaged, Retryable
 from services.runtime.log import trace_id
@@ -41,16 +44,13 @@ _AT_ONCE = 200
 _TICK_S = 1.0
 """Alarms are looked at this often for what time brings about."""
 _COUNT_EVERY_S = 5.0
-_MODEL_WAITING = 200
-"""Answers whose passages are out and which wait for the model; the rest stays due. As many more
-where they are critical: their passages must not wait for a model that is busy, or hangs."""
 
 
 class OrchestratorService:
     """Decides what happens to a fault; owns the ledger.
 
     In:  the triggers' topics, `andon/ask/<client>`, `andon/feedback/<answer id>`,
-         `andon/status/<service>` (of the bridge).
+         `andon/status/<service>` (of the bridge and the retriever).
     Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox, and again
          when the broker lost them, which `andon/mark/orchestrator` tells;
          `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
@@ -63,6 +63,8 @@ class OrchestratorService:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._model_ready = False
+        self._generation: int | None = None
+        self._dropped = 0
         self._work = asyncio.Event()
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._with_model: dict[int, asyncio.Task[None]] = {}
@@ -91,6 +93,7 @@ class OrchestratorService:
             await self._ledger.areas(),
         )
         self._intake = Intake(self._config, board)
+        self._redelivered = Redelivered(await self._ledger.digests(REMEMBERED))
         self._flow = Flow(
             self._config,
             self._ledger,
@@ -98,15 +101,16 @@ class OrchestratorService:
             context.caller,
             committed=self._outbox.wake,
             model_ready=lambda: self._model_ready,
+            alarm=board.now,
         )
-        messages = await context.bus.consume(*self._intake.filters)
         # QoS 0: while we are away the broker must keep faults for us, and not every status.
-        statuses = await context.bus.consume(
-            STATUS.topic(self._config.prefix, service="llm_bridge"), qos=0
-        )
+        asked = ("llm_bridge", "retriever")
+        topics = [STATUS.topic(self._config.prefix, service=name) for name in asked]
+        statuses = await context.bus.consume(*topics, qos=0)
+        messages = await context.bus.consume(*self._intake.filters)
         self._work.set()
         self._listening = context.spawn(self._listen(messages), "listen")
-        context.spawn(self._watch_model(statuses), "watch model")
+        context.spawn(self._watch(statuses), "watch the others")
         self._dispatching = context.spawn(self._dispatch(), "dispatch")
         context.spawn(self._outbox.run(), "outbox")
         context.spawn(retained.run(), "retained")
@@ -148,22 +152,19 @@ class OrchestratorService:
             if news:
                 self._work.set()
                 self._outbox.wake()
+            self._tell_dropped(messages.dropped)
             await self._ask_for_births()
 
-    async def _new(self, batch: list[Delivery]) -> list[Delivery]:
-        """Leave out what the broker sends again although the ledger has it.
-
-        Only the newest event of the topic counts: an older one of the same words was followed by
-        something else, and what is sent again may be new.
-        """
-        fresh = []
-        for delivery in batch:
-            if delivery.duplicate:
-                known = await self._ledger.last_digest(delivery.topic)
-                if known == digest_of(delivery.payload):
-                    continue
-            fresh.append(delivery)
-        return fresh
+    def _tell_dropped(self, dropped: int) -> None:
+        """Say how many faults were lost that nobody had promised to keep."""
+        facts, known = self._context.health.facts, self._dropped
+        if dropped > known:
+            log.error(
+                "%d messages sent with QoS 0 found no room while others waited for the disk;"
+                " faults that must not be lost are published with QoS 1",
+                dropped - known,
+            )
+            facts["dropped"] = self._dropped = dropped
 
     async def _accept(self, batch: list[Delivery]) -> bool:
         """Write a batch, and what time brought about, into the ledger; wait where it cannot be.
@@ -185,7 +186,7 @@ class OrchestratorService:
 
     async def _commit(self, batch: list[Delivery], received: str, at: float) -> bool:
         """Try to write; returns whether there was anything to write. Raises Retryable."""
-        batch = await self._new(batch)
+        batch = self._redelivered.new(batch)
         due = self._intake.tick(at)
         read = [self._intake.read(delivery, received, at) for delivery in batch]
         entries: list[Entry] = [
@@ -197,6 +198,7 @@ class OrchestratorService:
         refusals = [one for one in read if isinstance(one, Refusal)]
         if not (entries or refusals or due):
             self._intake.committed()
+            self._redelivered.taken(batch)
             return False
         await self._ledger.accept(
             entries,
@@ -204,8 +206,13 @@ class OrchestratorService:
             self._intake.changes(),
             deadline_s=self._config.orchestrator.deadline_s,
             deeds=[due] if due else [],
+            standing=self._stands(at),
         )
         self._intake.committed()
+        self._redelivered.taken(batch)
+        for done in [*(e.deeds for e in entries), due]:
+            for place, answer_id, alarm in done.urgent if done else ():
+                self._flow.escalate(place, answer_id, alarm.priority)
         self._tell(entries, refusals, due)
         return True
 
@@ -234,17 +241,34 @@ class OrchestratorService:
                 self._rebirths.asked((group, edge), at)
                 log.info("asked the edge node %s/%s for a rebirth", group, edge)
 
-    async def _watch_model(self, statuses: Inbox) -> None:
-        """Know whether the bridge has a model to ask."""
+    async def _watch(self, statuses: Inbox) -> None:
+        """Know whether the bridge has a model to ask, and when a manual changed."""
         while True:
             delivery = await statuses.get()
             try:
                 status: ServiceStatus = STATUS.decode(delivery.payload)
             except msgspec.DecodeError as error:
-                log.warning("unreadable status of the bridge: %s", error)
+                log.warning("unreadable status on %s: %s", delivery.topic, error)
             else:
-                self._model_ready = status.state == "ready" and bool(status.facts.get("model"))
+                self._learn(status)
             self._context.bus.ack(delivery)
+
+    def _learn(self, status: ServiceStatus) -> None:
+        if status.service == "llm_bridge":
+            self._model_ready = status.state == "ready" and bool(status.facts.get("model"))
+        elif isinstance(generation := status.facts.get("generation"), int):
+            self._generation = generation
+
+    def _stands(self, at: float) -> Stands:
+        """Return which answers of before may go out again, at a time in s since 1970."""
+        settings = self._config.orchestrator
+        asks = settings.use_model and self._model_ready
+        return Stands(
+            prefix=self._config.prefix,
+            expiry_s=settings.answers_stand_s,
+            generation=self._generation,
+            anew_before=stamp(datetime.fromtimestamp(at - settings.reuse_s, UTC)) if asks else "",
+        )
 
     async def _dispatch(self) -> None:
         """Give due jobs to workers, most urgent first."""
@@ -255,11 +279,10 @@ class OrchestratorService:
             await self._context.bus.wait_connected()
             self._work.clear()
             free = settings.workers - len(self._busy)
-            full = len(self._with_model) >= _MODEL_WAITING
-            if free <= 0 or len(self._with_model) >= 2 * _MODEL_WAITING:
+            if free <= 0:
                 continue
             try:
-                jobs = await self._ledger.claim(free, lease_s=settings.lease_s, critical_only=full)
+                jobs = await self._ledger.claim(free, lease_s=settings.lease_s)
             except Retryable as error:
                 self._context.health.trouble("dispatch", str(error))
                 await asyncio.sleep(_COMMIT_AGAIN_S)
@@ -267,15 +290,24 @@ class OrchestratorService:
                 continue
             self._context.health.well("dispatch")
             for job in jobs:
-                if job.id in self._busy or job.id in self._with_model:
-                    continue  # a clock set forward made its lease look old; it is being answered
-                task = self._context.spawn(self._do(job), f"answer {job.work.answer_id}")
+                former = self._busy.get(job.id) or self._with_model.pop(job.id, None)
+                task = self._context.spawn(self._do(job, former), f"answer {job.work.answer_id}")
                 self._busy[job.id] = task
 
-    async def _do(self, job: Job) -> None:
-        """Answer a job: a worker's time until its passages are out, the model's after that."""
+    async def _do(self, job: Job, former: asyncio.Task[None] | None) -> None:
+        """Answer a job: a worker's time until its passages are out, the model's after that.
+
+        Args:
+            job: the job.
+            former: who answers it already. It was asked anew with other words, or a clock set
+                forward made the lease look old; that answer is not wanted any more.
+        """
         trace_id.set(job.work.trace)
+        me = asyncio.current_task()
         try:
+            if former is not None:
+                former.cancel()
+                await asyncio.wait([former])
             draft = await self._flow.passages(job)
             if draft is not None:
                 self._with_model[job.id] = self._busy.pop(job.id)
@@ -293,8 +325,9 @@ class OrchestratorService:
         else:
             self._context.health.well("answers")
         finally:
-            self._busy.pop(job.id, None)
-            self._with_model.pop(job.id, None)
+            for held in (self._busy, self._with_model):
+                if held.get(job.id) is me:
+                    del held[job.id]
             self._work.set()
 
     async def _give_up(self, job: Job, reason: str) -> None:

@@ -108,7 +108,7 @@ class Kept:
         if await self._alarm_differs(asset, standings, seen):
             lost.append(partial(self._alarm, asset))
         answer_id, digest = self._answers.get(asset, ("", b""))
-        if answer := await self._latest(asset, standings):
+        if answer := await self._given(asset, standings):
             as_json, as_text = given(answer, self._prefix, asset, 1)
             if _digest(as_json.payload) != digest:
                 lost.append(partial(self._answer, asset, ANSWER))
@@ -121,9 +121,9 @@ class Kept:
     async def _alarm_differs(
         self, asset: str, standings: list[Standing], seen: bytes | None
     ) -> bool:
-        """Return whether another alarm than the latest is retained, or none though one stands."""
+        """Return whether not the alarm on top is retained, or none though one stands."""
         if standings:
-            told = told_last(standings)
+            told = on_top(standings)
             return ALARM.encode(told.alarm) != seen and (told.active or seen is not None)
         alarm = _decoded(Alarm, seen)
         if alarm is None or alarm.state != "active":
@@ -140,7 +140,7 @@ class Kept:
     async def _alarm(self, asset: str) -> Outgoing:
         """Return the alarm as it has to be published now."""
         standings = await self._of(asset)
-        payload = ALARM.encode(told_last(standings).alarm) if standings else b""
+        payload = ALARM.encode(on_top(standings).alarm) if standings else b""
         return self._retained(ALARM, payload, asset=asset)
 
     async def _answer(self, asset: str, channel: Channel) -> Outgoing | None:
@@ -148,7 +148,7 @@ class Kept:
         standings = await self._of(asset)
         if not any(s.shown for s in standings):
             return self._retained(channel, b"", asset=asset)
-        answer = await self._latest(asset, standings)
+        answer = await self._given(asset, standings)
         if answer is None:
             return None
         left = self._stand_s - int(_age_s(answer))
@@ -175,19 +175,18 @@ class Kept:
         rows = await self._ledger.database.fetch("SELECT body FROM alarm WHERE asset = ?", (asset,))
         return [msgspec.json.decode(row["body"], type=Standing) for row in rows]
 
-    async def _latest(self, asset: str, standings: Iterable[Standing]) -> Answer | None:
-        """Return the answer that was given last to those alarms that may be shown."""
-        found: list[Answer] = []
-        for answer_id in dict.fromkeys(s.alarm.answer_id for s in standings if s.shown):
-            row = await self._ledger.database.first(
-                "SELECT answer.body FROM job JOIN answer USING (id)"
-                " WHERE job.answer_id = ? AND job.place = ?",
-                (answer_id, asset),
-            )
-            answer = msgspec.json.decode(row["body"], type=Answer) if row else None
-            if answer and _age_s(answer) < self._stand_s:
-                found.append(answer)
-        return max(found, key=lambda answer: answer.created, default=None)
+    async def _given(self, asset: str, standings: Sequence[Standing]) -> Answer | None:
+        """Return the answer that holds the topics of a machine, None where none was given yet."""
+        shown = [one for one in standings if one.shown]
+        if not shown:
+            return None
+        row = await self._ledger.database.first(
+            "SELECT answer.body FROM job JOIN answer USING (id)"
+            " WHERE job.answer_id = ? AND job.place = ?",
+            (on_top(shown).alarm.answer_id, asset),
+        )
+        answer = msgspec.json.decode(row["body"], type=Answer) if row else None
+        return answer if answer and _age_s(answer) < self._stand_s else None
 
     async def _known(self, asset: str, answer_id: str) -> bool:
         """Return whether the ledger gave this answer.
@@ -201,19 +200,12 @@ class Kept:
         return row is not None
 
 
-def told_last(standings: Sequence[Standing]) -> Standing:
-    """Return the alarm of a machine that was published last: its topic has room for one.
+def on_top(standings: Sequence[Standing]) -> Standing:
+    """Return the alarm that holds the topics of its machine, as `Board` has it.
 
-    That is the one reported last; after a clear, the most urgent of those that still stand.
+    That is the most urgent, of several the latest; where none is active, the one told last.
     """
-    active = [one for one in standings if one.active]
-    cleared = [one for one in standings if not one.active]
-    if not active:
-        return max(cleared, key=lambda one: one.seen_at)
-    latest = max(active, key=lambda one: one.seen_at)
-    if any(one.turns[-1] >= latest.seen_at for one in cleared):
-        return min(active, key=_urgency)
-    return latest
+    return min(standings, key=_urgency)
 
 
 def _by_asset(standings: Iterable[Standing]) -> dict[str, list[Standing]]:
@@ -223,9 +215,10 @@ def _by_asset(standings: Iterable[Standing]) -> dict[str, list[Standing]]:
     return found
 
 
-def _urgency(standing: Standing) -> tuple[bool, bool, int, float]:
+def _urgency(standing: Standing) -> tuple[bool, bool, int, int, float]:
     alarm = standing.alarm
-    return not standing.active, alarm.stale, RANK[alarm.priority], -standing.turns[-1]
+    rank = RANK[alarm.priority] if standing.active else 0
+    return not standing.active, alarm.stale, rank, -standing.heard, -standing.seen_at
 
 
 def _age_s(answer: Answer) -> float:

@@ -222,6 +222,8 @@ class RetrieverService:
 
     def _count(self) -> None:
         corpus = self._open()
+        if self._health.facts.get("generation") != corpus.generation:
+            self._health.changed.set()  # answers that stand may be out of date
         self._health.facts.update(
             documents=len(corpus.active),
             passages=corpus.size,

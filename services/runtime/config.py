@@ -146,7 +146,7 @@ class Alarms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     area_levels: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
     """So many first levels of the asset are its area; 0: all but the last."""
     most: Annotated[int, msgspec.Meta(ge=100)] = 10_000
-    """Alarms remembered; the one not reported for longest makes room."""
+    """Alarms remembered; cleared ones make room first, then stale ones, then the least urgent."""
 
 
 class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,8 +165,8 @@ class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_payload_kb: Positive = 64
     """Larger messages are rejected, KiB."""
     reuse_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
-    """A model's answer is given again for this long where code, passages and manuals are the
-    same; 0: never."""
+    """A model's answer is given to other alarms for this long where code, passages and manuals are
+    the same; 0: never. Repetitions of an alarm have its answer for as long as it stands."""
     answer_topics: tuple[str, ...] = ("#",)
     """Topics, outside Andon's own, on which an asker may have a copy of its answer: `answer_to`
     and MQTT 5 response topics. Anything else is refused."""

@@ -123,6 +123,11 @@ class FakeBroker:
         bus.broken("the connection was cut")
         self.attach(bus)
 
+    def retained(self, topic: str) -> bytes | None:
+        """Return what is retained on a topic."""
+        message = self._retained.get(topic)
+        return message.payload if message else None
+
     def attach(self, bus: FakeBus) -> None:
         """A bus wants to connect: in the loop's next turn, or when the broker is up."""
         if self.up:

@@ -115,13 +115,21 @@ def check_filter(topic_filter: str) -> None:
         )
 
 
-class Inbox:
-    """The messages of one or more topic filters, in order of arrival, without a bound.
+UNPROMISED_BYTES = 8 << 20
+"""Room of an inbox for QoS 0 messages, with what it takes to keep one."""
+_KEEPING = 1024
 
-    The broker's own limit on unacked messages (`max_inflight_messages`) bounds it for QoS 1.
+
+class Inbox:
+    """The messages of one or more topic filters, in order of arrival.
+
+    The broker's own limit on unacked messages (`max_inflight_messages`) bounds it for QoS 1. Of
+    QoS 0, which promises nothing, what has no room is dropped and counted.
     """
 
-    def __init__(self, filters: Sequence[str], qos: int) -> None:
+    def __init__(
+        self, filters: Sequence[str], qos: int, *, unpromised: int = UNPROMISED_BYTES
+    ) -> None:
         self.filters = tuple(filters)
         self.qos = qos
         # The same in each process, so that what the broker queued for the last one finds its
@@ -129,20 +137,24 @@ class Inbox:
         self.identifier = zlib.crc32("\n".join(self.filters).encode()) % 268_435_455 + 1
         self.confirmed = False
         """For the bus: the broker has granted it once, and has sent the retained messages."""
+        self.dropped = 0
+        """QoS 0 messages that had no room, since the start."""
+        self._room = unpromised
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
         self._apart: list[Delivery] = []
 
     async def get(self) -> Delivery:
         """The next message, waiting for one."""
-        return await self._queue.get()
+        return self._out(await self._queue.get())
 
     def drain(self, limit: int = 1000) -> list[Delivery]:
         """What has arrived, at most `limit` messages; empty when nothing has. Never waits."""
-        return [self._queue.get_nowait() for _ in range(min(limit, self._queue.qsize()))]
+        count = min(limit, self._queue.qsize())
+        return [self._out(self._queue.get_nowait()) for _ in range(count)]
 
     async def batch(self, limit: int = 1000) -> list[Delivery]:
         """Wait for one message, then take what else has arrived: 1 to `limit` messages."""
-        return [await self._queue.get(), *self.drain(limit - 1)]
+        return [await self.get(), *self.drain(limit - 1)]
 
     def __len__(self) -> int:
         return self._queue.qsize()
@@ -153,7 +165,16 @@ class Inbox:
 
     def put(self, delivery: Delivery) -> None:
         """For the bus: a message arrived."""
+        takes = _takes(delivery)
+        if takes and takes > self._room:
+            self.dropped += 1
+            return
+        self._room -= takes
         self._queue.put_nowait(delivery)
+
+    def _out(self, delivery: Delivery) -> Delivery:
+        self._room += _takes(delivery)
+        return delivery
 
     def set_apart(self, epoch: int) -> None:
         """For the bus: take out unacked messages of former connections; they may come again."""
@@ -175,3 +196,8 @@ class Inbox:
         apart, self._apart = self._apart, []
         for delivery in apart:
             self.put(delivery)
+
+
+def _takes(delivery: Delivery) -> int:
+    """Return the bytes of an inbox's room a message takes; none where the broker keeps count."""
+    return 0 if delivery.token else len(delivery.payload) + len(delivery.topic) + _KEEPING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -22,6 +23,7 @@ from services.runtime.sqlite import SPARING
 from tests.bench.publisher import Publisher
 from tests.support import processes
 from tests.support.andon import Andon
+from tests.support.llama_stand_in import stand_in
 from tests.support.sample import sample_manual
 
 _WITHIN_S = 300.0
@@ -29,6 +31,7 @@ _SAMPLE_S = 0.2
 _CODES = tuple(f"E{number:03}" for number in range(1, 21))
 _CRITICAL = {"code": "E005", "severity": "critical"}
 _JOB = "answer_id, place, question, body, priority, front, received_at, deadline_at"
+_MODEL_S = 0.2
 _CONFIG = "log: warning\nstatus_every_s: 1\n"
 
 
@@ -75,11 +78,11 @@ def _wait(true: Any, what: str) -> float:
 
 
 @contextmanager
-def _andon() -> Iterator[tuple[Andon, sqlite3.Connection]]:
+def _andon(config: str = "") -> Iterator[tuple[Andon, sqlite3.Connection]]:
     """A running Andon that knows the sample manual, and a look into its ledger."""
     with tempfile.TemporaryDirectory(prefix="andon-flood-") as name:
         folder = Path(name)
-        with Andon(folder, _CONFIG) as andon:
+        with Andon(folder, _CONFIG + config) as andon:
             added = andon.cli("add", str(sample_manual(folder, "pdf")))
             if added.returncode:
                 raise RuntimeError(added.stderr)
@@ -249,7 +252,57 @@ def flood(n: int, within_s: float) -> dict[str, Any]:
         }
 
 
+def with_model(n: int, within_s: float) -> dict[str, Any]:
+    """A flood with a model that takes its time: how often it is asked, and who waits for it."""
+    with (
+        stand_in(takes_s=_MODEL_S) as llama,
+        _andon(f"llm_bridge: {{url: '{llama.url}'}}\n") as (andon, db),
+    ):
+        publisher, answers = Publisher(andon.port), Answers(andon.port)
+        pid = processes.wait_for(andon.up_pid, "orchestrator")
+        sizes, begun, asked = [memory_mb(pid)], time.monotonic(), 0.0
+        for number in range(n):
+            if number == n // 2:
+                critical = {"code": "E005", "severity": "critical"}
+                asked = time.monotonic()
+                publisher.send(publisher.packet("plant/critical/fault", critical))
+            publisher.send(_fault(publisher, number, 500))
+            if number % 100 == 0:
+                sizes.append(memory_mb(pid))
+            time.sleep(max(0.0, begun + within_s * number / n - time.monotonic()))
+        sent, topic = time.monotonic(), "andon/answer/plant/critical"
+        _wait(lambda: _events(db) > n, "the ledger has them")
+        done = _wait(lambda: not _open(db), "all are answered")
+        sizes.append(memory_mb(pid))
+        publisher.close()
+        answers.close()
+        finals = [json.loads(body) for (body,) in db.execute("SELECT body FROM answer")]
+        cited = [one for one in finals if one["citations"]]
+        return {
+            "faults": n + 1,
+            "model_s": _MODEL_S,
+            "critical_to_passages_ms": round((answers.first[topic] - asked) * 1000),
+            "all_answered_s_after_the_last": round(done - sent, 1),
+            "model_requests": len(llama.prompts),
+            "distinct_code_and_scope": len({(one["code"], one["scope"]) for one in cited}),
+            "answers": len(finals),
+            "by_model": sum(one["answered_by"] == "model" for one in cited),
+            "too_many_waited": sum("too many others" in one["note"] for one in cited),
+            "orchestrator_pss_peak_mb": max(sizes),
+        }
+
+
+def _open(db: sqlite3.Connection) -> int:
+    query = "SELECT count(*) FROM job WHERE state NOT IN ('done', 'failed')"
+    [n] = db.execute(query).fetchone()
+    return int(n)
+
+
 def measure(n: int = 10_000) -> dict[str, Any]:
     """Return every figure of faults in great numbers."""
     with tempfile.TemporaryDirectory(prefix="andon-bare-") as held:
-        return {"accepted": accepted(n, Path(held)), "flood": flood(n, n / 1000)}
+        return {
+            "accepted": accepted(n, Path(held)),
+            "flood": flood(n, n / 1000),
+            "with_model": with_model(n, n / 1000),
+        }

@@ -11,14 +11,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
-from schemas.answers import Answer, Ask
+from schemas.answers import Answer, Ask, Timings
 from schemas.faults import Alarm
+from services.orchestrator.again import Stands
 from services.orchestrator.alarms import Standing
 from services.orchestrator.board import Changes
 from services.orchestrator.floods import Area
-from services.orchestrator.ledger import Ledger
+from services.orchestrator.ledger import MIGRATIONS, Ledger
 from services.orchestrator.records import Again, Copy, Deeds, Entry, Outgoing, Work
 
 pytestmark = pytest.mark.integration
@@ -63,6 +66,7 @@ def answer(answer_id: str, stage: Any = "final") -> Answer:
 
 
 NOTHING = Changes({}, {})
+STANDS = Stands()
 
 
 @pytest.fixture
@@ -184,19 +188,94 @@ async def do(ledger: Ledger, **deeds: Any) -> None:
     await ledger.accept([], [], NOTHING, deadline_s=60, deeds=[Deeds(**deeds)])
 
 
-async def test_an_answer_is_given_again_unless_it_is_in_work(ledger: Ledger) -> None:
-    await ledger.accept([entry("a")], [], NOTHING, deadline_s=60)
-    again = [Again("ask/a", "a", alarm(occurrences=7))]
-    await do(ledger, again=again)
+async def given(ledger: Ledger, generation: int | None, **parts: Any) -> None:
+    """Give the answer to the one job that is due."""
     [job] = await ledger.claim(9, lease_s=30)
-    assert job.work.occurrences == 1
-    await do(ledger, again=again)
+    told = replace(answer(job.work.answer_id), **parts)
+    await ledger.answer(job, told, [], done=True, generation=generation)
+
+
+async def again(ledger: Ledger, standing: Stands = STANDS, **parts: Any) -> list[Outgoing]:
+    """Repeat an alarm; return what goes out because of it."""
+    one = Again("ask/a", "a", alarm(occurrences=7), **parts)
+    await ledger.accept(
+        [], [], NOTHING, deadline_s=60, deeds=[Deeds(again=[one, one])], standing=standing
+    )
+    got = await ledger.outbox(0)
+    await ledger.sent([message.id for message in got])
+    return got
+
+
+async def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1;")
+        old.execute("INSERT INTO answer VALUES (7, 'a', 'plant/m', 'final', '{}', ?)", (NOW,))
+        old.commit()
+    ledger = await Ledger.open(path)
+    try:
+        await ledger.accept([entry("b")], [], NOTHING, deadline_s=60)
+        assert len(await ledger.claim(9, lease_s=30)) == 1
+        row = await ledger.database.first("SELECT body, generation FROM answer")
+        assert row is not None
+        assert (row["body"], row["generation"]) == ("{}", None)
+    finally:
+        await ledger.close()
+    with closing(sqlite3.connect(path)) as new:
+        assert new.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+
+
+async def test_an_answer_that_stands_goes_out_again_and_is_no_work(ledger: Ledger) -> None:
+    await ledger.accept([entry("a")], [], NOTHING, deadline_s=60)
+    assert await again(ledger) == [], "it is open"
+    await given(ledger, 7)
+    told, shown, copy = await again(ledger)
+    assert msgspec.json.decode(told.payload, type=Answer).occurrences == 7
+    assert [m.topic for m in (told, shown, copy)] == [
+        "andon/answer/ask/a",
+        "andon/display/ask/a",
+        "x/y",
+    ]
+    assert (told.retain, shown.retain, copy.correlation) == (True, True, b"\x00\xff")
+    told, copy = await again(ledger, stands=False)
+    assert not told.retain
     assert await ledger.claim(9, lease_s=30) == []
-    await ledger.answer(job, answer("a"), [], done=True)
-    await do(ledger, again=again)
-    [once_more] = await ledger.claim(9, lease_s=30)
-    assert once_more.id == job.id
-    assert (once_more.work.occurrences, once_more.work.answer_id) == (7, "a")
+
+
+@pytest.mark.parametrize(
+    ("kept", "answered", "standing", "stands"),
+    [
+        (7, {}, Stands(generation=7), True),
+        (7, {}, Stands(), True),
+        (7, {}, Stands(generation=8), False),
+        (None, {}, Stands(), False),
+        (7, {"answered_by": "extract"}, Stands(anew_before=NOW), True),
+        (7, {"answered_by": "extract"}, Stands(anew_before="2026-02"), False),
+        (7, {"answered_by": "model"}, Stands(anew_before="2026-02"), True),
+        (7, {"answered_by": "extract", "timings_ms": Timings(model=9)}, Stands(), True),
+    ],
+)
+async def test_an_answer_stands_until_the_manual_changes(
+    ledger: Ledger, kept: int | None, answered: Any, standing: Stands, stands: bool
+) -> None:
+    await ledger.accept([entry("a")], [], NOTHING, deadline_s=60)
+    await given(ledger, kept, **answered)
+    assert bool(await again(ledger, standing)) == stands
+    assert len(await ledger.claim(9, lease_s=30)) == (not stands)
+
+
+async def test_work_that_is_lost_is_made_again_by_the_next_report(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await ledger.accept([entry("a")], [], NOTHING, deadline_s=60)
+    [lost] = await ledger.claim(9, lease_s=30)
+    async with ledger.database.transaction() as db:
+        await db.execute("DELETE FROM job")
+    one = Again("ask/a", "a", alarm(occurrences=7), work=lost.work)
+    report = Entry("t", Ask(question="why?"), NOW, deeds=Deeds(again=[one, one]))
+    await ledger.accept([report], [], NOTHING, deadline_s=60)
+    [made] = await ledger.claim(9, lease_s=30)
+    assert made.work == lost.work
 
 
 async def test_escalation_and_the_first_out_change_the_order_of_open_work(ledger: Ledger) -> None:

@@ -40,6 +40,7 @@ class Modelled:
     priority: Priority
     state: str = "due"
     front: bool = False
+    stands: bool = False
 
 
 def alarm(answer_id: str, priority: Priority) -> Alarm:
@@ -101,7 +102,11 @@ class Books(RuleBasedStateMachine):
         again = Again("plant/m1", answer_id, alarm(answer_id, priority), front)
         self._do(self._ledger.accept([], [], NOTHING, deadline_s=60, deeds=[Deeds(again=[again])]))
         job = self._jobs.get(answer_id)
-        if job and job.state in {"done", "failed"}:
+        if not job or job.state not in {"done", "failed"}:
+            return
+        if job.stands:
+            self._outbox += [f"andon/{kind}/plant/m1" for kind in ("answer", "display")]
+        else:
             job.state, job.priority, job.front = "due", priority, front
 
     @rule(answer_id=IDS, priority=PRIORITIES)
@@ -123,8 +128,8 @@ class Books(RuleBasedStateMachine):
             self._held[job.work.answer_id] = job
 
     @precondition(lambda self: self._held)
-    @rule(data=st.data(), failed=st.sampled_from(["", "because"]))
-    def finish(self, data: st.DataObject, failed: str) -> None:
+    @rule(data=st.data(), failed=st.sampled_from(["", "because"]), searched=st.booleans())
+    def finish(self, data: st.DataObject, failed: str, searched: bool) -> None:
         name = data.draw(st.sampled_from(sorted(self._held)))
         job = self._held.pop(name)
         answer = Answer(
@@ -142,7 +147,11 @@ class Books(RuleBasedStateMachine):
             created=NOW,
         )
         out = [Outgoing(topic=f"answer/{name}", payload=b"")]
-        self._do(self._ledger.answer(job, answer, out, done=True, failed=failed))
+        generation = 7 if searched else None
+        self._do(
+            self._ledger.answer(job, answer, out, done=True, failed=failed, generation=generation)
+        )
+        self._jobs[name].stands = searched
         self._outbox.append(f"answer/{name}")
         self._jobs[name].state = "failed" if failed else "done"
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.answers import Answer, Ask
@@ -149,6 +150,28 @@ async def test_a_job_without_its_event_is_answered_and_no_number_given_twice(pat
         await ledger.close()
 
 
+async def test_an_alarm_that_stands_and_lost_its_work_is_answered_anew(path: Path) -> None:
+    lost = json.dumps({**msgspec.to_builtins(STANDING), "asset": "plant/m2"}).replace("n1", "gone")
+    report = {"asset": "plant/m2", "code": "E1", "question": "What is E1?", "lang": "zh"}
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("INSERT INTO alarm VALUES ('plant/m2', 'E1', ?)", (lost.encode(),))
+        db.execute(
+            "INSERT INTO event (id, kind, topic, body, received, trace)"
+            " VALUES (11, 'fault', 't', ?, ?, '')",
+            (json.dumps(report).encode(), NOW),
+        )
+        db.commit()
+    await salvaged(path)
+    ledger = await Ledger.open(path)
+    try:
+        works = {job.work.answer_id: job.work for job in await ledger.claim(99, lease_s=30)}
+        work = works["gone"]
+        assert (work.place, work.key, work.question) == ("plant/m2", "E1", "What is E1?")
+        assert (work.lang, work.priority, work.occurrences) == ("zh", "warning", 1)
+    finally:
+        await ledger.close()
+
+
 async def test_what_was_mended_leaves_for_the_history(path: Path, tmp_path: Path) -> None:
     change(path, "DELETE FROM event WHERE id IN (7, 10)", "DELETE FROM job WHERE id = 10")
     await salvaged(path)
@@ -175,8 +198,8 @@ async def test_what_was_mended_leaves_for_the_history(path: Path, tmp_path: Path
     ("table", "statement"),
     [
         ("job", "UPDATE job SET body = '{' WHERE id = 10"),
-        ("job", "UPDATE job SET history = 'x' WHERE id = 1"),
-        ("job", "UPDATE job SET received_at = 1e300 WHERE id = 1"),
+        ("job", "UPDATE job SET history = 'x' WHERE id = 2"),
+        ("job", "UPDATE job SET received_at = 1e300 WHERE id = 2"),
         ("event", "UPDATE event SET received = 'soon' WHERE id = 1"),
         ("answer", "UPDATE answer SET body = x'ff' WHERE id = 10"),
         ("area", "UPDATE area SET body = '[]'"),

@@ -141,9 +141,12 @@ def test_of_equally_urgent_alarms_the_latest_is_retained() -> None:
     line = Line()
     for code in ("E1", "E2", "E3"):
         line.on(0, code)
-    stands = line.off(10, "E3")[-1]
+    gone, stands, given = line.off(10, "E3")
+    assert isinstance(gone, Publish)
+    assert not gone.retain
     assert isinstance(stands, Publish)
-    assert stands.key == "E2"
+    assert isinstance(given, Repeat)
+    assert (stands.key, stands.retain, given.key) == ("E2", True, "E2")
 
 
 @pytest.mark.parametrize(("after", "gone"), [(299.5, False), (300.0, True), (5000.0, True)])
@@ -173,9 +176,7 @@ def test_answers_are_taken_back_when_the_last_alarm_of_the_asset_is_gone() -> No
         line.on(0, code)
     line.off(100, "E1")
     line.off(200, "E2")
-    [repeat] = line.tick(400)
-    assert isinstance(repeat, Repeat), "E1's answer may stand there, E3 needs the place"
-    assert repeat.key == "E3"
+    assert line.tick(400) == [], "E3's answer stands there"
     line.off(450, "E3")
     assert line.tick(749) == []
     assert line.tick(750) == [TakeBack(MOTOR)]
@@ -242,7 +243,9 @@ def test_chatter_counts_on_keeps_its_answer_and_escalates() -> None:
     assert told(effects) == ["active 3 chattering"]
     assert isinstance(effects[1], Escalate)
     assert effects[1].alarm.answer_id == "a1"
-    assert kinds(line.on(301)) == ["Publish"], "a repetition of it is held as well"
+    assert line.on(301) == [], "a repetition of it is held as well"
+    assert line.off(302) == []
+    assert told(line.tick(602)) == ["cleared 4"], "it is told what was counted meanwhile"
 
 
 @pytest.mark.parametrize(("quiet", "calm"), [(299.5, False), (300.0, True), (4000.0, True)])
@@ -288,10 +291,8 @@ def test_an_answer_taken_back_before_is_repeated_when_chatter_begins() -> None:
 
 def test_the_number_of_transitions_can_be_set() -> None:
     line = Line(chatter_transitions=5, chatter_window_s=10)
-    marks = [
-        told((line.off if at % 2 else line.on)(at))[0].endswith("chattering") for at in range(6)
-    ]
-    assert marks == [False] * 4 + [True] * 2
+    marks = [told((line.off if at % 2 else line.on)(at)) for at in range(6)]
+    assert marks == [["active 1"], ["cleared 1"]] * 2 + [["active 2 chattering"], []]
 
 
 @pytest.mark.parametrize(("after", "stale"), [(23.9, False), (24.0, True), (100.0, True)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.faults import Priority
 from services.orchestrator.alarms import report
 from services.orchestrator.effects import Forgotten, Publish, Repeat, TakeBack
 from services.runtime.config import Alarms
@@ -33,6 +34,109 @@ def test_no_more_alarms_are_kept_than_allowed() -> None:
     assert (forgotten.asset, forgotten.key) == ("a1", "E1"), "the one not reported for longest"
     assert len(line.board) == 100
     assert line.board.changes().alarms["a1", "E1"] is None
+
+
+def test_what_cleared_is_forgotten_first_then_the_stale_then_the_least_urgent() -> None:
+    line = Line(most=100, stale_after_s=1000)
+    line.on(0, "stale", priority="critical", asset="s/x")
+    line.tick(1000)
+    line.on(1001, "gone", priority="critical", asset="g/x")
+    line.off(1002, "gone", asset="g/x")
+    line.on(1003, "advice", priority="advice", asset="a/x")
+    for number in range(97):
+        line.on(1004, "critical", priority="critical", asset=f"c{number}/x")
+
+    def forgotten(priority: Priority, asset: str) -> list[str]:
+        effects = line.on(1005, "new", priority=priority, asset=asset)
+        return [e.asset for e in effects if isinstance(e, Forgotten)]
+
+    assert forgotten("critical", "n1/x") == ["g/x"]
+    assert forgotten("critical", "n2/x") == ["s/x"]
+    assert forgotten("critical", "n3/x") == ["a/x"]
+    assert forgotten("advice", "n4/x") == ["n4/x"], "all others are more urgent"
+    assert forgotten("critical", "n5/x") == ["c0/x"]
+
+
+def test_a_forgotten_alarm_does_not_stand_on_its_topics_for_good() -> None:
+    line = Line(most=100)
+    for number in range(101):
+        effects = line.on(number, f"E{number}", asset=f"{number}/x")
+    assert TakeBack("0/x", alarm=True) in effects
+    assert len(line.board) == 100
+
+
+def test_where_another_stands_it_takes_the_place_of_the_forgotten() -> None:
+    line = Line(most=100)
+    line.on(0, "E1")
+    line.on(1, "E2")
+    line.on(2, "E1")
+    for number in range(99):
+        effects = line.on(3, "c", asset=f"{number}/x", priority="critical")
+    assert [e.key for e in effects if isinstance(e, Forgotten)] == ["E2"]
+    assert not any(isinstance(e, TakeBack | Repeat) for e in effects), "E1's stands there"
+
+
+def test_a_later_alarm_does_not_cover_a_more_urgent_one() -> None:
+    line = Line()
+    line.on(0, "E1", priority="critical")
+    effects = line.on(1, "E2", priority="advice")
+    assert kinds(effects) == ["Publish", "Answer", "Publish"]
+    published = [e for e in effects if isinstance(e, Publish)]
+    assert [(e.key, e.retain) for e in published] == [("E2", False), ("E1", True)]
+    assert [line.board.now(MOTOR, f"E{n}", f"a{n}")[1] for n in (1, 2)] == [True, False]
+    effects = line.on(2, "E2", priority="critical")
+    assert [(e.key, e.retain) for e in effects if isinstance(e, Publish)] == [
+        ("E2", True),
+    ], "the latest of equals"
+    assert isinstance(effects[-1], Repeat)
+
+
+def test_when_the_most_urgent_clears_the_next_has_the_place_at_once() -> None:
+    line = Line()
+    line.on(0, "E1", priority="critical")
+    line.on(1, "E2", priority="advice")
+    gone, stands, given = line.off(2, "E1")
+    assert isinstance(gone, Publish)
+    assert not gone.retain
+    assert isinstance(stands, Publish)
+    assert stands.retain
+    assert isinstance(given, Repeat)
+    assert (stands.key, given.key) == ("E2", "E2")
+    assert line.tick(302) == [], "nothing is to be taken back"
+
+
+def test_an_answer_may_stand_while_its_alarm_does_and_for_a_while_after() -> None:
+    line = Line()
+    line.on(0)
+    assert line.board.now(MOTOR, "E1", "a1")[1]
+    assert line.board.now(MOTOR, "E1", "other") == (None, False)
+    line.off(100)
+    assert line.board.now(MOTOR, "E1", "a1")[1]
+    line.tick(400)
+    assert not line.board.now(MOTOR, "E1", "a1")[1]
+
+
+def test_chatter_is_told_once_and_held_until_it_is_over() -> None:
+    line = Line()
+    line.on(0)
+    line.off(10)
+    assert told(line.on(20)) == ["active 2 chattering"]
+    for at in range(30, 600, 20):
+        assert line.off(at) == []
+        assert line.on(at + 10) == []
+    assert line.tick(800) == []
+    assert told(line.tick(900)) == ["active 31"]
+
+
+def test_chatter_that_begins_with_a_clear_stands_until_it_is_over() -> None:
+    line = Line()
+    line.on(0)
+    line.off(100)
+    line.on(110)
+    assert told(line.off(120)) == ["active 1 chattering"]
+    line.restart()
+    assert line.off(125) == [], "known already"
+    assert told(line.tick(420)) == ["cleared 1"]
 
 
 def test_the_place_of_a_forgotten_cleared_alarm_is_taken_back() -> None:
@@ -83,8 +187,9 @@ def test_all_of_it_goes_through_json() -> None:
         line.on(30, f"F{number}")
     before = line.board.changes()
     line.restart()
-    assert told(line.off(40)) == ["cleared 2 chattering", "active 1"]
+    assert line.off(40) == [], "it chatters"
     assert len(line.board) == len(before.alarms) == 13
+    assert told(line.tick(340)) == ["cleared 2", "active 1"]
 
 
 def test_a_rollback_undoes_reports_and_time() -> None:
@@ -99,11 +204,12 @@ def test_a_rollback_undoes_reports_and_time() -> None:
     changes = line.board.changes()
     assert (changes.alarms, changes.areas) == ({}, {})
     assert [s.key for s in line.board.active(MOTOR)] == ["E1"]
-    area = line.board.area("plant")
+    area = line.board._areas.get("plant")
     assert area is not None
     assert len(area.recent) == 1
     assert kinds(line.on(1001, "F1")) == ["Publish", "Answer"]
-    assert told(line.tick(25 * HOUR)) == ["active 1 stale", "active 1 stale"]
+    stale = [words for words in told(line.tick(25 * HOUR)) if "stale" in words]
+    assert stale[-2:] == ["active 1 stale", "active 1 stale"]
 
 
 def test_changes_are_what_the_ledger_has_to_write() -> None:
@@ -111,41 +217,12 @@ def test_changes_are_what_the_ledger_has_to_write() -> None:
     line.on(0)
     changes = line.board.changes()
     assert changes.alarms == {(MOTOR, "E1"): line.board.get(MOTOR, "E1")}
-    assert changes.areas == {"plant": line.board.area("plant")}
+    assert changes.areas == {"plant": line.board._areas.get("plant")}
     line.board.commit()
     line.off(1)
     line.tick(10_000)
     changes = line.board.changes()
     assert (changes.alarms, changes.areas) == ({(MOTOR, "E1"): None}, {"plant": None})
-
-
-def test_another_answer_can_be_made_the_standing_one() -> None:
-    line = Line()
-    line.on(0)
-    [published] = line.board.answered(MOTOR, "E1", "b7")
-    assert isinstance(published, Publish)
-    assert published.alarm.answer_id == "b7"
-    assert line.board.answered(MOTOR, "E1", "b7") == []
-    assert line.board.answered(MOTOR, "E9", "b7") == []
-    repeat = line.on(1)[1]
-    assert isinstance(repeat, Repeat)
-    assert repeat.alarm.answer_id == "b7"
-
-
-def test_wait_says_when_to_tick() -> None:
-    line = Line()
-    assert line.board.wait(EPOCH) is None
-    line.on(0)
-    line.off(100)
-    wait = line.board.wait(EPOCH + 150)
-    assert wait is not None
-    assert wait <= 250
-    for _ in range(10):
-        at = 150 + (line.board.wait(EPOCH + 150) or 0)
-        if line.tick(at):
-            break
-    assert at == 400
-    assert line.board.wait(EPOCH + 9000) == 0
 
 
 def test_alarms_that_come_once_take_no_memory_for_ever() -> None:

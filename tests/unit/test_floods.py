@@ -36,7 +36,7 @@ class Line:
         return self.board.tick(EPOCH + at)
 
     def kept(self, area: str = "plant") -> Area:
-        found = self.board.area(area)
+        found = self.board._areas.get(area)
         assert found is not None
         return found
 
@@ -183,7 +183,7 @@ def test_a_stale_alarm_that_comes_again_is_new() -> None:
     line = Line()
     line.many(0, 11)
     line.tick(90_000)
-    assert line.board.area("plant") is None
+    assert line.board._areas.get("plant") is None
     assert len(floods(line.many(90_001, 11))) == 1
 
 
@@ -210,9 +210,9 @@ def test_an_area_is_forgotten_when_its_window_is_empty() -> None:
     line = Line()
     line.on(0, 0)
     line.tick(599)
-    assert line.board.area("plant") is not None
+    assert line.board._areas.get("plant") is not None
     line.tick(600)
-    assert line.board.area("plant") is None
+    assert line.board._areas.get("plant") is None
 
 
 def test_an_earlier_time_is_no_time() -> None:

@@ -27,7 +27,7 @@ class Asker:
         self.task = asyncio.create_task(self._run(queue, priority, log, name))
 
     async def _run(self, queue: SlotQueue, priority: Priority, log: list[str], name: str) -> None:
-        async with queue.slot(priority):
+        async with queue.slot(priority, name):
             log.append(name)
             await self.leave.wait()
 
@@ -129,3 +129,15 @@ async def test_a_text_is_counted_once() -> None:
         await counter(str(number))
     await counter("ab")
     assert asked[-1] == "ab"  # the oldest are forgotten
+
+
+async def test_one_that_waits_can_become_more_urgent() -> None:
+    queue, log = SlotQueue(1, waiting=9), list[str]()
+    askers = [Asker(queue, "advice", log, name) for name in "abcd"]
+    await settle()
+    queue.urge("c", "critical")
+    queue.urge("nobody", "critical")
+    for asker in askers:
+        asker.leave.set()
+    await asyncio.gather(*(asker.task for asker in askers))
+    assert log == ["a", "c", "b", "d"]

@@ -8,7 +8,15 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties as PahoProperties
 
 from services.runtime.errors import Fatal
-from services.runtime.messages import Inbox, Properties, check_filter, topic_matches
+from services.runtime.messages import (
+    NO_PROPERTIES,
+    AckToken,
+    Delivery,
+    Inbox,
+    Properties,
+    check_filter,
+    topic_matches,
+)
 from services.runtime.wire import outgoing, pack, read_properties, read_publish
 
 pytestmark = pytest.mark.unit
@@ -147,3 +155,37 @@ def test_properties_that_do_not_fit_the_wire(wrong: Properties) -> None:
 def test_the_first_user_property_of_a_name_counts() -> None:
     one = Properties(user=(("a", "1"), ("traceparent", "00-x"), ("a", "2")))
     assert (one.get("a"), one.get("b"), one.traceparent) == ("1", None, "00-x")
+
+
+def sent(payload: bytes, qos: int) -> Delivery:
+    return Delivery(
+        topic="t",
+        payload=payload,
+        qos=qos,
+        retain=False,
+        duplicate=False,
+        properties=NO_PROPERTIES,
+        token=AckToken(1, 1, set()) if qos else None,
+    )
+
+
+async def test_what_nobody_promised_to_keep_has_a_bound_and_is_counted() -> None:
+    inbox = Inbox(["t"], 1, unpromised=5000)
+    for number in range(10):
+        inbox.put(sent(bytes([number]) * 975, 0))
+        inbox.put(sent(b"kept", 1))
+    assert (len(inbox), inbox.dropped) == (12, 8)
+    got = [one.payload[:1] for one in await inbox.batch() if not one.qos]
+    assert got == [b"\0", b"\1"], "what came first stays"
+    inbox.put(sent(b"again", 0))
+    assert (await inbox.get()).payload == b"again"
+    assert inbox.dropped == 8
+
+
+async def test_there_is_room_again_for_what_was_taken_out() -> None:
+    inbox = Inbox(["t"], 0, unpromised=5000)
+    for _ in range(100):
+        inbox.put(sent(bytes(2000), 0))
+        inbox.set_apart(epoch=2)
+        await inbox.get()
+    assert inbox.dropped == 0

@@ -7,7 +7,10 @@ import asyncio
 import pytest
 
 from schemas.answers import Answer
-from services.orchestrator.reuse import Reuse
+from schemas.faults import Priority
+from schemas.retrieval import DocumentRef, Hit, Passage
+from services.orchestrator.records import Work
+from services.orchestrator.reuse import Busy, Key, Reuse, Writing, key_of
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +23,7 @@ class Writer:
         self.fails = fails
         self.gate = asyncio.Event()
 
-    async def __call__(self) -> Answer:
+    async def __call__(self, _writing: Writing) -> Answer:
         self.times += 1
         await self.gate.wait()
         if self.times <= self.fails:
@@ -104,3 +107,83 @@ async def test_zero_seconds_is_never() -> None:
     writer.gate.set()
     await reuse.get_or_make(("k",), writer)
     assert reuse.get(("k",)) is None
+
+
+async def test_an_answer_belongs_to_all_who_wait_for_it() -> None:
+    reuse, writer = Reuse(300, lambda: 0.0), Writer()
+    first = asyncio.create_task(reuse.get_or_make(("k",), writer))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(reuse.get_or_make(("k",), writer))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    writer.gate.set()
+    assert (await second).id == "1"
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_the_most_urgent_who_waits_tells_how_urgent_it_is() -> None:
+    urged: list[tuple[str, Priority | None]] = []
+    reuse = Reuse(300, lambda: 0.0, urge=lambda name, priority: urged.append((name, priority)))
+    writer = Writer()
+    waits = [
+        asyncio.create_task(reuse.get_or_make(("k",), writer, who=("p", str(n)), priority=priority))
+        for n, priority in enumerate(("warning", "advice", "critical"))
+    ]
+    await asyncio.sleep(0)
+    assert [priority for _, priority in urged] == ["critical"]
+    reuse.escalate(("p", "nobody"), "critical")
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    assert [priority for _, priority in urged] == ["critical", None]
+    assert len({name for name, _ in urged}) == 1
+
+
+async def test_the_least_urgent_makes_room() -> None:
+    reuse, writer = Reuse(300, lambda: 0.0, written_most=3, waiting_most=4), Writer()
+
+    def ask(key: str, priority: Priority) -> asyncio.Task[Answer]:
+        return asyncio.create_task(reuse.get_or_make((key,), writer, priority=priority))
+
+    a, b, c = ask("a", "warning"), ask("b", "advice"), ask("c", "advice")
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match="others were before"):
+        await ask("d", "advice")
+    e = ask("e", "critical")
+    with pytest.raises(Busy, match="more urgent"):
+        await c
+    a2 = ask("a", "warning")
+    await asyncio.sleep(0)
+    a3 = ask("a", "critical")
+    with pytest.raises(Busy, match="more urgent"):
+        await b
+    writer.gate.set()
+    assert len(await asyncio.gather(a, a2, a3, e)) == 4
+
+
+def test_of_a_code_the_manual_tells_whether_it_is_the_same() -> None:
+    def key(question: str, *ordinals: int, code: str = "E1") -> Key:
+        work = Work(
+            answer_id="a",
+            place="p",
+            asset="p",
+            code=code,
+            question=question,
+            lang="en",
+            priority="warning",
+            trace="",
+            first_seen="",
+            last_seen="",
+        )
+        document = DocumentRef(doc_id="d", revision=1, title="T", file="t.pdf")
+        hits = [
+            Hit(document=document, passage=Passage(ordinal=n, text=""), score=0.5, by="code")
+            for n in ordinals
+        ]
+        return key_of(work, hits, 7)
+
+    assert key("E1 no. 1", 1, 2) == key("E1 no. 2", 1, 3)
+    assert key("E1", 1, 2) != key("E1", 1, 2, code="E2")
+    assert key("why?", 1, 2, code="") != key("why?", 1, 3, code="")
