@@ -10,7 +10,7 @@ from unstructured.documents.elements import Element, ListItem, NarrativeText, Ta
 
 from schemas.retrieval import Passage
 from services.ingest import chunking
-from services.ingest.partition import document, pdf, pdfium
+from services.ingest.partition import characters, document, pdf
 from services.runtime.errors import Rejected
 from tests.support.ingest import Drawn, words
 
@@ -287,4 +287,4 @@ def test_empty_pages_have_no_text(drawn: Drawn) -> None:
     ],
 )
 def test_look_alikes_become_plain(raw: str, expected: str) -> None:
-    assert pdfium.clean(raw) == expected
+    assert characters.clean(raw) == expected
