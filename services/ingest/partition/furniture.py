@@ -1,4 +1,4 @@
-"""Running heads and feet, page numbers, and tables of contents: what is no content (pure)."""
+"""Running heads and feet, and page numbers: what is no content (pure)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ ZONE = 4
 MIN_PAGES = 3
 """Pages on which a line must stand to be one."""
 _NUMBER = re.compile(r"\d+")
-_LEADER = re.compile(r"(?:\.\s?){4,}\s*[\w.-]*$|…{2,}\s*\d*$|·{4,}\s*\d*$")
 
 
 @dataclass(slots=True)
@@ -50,8 +49,13 @@ def strip(pages: list[PageLines]) -> dict[int, str]:
                 doomed[id(line)] = doomed.get(id(line), "") or label
     labels: dict[int, str] = {}
     for page in pages:
-        by_height = sorted(page.lines, key=lambda line: line.top)
-        gone: set[int] = set()
+        by_height = sorted(
+            (line for line in page.lines if not line.sideways), key=lambda line: line.top
+        )
+        gone = {id(line) for line in page.lines if line.sideways and id(line) in doomed}
+        for line in page.lines:
+            if id(line) in gone and doomed[id(line)]:
+                labels.setdefault(page.page, doomed[id(line)])
         for order in (by_height, by_height[::-1]):
             for line in itertools.takewhile(lambda line: id(line) in doomed, order):
                 gone.add(id(line))
@@ -73,21 +77,20 @@ def _alike(pages: list[PageLines]) -> dict[tuple[str, int], list[tuple[PageLines
             if (found and found[1]) or faults.LABEL.match(line.text):
                 continue
             key = "".join(_NUMBER.sub("#", line.text).split())
+            place = line.x0 if line.sideways else line.top
             for step in (0, 1):
-                groups[key, round(line.top / 6) + step].append((page, line))
+                groups[key, round(place / 6) + step].append((page, line))
     return groups
 
 
-def is_leader(text: str) -> bool:
-    """Return whether a line is an entry of a table of contents: title, dots, page number."""
-    return bool(_LEADER.search(text))
-
-
 def _zone(page: PageLines) -> list[Line]:
-    by_height = sorted(page.lines, key=lambda line: line.top)
+    sideways = [line for line in page.lines if line.sideways]
+    by_height = sorted(
+        (line for line in page.lines if not line.sideways), key=lambda line: line.top
+    )
     top = [line for line in by_height[:ZONE] if line.bottom < 0.2 * page.height]
     bottom = [line for line in by_height[-ZONE:] if line.top > 0.8 * page.height]
-    return [*top, *(line for line in bottom if not any(line is other for other in top))]
+    return [*top, *(line for line in bottom if not any(line is other for other in top)), *sideways]
 
 
 def _follow_the_page(members: list[tuple[PageLines, Line]]) -> list[tuple[Line, str]]:

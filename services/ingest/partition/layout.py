@@ -13,7 +13,25 @@ _GUTTER = 1.2
 
 
 def lines(words: list[Word], page: int) -> list[Line]:
-    """Return the words as lines from top to bottom, each left to right; columns one by one."""
+    """Return the words as lines from top to bottom, each left to right; columns one by one.
+
+    Lines that run another way than the page come last.
+    """
+    upright = [word for word in words if not word.sideways]
+    found = _by_reading(_rows(upright, page))
+    if len(upright) < len(words):
+        sideways = [word for word in words if word.sideways]
+        found += [Line([word], page) for word in sorted(sideways, key=lambda w: (w.x0, w.top))]
+    return found
+
+
+def _by_reading(rows: list[Line]) -> list[Line]:
+    gutter = _column_gutter(rows)
+    return rows if gutter is None else _by_columns(rows, gutter)
+
+
+def _rows(words: list[Word], page: int) -> list[Line]:
+    """Return the words as lines, whatever columns there are."""
     rows: list[list[Word]] = []
     middles: list[float] = []
     for word in sorted(words, key=lambda w: (w.middle, w.x0)):
@@ -32,8 +50,7 @@ def lines(words: list[Word], page: int) -> list[Line]:
             middles[best] = biggest.middle
     found = [Line(sorted(row, key=lambda w: w.x0), page) for row in rows]
     found.sort(key=lambda line: line.top + line.bottom)
-    gutter = _column_gutter(found)
-    return found if gutter is None else _by_columns(found, gutter)
+    return found
 
 
 def segments(line: Line, gap: float = _GUTTER) -> list[list[Word]]:

@@ -89,6 +89,11 @@ class Line:
         return all(word.bold for word in self.words)
 
     @cached_property
+    def sideways(self) -> bool:
+        """Return whether it runs up, down or upside down."""
+        return self.words[0].sideways
+
+    @cached_property
     def hyphen(self) -> bool:
         """Return whether its last word goes on in the next line."""
         return self.words[-1].hyphen

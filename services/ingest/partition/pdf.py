@@ -17,7 +17,7 @@ from unstructured.documents.elements import (
 )
 
 from services.ingest import language, tables
-from services.ingest.partition import furniture, headings, layout, paragraphs, ruled
+from services.ingest.partition import contents, furniture, headings, layout, paragraphs, ruled
 from services.ingest.partition.document import Document
 from services.ingest.partition.page import Line, Page
 from services.ingest.partition.pdfium import Bookmark, Pdf
@@ -25,6 +25,8 @@ from services.runtime.errors import Rejected
 
 Progress = Callable[[int, int | None], None]
 
+_FEWEST_BOOKMARKS = 5
+"""Bookmarks that make an outline: a file with fewer has just some marks."""
 _NEAR = 6.0
 """Column edges this close are the same column on the next page, points."""
 
@@ -71,13 +73,15 @@ def read(path: Path, progress: Progress) -> Document:
     if not any(page.lines.lines or page.tables for page in content):
         raise _no_text(content)
     labels = furniture.strip([page.lines for page in content])
+    entries = contents.take([page.lines for page in content])
     everything = [line for page in content for line in page.lines.lines]
-    named, unnamed = headings.by_outline(everything, bookmarks)
-    looks = headings.by_looks(everything, named)
+    outlined = len(bookmarks) >= _FEWEST_BOOKMARKS
+    if not outlined:
+        bookmarks = contents.outline(entries, everything) or bookmarks
+    found = headings.find(everything, bookmarks, every=outlined)
     printed = {page.lines.page: labels.get(page.lines.page) or page.label for page in content}
-    stream = _with_bookmarks(_stream(content), unnamed)
-    depths = {key: level for key, (_, level) in named.items()} | looks
-    elements = _elements(stream, depths, everything, printed)
+    stream = _with_bookmarks(_stream(content), found.lost)
+    elements = _elements(stream, found, everything, printed)
     return Document(elements, _title(title, everything), len(content), printed)
 
 
@@ -100,7 +104,7 @@ def _content(page: Page) -> _PageContent:
     found = ruled.find(page)
     used = set().union(*(table.words for table in found)) if found else set()
     rest = [word for word in page.words if id(word) not in used]
-    lines = [line for line in layout.lines(rest, page.number) if not furniture.is_leader(line.text)]
+    lines = layout.lines(rest, page.number)
     return _PageContent(
         furniture.PageLines(page.number, lines, page.height), found, page.label, page.pictures
     )
@@ -200,7 +204,7 @@ def _join(sheet: _Sheet, row: list[ruled.Cell | None]) -> None:
 
 def _elements(
     stream: list[Line | _Sheet | Bookmark],
-    depths: dict[int, int],
+    found: headings.Headings,
     lines: list[Line],
     printed: dict[int, str],
 ) -> list[Element]:
@@ -228,10 +232,14 @@ def _elements(
             close()
             elements.append(_heading(item.title, item.page, item.level, printed))
             continue
-        depth = depths.get(id(item))
+        depth = found.depths.get(id(item))
         if depth is not None:
             close()
-            elements.append(_heading(item.text, item.page, depth, printed))
+            title = found.titles.get(id(item), item.text)
+            elements.append(_heading(title, item.page, depth, printed))
+        elif id(item) in found.rests:
+            if isinstance(elements[-1], Title):
+                elements[-1].text = language.join(elements[-1].text, found.rests[id(item)])
         elif last is not None and paragraphs.continues(last, item, rights[last.page]):
             hyphen = last.hyphen or (text[-1:] == "-" and text[-2:-1].isalpha())
             text = hyphens.join(text, item.text) if hyphen else language.join(text, item.text)

@@ -151,6 +151,8 @@ class _Reader:
         turned = self._turn.turned(turn)
         found = []
         for line in layout.lines(words, 0):
+            if len(line.text) < 2:
+                continue
             box = self._turn.box(*turned.unturned(line.x0, line.top, line.x1, line.bottom))
             found.append(Word(line.text, *box, line.size, line.bold, sideways=True))
         return found
@@ -220,20 +222,27 @@ _NO_WALLS = _Walls([])
 
 
 class _Fonts:
-    """Whether characters are bold, by their font's weight and name."""
+    """Whether characters are bold: by their font's weight and name, or drawn with an outline."""
 
     def __init__(self, textpage: Any) -> None:
         self._textpage = textpage
         self._buffer = ctypes.create_string_buffer(128)
         self._flags = ctypes.c_int()
-        self._bold: dict[bytes, bool] = {}
+        self._bold: dict[int, bool] = {}
 
     def bold(self, index: int) -> bool:
         """Return whether the character is bold."""
-        length = raw.FPDFText_GetFontInfo(self._textpage, index, self._buffer, 128, self._flags)
-        name = self._buffer.value if 0 < length <= 128 else b""
-        bold = self._bold.get(name)
-        if bold is None or not name:
-            weight = raw.FPDFText_GetFontWeight(self._textpage, index)
-            bold = self._bold[name] = weight >= 600 or b"bold" in name.lower()
+        drawn = raw.FPDFText_GetTextObject(self._textpage, index)
+        key = ctypes.cast(drawn, ctypes.c_void_p).value or 0
+        bold = self._bold.get(key)
+        if bold is None or not key:
+            bold = self._bold[key] = self._is_bold(index, drawn)
         return bold
+
+    def _is_bold(self, index: int, drawn: Any) -> bool:
+        if drawn and raw.FPDFTextObj_GetTextRenderMode(drawn) == raw.FPDF_TEXTRENDERMODE_FILL_STROKE:
+            return True
+        if raw.FPDFText_GetFontWeight(self._textpage, index) >= 600:
+            return True
+        length = raw.FPDFText_GetFontInfo(self._textpage, index, self._buffer, 128, self._flags)
+        return 0 < length <= 128 and b"bold" in self._buffer.value.lower()
