@@ -240,6 +240,8 @@ def _row(
     if len(cells) < 2:
         yield from _whole(_Draft("text", text, page, "", section), count)
         return
+    if tables.is_bit(header, cells):
+        cells = [cells[0].rstrip(" :：=)、,，"), cells[1]]
     names = [*header, *[""] * len(cells)]
     fields = [Field(name, cell) for name, cell in zip(names, cells, strict=False) if cell]
     yield from _whole(_Draft("row", text, page, "", section, fields), count)

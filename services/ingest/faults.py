@@ -68,7 +68,7 @@ class Block:
     depth: int = 0
     """Depth of a heading."""
     table: bool = False
-    """Whether it is a table: it belongs to no field."""
+    """Whether it is a table: its rows are passages of their own as well."""
 
 
 @dataclass(slots=True)
@@ -145,35 +145,41 @@ def _closes(head: Block, other: Block) -> bool:
 
 
 def _entry(blocks: Sequence[Block], start: int) -> Entry | None:
-    if not _is_head(blocks, start):
-        return None
-    found = heading(blocks[start].text)
+    found = heading(blocks[start].text) if _is_head(blocks, start) else None
     if found is None:
         return None
     entry = Entry(start, start + 1, [("Code", found[0]), ("Title", found[1])])
+    end = _end(blocks, start)
+    while blocks[end - 1].table:
+        end -= 1
+    entry.end = end
     parts: list[tuple[str, list[str]]] = []
-    index = start + 1
-    while index < len(blocks) and index - start < MAX_BLOCKS:
+    for index in range(start + 1, end):
         block = blocks[index]
-        match = LABEL.match(block.text)
+        match = None if block.table else LABEL.match(block.text)
         if block.table:
             entry.tables.append(index)
-        elif match:
+        if match:
             name = block.text[: match.end()].strip(" :：【】[]\n")
             parts.append((name, [block.text[match.end() :]]))
-        elif _is_head(blocks, index) or (block.title and _ends(blocks[start], block)):
-            break
         elif parts:
             parts[-1][1].append(block.text)
         else:
             parts.append(("Description", [block.text]))
-        index += 1
-    entry.end = index
-    while entry.tables and entry.tables[-1] == entry.end - 1:
-        entry.tables.pop()
-        entry.end -= 1
     entry.fields += [(name, "\n".join(filter(None, texts)).strip()) for name, texts in parts]
     return entry
+
+
+def _end(blocks: Sequence[Block], start: int) -> int:
+    """Return the index after the last block of the entry that begins at `start`."""
+    index = start + 1
+    while index < len(blocks) and index - start < MAX_BLOCKS:
+        block = blocks[index]
+        if not block.table and not LABEL.match(block.text):
+            if _is_head(blocks, index) or (block.title and _ends(blocks[start], block)):
+                break
+        index += 1
+    return index
 
 
 def _ends(head: Block, block: Block) -> bool:

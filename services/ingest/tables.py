@@ -27,6 +27,7 @@ _KNOWN = re.compile(
     | 型号 | 命令
     )$"""
 )
+_BIT = re.compile(r"(?i)(?:bite?s?|位)\s?\d{1,2}\b[^|]{0,12}")
 _DIGIT = re.compile(r"\d")
 _NOISE = re.compile(r"[\s:：*]+")
 
@@ -74,6 +75,8 @@ class Grid:
     """Page of each row; empty where unknown."""
     heads: int | None = None
     """Rows the source itself marks as header, None where it does not say."""
+    caption: str = ""
+    """Its title, empty without one."""
 
 
 def understand(grid: Grid) -> list[Table]:
@@ -85,7 +88,7 @@ def understand(grid: Grid) -> list[Table]:
     filled = _fill(grid.cells)
     pages = grid.pages or [None] * len(filled)
     start = 0
-    caption = ""
+    caption = grid.caption
     while start < len(filled) - 1 and _spans_all(grid.cells[start], filled[start]):
         caption = " ".join(filter(None, (caption, _flat(filled[start][0]))))
         start += 1
@@ -133,7 +136,12 @@ def to_html(table: Table) -> str:
 
 
 def row_text(header: list[str], cells: list[str]) -> str:
-    """Return a row as `header: cell | header: cell`, empty cells left out."""
+    """Return a row as `header: cell | header: cell`, empty cells left out.
+
+    A bit and its meaning that stand under no header stay as they are printed: `bit3: overvoltage`.
+    """
+    if is_bit(header, cells):
+        return _flat(" ".join(cells))
     parts = []
     for index, cell in enumerate(cells):
         value = _flat(cell)
@@ -141,6 +149,11 @@ def row_text(header: list[str], cells: list[str]) -> str:
         if value:
             parts.append(f"{name}: {value}" if name and name != value else value)
     return " | ".join(parts)
+
+
+def is_bit(header: list[str], cells: list[str]) -> bool:
+    """Return whether a row without a header is a bit and its meaning."""
+    return not header and len(cells) == 2 and bool(_BIT.fullmatch(cells[0]))
 
 
 def same_header(header: list[str], cells: list[str]) -> bool:
@@ -257,6 +270,8 @@ class _TableParser(HTMLParser):
         self._cell: list[str] | None = None
         self._heads = 0
         self._in_head = False
+        self._caption: list[str] | None = None
+        self._title = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Open rows and cells."""
@@ -283,6 +298,8 @@ class _TableParser(HTMLParser):
             )
             if self._in_head:
                 self._heads = len(self._rows)
+        elif tag == "caption":
+            self._caption = []
         elif tag == "br" and self._cell is not None:
             self._cell.append("\n")
 
@@ -294,11 +311,16 @@ class _TableParser(HTMLParser):
             self._cell = None
         elif self._depth == 1 and tag == "thead":
             self._in_head = False
+        elif tag == "caption" and self._caption is not None:
+            self._title = _flat("".join(self._caption))
+            self._caption = None
 
     def handle_data(self, data: str) -> None:
         """Collect a cell's text."""
         if self._cell is not None:
             self._cell.append(data)
+        elif self._caption is not None:
+            self._caption.append(data)
 
     def grid(self) -> Grid:
         """Return the cells in their places."""
@@ -320,7 +342,7 @@ class _TableParser(HTMLParser):
             placed.append([line.get(c) for c in range(column)])
         for line_cells in placed:
             line_cells.extend([None] * (width - len(line_cells)))
-        return Grid(placed, heads=self._heads or None)
+        return Grid(placed, heads=self._heads or None, caption=self._title)
 
 
 def _span(text: str | None) -> int:

@@ -249,7 +249,11 @@ def test_two_columns_are_read_one_after_the_other(drawn: Drawn) -> None:
 
 
 def test_entries_of_a_table_of_contents_are_left_out(drawn: Drawn) -> None:
+    drawn.line("Contents", size=14)
+    drawn.line("6 Operation ........................................ 30")
     drawn.line("7 Fault codes ........................................ 41")
+    drawn.line("8 Disposal ........................................ 60")
+    drawn.page()
     drawn.line("Real text stands here.")
     assert [e.text for e in read(drawn).elements] == ["Real text stands here."]
 

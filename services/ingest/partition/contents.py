@@ -17,6 +17,7 @@ _HEAD = re.compile(r"(?i)^(?:(?:table\s*of\s*)?contents|目\s*[录次錄]|index|
 _PAGE = r"(?P<page>(?:[A-Z\d]{1,3}[-–])?\d{1,4}|[ivxlc]{1,6})"
 _LEADER = re.compile(rf"^(?P<title>.*?\S)?\s*(?:[.…·‥．_]\s?){{4,}}.{{0,12}}?{_PAGE}$")
 _NUMBER = re.compile(_PAGE)
+_RANGE = re.compile(r"(\d{1,4})[-–]\d{1,4}")
 _CAPTION = re.compile(r"(?i)^(?:fig(?:ure|\.)?|table|tab\.|图|表)\s*\d")
 _FEWEST = 3
 """Entries of a page that make it a table of contents."""
@@ -32,6 +33,8 @@ class Entry:
     title: str
     page: int | None
     """Printed page; None for `3-706` and `iv`."""
+    left: float
+    """Where its title begins, points."""
 
 
 def take(pages: Sequence[PageLines]) -> list[Entry]:
@@ -62,24 +65,31 @@ def _entries(page: PageLines, goes_on: bool) -> tuple[list[Entry], bool]:
     if not headed and not goes_on:
         return [], False
     spaced = [entry for line in page.lines if (entry := _spaced(line))]
-    right = Counter(round(entry.line.x1 / 4) for entry in spaced).most_common(1)
     if len(spaced) >= _FEWEST and _ascending(spaced) and len(spaced) > 0.5 * len(page.lines):
-        return [e for e in spaced if abs(round(e.line.x1 / 4) - right[0][0]) <= 2], headed
+        return spaced, headed
     return [], False
 
 
 def _dotted(line: Line) -> Entry | None:
     match = _LEADER.match(line.text)
-    return Entry(line, (match["title"] or "").strip(), _int(match["page"])) if match else None
+    return (
+        Entry(line, (match["title"] or "").strip(), _int(match["page"]), line.x0) if match else None
+    )
 
 
 def _spaced(line: Line) -> Entry | None:
-    """Return an entry whose page number stands apart at the right."""
+    """Return an entry whose page number stands apart, at the right or at the left."""
     parts = layout.segments(line, 2.0)
-    if len(parts) < 2 or len(parts[-1]) != 1 or not _NUMBER.fullmatch(parts[-1][0].text):
+    if len(parts) < 2:
         return None
-    title = Line([word for part in parts[:-1] for word in part], line.page).text
-    return Entry(line, title, _int(parts[-1][0].text)) if title[-1:].isprintable() else None
+    for number, title in ((parts[-1], parts[:-1]), (parts[0], parts[1:])):
+        text = "".join(word.text for word in number)
+        if _NUMBER.fullmatch(text) or _RANGE.fullmatch(text):
+            words = [word for part in title for word in part]
+            return Entry(
+                line, Line(words, line.page).text, _int(_RANGE.sub(r"\1", text)), words[0].x0
+            )
+    return None
 
 
 def _int(text: str) -> int | None:
@@ -136,8 +146,8 @@ def _levels(entries: Sequence[Entry]) -> list[int]:
     """Return the entries' depths: by their numbers, the others by how far they are set in."""
     numbers = [numbering.parse(entry.title) for entry in entries]
     depths = numbering.Depths([number for number in numbers if number])
-    left = min((entry.line.x0 for entry in entries), default=0.0)
+    left = min((entry.left for entry in entries), default=0.0)
     return [
-        depths.of(number) if number else min(3, round((entry.line.x0 - left) / 14))
+        depths.of(number) if number else min(3, round((entry.left - left) / 12))
         for entry, number in zip(entries, numbers, strict=True)
     ]

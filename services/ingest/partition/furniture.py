@@ -47,22 +47,18 @@ def strip(pages: list[PageLines]) -> dict[int, str]:
         if len(kept) >= MIN_PAGES:
             for line, label in kept:
                 doomed[id(line)] = doomed.get(id(line), "") or label
-    labels: dict[int, str] = {}
-    for page in pages:
-        by_height = sorted(
-            (line for line in page.lines if not line.sideways), key=lambda line: line.top
-        )
-        gone = {id(line) for line in page.lines if line.sideways and id(line) in doomed}
-        for line in page.lines:
-            if id(line) in gone and doomed[id(line)]:
-                labels.setdefault(page.page, doomed[id(line)])
-        for order in (by_height, by_height[::-1]):
-            for line in itertools.takewhile(lambda line: id(line) in doomed, order):
-                gone.add(id(line))
-                if doomed[id(line)]:
-                    labels.setdefault(page.page, doomed[id(line)])
-        page.lines = [line for line in page.lines if id(line) not in gone]
-    return labels
+    return {page.page: label for page in pages if (label := _strip(page, doomed))}
+
+
+def _strip(page: PageLines, doomed: dict[int, str]) -> str:
+    """Take the doomed lines at a page's edges out; return the printed number among them."""
+    upright = sorted((line for line in page.lines if not line.sideways), key=lambda line: line.top)
+    gone = [line for line in page.lines if line.sideways and id(line) in doomed]
+    for order in (upright, upright[::-1]):
+        gone += itertools.takewhile(lambda line: id(line) in doomed, order)
+    ids = {id(line) for line in gone}
+    page.lines = [line for line in page.lines if id(line) not in ids]
+    return next((doomed[id(line)] for line in gone if doomed[id(line)]), "")
 
 
 def _alike(pages: list[PageLines]) -> dict[tuple[str, int], list[tuple[PageLines, Line]]]:

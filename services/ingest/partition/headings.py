@@ -19,6 +19,8 @@ _LABELLED = re.compile(r"^[A-Z][A-Za-z/ ]{1,28}[:：]\s*\S|^[\u4e00-\u9fff]{2,8}
 _SENTENCE = re.compile(r"[，；。！？]|[;!?] |\. [A-Z]|[,，].*[,，]")
 MAX_LENGTH = 140
 """Characters beyond which a line is no heading."""
+_FEWEST = 3
+"""Numbered headings that make a rule for those without a number."""
 _LONG = 80
 """Characters beyond which a line that only its looks make a heading is none."""
 
@@ -113,9 +115,8 @@ def _by_looks(lines: Sequence[Line], found: Headings) -> None:
     last: Line | None = None
     for index, line in enumerate(lines):
         below = lines[index + 1] if index + 1 < len(lines) else None
-        if id(line) in found.depths or id(line) in found.rests:
-            last = None
-        elif not _looks(line, body, below):
+        known = id(line) in found.depths or id(line) in found.rests
+        if known or not _looks(line, body, below):
             last = None
         elif last is not None and _wrapped(last, line):
             found.rests[id(line)] = line.text
@@ -125,8 +126,24 @@ def _by_looks(lines: Sequence[Line], found: Headings) -> None:
             last = line
     if len(candidates) > max(30, 0.25 * len(lines)):
         candidates = [line for line in candidates if line.size > 1.2 * body]
+    depths = _known(found)
     base = max(found.depths.values(), default=-1) + 1
-    found.depths |= {key: base + depth for key, depth in _depths(candidates, body).items()}
+    for line in candidates:
+        number = numbering.parse(line.text)
+        if number and number.key in depths:
+            found.depths[id(line)] = depths[number.key]
+    rest = [line for line in candidates if id(line) not in found.depths]
+    found.depths |= {key: base + depth for key, depth in _depths(rest, body).items()}
+
+
+def _known(found: Headings) -> dict[str, int]:
+    """Return how deep numbers of each kind are among the headings that are named elsewhere."""
+    depths: dict[str, list[int]] = defaultdict(list)
+    for key, title in found.titles.items():
+        number = numbering.parse(title)
+        if number:
+            depths[number.key].append(found.depths[key])
+    return {key: int(median(values)) for key, values in depths.items() if len(values) >= 2}
 
 
 def _wrapped(above: Line, line: Line) -> bool:
@@ -147,6 +164,8 @@ def _depths(candidates: list[Line], body: float) -> dict[int, int]:
             found[id(line)] = depths.of(number)
             sizes[depths.of(number)].append(line.size)
     usual = {depth: median(values) for depth, values in sizes.items()}
+    if sum(map(len, sizes.values())) < _FEWEST:
+        usual = {}
     ranks = _ranks(candidates)
     for line in candidates:
         if id(line) not in found:
@@ -180,25 +199,28 @@ def body_size(lines: Iterable[Line]) -> float:
 
 def _looks(line: Line, body: float, below: Line | None) -> bool:
     text = line.text
+    if not _may_be(line):
+        return False
+    number = numbering.parse(text)
+    if not number and not faults.heading(text) and (_LABELLED.match(text) or _wordy(text)):
+        return False
+    if line.size > 1.15 * body and len(text) >= 2:
+        return True
+    if not line.bold or line.size < 0.95 * body or len(text) > _LONG:
+        return False
+    alone = below is None or below.page != line.page or not below.bold
+    return bool(number) or (alone and len(text) >= 3 and not text[0].islower())
+
+
+def _may_be(line: Line) -> bool:
+    """Return whether nothing in its words and their places speaks against a heading."""
+    text = line.text
     if len(text) > MAX_LENGTH or line.sideways or not _LETTER.search(text):
         return False
     if text[-1] in ".。;；,，:：、" or (text[0] in "#•●◆■" and not line.bold):
         return False
     parts = layout.segments(line, 2.0)
-    if len(parts) > 2 or (len(parts) == 2 and not _NUMBER.fullmatch(parts[0][0].text)):
-        return False
-    number = numbering.parse(text)
-    if not number and not faults.heading(text) and (_LABELLED.match(text) or _wordy(text)):
-        return False
-    size = line.size
-    if size > 1.15 * body and len(text) >= 2:
-        return True
-    if not line.bold or size < 0.95 * body:
-        return False
-    if number and len(text) <= _LONG:
-        return True
-    alone = below is None or below.page != line.page or not below.bold
-    return alone and 3 <= len(text) <= _LONG and not text[0].islower()
+    return len(parts) == 1 or (len(parts) == 2 and bool(_NUMBER.fullmatch(parts[0][0].text)))
 
 
 def _wordy(text: str) -> bool:

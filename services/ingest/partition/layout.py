@@ -18,37 +18,37 @@ def lines(words: list[Word], page: int) -> list[Line]:
     Lines that run another way than the page come last.
     """
     upright = [word for word in words if not word.sideways]
-    found = _by_reading(_rows(upright, page))
+    found = _by_reading(rows(upright, page))
     if len(upright) < len(words):
         sideways = [word for word in words if word.sideways]
         found += [Line([word], page) for word in sorted(sideways, key=lambda w: (w.x0, w.top))]
     return found
 
 
-def _by_reading(rows: list[Line]) -> list[Line]:
-    gutter = _column_gutter(rows)
-    return rows if gutter is None else _by_columns(rows, gutter)
+def _by_reading(found: list[Line]) -> list[Line]:
+    gutter = _column_gutter(found)
+    return found if gutter is None else _by_columns(found, gutter)
 
 
-def _rows(words: list[Word], page: int) -> list[Line]:
+def rows(words: list[Word], page: int) -> list[Line]:
     """Return the words as lines, whatever columns there are."""
-    rows: list[list[Word]] = []
+    groups: list[list[Word]] = []
     middles: list[float] = []
     for word in sorted(words, key=lambda w: (w.middle, w.x0)):
         best = None
-        for index in range(len(rows) - 1, max(-1, len(rows) - 4), -1):
-            reach = 0.45 * max(word.size, rows[index][0].size, 1.0)
+        for index in range(len(groups) - 1, max(-1, len(groups) - 4), -1):
+            reach = 0.45 * max(word.size, groups[index][0].size, 1.0)
             if abs(word.middle - middles[index]) < reach:
                 best = index
                 break
         if best is None:
-            rows.append([word])
+            groups.append([word])
             middles.append(word.middle)
         else:
-            rows[best].append(word)
-            biggest = max(rows[best], key=lambda w: w.size)
+            groups[best].append(word)
+            biggest = max(groups[best], key=lambda w: w.size)
             middles[best] = biggest.middle
-    found = [Line(sorted(row, key=lambda w: w.x0), page) for row in rows]
+    found = [Line(sorted(row, key=lambda w: w.x0), page) for row in groups]
     found.sort(key=lambda line: line.top + line.bottom)
     return found
 
@@ -64,7 +64,7 @@ def segments(line: Line, gap: float = _GUTTER) -> list[list[Word]]:
     return groups
 
 
-def _weight(words: list[Word]) -> int:
+def weight(words: list[Word]) -> int:
     """Return how much text there is, a Chinese character counting as two letters."""
     return sum(2 if language.is_cjk(c) else 1 for word in words for c in word.text)
 
@@ -91,7 +91,7 @@ def _column_gutter(rows: list[Line]) -> float | None:
         return None
     starts = [round(gap[2][0].x0 / 4) for gap in near]
     aligned = max(sum(1 for s in starts if abs(s - start) <= 1) for start in set(starts))
-    prose = min(median(_weight(gap[1]) for gap in near), median(_weight(gap[2]) for gap in near))
+    prose = min(median(weight(gap[1]) for gap in near), median(weight(gap[2]) for gap in near))
     return gutter if aligned >= 0.6 * len(near) and prose >= 20 else None
 
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 _ZH = "一二三四五六七八九十百"
 _STYLES = (
-    ("part", rf"第\s*[{_ZH}\d]{{1,3}}\s*[章篇部]|(?i:part|chapter|appendix)\s?(?:\d{{1,2}}|[A-Z]\b)"),
+    (
+        "part",
+        rf"第\s*[{_ZH}\d]{{1,3}}\s*[章篇部]|(?i:part|chapter|appendix)\s?(?:\d{{1,2}}|[A-Z]\b)",
+    ),
     ("part", r"附录\s*[A-Z\d]"),
     ("section", rf"第\s*[{_ZH}\d]{{1,3}}\s*节"),
     ("zh", rf"[{_ZH}]{{1,3}}\s*[、：:.．]"),

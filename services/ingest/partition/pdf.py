@@ -17,7 +17,16 @@ from unstructured.documents.elements import (
 )
 
 from services.ingest import language, tables
-from services.ingest.partition import contents, furniture, headings, layout, paragraphs, ruled
+from services.ingest.partition import (
+    aligned,
+    contents,
+    furniture,
+    headings,
+    layout,
+    listed,
+    paragraphs,
+    ruled,
+)
 from services.ingest.partition.document import Document
 from services.ingest.partition.page import Line, Page
 from services.ingest.partition.pdfium import Bookmark, Pdf
@@ -25,8 +34,8 @@ from services.runtime.errors import Rejected
 
 Progress = Callable[[int, int | None], None]
 
-_FEWEST_BOOKMARKS = 5
-"""Bookmarks that make an outline: a file with fewer has just some marks."""
+_FEW = 5
+"""Bookmarks that are no outline yet where the file prints a table of contents."""
 _NEAR = 6.0
 """Column edges this close are the same column on the next page, points."""
 
@@ -62,9 +71,9 @@ def read(path: Path, progress: Progress) -> Document:
     """
     pdf = Pdf(path)
     try:
-        content = []
+        content: list[_PageContent] = []
         for page in pdf.read():
-            content.append(_content(page))
+            content.append(_content(page, content[-1].tables if content else []))
             progress(page.number, pdf.pages)
         bookmarks = pdf.bookmarks()
         title = pdf.title
@@ -75,9 +84,10 @@ def read(path: Path, progress: Progress) -> Document:
     labels = furniture.strip([page.lines for page in content])
     entries = contents.take([page.lines for page in content])
     everything = [line for page in content for line in page.lines.lines]
-    outlined = len(bookmarks) >= _FEWEST_BOOKMARKS
+    printed_outline = [] if len(bookmarks) >= _FEW else contents.outline(entries, everything)
+    outlined = len(bookmarks) >= len(printed_outline)
     if not outlined:
-        bookmarks = contents.outline(entries, everything) or bookmarks
+        bookmarks = printed_outline
     found = headings.find(everything, bookmarks, every=outlined)
     printed = {page.lines.page: labels.get(page.lines.page) or page.label for page in content}
     stream = _with_bookmarks(_stream(content), found.lost)
@@ -100,10 +110,20 @@ def _no_text(content: list[_PageContent]) -> Rejected:
     )
 
 
-def _content(page: Page) -> _PageContent:
-    found = ruled.find(page)
+def _content(page: Page, before: list[ruled.RuledTable]) -> _PageContent:
+    found = [
+        table
+        for table in ruled.find(page)
+        if not table.rest or any(_alike(one.edges, table.edges) for one in before[-1:])
+    ]
     used = set().union(*(table.words for table in found)) if found else set()
     rest = [word for word in page.words if id(word) not in used]
+    for unruled in (listed.find, aligned.find):
+        more = unruled(page, rest)
+        if more:
+            found += more
+            used = set().union(*(table.words for table in more))
+            rest = [word for word in rest if id(word) not in used]
     lines = layout.lines(rest, page.number)
     return _PageContent(
         furniture.PageLines(page.number, lines, page.height), found, page.label, page.pictures
@@ -154,10 +174,15 @@ def _place(stream: list[Line | _Sheet], table: ruled.RuledTable) -> None:
 
 def _same_columns(sheet: _Sheet, table: ruled.RuledTable) -> bool:
     """Return whether a table at the top of the next page goes on with the one before."""
-    if table.page != sheet.box_page + 1 or len(sheet.edges) != len(table.edges):
+    return table.page == sheet.box_page + 1 and _alike(sheet.edges, table.edges)
+
+
+def _alike(one: list[float], two: list[float]) -> bool:
+    """Return whether the edges of two tables' columns are the same, wherever they stand."""
+    if len(one) != len(two):
         return False
-    shift = table.edges[0] - sheet.edges[0]
-    return all(abs(b - a - shift) <= _NEAR for a, b in zip(sheet.edges, table.edges, strict=True))
+    shift = two[0] - one[0]
+    return all(abs(b - a - shift) <= _NEAR for a, b in zip(one, two, strict=True))
 
 
 def _append(sheet: _Sheet, table: ruled.RuledTable) -> None:
@@ -167,7 +192,7 @@ def _append(sheet: _Sheet, table: ruled.RuledTable) -> None:
     first = True
     for row in rows:
         texts = [cell.text if cell else "" for cell in row]
-        if sheet.cells and first and tables.same_header(head, texts):
+        if sheet.cells and first and _repeats(sheet, head, row, texts):
             continue
         if sheet.cells and first and any(texts) and not texts[0] and _cut(sheet, row):
             _join(sheet, row)
@@ -184,6 +209,16 @@ def _append(sheet: _Sheet, table: ruled.RuledTable) -> None:
             sheet.pages.append(table.page)
             continue
         first = False
+
+
+def _repeats(
+    sheet: _Sheet, head: list[str], row: list[ruled.Cell | None], texts: list[str]
+) -> bool:
+    """Return whether a row is the header once more: no row of the body that happens to recur."""
+    if not tables.same_header(head, texts):
+        return False
+    bold = all(cell.bold for cell in row if cell and cell.text)
+    return bold or tables.looks_like_header(head) or sheet.pages[-1] == sheet.pages[0]
 
 
 def _cut(sheet: _Sheet, row: list[ruled.Cell | None]) -> bool:

@@ -240,7 +240,10 @@ class _Fonts:
         return bold
 
     def _is_bold(self, index: int, drawn: Any) -> bool:
-        if drawn and raw.FPDFTextObj_GetTextRenderMode(drawn) == raw.FPDF_TEXTRENDERMODE_FILL_STROKE:
+        if (
+            drawn
+            and raw.FPDFTextObj_GetTextRenderMode(drawn) == raw.FPDF_TEXTRENDERMODE_FILL_STROKE
+        ):
             return True
         if raw.FPDFText_GetFontWeight(self._textpage, index) >= 600:
             return True
