@@ -175,9 +175,11 @@ def _end(blocks: Sequence[Block], start: int) -> int:
     index = start + 1
     while index < len(blocks) and index - start < MAX_BLOCKS:
         block = blocks[index]
-        if not block.table and not LABEL.match(block.text):
-            if _is_head(blocks, index) or (block.title and _ends(blocks[start], block)):
-                break
+        inside = block.table or LABEL.match(block.text)
+        if not inside and (
+            _is_head(blocks, index) or (block.title and _ends(blocks[start], block))
+        ):
+            break
         index += 1
     return index
 

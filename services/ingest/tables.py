@@ -111,7 +111,24 @@ def understand(grid: Grid) -> list[Table]:
                 found.append(Table(_merged([cells]), [], caption))
             continue
         found[-1].rows.append(Row(_collapse(grid.cells[index], cells), pages[index], group))
-    return [table for table in found if table.rows or len(found) == 1]
+    return [_stacked(table) for table in found if table.rows or len(found) == 1]
+
+
+def _stacked(table: Table) -> Table:
+    """Return a table that is set in several columns side by side, to save paper, as one."""
+    names = [_key(name) for name in table.header]
+    for times in (2, 3, 4):
+        width = len(names) // times
+        if width >= 2 and names and names == names[:width] * times and len(set(names)) > 1:
+            rows = [
+                Row(row.cells[start : start + width], row.page, row.group)
+                for start in range(0, len(names), width)
+                for row in table.rows
+                if any(row.cells[start : start + width])
+            ]
+            rows.sort(key=lambda row: row.page or 0)
+            return Table(table.header[:width], rows, table.caption)
+    return table
 
 
 def from_html(text: str) -> Grid:

@@ -70,6 +70,7 @@ def find(page: Page) -> list[RuledTable]:
     merged = [e for e in merged if max(e["x1"] - e["x0"], e["bottom"] - e["top"]) > 5]
     if len(merged) > MAX_EDGES:
         return []
+    merged += _sides(merged)
     cells = intersections_to_cells(edges_to_intersections(merged, join, join))
     tables = [_table(page, group) for group in cells_to_tables(cells)]
     return [table for table in tables if table]
@@ -82,6 +83,42 @@ def _inside(rule: Rule, page: Page) -> bool:
         and rule.bottom >= -5
         and rule.top <= page.height + 5
     )
+
+
+def _sides(edges: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the left and right sides of tables that are drawn open there.
+
+    Three lines or more from the same left to the same right edge, with upright lines between,
+    make a table; without its sides its first and last column would be lost.
+    """
+    flat: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for edge in edges:
+        if edge["orientation"] == "h" and edge["x1"] - edge["x0"] > 100:
+            flat.setdefault((round(edge["x0"] / 3), round(edge["x1"] / 3)), []).append(edge)
+    upright = [edge for edge in edges if edge["orientation"] == "v"]
+    sides = []
+    for lines in flat.values():
+        top, bottom = min(e["top"] for e in lines), max(e["top"] for e in lines)
+        left, right = lines[0]["x0"], lines[0]["x1"]
+        within = [e for e in upright if e["top"] < bottom and e["bottom"] > top]
+        if len(lines) < 3 or not _divided(within, left, right, bottom - top):
+            continue
+        sides += [
+            _edge(Rule(x, top, x, bottom))
+            for x in (left, right)
+            if not any(abs(e["x0"] - x) <= 5 for e in within)
+        ]
+    return sides
+
+
+def _divided(edges: list[dict[str, Any]], left: float, right: float, height: float) -> bool:
+    """Return whether an upright line between two sides runs down all of it, or nearly."""
+    runs: dict[int, float] = {}
+    for edge in edges:
+        if left + 5 < edge["x0"] < right - 5:
+            place = round(edge["x0"] / 3)
+            runs[place] = runs.get(place, 0.0) + edge["bottom"] - edge["top"]
+    return any(run >= 0.8 * height for run in runs.values())
 
 
 def _boxed(edges: list[dict[str, Any]]) -> bool:

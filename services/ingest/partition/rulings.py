@@ -43,7 +43,8 @@ class Turn:
     @classmethod
     def of(cls, page: Any) -> Turn:
         """Return how a page is shown."""
-        return cls(*page.get_bbox(), page.get_rotation())
+        left, bottom, right, top = page.get_bbox()
+        return cls(left, bottom, right, top, page.get_rotation())
 
     def turned(self, degrees: int) -> Turn:
         """Return this, and clockwise by so many degrees more."""
