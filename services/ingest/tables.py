@@ -17,6 +17,7 @@ _KNOWN = re.compile(
     | factory[ ]?(?:setting|value|default) | min\.? | max\.? | minimum | maximum | value | values
     | terminal | pin | signal | data[ ]?type | address | register | bytes? | bits? | notes?
     | remarks? | comments? | explanation | content | contents | model | specification | command
+    | status | state | symbol | data | display | step | mode | connector
     | setting | settings | severity | level | class | reset | part | quantity | qty\.? | from | to
     | (?:故障|报警|错误|告警|参数|功能|显示|事件)?
       (?:代码|编号|号|码|序号|名称|类型|描述|说明|内容|现象)
@@ -24,7 +25,7 @@ _KNOWN = re.compile(
     | (?:故障)?(?:处理|对策|措施|排除)(?:方法|措施|对策|办法)? | 解决(?:方法|办法|方案|措施)
     | 参数 | 单位 | (?:设定|设置|取值)?范围 | (?:默认|出厂|缺省|初始)(?:值|设定)? | 最小值?
     | 最大值? | 项目 | 备注 | 规格 | 数量 | 地址 | 数据类型? | 功能 | 定义 | 引脚 | 端子 | 信号
-    | 型号 | 命令
+    | 型号 | 命令 | 状态 | 步骤 | 引脚号 | 连接器 | 状态位 | 起始位
     )$"""
 )
 _BIT = re.compile(r"(?i)(?:bite?s?|位)\s?\d{1,2}\b[^|]{0,12}")
@@ -103,7 +104,8 @@ def understand(grid: Grid) -> list[Table]:
         if not any(cells):
             continue
         if _spans_all(grid.cells[index], cells):
-            group = _flat(cells[0])
+            stacked = index > 0 and _spans_all(grid.cells[index - 1], filled[index - 1])
+            group = " > ".join(filter(None, (group if stacked else "", _flat(cells[0]))))
             if not last and not _spans_all(grid.cells[index + 1], filled[index + 1]):
                 continue
         elif not last and grid.heads is None and looks_like_header(cells):
@@ -253,12 +255,33 @@ def _heads(grid: list[list[GridCell | None]], cells: list[list[str]]) -> bool:
     below = [cell.bold for cell in grid[1] if cell and cell.text]
     if bold and all(bold) and not all(below or [True]):
         return True
+    if _names_its_columns(cells):
+        return True
     if any(_DIGIT.search(cell) for cell in first) or len(first) < 0.6 * len(cells[0]):
         return False
-    body = cells[1:]
-    for column in range(len(cells[0])):
-        values = [row[column] for row in body if row[column]]
-        if len(values) >= 2 and sum(bool(_DIGIT.search(v)) for v in values) >= 0.8 * len(values):
+    return _body_differs(cells[0], cells[1:])
+
+
+def _names_its_columns(cells: list[list[str]]) -> bool:
+    """Return whether only the first row, of three columns or more, begins with a known name."""
+    firsts = [_key_words(row[0]) for row in cells]
+    known = [bool(_KNOWN.match(first)) for first in firsts]
+    return len(cells[0]) >= 3 and len(cells) >= 4 and known[0] and not any(known[1:])
+
+
+def _body_differs(head: list[str], body: list[list[str]]) -> bool:
+    """Return whether a column below a row without digits is of numbers, or says the same."""
+    if len(body) == 1 and len(head) >= 3:
+        return sum(bool(_DIGIT.search(cell)) for cell in body[0]) >= 0.4 * len(head)
+    again = any(
+        name and name in column for name, column in zip(head, zip(*body, strict=True), strict=True)
+    )
+    for column in zip(*body, strict=True):
+        values = [value for value in column if value]
+        numbers = sum(bool(_DIGIT.search(value)) for value in values)
+        if len(values) >= 2 and numbers >= 0.8 * len(values):
+            return True
+        if len(values) >= 4 and len(set(values)) <= 0.5 * len(values) and not again:
             return True
     return False
 

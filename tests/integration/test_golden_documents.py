@@ -52,21 +52,24 @@ class Read:
 
     def row(self, want: dict[str, Any]) -> bool:
         """Exactly one row has these cells and no other, under this header, in this section."""
-        return 1 == sum(
+        return sum(
             len(passage.fields) == len(want["row"])
             and all(
                 tight(field.value).startswith(tight(cell))
                 for field, cell in zip(passage.fields, want["row"], strict=True)
             )
-            and [f.name for f in passage.fields] == want.get("header", [f.name for f in passage.fields])
+            and [f.name for f in passage.fields]
+            == want.get("header", [f.name for f in passage.fields])
             and _in_section(passage, want)
             and _holds(passage, want)
             for passage in self.on(want["page"], "row")
-        )
+        ) == 1
 
     def entry(self, want: dict[str, Any]) -> bool:
         """Exactly one entry in all has the code, on this page, with these parts."""
-        found = [p for p in self.passages if p.kind == "entry" and p.fields[0].value == want["entry"]]
+        found = [
+            p for p in self.passages if p.kind == "entry" and p.fields[0].value == want["entry"]
+        ]
         names = [field.name for field in found[0].fields] if found else []
         return (
             [p.page for p in found] == [want["page"]]
@@ -79,19 +82,20 @@ class Read:
         return any(
             element.category == "Title"
             and element.text == want["title"]
-            and element.metadata.category_depth == want.get("depth", element.metadata.category_depth)
+            and element.metadata.category_depth
+            == want.get("depth", element.metadata.category_depth)
             for element in self.elements(want["page"])
         )
 
     def paragraph(self, want: dict[str, Any]) -> bool:
         """One paragraph begins and ends like this."""
         begin, end = map(tight, want["paragraph"])
-        return 1 == sum(
+        return sum(
             tight(e.text).startswith(begin)
             and tight(e.text).endswith(end)
             and e.category == want.get("category", e.category)
             for e in self.elements(want["page"])
-        )
+        ) == 1
 
     def text(self, want: dict[str, Any]) -> bool:
         """A passage of the page has the words, in this section."""
@@ -128,7 +132,9 @@ CHECKS = {
 
 def _in_section(passage: Passage, want: dict[str, Any]) -> bool:
     levels = iter(passage.section.split(" > "))
-    return all(any(tight(part) in tight(level) for level in levels) for part in want.get("section", []))
+    return all(
+        any(tight(part) in tight(level) for level in levels) for part in want.get("section", [])
+    )
 
 
 def _holds(passage: Passage, want: dict[str, Any]) -> bool:

@@ -21,6 +21,8 @@ _RANGE = re.compile(r"(\d{1,4})[-–]\d{1,4}")
 _CAPTION = re.compile(r"(?i)^(?:fig(?:ure|\.)?|table|tab\.|图|表)\s*\d")
 _FEWEST = 3
 """Entries of a page that make it a table of contents."""
+_INDENT = 6.0
+"""Points by which an entry is set in that is of a lower level."""
 _ASTRAY = 3
 """Pages a heading may stand from where the table of contents puts it."""
 
@@ -146,8 +148,11 @@ def _levels(entries: Sequence[Entry]) -> list[int]:
     """Return the entries' depths: by their numbers, the others by how far they are set in."""
     numbers = [numbering.parse(entry.title) for entry in entries]
     depths = numbering.Depths([number for number in numbers if number])
-    left = min((entry.left for entry in entries), default=0.0)
+    steps: list[float] = []
+    for left in sorted(entry.left for entry in entries):
+        if not steps or left > steps[-1] + _INDENT:
+            steps.append(left)
     return [
-        depths.of(number) if number else min(3, round((entry.left - left) / 12))
+        depths.of(number) if number else sum(entry.left > step + _INDENT for step in steps)
         for entry, number in zip(entries, numbers, strict=True)
     ]

@@ -19,6 +19,7 @@ _LABELLED = re.compile(r"^[A-Z][A-Za-z/ ]{1,28}[:：]\s*\S|^[\u4e00-\u9fff]{2,8}
 _SENTENCE = re.compile(r"[，；。！？]|[;!?] |\. [A-Z]|[,，].*[,，]")
 MAX_LENGTH = 140
 """Characters beyond which a line is no heading."""
+_ENTIRELY = 3
 _FEWEST = 3
 """Numbered headings that make a rule for those without a number."""
 _LONG = 80
@@ -48,14 +49,16 @@ def find(lines: Sequence[Line], bookmarks: list[Bookmark], *, every: bool) -> He
         every: Whether a bookmark counts even where no line has its words.
     """
     found = Headings()
-    _by_outline(lines, bookmarks, found)
+    _by_outline(lines, bookmarks, found, every=every)
     if not every:
         found.lost = []
     _by_looks(lines, found)
     return found
 
 
-def _by_outline(lines: Sequence[Line], bookmarks: list[Bookmark], found: Headings) -> None:
+def _by_outline(
+    lines: Sequence[Line], bookmarks: list[Bookmark], found: Headings, *, every: bool
+) -> None:
     """Find the line each bookmark names.
 
     It is the one on its page with the same words, nearest to the place it points at.
@@ -72,7 +75,11 @@ def _by_outline(lines: Sequence[Line], bookmarks: list[Bookmark], found: Heading
             lost.append(mark)
             continue
         line = on_page[place]
-        found.titles[id(line)], found.depths[id(line)] = mark.title, mark.level
+        # A table of contents may be set in capitals.
+        title = (
+            line.text if not every and _alike(line.text, mark.title) == _ENTIRELY else mark.title
+        )
+        found.titles[id(line)], found.depths[id(line)] = title, mark.level
         found.rests |= dict.fromkeys(_rest(on_page, place, mark.title), "")
         named.add((mark.page, _key(mark.title)))
     found.lost = [mark for mark in lost if (mark.page, _key(mark.title)) not in named]
@@ -126,14 +133,8 @@ def _by_looks(lines: Sequence[Line], found: Headings) -> None:
             last = line
     if len(candidates) > max(30, 0.25 * len(lines)):
         candidates = [line for line in candidates if line.size > 1.2 * body]
-    depths = _known(found)
-    base = max(found.depths.values(), default=-1) + 1
-    for line in candidates:
-        number = numbering.parse(line.text)
-        if number and number.key in depths:
-            found.depths[id(line)] = depths[number.key]
-    rest = [line for line in candidates if id(line) not in found.depths]
-    found.depths |= {key: base + depth for key, depth in _depths(rest, body).items()}
+    named = [line for line in lines if id(line) in found.titles]
+    found.depths |= _depths(candidates, named, found, body)
 
 
 def _known(found: Headings) -> dict[str, int]:
@@ -153,24 +154,32 @@ def _wrapped(above: Line, line: Line) -> bool:
     return near and same and above.text[-1] not in ")）" and not numbering.parse(line.text)
 
 
-def _depths(candidates: list[Line], body: float) -> dict[int, int]:
+def _depths(
+    candidates: list[Line], named: list[Line], found: Headings, body: float
+) -> dict[int, int]:
+    """Return the depths of headings that only look like some, among those that are named."""
+    known = _known(found)
+    base = max(found.depths.values(), default=-1) + 1
     numbers = {id(line): numbering.parse(line.text) for line in candidates}
     depths = numbering.Depths([number for number in numbers.values() if number])
     sizes: dict[int, list[float]] = defaultdict(list)
-    found: dict[int, int] = {}
+    for line in named:
+        sizes[found.depths[id(line)]].append(line.size)
+    result: dict[int, int] = {}
     for line in candidates:
         number = numbers[id(line)]
         if number:
-            found[id(line)] = depths.of(number)
-            sizes[depths.of(number)].append(line.size)
+            depth = known.get(number.key, base + depths.of(number))
+            result[id(line)] = depth
+            sizes[depth].append(line.size)
     usual = {depth: median(values) for depth, values in sizes.items()}
     if sum(map(len, sizes.values())) < _FEWEST:
         usual = {}
     ranks = _ranks(candidates)
     for line in candidates:
-        if id(line) not in found:
-            found[id(line)] = _depth(line, usual, body) if usual else ranks[round(line.size)]
-    return found
+        if id(line) not in result:
+            result[id(line)] = _depth(line, usual, body) if usual else ranks[round(line.size)]
+    return result
 
 
 def _depth(line: Line, usual: dict[int, float], body: float) -> int:
@@ -246,7 +255,7 @@ def _alike(line: str, title: str) -> int:
     if not one or not two:
         return 0
     if one == two:
-        return 3
+        return _ENTIRELY
     if keys(line) & keys(title):
         return 2
     shorter = min(len(one), len(two))

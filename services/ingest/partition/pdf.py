@@ -223,7 +223,12 @@ def _repeats(
 
 def _cut(sheet: _Sheet, row: list[ruled.Cell | None]) -> bool:
     """Return whether a first row without a key is the rest of the row before the break."""
-    return row[0] is not None and row[0].rows == 1 and sheet.cells[-1][0] is not None
+    first, second = row[0], row[1]
+    if first is None or first.rows > 1:
+        return False
+    return sheet.cells[-1][0] is not None or (
+        len(row) > 2 and second is not None and not second.text
+    )
 
 
 def _above(sheet: _Sheet) -> str:
@@ -232,7 +237,9 @@ def _above(sheet: _Sheet) -> str:
 
 
 def _join(sheet: _Sheet, row: list[ruled.Cell | None]) -> None:
-    for above, cell in zip(sheet.cells[-1], row, strict=True):
+    """Add a row's texts to the cells above, which may span rows."""
+    for column, cell in enumerate(row):
+        above = next((r[column] for r in reversed(sheet.cells) if r[column]), None)
         if above and cell and cell.text:
             above.text = f"{above.text}\n{cell.text}" if above.text else cell.text
 
