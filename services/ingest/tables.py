@@ -86,7 +86,8 @@ def understand(grid: Grid) -> list[Table]:
     Several when a row further down names the columns anew, as where protocols stack the tables
     of their commands.
     """
-    filled = _fill(grid.cells)
+    filled = _fill(grid.cells, across=True)
+    body = _fill(grid.cells, across=False)
     pages = grid.pages or [None] * len(filled)
     start = 0
     caption = grid.caption
@@ -112,7 +113,7 @@ def understand(grid: Grid) -> list[Table]:
             if not same_header(found[-1].header, cells):
                 found.append(Table(_merged([cells]), [], caption))
             continue
-        found[-1].rows.append(Row(_collapse(grid.cells[index], cells), pages[index], group))
+        found[-1].rows.append(Row(body[index], pages[index], group))
     return [_stacked(table) for table in found if table.rows or len(found) == 1]
 
 
@@ -205,8 +206,13 @@ def _key_words(text: str) -> str:
     return text if text.isascii() else "".join(text.split())
 
 
-def _fill(cells: list[list[GridCell | None]]) -> list[list[str]]:
-    """Return the texts with each spanning cell's text in all the places it covers."""
+def _fill(cells: list[list[GridCell | None]], *, across: bool) -> list[list[str]]:
+    """Return the texts with each spanning cell's text in all the rows it covers.
+
+    Args:
+        cells: The grid.
+        across: Whether also in all the columns, as a header needs it, or in the first alone.
+    """
     width = max((len(row) for row in cells), default=0)
     texts = [[""] * width for _ in cells]
     for r, row in enumerate(cells):
@@ -214,19 +220,9 @@ def _fill(cells: list[list[GridCell | None]]) -> list[list[str]]:
             if cell is None:
                 continue
             for down in range(r, min(r + cell.rows, len(cells))):
-                for right in range(c, min(c + cell.columns, width)):
+                for right in range(c, min(c + (cell.columns if across else 1), width)):
                     texts[down][right] = cell.text.strip()
     return texts
-
-
-def _collapse(row: list[GridCell | None], cells: list[str]) -> list[str]:
-    """Return a body row with a cell that spans columns only in the first of them."""
-    result = list(cells)
-    for index, cell in enumerate(row):
-        if cell and cell.columns > 1:
-            for covered in range(index + 1, min(index + cell.columns, len(result))):
-                result[covered] = ""
-    return result
 
 
 def _spans_all(row: list[GridCell | None], cells: list[str]) -> bool:

@@ -52,18 +52,21 @@ class Read:
 
     def row(self, want: dict[str, Any]) -> bool:
         """Exactly one row has these cells and no other, under this header, in this section."""
-        return sum(
-            len(passage.fields) == len(want["row"])
-            and all(
-                tight(field.value).startswith(tight(cell))
-                for field, cell in zip(passage.fields, want["row"], strict=True)
+        return (
+            sum(
+                len(passage.fields) == len(want["row"])
+                and all(
+                    tight(field.value).startswith(tight(cell))
+                    for field, cell in zip(passage.fields, want["row"], strict=True)
+                )
+                and [f.name for f in passage.fields]
+                == want.get("header", [f.name for f in passage.fields])
+                and _in_section(passage, want)
+                and _holds(passage, want)
+                for passage in self.on(want["page"], "row")
             )
-            and [f.name for f in passage.fields]
-            == want.get("header", [f.name for f in passage.fields])
-            and _in_section(passage, want)
-            and _holds(passage, want)
-            for passage in self.on(want["page"], "row")
-        ) == 1
+            == 1
+        )
 
     def entry(self, want: dict[str, Any]) -> bool:
         """Exactly one entry in all has the code, on this page, with these parts."""
@@ -90,12 +93,15 @@ class Read:
     def paragraph(self, want: dict[str, Any]) -> bool:
         """One paragraph begins and ends like this."""
         begin, end = map(tight, want["paragraph"])
-        return sum(
-            tight(e.text).startswith(begin)
-            and tight(e.text).endswith(end)
-            and e.category == want.get("category", e.category)
-            for e in self.elements(want["page"])
-        ) == 1
+        return (
+            sum(
+                tight(e.text).startswith(begin)
+                and tight(e.text).endswith(end)
+                and e.category == want.get("category", e.category)
+                for e in self.elements(want["page"])
+            )
+            == 1
+        )
 
     def text(self, want: dict[str, Any]) -> bool:
         """A passage of the page has the words, in this section."""

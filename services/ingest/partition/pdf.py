@@ -297,7 +297,7 @@ def _elements(
 def _heading(text: str, page: int, depth: int, printed: dict[int, str]) -> Title:
     metadata = _metadata(page, printed)
     metadata.category_depth = depth
-    return Title(text=text, metadata=metadata)
+    return Title(text=" ".join(text.split()), metadata=metadata)
 
 
 def _table(sheet: _Sheet, printed: dict[int, str]) -> list[Element]:

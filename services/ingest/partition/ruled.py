@@ -188,7 +188,61 @@ def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
     widest = max(sum(1 for cell in row if cell and cell.text) for row in grid)
     framed = len(used) > 60 and biggest > 0.8 * len(used)
     rest = len(ys) < 3 or len(filled) < 3 or framed or widest < 2
-    return RuledTable(page.number, outer, xs, grid, used, rest)
+    kept = _parted(grid)
+    columns = [*(xs[column] for column in kept), xs[-1]]
+    return RuledTable(page.number, outer, columns, _merged(grid, kept), used, rest)
+
+
+def _parted(grid: list[list[Cell | None]]) -> list[int]:
+    """Return the columns that begin in more rows than the first.
+
+    Shading that is a little narrower than a header's cell parts it where no column begins.
+    """
+    width = len(grid[0])
+    if len(grid) < 3:
+        return list(range(width))
+    covered: dict[tuple[int, int], tuple[int, int]] = {}
+    for r, row in enumerate(grid):
+        for c, cell in enumerate(row):
+            for down in range(cell.rows if cell else 0):
+                for right in range(cell.columns if cell else 0):
+                    covered[r + down, c + right] = (r, c)
+    return [0] + [
+        column
+        for column in range(1, width)
+        if any(
+            covered.get((r, column), (r, column)) != covered.get((r, column - 1))
+            for r in range(1, len(grid))
+        )
+    ]
+
+
+def _merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | None]]:
+    """Return the rows with only these columns, the cells of the others added to those before."""
+    width = len(grid[0])
+    if len(kept) == width:
+        return grid
+    bounds = [*kept, width]
+    result: list[list[Cell | None]] = []
+    for row in grid:
+        cells: list[Cell | None] = []
+        for start, end in pairwise(bounds):
+            parts = [cell for cell in row[start:end] if cell]
+            if not parts:
+                cells.append(None)
+                continue
+            reach = start + sum(cell.columns for cell in parts)
+            words = [cell for cell in parts if cell.text]
+            cells.append(
+                Cell(
+                    " ".join(cell.text for cell in words),
+                    parts[0].rows,
+                    max(1, sum(1 for column in kept if start <= column < reach)),
+                    bool(words) and all(cell.bold for cell in words),
+                )
+            )
+        result.append(cells)
+    return result
 
 
 def _cell_text(words: list[Word], page: int, sides: tuple[float, float]) -> str:
