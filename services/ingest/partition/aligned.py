@@ -41,10 +41,9 @@ class _Row:
     pieces: list[list[Word]]
 
 
-def find(page: Page, words: list[Word]) -> list[RuledTable]:
-    """Return the unruled tables among the words of a page that are in no ruled table."""
-    upright = [word for word in words if not word.sideways]
-    rows = [_Row(line, layout.segments(line, _GAP)) for line in layout.rows(upright, page.number)]
+def find(page: Page, lines: list[Line]) -> list[RuledTable]:
+    """Return the unruled tables among the lines of a page that are in no ruled table."""
+    rows = [_Row(line, layout.segments(line, _GAP)) for line in lines if not line.sideways]
     bars = [rule for rule in page.rules if rule.horizontal and rule.x1 - rule.x0 > 60]
     tables = []
     index = 0

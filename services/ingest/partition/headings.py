@@ -17,9 +17,9 @@ _NUMBER = re.compile(r"[\dA-Z]{1,3}(?:\.\d{1,2}){0,4}\.?、?|[IVX]{1,5}\.?|[\u21
 _LETTER = re.compile(r"[^\W\d_]")
 _LABELLED = re.compile(r"^[A-Z][A-Za-z/ ]{1,28}[:：]\s*\S|^[\u4e00-\u9fff]{2,8}[:：]\s*\S")
 _SENTENCE = re.compile(r"[，；。！？]|[;!?] |\. [A-Z]|[,，].*[,，]")
+_MARKS = re.compile(r"[\s\-­–—_.:：、．,，]+")
 MAX_LENGTH = 140
 """Characters beyond which a line is no heading."""
-_ENTIRELY = 3
 _FEWEST = 3
 """Numbered headings that make a rule for those without a number."""
 _LONG = 80
@@ -38,6 +38,29 @@ class Headings:
     """What lines add to the heading before them, by the line's id; empty where it has it."""
     lost: list[Bookmark] = field(default_factory=list)
     """Bookmarks that no line repeats."""
+
+
+class _Form:
+    """What a heading's words are compared by."""
+
+    __slots__ = ("key", "keys")
+
+    def __init__(self, text: str) -> None:
+        self.key = _key(text)
+        self.keys = keys(text)
+
+    def likeness(self, title: _Form) -> int:
+        """Return how well a line repeats a title: 3 entirely, 2 but for the number, 1 partly, 0."""
+        if not self.key or not title.key:
+            return 0
+        if self.key == title.key:
+            return 3
+        if not self.keys.isdisjoint(title.keys):
+            return 2
+        shorter = min(len(self.key), len(title.key))
+        return int(
+            shorter >= 8 and (self.key.startswith(title.key) or title.key.startswith(self.key))
+        )
 
 
 def find(lines: Sequence[Line], bookmarks: list[Bookmark], *, every: bool) -> Headings:
@@ -66,29 +89,31 @@ def _by_outline(
     pages: dict[int, list[Line]] = defaultdict(list)
     for line in lines:
         pages[line.page].append(line)
+    forms = {id(line): _Form(line.text) for line in lines} if bookmarks else {}
     named: set[tuple[int, str]] = set()
     lost = []
     for mark in bookmarks:
         on_page = pages.get(mark.page, [])
-        place = _place(on_page, mark, found.depths)
+        place = _place(on_page, mark, found.depths, forms)
         if place is None:
             lost.append(mark)
             continue
         line = on_page[place]
         # A table of contents may be set in capitals.
-        title = (
-            line.text if not every and _alike(line.text, mark.title) == _ENTIRELY else mark.title
-        )
+        title = line.text if not every and forms[id(line)].key == _key(mark.title) else mark.title
         found.titles[id(line)], found.depths[id(line)] = title, mark.level
         found.rests |= dict.fromkeys(_rest(on_page, place, mark.title), "")
         named.add((mark.page, _key(mark.title)))
     found.lost = [mark for mark in lost if (mark.page, _key(mark.title)) not in named]
 
 
-def _place(lines: list[Line], mark: Bookmark, taken: dict[int, int]) -> int | None:
+def _place(
+    lines: list[Line], mark: Bookmark, taken: dict[int, int], forms: dict[int, _Form]
+) -> int | None:
     best: tuple[float, int] | None = None
+    wanted = _Form(mark.title)
     for place, line in enumerate(lines):
-        likeness = 0 if id(line) in taken else _alike(line.text, mark.title)
+        likeness = 0 if id(line) in taken else forms[id(line)].likeness(wanted)
         if likeness:
             distance = abs(line.top - mark.top) if mark.top is not None else 0.0
             merit = distance - 1000.0 * likeness
@@ -246,17 +271,4 @@ def keys(text: str) -> set[str]:
 
 
 def _key(text: str) -> str:
-    return re.sub(r"[\s\-­–—_.:：、．,，]+", "", text).casefold()
-
-
-def _alike(line: str, title: str) -> int:
-    """Return how well a line repeats a title: 3 entirely, 2 but for the number, 1 partly, 0."""
-    one, two = _key(line), _key(title)
-    if not one or not two:
-        return 0
-    if one == two:
-        return _ENTIRELY
-    if keys(line) & keys(title):
-        return 2
-    shorter = min(len(one), len(two))
-    return int(shorter >= 8 and (one.startswith(two) or two.startswith(one)))
+    return _MARKS.sub("", text).casefold()

@@ -13,16 +13,15 @@ _GUTTER = 1.2
 
 
 def lines(words: list[Word], page: int) -> list[Line]:
-    """Return the words as lines from top to bottom, each left to right; columns one by one.
+    """Return the words as lines from top to bottom, each left to right; columns one by one."""
+    return in_order(rows(words, page))
 
-    Lines that run another way than the page come last.
-    """
-    upright = [word for word in words if not word.sideways]
-    found = _by_reading(rows(upright, page))
-    if len(upright) < len(words):
-        sideways = [word for word in words if word.sideways]
-        found += [Line([word], page) for word in sorted(sideways, key=lambda w: (w.x0, w.top))]
-    return found
+
+def in_order(found: list[Line]) -> list[Line]:
+    """Return lines as they are read: columns one by one, those that run another way last."""
+    upright = [line for line in found if not line.sideways]
+    sideways = [line for line in found if line.sideways]
+    return _by_reading(upright) + sorted(sideways, key=lambda line: (line.x0, line.top))
 
 
 def _by_reading(found: list[Line]) -> list[Line]:
@@ -31,10 +30,12 @@ def _by_reading(found: list[Line]) -> list[Line]:
 
 
 def rows(words: list[Word], page: int) -> list[Line]:
-    """Return the words as lines, whatever columns there are."""
+    """Return the words as lines from top to bottom, whatever columns there are."""
     groups: list[list[Word]] = []
     middles: list[float] = []
-    for word in sorted(words, key=lambda w: (w.middle, w.x0)):
+    sideways = [Line([word], page) for word in words if word.sideways]
+    upright = words if not sideways else [word for word in words if not word.sideways]
+    for word in sorted(upright, key=lambda w: (w.middle, w.x0)):
         best = None
         for index in range(len(groups) - 1, max(-1, len(groups) - 4), -1):
             reach = 0.45 * max(word.size, groups[index][0].size, 1.0)
@@ -50,7 +51,7 @@ def rows(words: list[Word], page: int) -> list[Line]:
             middles[best] = biggest.middle
     found = [Line(sorted(row, key=lambda w: w.x0), page) for row in groups]
     found.sort(key=lambda line: line.top + line.bottom)
-    return found
+    return found + sideways
 
 
 def segments(line: Line, gap: float = _GUTTER) -> list[list[Word]]:

@@ -24,6 +24,7 @@ _BIT = re.compile(
 _CODE = re.compile(
     r"(?P<key>[A-Z]{1,3}[-._]?(?P<number>\d{1,4}))(?P<mark>)(?![\w.])\s*[:：=、]?\s*(?P<rest>.*)"
 )
+_MAYBE = re.compile(r"(?i:bite?s?)\s?\d|位\s?\d|\b[A-Z]{1,3}[-._]?\d")
 _APART = 0.75
 """Line heights before an item that does not begin its line."""
 _CLOSE = 0.9
@@ -42,9 +43,9 @@ class _Item:
     words: list[Word]
 
 
-def find(page: Page, words: list[Word]) -> list[RuledTable]:
-    """Return the lists among the words of a page that are in no ruled table."""
-    lines = layout.rows([word for word in words if not word.sideways], page.number)
+def find(page: Page, lines: list[Line]) -> list[RuledTable]:
+    """Return the lists among the lines of a page that are in no ruled table."""
+    lines = [line for line in lines if not line.sideways]
     tables: list[RuledTable] = []
     index = 0
     while index < len(lines):
@@ -81,7 +82,9 @@ def _list(page: Page, lines: list[Line], start: int) -> tuple[RuledTable | None,
 
 def _items(line: Line, pattern: re.Pattern[str]) -> tuple[list[Word], list[_Item]]:
     """Return what stands before the items of a line, and the items."""
-    starts = []
+    starts: list[int] = []
+    if not _MAYBE.search(line.text):
+        return line.words, []
     for place, word in enumerate(line.words):
         gap = word.x0 - line.words[place - 1].x1 if place else 1000.0
         if gap > _APART * word.size:

@@ -118,13 +118,16 @@ def _content(page: Page, before: list[ruled.RuledTable]) -> _PageContent:
     ]
     used = set().union(*(table.words for table in found)) if found else set()
     rest = [word for word in page.words if id(word) not in used]
+    lines = layout.rows(rest, page.number)
     for unruled in (listed.find, aligned.find):
-        more = unruled(page, rest)
+        more = unruled(page, lines)
         if more:
             found += more
             used = set().union(*(table.words for table in more))
-            rest = [word for word in rest if id(word) not in used]
-    lines = layout.lines(rest, page.number)
+            lines = layout.rows(
+                [w for line in lines for w in line.words if id(w) not in used], page.number
+            )
+    lines = layout.in_order(lines)
     return _PageContent(
         furniture.PageLines(page.number, lines, page.height), found, page.label, page.pictures
     )
