@@ -88,7 +88,8 @@ def _apart(above: Line, line: Line, right: float) -> bool:
 
 
 def _goes_on(text: str) -> bool:
-    return text[:1].islower() or language.is_cjk(text[:1])
+    first = text.lstrip("\"'“‘（(「")[:1]
+    return first.islower() or language.is_cjk(first)
 
 
 def right_edges(lines: list[Line]) -> dict[int, float]:

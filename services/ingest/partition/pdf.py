@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from unstructured.documents.elements import (
@@ -26,18 +26,18 @@ from services.ingest.partition import (
     listed,
     paragraphs,
     ruled,
+    sheets,
 )
 from services.ingest.partition.document import Document
 from services.ingest.partition.page import Line, Page
 from services.ingest.partition.pdfium import Bookmark, Pdf
+from services.ingest.partition.sheets import Sheet
 from services.runtime.errors import Rejected
 
 Progress = Callable[[int, int | None], None]
 
 _FEW = 5
 """Bookmarks that are no outline yet where the file prints a table of contents."""
-_NEAR = 6.0
-"""Column edges this close are the same column on the next page, points."""
 
 
 @dataclass(slots=True)
@@ -49,18 +49,6 @@ class _PageContent:
     label: str
     pictures: int
     """Pictures on it."""
-
-
-@dataclass(slots=True)
-class _Sheet:
-    """A table, over all the pages it runs."""
-
-    box_page: int
-    edges: list[float]
-    bottom: float
-    """Where it ends on its first page, from the top, points."""
-    cells: list[list[ruled.Cell | None]] = field(default_factory=list)
-    pages: list[int | None] = field(default_factory=list)
 
 
 def read(path: Path, progress: Progress) -> Document:
@@ -114,7 +102,7 @@ def _content(page: Page, before: list[ruled.RuledTable]) -> _PageContent:
     found = [
         table
         for table in ruled.find(page)
-        if not table.rest or any(_alike(one.edges, table.edges) for one in before[-1:])
+        if not table.rest or any(sheets.alike(one.edges, table.edges) for one in before[-1:])
     ]
     used = set().union(*(table.words for table in found)) if found else set()
     rest = [word for word in page.words if id(word) not in used]
@@ -133,9 +121,9 @@ def _content(page: Page, before: list[ruled.RuledTable]) -> _PageContent:
     )
 
 
-def _stream(content: list[_PageContent]) -> list[Line | _Sheet]:
+def _stream(content: list[_PageContent]) -> list[Line | Sheet]:
     """Return lines and tables in reading order, tables that run over pages put together."""
-    stream: list[Line | _Sheet] = []
+    stream: list[Line | Sheet] = []
     for page in content:
         waiting = sorted(page.tables, key=lambda table: table.box[1])
         for line in page.lines.lines:
@@ -147,14 +135,22 @@ def _stream(content: list[_PageContent]) -> list[Line | _Sheet]:
     return stream
 
 
+def _place(stream: list[Line | Sheet], table: ruled.RuledTable) -> None:
+    last = stream[-1] if stream else None
+    if isinstance(last, Sheet) and last.goes_on(table):
+        last.add(table)
+    else:
+        stream.append(Sheet.of(table))
+
+
 def _with_bookmarks(
-    stream: list[Line | _Sheet], bookmarks: list[Bookmark]
-) -> list[Line | _Sheet | Bookmark]:
+    stream: list[Line | Sheet], bookmarks: list[Bookmark]
+) -> list[Line | Sheet | Bookmark]:
     """Return the stream with the bookmarks that no line repeats in their places.
 
     A chapter's heading may be a picture, or broken into a number and a word.
     """
-    result: list[Line | _Sheet | Bookmark] = []
+    result: list[Line | Sheet | Bookmark] = []
     waiting = sorted(bookmarks, key=lambda mark: (mark.page, mark.top or 0.0))[::-1]
     for item in stream:
         page = item.page if isinstance(item, Line) else item.pages[0] or 1
@@ -164,91 +160,8 @@ def _with_bookmarks(
     return result
 
 
-def _place(stream: list[Line | _Sheet], table: ruled.RuledTable) -> None:
-    last = stream[-1] if stream else None
-    if isinstance(last, _Sheet) and _same_columns(last, table):
-        _append(last, table)
-        last.box_page = table.page
-        return
-    sheet = _Sheet(table.page, table.edges, table.box[3])
-    _append(sheet, table)
-    stream.append(sheet)
-
-
-def _same_columns(sheet: _Sheet, table: ruled.RuledTable) -> bool:
-    """Return whether a table at the top of the next page goes on with the one before."""
-    return table.page == sheet.box_page + 1 and _alike(sheet.edges, table.edges)
-
-
-def _alike(one: list[float], two: list[float]) -> bool:
-    """Return whether the edges of two tables' columns are the same, wherever they stand."""
-    if len(one) != len(two):
-        return False
-    shift = two[0] - one[0]
-    return all(abs(b - a - shift) <= _NEAR for a, b in zip(one, two, strict=True))
-
-
-def _append(sheet: _Sheet, table: ruled.RuledTable) -> None:
-    """Add a page's rows: a repeated header is dropped, a row that the page break cut is joined."""
-    rows = table.grid
-    head = [cell.text if cell else "" for cell in sheet.cells[0]] if sheet.cells else []
-    first = True
-    for row in rows:
-        texts = [cell.text if cell else "" for cell in row]
-        if sheet.cells and first and _repeats(sheet, head, row, texts):
-            continue
-        if sheet.cells and first and any(texts) and not texts[0] and _cut(sheet, row):
-            _join(sheet, row)
-        elif any(texts) or not sheet.cells:
-            if first and sheet.cells and row[0] is not None and not row[0].text:
-                row[0].text = _above(sheet)
-            sheet.cells.append(row)
-            sheet.pages.append(table.page)
-            first = False
-            continue
-        else:
-            # An empty row keeps its place: cells of the row above may reach over it.
-            sheet.cells.append(row)
-            sheet.pages.append(table.page)
-            continue
-        first = False
-
-
-def _repeats(
-    sheet: _Sheet, head: list[str], row: list[ruled.Cell | None], texts: list[str]
-) -> bool:
-    """Return whether a row is the header once more: no row of the body that happens to recur."""
-    if not tables.same_header(head, texts):
-        return False
-    bold = all(cell.bold for cell in row if cell and cell.text)
-    return bold or tables.looks_like_header(head) or sheet.pages[-1] == sheet.pages[0]
-
-
-def _cut(sheet: _Sheet, row: list[ruled.Cell | None]) -> bool:
-    """Return whether a first row without a key is the rest of the row before the break."""
-    first, second = row[0], row[1]
-    if first is None or first.rows > 1:
-        return False
-    return sheet.cells[-1][0] is not None or (
-        len(row) > 2 and second is not None and not second.text
-    )
-
-
-def _above(sheet: _Sheet) -> str:
-    """Return the text of the first column's last cell: it spans the page break."""
-    return next((row[0].text for row in reversed(sheet.cells) if row[0] and row[0].text), "")
-
-
-def _join(sheet: _Sheet, row: list[ruled.Cell | None]) -> None:
-    """Add a row's texts to the cells above, which may span rows."""
-    for column, cell in enumerate(row):
-        above = next((r[column] for r in reversed(sheet.cells) if r[column]), None)
-        if above and cell and cell.text:
-            above.text = f"{above.text}\n{cell.text}" if above.text else cell.text
-
-
 def _elements(
-    stream: list[Line | _Sheet | Bookmark],
+    stream: list[Line | Sheet | Bookmark],
     found: headings.Headings,
     lines: list[Line],
     printed: dict[int, str],
@@ -269,7 +182,7 @@ def _elements(
         text = ""
 
     for item in stream:
-        if isinstance(item, _Sheet):
+        if isinstance(item, Sheet):
             close()
             elements.extend(_table(item, printed))
             continue
@@ -303,16 +216,9 @@ def _heading(text: str, page: int, depth: int, printed: dict[int, str]) -> Title
     return Title(text=" ".join(text.split()), metadata=metadata)
 
 
-def _table(sheet: _Sheet, printed: dict[int, str]) -> list[Element]:
-    cells: list[list[tables.GridCell | None]] = [
-        [
-            tables.GridCell(cell.text, cell.rows, cell.columns, cell.bold) if cell else None
-            for cell in row
-        ]
-        for row in sheet.cells
-    ]
+def _table(sheet: Sheet, printed: dict[int, str]) -> list[Element]:
     elements: list[Element] = []
-    for table in tables.understand(tables.Grid(cells, sheet.pages)):
+    for table in sheet.tables():
         metadata = _metadata(sheet.pages[0] or 1, printed)
         if not table.rows:
             words = " ".join(filter(None, [table.caption, *table.header]))
