@@ -33,22 +33,25 @@ def rows(words: list[Word], page: int) -> list[Line]:
     """Return the words as lines from top to bottom, whatever columns there are."""
     groups: list[list[Word]] = []
     middles: list[float] = []
+    firsts: list[float] = []
+    biggest: list[float] = []
     sideways = [Line([word], page) for word in words if word.sideways]
     upright = words if not sideways else [word for word in words if not word.sideways]
-    for word in sorted(upright, key=lambda w: (w.middle, w.x0)):
-        best = None
+    placed = sorted((((w.top + w.bottom) / 2, w.x0, i) for i, w in enumerate(upright)))
+    for middle, _, place in placed:
+        word = upright[place]
+        size = word.size
         for index in range(len(groups) - 1, max(-1, len(groups) - 4), -1):
-            reach = 0.45 * max(word.size, groups[index][0].size, 1.0)
-            if abs(word.middle - middles[index]) < reach:
-                best = index
+            if abs(middle - middles[index]) < 0.45 * max(size, firsts[index], 1.0):
+                groups[index].append(word)
+                if size > biggest[index]:
+                    biggest[index], middles[index] = size, middle
                 break
-        if best is None:
-            groups.append([word])
-            middles.append(word.middle)
         else:
-            groups[best].append(word)
-            biggest = max(groups[best], key=lambda w: w.size)
-            middles[best] = biggest.middle
+            groups.append([word])
+            middles.append(middle)
+            firsts.append(size)
+            biggest.append(size)
     found = [Line(sorted(row, key=lambda w: w.x0), page) for row in groups]
     found.sort(key=lambda line: line.top + line.bottom)
     return found + sideways
