@@ -42,7 +42,7 @@ _LABELS = {
     ),
     "other": (
         r"reactions?|responses?|acknowledge(?:ment)?|reset|description|meaning|explanation"
-        r"|message class|message value|component|severity|drive object|propagation|effect"
+        r"|symptoms?|message class|message value|component|severity|drive object|propagation|effect"
         r"|反应|动作|保护动作|确认|复位|说明|描述|含义|现象|故障现象|故障名称|级别|影响"
     ),
 }
@@ -52,6 +52,12 @@ LABEL = re.compile(
     + r")[】\]]?\s*(?:[:：]\s*|$)",
     re.IGNORECASE,
 )
+_SYMPTOM = re.compile(
+    r"^(?:\d{1,2}[.、)）]\s*)?[【\[]?(?P<name>故障现象|故障表现|现象|症状|symptoms?|problem)[】\]]?"
+    r"\s*[:：]\s*(?P<words>\S.{0,160})$",
+    re.IGNORECASE,
+)
+"""What an entry without a code begins with."""
 LOOK_AHEAD = 14
 """Blocks after a heading within which a cause or a remedy must come."""
 MAX_BLOCKS = 400
@@ -80,7 +86,7 @@ class Entry:
     end: int
     """Index after its last block."""
     fields: list[tuple[str, str]] = field(default_factory=list)
-    """Code, Title, then the parts under the names they are printed with."""
+    """Code and Title, or the symptom; then the parts under the names they are printed with."""
     tables: list[int] = field(default_factory=list)
     """Indexes of tables that stand within it."""
 
@@ -89,7 +95,7 @@ class Entry:
         """Return the entry as a person reads it."""
         head = " ".join(value for name, value in self.fields if name in ("Code", "Title"))
         rest = [f"{name}: {text}" for name, text in self.fields if name not in ("Code", "Title")]
-        return "\n".join([head, *rest])
+        return "\n".join(filter(None, [head, *rest]))
 
 
 def find(blocks: Sequence[Block]) -> Iterator[Entry]:
@@ -118,21 +124,33 @@ def heading(text: str) -> tuple[str, str] | None:
     return code.strip(), match["title"].strip(" -–—:：")
 
 
+def _head(text: str) -> list[tuple[str, str]]:
+    """Return the fields an entry begins with: code and title, or a symptom; none for other text."""
+    found = heading(text)
+    if found:
+        return [("Code", found[0]), ("Title", found[1])]
+    symptom = _SYMPTOM.match(" ".join(text.split()))
+    return [(symptom["name"], symptom["words"])] if symptom else []
+
+
 def _is_head(blocks: Sequence[Block], index: int) -> bool:
     block = blocks[index]
-    if block.table or not heading(block.text):
+    if block.table or not _head(block.text):
         return False
     labels = set()
+    symptom = not heading(block.text)
     for ahead in range(index + 1, min(index + 1 + LOOK_AHEAD, len(blocks))):
         other = blocks[ahead]
         if other.table:
             continue
         match = LABEL.match(other.text)
+        if symptom and _SYMPTOM.match(other.text):
+            break
         if match:
             labels.add(match.lastgroup)
         elif _closes(block, other):
             break
-        if labels & {"cause", "remedy"} and (block.title or len(labels) > 1):
+        if labels & {"cause", "remedy"} and (symptom or block.title or len(labels) > 1):
             return True
     return False
 
@@ -145,10 +163,10 @@ def _closes(head: Block, other: Block) -> bool:
 
 
 def _entry(blocks: Sequence[Block], start: int) -> Entry | None:
-    found = heading(blocks[start].text) if _is_head(blocks, start) else None
-    if found is None:
+    found = _head(blocks[start].text) if _is_head(blocks, start) else []
+    if not found:
         return None
-    entry = Entry(start, start + 1, [("Code", found[0]), ("Title", found[1])])
+    entry = Entry(start, start + 1, found)
     end = _end(blocks, start)
     while blocks[end - 1].table:
         end -= 1

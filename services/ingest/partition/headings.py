@@ -14,7 +14,7 @@ from services.ingest.partition.page import Line
 from services.ingest.partition.pdfium import Bookmark
 
 _NUMBER = re.compile(r"[\dA-Z]{1,3}(?:\.\d{1,2}){0,4}\.?、?|[IVX]{1,5}\.?|[\u2160-\u216b]\.?")
-_LETTERS = re.compile(r"[^\W\d_].*[^\W\d_]")
+_WORD = re.compile(r"[^\W\d_]{3}|[\u4e00-\u9fff]{2}")
 _FIGURE = re.compile(r"(?i)^(?:fig(?:ure|\.)?|图)\s*\d")
 _LABELLED = re.compile(r"^[A-Z][A-Za-z/ ]{1,28}[:：]\s*\S|^[\u4e00-\u9fff]{2,8}[:：]\s*\S")
 _SENTENCE = re.compile(r"[，；。！？]|[;!?] |\. [A-Z]|[,，].*[,，]")
@@ -250,7 +250,7 @@ def _looks(line: Line, body: float, below: Line | None) -> bool:
 def _may_be(line: Line) -> bool:
     """Return whether nothing in its words and their places speaks against a heading."""
     text = line.text
-    if len(text) > MAX_LENGTH or line.sideways or not _LETTERS.search(text):
+    if len(text) > MAX_LENGTH or line.sideways or not _WORD.search(text):
         return False
     if _FIGURE.match(text):
         return False
