@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unstructured.chunking.title import chunk_by_title
 from unstructured.documents.elements import Title
 
 from schemas.retrieval import Field, Passage, PassageKind
@@ -20,7 +19,6 @@ MAX_PATH = 6
 """Levels of a section path that are kept."""
 MAX_LEVEL = 160
 """Characters of one level."""
-_NO_LIMIT = 1_000_000_000
 
 
 @dataclass(slots=True, frozen=True)
@@ -175,18 +173,8 @@ def _running(elements: list[Any], count: Count, sizes: Sizes) -> Generator[_Draf
     A heading with nothing below it goes with the section that follows.
     """
     waiting: list[Any] = []
-    if not elements:
-        return waiting
-    # Sections are unstructured's; its own token limit needs tiktoken, which downloads.
-    chunks = chunk_by_title(
-        elements,
-        max_characters=_NO_LIMIT,
-        combine_text_under_n_chars=0,
-        multipage_sections=True,
-        include_orig_elements=True,
-    )
-    for chunk in chunks:
-        parts = waiting + (chunk.metadata.orig_elements or [chunk])
+    for section_parts in _sections(elements):
+        parts = waiting + section_parts
         if all(isinstance(part, Title) for part in parts):
             waiting = parts
             continue
@@ -196,6 +184,17 @@ def _running(elements: list[Any], count: Count, sizes: Sizes) -> Generator[_Draf
         for piece in split(units, count, sizes.tokens, sizes.overlap):
             yield _Draft("text", piece.text, piece.page, piece.label, section)
     return waiting
+
+
+def _sections(elements: list[Any]) -> Iterator[list[Any]]:
+    """Yield the elements between one heading and the next, the heading first."""
+    start = 0
+    for index, element in enumerate(elements):
+        if index > start and isinstance(element, Title):
+            yield elements[start:index]
+            start = index
+    if elements:
+        yield elements[start:]
 
 
 def _leftover(heads: list[Any], following: str) -> Iterator[_Draft]:
@@ -241,6 +240,8 @@ def _row(
     if len(cells) < 2:
         yield from _whole(_Draft("text", text, page, "", section), count)
         return
+    if tables.is_bit(header, cells):
+        cells = [cells[0].rstrip(" :：=)、,，"), cells[1]]
     names = [*header, *[""] * len(cells)]
     fields = [Field(name, cell) for name, cell in zip(names, cells, strict=False) if cell]
     yield from _whole(_Draft("row", text, page, "", section, fields), count)

@@ -42,7 +42,7 @@ _LABELS = {
     ),
     "other": (
         r"reactions?|responses?|acknowledge(?:ment)?|reset|description|meaning|explanation"
-        r"|message class|message value|component|severity|drive object|propagation|effect"
+        r"|symptoms?|message class|message value|component|severity|drive object|propagation|effect"
         r"|反应|动作|保护动作|确认|复位|说明|描述|含义|现象|故障现象|故障名称|级别|影响"
     ),
 }
@@ -52,6 +52,12 @@ LABEL = re.compile(
     + r")[】\]]?\s*(?:[:：]\s*|$)",
     re.IGNORECASE,
 )
+_SYMPTOM = re.compile(
+    r"^(?:\d{1,2}[.、)）]\s*)?[【\[]?(?P<name>故障现象|故障表现|现象|症状|symptoms?|problem)[】\]]?"
+    r"\s*[:：]\s*(?P<words>\S.{0,160})$",
+    re.IGNORECASE,
+)
+"""What an entry without a code begins with."""
 LOOK_AHEAD = 14
 """Blocks after a heading within which a cause or a remedy must come."""
 MAX_BLOCKS = 400
@@ -68,7 +74,7 @@ class Block:
     depth: int = 0
     """Depth of a heading."""
     table: bool = False
-    """Whether it is a table: it belongs to no field."""
+    """Whether it is a table: its rows are passages of their own as well."""
 
 
 @dataclass(slots=True)
@@ -80,7 +86,7 @@ class Entry:
     end: int
     """Index after its last block."""
     fields: list[tuple[str, str]] = field(default_factory=list)
-    """Code, Title, then the parts under the names they are printed with."""
+    """Code and Title, or the symptom; then the parts under the names they are printed with."""
     tables: list[int] = field(default_factory=list)
     """Indexes of tables that stand within it."""
 
@@ -89,7 +95,7 @@ class Entry:
         """Return the entry as a person reads it."""
         head = " ".join(value for name, value in self.fields if name in ("Code", "Title"))
         rest = [f"{name}: {text}" for name, text in self.fields if name not in ("Code", "Title")]
-        return "\n".join([head, *rest])
+        return "\n".join(filter(None, [head, *rest]))
 
 
 def find(blocks: Sequence[Block]) -> Iterator[Entry]:
@@ -118,21 +124,33 @@ def heading(text: str) -> tuple[str, str] | None:
     return code.strip(), match["title"].strip(" -–—:：")
 
 
+def _head(text: str) -> list[tuple[str, str]]:
+    """Return the fields an entry begins with: code and title, or a symptom; none for other text."""
+    found = heading(text)
+    if found:
+        return [("Code", found[0]), ("Title", found[1])]
+    symptom = _SYMPTOM.match(" ".join(text.split()))
+    return [(symptom["name"], symptom["words"])] if symptom else []
+
+
 def _is_head(blocks: Sequence[Block], index: int) -> bool:
     block = blocks[index]
-    if block.table or not heading(block.text):
+    if block.table or not _head(block.text):
         return False
     labels = set()
+    symptom = not heading(block.text)
     for ahead in range(index + 1, min(index + 1 + LOOK_AHEAD, len(blocks))):
         other = blocks[ahead]
         if other.table:
             continue
         match = LABEL.match(other.text)
+        if symptom and _SYMPTOM.match(other.text):
+            break
         if match:
             labels.add(match.lastgroup)
         elif _closes(block, other):
             break
-        if labels & {"cause", "remedy"} and (block.title or len(labels) > 1):
+        if labels & {"cause", "remedy"} and (symptom or block.title or len(labels) > 1):
             return True
     return False
 
@@ -145,35 +163,43 @@ def _closes(head: Block, other: Block) -> bool:
 
 
 def _entry(blocks: Sequence[Block], start: int) -> Entry | None:
-    if not _is_head(blocks, start):
+    found = _head(blocks[start].text) if _is_head(blocks, start) else []
+    if not found:
         return None
-    found = heading(blocks[start].text)
-    if found is None:
-        return None
-    entry = Entry(start, start + 1, [("Code", found[0]), ("Title", found[1])])
+    entry = Entry(start, start + 1, found)
+    end = _end(blocks, start)
+    while blocks[end - 1].table:
+        end -= 1
+    entry.end = end
     parts: list[tuple[str, list[str]]] = []
-    index = start + 1
-    while index < len(blocks) and index - start < MAX_BLOCKS:
+    for index in range(start + 1, end):
         block = blocks[index]
-        match = LABEL.match(block.text)
+        match = None if block.table else LABEL.match(block.text)
         if block.table:
             entry.tables.append(index)
-        elif match:
+        if match:
             name = block.text[: match.end()].strip(" :：【】[]\n")
             parts.append((name, [block.text[match.end() :]]))
-        elif _is_head(blocks, index) or (block.title and _ends(blocks[start], block)):
-            break
         elif parts:
             parts[-1][1].append(block.text)
         else:
             parts.append(("Description", [block.text]))
-        index += 1
-    entry.end = index
-    while entry.tables and entry.tables[-1] == entry.end - 1:
-        entry.tables.pop()
-        entry.end -= 1
     entry.fields += [(name, "\n".join(filter(None, texts)).strip()) for name, texts in parts]
     return entry
+
+
+def _end(blocks: Sequence[Block], start: int) -> int:
+    """Return the index after the last block of the entry that begins at `start`."""
+    index = start + 1
+    while index < len(blocks) and index - start < MAX_BLOCKS:
+        block = blocks[index]
+        inside = block.table or LABEL.match(block.text)
+        if not inside and (
+            _is_head(blocks, index) or (block.title and _ends(blocks[start], block))
+        ):
+            break
+        index += 1
+    return index
 
 
 def _ends(head: Block, block: Block) -> bool:

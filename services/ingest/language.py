@@ -19,7 +19,7 @@ def of(text: str) -> str:
 
 def is_cjk(character: str) -> bool:
     """Return whether a character is a Chinese ideograph or CJK punctuation."""
-    return (
+    return character > "\u2fff" and (
         bool(_CJK.match(character))
         or "\u3000" <= character <= "\u303f"
         or character in "，。；：？！（）、"

@@ -141,7 +141,9 @@ def _counter(path: str) -> Callable[[str], int]:
         raise Fatal("count tokens", f"{path} is no tokenizer file: {error}", hint) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+    from services.ingest.splitting import WordCount  # noqa: PLC0415  (after the limits)
+
+    return WordCount(lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids))
 
 
 if __name__ == "__main__":

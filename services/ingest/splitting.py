@@ -12,10 +12,36 @@ Count = Callable[[str], int]
 _PAUSE = re.compile(r"(?<=[.!?])[ \t]+|(?<=[。！？；])|\n+")
 _SPACE = re.compile(r"\s+|(?<=[\u3400-\u9fff，。；：、])")
 
-
+_REMEMBERED = 100_000
+"""Words whose tokens are remembered."""
 _PAGE_SHARE = 16
 """A piece ends with its page once it has this part of what it may have: so that the page it
 names is the one its words are on."""
+
+
+class WordCount:
+    """Counts the tokens of a text word by word, each different word asked for once.
+
+    A model's tokenizer first cuts a text at its white space, so that the tokens of the words add
+    up to those of the text; manuals repeat their words.
+    """
+
+    def __init__(self, count: Count) -> None:
+        self._count = count
+        self._known: dict[str, int] = {}
+
+    def __call__(self, text: str) -> int:
+        """Return the number of tokens."""
+        known = self._known
+        total = 0
+        for word in text.split():
+            tokens = known.get(word)
+            if tokens is None:
+                if len(known) >= _REMEMBERED:
+                    known.clear()
+                tokens = known[word] = self._count(word)
+            total += tokens
+        return total
 
 
 @dataclass(slots=True, frozen=True)

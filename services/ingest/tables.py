@@ -17,6 +17,7 @@ _KNOWN = re.compile(
     | factory[ ]?(?:setting|value|default) | min\.? | max\.? | minimum | maximum | value | values
     | terminal | pin | signal | data[ ]?type | address | register | bytes? | bits? | notes?
     | remarks? | comments? | explanation | content | contents | model | specification | command
+    | status | state | symbol | data | display | step | mode | connector
     | setting | settings | severity | level | class | reset | part | quantity | qty\.? | from | to
     | (?:故障|报警|错误|告警|参数|功能|显示|事件)?
       (?:代码|编号|号|码|序号|名称|类型|描述|说明|内容|现象)
@@ -24,9 +25,10 @@ _KNOWN = re.compile(
     | (?:故障)?(?:处理|对策|措施|排除)(?:方法|措施|对策|办法)? | 解决(?:方法|办法|方案|措施)
     | 参数 | 单位 | (?:设定|设置|取值)?范围 | (?:默认|出厂|缺省|初始)(?:值|设定)? | 最小值?
     | 最大值? | 项目 | 备注 | 规格 | 数量 | 地址 | 数据类型? | 功能 | 定义 | 引脚 | 端子 | 信号
-    | 型号 | 命令
+    | 型号 | 命令 | 状态 | 步骤 | 引脚号 | 连接器 | 状态位 | 起始位
     )$"""
 )
+_BIT = re.compile(r"(?i)(?:bite?s?|位)\s?\d{1,2}\b[^|]{0,12}")
 _DIGIT = re.compile(r"\d")
 _NOISE = re.compile(r"[\s:：*]+")
 
@@ -74,6 +76,8 @@ class Grid:
     """Page of each row; empty where unknown."""
     heads: int | None = None
     """Rows the source itself marks as header, None where it does not say."""
+    caption: str = ""
+    """Its title, empty without one."""
 
 
 def understand(grid: Grid) -> list[Table]:
@@ -82,10 +86,11 @@ def understand(grid: Grid) -> list[Table]:
     Several when a row further down names the columns anew, as where protocols stack the tables
     of their commands.
     """
-    filled = _fill(grid.cells)
+    filled = _fill(grid.cells, across=True)
+    body = _fill(grid.cells, across=False)
     pages = grid.pages or [None] * len(filled)
     start = 0
-    caption = ""
+    caption = grid.caption
     while start < len(filled) - 1 and _spans_all(grid.cells[start], filled[start]):
         caption = " ".join(filter(None, (caption, _flat(filled[start][0]))))
         start += 1
@@ -100,15 +105,33 @@ def understand(grid: Grid) -> list[Table]:
         if not any(cells):
             continue
         if _spans_all(grid.cells[index], cells):
-            group = _flat(cells[0])
+            stacked = index > 0 and _spans_all(grid.cells[index - 1], filled[index - 1])
+            group = " > ".join(filter(None, (group if stacked else "", _flat(cells[0]))))
             if not last and not _spans_all(grid.cells[index + 1], filled[index + 1]):
                 continue
         elif not last and grid.heads is None and looks_like_header(cells):
             if not same_header(found[-1].header, cells):
                 found.append(Table(_merged([cells]), [], caption))
             continue
-        found[-1].rows.append(Row(_collapse(grid.cells[index], cells), pages[index], group))
-    return [table for table in found if table.rows or len(found) == 1]
+        found[-1].rows.append(Row(body[index], pages[index], group))
+    return [_stacked(table) for table in found if table.rows or len(found) == 1]
+
+
+def _stacked(table: Table) -> Table:
+    """Return a table that is set in several columns side by side, to save paper, as one."""
+    names = [_key(name) for name in table.header]
+    for times in (2, 3, 4):
+        width = len(names) // times
+        if width >= 2 and names and names == names[:width] * times and len(set(names)) > 1:
+            rows = [
+                Row(row.cells[start : start + width], row.page, row.group)
+                for start in range(0, len(names), width)
+                for row in table.rows
+                if any(row.cells[start : start + width])
+            ]
+            rows.sort(key=lambda row: row.page or 0)
+            return Table(table.header[:width], rows, table.caption)
+    return table
 
 
 def from_html(text: str) -> Grid:
@@ -133,7 +156,12 @@ def to_html(table: Table) -> str:
 
 
 def row_text(header: list[str], cells: list[str]) -> str:
-    """Return a row as `header: cell | header: cell`, empty cells left out."""
+    """Return a row as `header: cell | header: cell`, empty cells left out.
+
+    A bit and its meaning that stand under no header stay as they are printed: `bit3: overvoltage`.
+    """
+    if is_bit(header, cells):
+        return _flat(" ".join(cells))
     parts = []
     for index, cell in enumerate(cells):
         value = _flat(cell)
@@ -141,6 +169,11 @@ def row_text(header: list[str], cells: list[str]) -> str:
         if value:
             parts.append(f"{name}: {value}" if name and name != value else value)
     return " | ".join(parts)
+
+
+def is_bit(header: list[str], cells: list[str]) -> bool:
+    """Return whether a row without a header is a bit and its meaning."""
+    return not header and len(cells) == 2 and bool(_BIT.fullmatch(cells[0]))
 
 
 def same_header(header: list[str], cells: list[str]) -> bool:
@@ -173,8 +206,13 @@ def _key_words(text: str) -> str:
     return text if text.isascii() else "".join(text.split())
 
 
-def _fill(cells: list[list[GridCell | None]]) -> list[list[str]]:
-    """Return the texts with each spanning cell's text in all the places it covers."""
+def _fill(cells: list[list[GridCell | None]], *, across: bool) -> list[list[str]]:
+    """Return the texts with each spanning cell's text in all the rows it covers.
+
+    Args:
+        cells: The grid.
+        across: Whether also in all the columns, as a header needs it, or in the first alone.
+    """
     width = max((len(row) for row in cells), default=0)
     texts = [[""] * width for _ in cells]
     for r, row in enumerate(cells):
@@ -182,19 +220,9 @@ def _fill(cells: list[list[GridCell | None]]) -> list[list[str]]:
             if cell is None:
                 continue
             for down in range(r, min(r + cell.rows, len(cells))):
-                for right in range(c, min(c + cell.columns, width)):
+                for right in range(c, min(c + (cell.columns if across else 1), width)):
                     texts[down][right] = cell.text.strip()
     return texts
-
-
-def _collapse(row: list[GridCell | None], cells: list[str]) -> list[str]:
-    """Return a body row with a cell that spans columns only in the first of them."""
-    result = list(cells)
-    for index, cell in enumerate(row):
-        if cell and cell.columns > 1:
-            for covered in range(index + 1, min(index + cell.columns, len(result))):
-                result[covered] = ""
-    return result
 
 
 def _spans_all(row: list[GridCell | None], cells: list[str]) -> bool:
@@ -223,12 +251,33 @@ def _heads(grid: list[list[GridCell | None]], cells: list[list[str]]) -> bool:
     below = [cell.bold for cell in grid[1] if cell and cell.text]
     if bold and all(bold) and not all(below or [True]):
         return True
+    if _names_its_columns(cells):
+        return True
     if any(_DIGIT.search(cell) for cell in first) or len(first) < 0.6 * len(cells[0]):
         return False
-    body = cells[1:]
-    for column in range(len(cells[0])):
-        values = [row[column] for row in body if row[column]]
-        if len(values) >= 2 and sum(bool(_DIGIT.search(v)) for v in values) >= 0.8 * len(values):
+    return _body_differs(cells[0], cells[1:])
+
+
+def _names_its_columns(cells: list[list[str]]) -> bool:
+    """Return whether only the first row, of three columns or more, begins with a known name."""
+    firsts = [_key_words(row[0]) for row in cells]
+    known = [bool(_KNOWN.match(first)) for first in firsts]
+    return len(cells[0]) >= 3 and len(cells) >= 4 and known[0] and not any(known[1:])
+
+
+def _body_differs(head: list[str], body: list[list[str]]) -> bool:
+    """Return whether a column below a row without digits is of numbers, or says the same."""
+    if len(body) == 1 and len(head) >= 3:
+        return sum(bool(_DIGIT.search(cell)) for cell in body[0]) >= 0.4 * len(head)
+    again = any(
+        name and name in column for name, column in zip(head, zip(*body, strict=True), strict=True)
+    )
+    for column in zip(*body, strict=True):
+        values = [value for value in column if value]
+        numbers = sum(bool(_DIGIT.search(value)) for value in values)
+        if len(values) >= 2 and numbers >= 0.8 * len(values):
+            return True
+        if len(values) >= 4 and len(set(values)) <= 0.5 * len(values) and not again:
             return True
     return False
 
@@ -257,6 +306,8 @@ class _TableParser(HTMLParser):
         self._cell: list[str] | None = None
         self._heads = 0
         self._in_head = False
+        self._caption: list[str] | None = None
+        self._title = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Open rows and cells."""
@@ -283,6 +334,8 @@ class _TableParser(HTMLParser):
             )
             if self._in_head:
                 self._heads = len(self._rows)
+        elif tag == "caption":
+            self._caption = []
         elif tag == "br" and self._cell is not None:
             self._cell.append("\n")
 
@@ -294,11 +347,16 @@ class _TableParser(HTMLParser):
             self._cell = None
         elif self._depth == 1 and tag == "thead":
             self._in_head = False
+        elif tag == "caption" and self._caption is not None:
+            self._title = _flat("".join(self._caption))
+            self._caption = None
 
     def handle_data(self, data: str) -> None:
         """Collect a cell's text."""
         if self._cell is not None:
             self._cell.append(data)
+        elif self._caption is not None:
+            self._caption.append(data)
 
     def grid(self) -> Grid:
         """Return the cells in their places."""
@@ -320,7 +378,7 @@ class _TableParser(HTMLParser):
             placed.append([line.get(c) for c in range(column)])
         for line_cells in placed:
             line_cells.extend([None] * (width - len(line_cells)))
-        return Grid(placed, heads=self._heads or None)
+        return Grid(placed, heads=self._heads or None, caption=self._title)
 
 
 def _span(text: str | None) -> int:

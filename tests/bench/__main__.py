@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import bus, flood, manuals, retrieval, size, system, wear
+from tests.bench import bus, flood, manuals, reading, retrieval, size, system, wear
 from tests.support.mosquitto import Mosquitto
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
@@ -36,6 +36,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "wear": lambda: asyncio.run(wear.measure()),
     "retrieval": _retrieval,
     "flood": flood.measure,
+    "reading": reading.measure,
     "manuals": manuals.measure,
     "size": size.measure,
 }

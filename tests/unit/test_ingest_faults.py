@@ -49,6 +49,32 @@ def blocks(*texts: str) -> list[Block]:
     ]
 
 
+def test_faults_without_a_code_are_entries_by_their_symptom() -> None:
+    first, second = faults.find(
+        blocks(
+            "1、故障现象：电机不转",
+            "可能原因：电源未接通",
+            "处理方法：检查电源",
+            "2、故障现象：电机过热",
+            "原因：负载过大",
+            "对策：减小负载",
+        )
+    )
+    assert first.fields == [
+        ("故障现象", "电机不转"),
+        ("可能原因", "电源未接通"),
+        ("处理方法", "检查电源"),
+    ]
+    assert second.text == "故障现象: 电机过热\n原因: 负载过大\n对策: 减小负载"
+
+
+def test_a_symptom_within_an_entry_is_a_part_of_it() -> None:
+    (entry,) = faults.find(
+        blocks("# E01 Overcurrent", "Symptom: it trips", "Cause: short", "Remedy: check")
+    )
+    assert [name for name, _ in entry.fields] == ["Code", "Title", "Symptom", "Cause", "Remedy"]
+
+
 def test_an_entry_has_its_parts() -> None:
     (entry,) = faults.find(
         blocks(

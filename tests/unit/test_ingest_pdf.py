@@ -10,7 +10,7 @@ from unstructured.documents.elements import Element, ListItem, NarrativeText, Ta
 
 from schemas.retrieval import Passage
 from services.ingest import chunking
-from services.ingest.partition import document, pdf, pdfium
+from services.ingest.partition import characters, document, pdf
 from services.runtime.errors import Rejected
 from tests.support.ingest import Drawn, words
 
@@ -249,7 +249,11 @@ def test_two_columns_are_read_one_after_the_other(drawn: Drawn) -> None:
 
 
 def test_entries_of_a_table_of_contents_are_left_out(drawn: Drawn) -> None:
+    drawn.line("Contents", size=14)
+    drawn.line("6 Operation ........................................ 30")
     drawn.line("7 Fault codes ........................................ 41")
+    drawn.line("8 Disposal ........................................ 60")
+    drawn.page()
     drawn.line("Real text stands here.")
     assert [e.text for e in read(drawn).elements] == ["Real text stands here."]
 
@@ -287,4 +291,4 @@ def test_empty_pages_have_no_text(drawn: Drawn) -> None:
     ],
 )
 def test_look_alikes_become_plain(raw: str, expected: str) -> None:
-    assert pdfium.clean(raw) == expected
+    assert characters.clean(raw) == expected

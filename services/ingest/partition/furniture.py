@@ -1,4 +1,4 @@
-"""Running heads and feet, page numbers, and tables of contents: what is no content (pure)."""
+"""Running heads and feet, and page numbers: what is no content (pure)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ ZONE = 4
 MIN_PAGES = 3
 """Pages on which a line must stand to be one."""
 _NUMBER = re.compile(r"\d+")
-_LEADER = re.compile(r"(?:\.\s?){4,}\s*[\w.-]*$|…{2,}\s*\d*$|·{4,}\s*\d*$")
 
 
 @dataclass(slots=True)
@@ -48,17 +47,18 @@ def strip(pages: list[PageLines]) -> dict[int, str]:
         if len(kept) >= MIN_PAGES:
             for line, label in kept:
                 doomed[id(line)] = doomed.get(id(line), "") or label
-    labels: dict[int, str] = {}
-    for page in pages:
-        by_height = sorted(page.lines, key=lambda line: line.top)
-        gone: set[int] = set()
-        for order in (by_height, by_height[::-1]):
-            for line in itertools.takewhile(lambda line: id(line) in doomed, order):
-                gone.add(id(line))
-                if doomed[id(line)]:
-                    labels.setdefault(page.page, doomed[id(line)])
-        page.lines = [line for line in page.lines if id(line) not in gone]
-    return labels
+    return {page.page: label for page in pages if (label := _strip(page, doomed))}
+
+
+def _strip(page: PageLines, doomed: dict[int, str]) -> str:
+    """Take the doomed lines at a page's edges out; return the printed number among them."""
+    upright = sorted((line for line in page.lines if not line.sideways), key=lambda line: line.top)
+    gone = [line for line in page.lines if line.sideways and id(line) in doomed]
+    for order in (upright, upright[::-1]):
+        gone += itertools.takewhile(lambda line: id(line) in doomed, order)
+    ids = {id(line) for line in gone}
+    page.lines = [line for line in page.lines if id(line) not in ids]
+    return next((doomed[id(line)] for line in gone if doomed[id(line)]), "")
 
 
 def _alike(pages: list[PageLines]) -> dict[tuple[str, int], list[tuple[PageLines, Line]]]:
@@ -73,21 +73,20 @@ def _alike(pages: list[PageLines]) -> dict[tuple[str, int], list[tuple[PageLines
             if (found and found[1]) or faults.LABEL.match(line.text):
                 continue
             key = "".join(_NUMBER.sub("#", line.text).split())
+            place = line.x0 if line.sideways else line.top
             for step in (0, 1):
-                groups[key, round(line.top / 6) + step].append((page, line))
+                groups[key, round(place / 6) + step].append((page, line))
     return groups
 
 
-def is_leader(text: str) -> bool:
-    """Return whether a line is an entry of a table of contents: title, dots, page number."""
-    return bool(_LEADER.search(text))
-
-
 def _zone(page: PageLines) -> list[Line]:
-    by_height = sorted(page.lines, key=lambda line: line.top)
+    sideways = [line for line in page.lines if line.sideways]
+    by_height = sorted(
+        (line for line in page.lines if not line.sideways), key=lambda line: line.top
+    )
     top = [line for line in by_height[:ZONE] if line.bottom < 0.2 * page.height]
     bottom = [line for line in by_height[-ZONE:] if line.top > 0.8 * page.height]
-    return [*top, *(line for line in bottom if not any(line is other for other in top))]
+    return [*top, *(line for line in bottom if not any(line is other for other in top)), *sideways]
 
 
 def _follow_the_page(members: list[tuple[PageLines, Line]]) -> list[tuple[Line, str]]:

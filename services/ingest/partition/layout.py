@@ -14,26 +14,47 @@ _GUTTER = 1.2
 
 def lines(words: list[Word], page: int) -> list[Line]:
     """Return the words as lines from top to bottom, each left to right; columns one by one."""
-    rows: list[list[Word]] = []
-    middles: list[float] = []
-    for word in sorted(words, key=lambda w: (w.middle, w.x0)):
-        best = None
-        for index in range(len(rows) - 1, max(-1, len(rows) - 4), -1):
-            reach = 0.45 * max(word.size, rows[index][0].size, 1.0)
-            if abs(word.middle - middles[index]) < reach:
-                best = index
-                break
-        if best is None:
-            rows.append([word])
-            middles.append(word.middle)
-        else:
-            rows[best].append(word)
-            biggest = max(rows[best], key=lambda w: w.size)
-            middles[best] = biggest.middle
-    found = [Line(sorted(row, key=lambda w: w.x0), page) for row in rows]
-    found.sort(key=lambda line: line.top + line.bottom)
+    return in_order(rows(words, page))
+
+
+def in_order(found: list[Line]) -> list[Line]:
+    """Return lines as they are read: columns one by one, those that run another way last."""
+    upright = [line for line in found if not line.sideways]
+    sideways = [line for line in found if line.sideways]
+    return _by_reading(upright) + sorted(sideways, key=lambda line: (line.x0, line.top))
+
+
+def _by_reading(found: list[Line]) -> list[Line]:
     gutter = _column_gutter(found)
     return found if gutter is None else _by_columns(found, gutter)
+
+
+def rows(words: list[Word], page: int) -> list[Line]:
+    """Return the words as lines from top to bottom, whatever columns there are."""
+    groups: list[list[Word]] = []
+    middles: list[float] = []
+    firsts: list[float] = []
+    biggest: list[float] = []
+    sideways = [Line([word], page) for word in words if word.sideways]
+    upright = words if not sideways else [word for word in words if not word.sideways]
+    placed = sorted((((w.top + w.bottom) / 2, w.x0, i) for i, w in enumerate(upright)))
+    for middle, _, place in placed:
+        word = upright[place]
+        size = word.size
+        for index in range(len(groups) - 1, max(-1, len(groups) - 4), -1):
+            if abs(middle - middles[index]) < 0.45 * max(size, firsts[index], 1.0):
+                groups[index].append(word)
+                if size > biggest[index]:
+                    biggest[index], middles[index] = size, middle
+                break
+        else:
+            groups.append([word])
+            middles.append(middle)
+            firsts.append(size)
+            biggest.append(size)
+    found = [Line(sorted(row, key=lambda w: w.x0), page) for row in groups]
+    found.sort(key=lambda line: line.top + line.bottom)
+    return found + sideways
 
 
 def segments(line: Line, gap: float = _GUTTER) -> list[list[Word]]:
@@ -47,7 +68,7 @@ def segments(line: Line, gap: float = _GUTTER) -> list[list[Word]]:
     return groups
 
 
-def _weight(words: list[Word]) -> int:
+def weight(words: list[Word]) -> int:
     """Return how much text there is, a Chinese character counting as two letters."""
     return sum(2 if language.is_cjk(c) else 1 for word in words for c in word.text)
 
@@ -74,7 +95,7 @@ def _column_gutter(rows: list[Line]) -> float | None:
         return None
     starts = [round(gap[2][0].x0 / 4) for gap in near]
     aligned = max(sum(1 for s in starts if abs(s - start) <= 1) for start in set(starts))
-    prose = min(median(_weight(gap[1]) for gap in near), median(_weight(gap[2]) for gap in near))
+    prose = min(median(weight(gap[1]) for gap in near), median(weight(gap[2]) for gap in near))
     return gutter if aligned >= 0.6 * len(near) and prose >= 20 else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 from services.ingest import language
@@ -23,6 +24,8 @@ class Word:
     bold: bool
     hyphen: bool = False
     """Whether it ends in a hyphen that the line's end put there."""
+    sideways: bool = False
+    """Whether it is a whole line that runs up, down or upside down."""
 
     @property
     def middle(self) -> float:
@@ -35,41 +38,44 @@ def _space(left: Word, right: Word) -> float:
 
     Chinese characters and punctuation fill a square: their own white is no space.
     """
-    wide = language.is_cjk(left.text[-1]) and (
-        language.is_cjk(right.text[0]) or not left.text[-1].isalpha()
+    last = left.text[-1]
+    wide = (
+        last > "\u2fff"
+        and language.is_cjk(last)
+        and (not last.isalpha() or language.is_cjk(right.text[0]))
     )
     return (0.6 if wide else 0.12) * min(left.size, right.size)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Line:
-    """Words on one base line, left to right."""
+    """Words on one base line, left to right; they do not change any more."""
 
     words: list[Word]
     page: int
     """Physical page, from 1."""
 
-    @property
+    @cached_property
     def x0(self) -> float:
         """Return the left edge."""
         return self.words[0].x0
 
-    @property
+    @cached_property
     def x1(self) -> float:
         """Return the right edge."""
         return max(word.x1 for word in self.words)
 
-    @property
+    @cached_property
     def top(self) -> float:
         """Return the top edge."""
         return min(word.top for word in self.words)
 
-    @property
+    @cached_property
     def bottom(self) -> float:
         """Return the bottom edge."""
         return max(word.bottom for word in self.words)
 
-    @property
+    @cached_property
     def size(self) -> float:
         """Return the size of most of its characters."""
         sizes: dict[float, int] = {}
@@ -77,19 +83,26 @@ class Line:
             sizes[word.size] = sizes.get(word.size, 0) + len(word.text)
         return max(sizes, key=lambda size: sizes[size])
 
-    @property
+    @cached_property
     def bold(self) -> bool:
         """Return whether all of it is bold."""
         return all(word.bold for word in self.words)
 
-    @property
+    @cached_property
+    def sideways(self) -> bool:
+        """Return whether it runs up, down or upside down."""
+        return self.words[0].sideways
+
+    @cached_property
     def hyphen(self) -> bool:
         """Return whether its last word goes on in the next line."""
         return self.words[-1].hyphen
 
-    @property
+    @cached_property
     def text(self) -> str:
         """Return the words with spaces where the page shows a gap."""
+        if len(self.words) == 1:
+            return self.words[0].text
         parts = [self.words[0].text]
         for left, right in pairwise(self.words):
             if right.x0 - left.x1 > _space(left, right):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from services.ingest import language
 from services.ingest.partition.page import Line
@@ -16,19 +15,6 @@ _WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]{2,})*")
 _ENDS = ".。!?！？:：;；"
 _TAIL = re.compile(r"([^\W\d_]+)-$")
 _HEAD = re.compile(r"^([^\W\d_]+)")
-
-
-@dataclass(slots=True)
-class Paragraph:
-    """Running text, a list item, or a heading."""
-
-    text: str
-    page: int
-    """Physical page it begins on, from 1."""
-    kind: str
-    """`text`, `item` or `title`."""
-    depth: int = 0
-    """Depth of a heading, from 0."""
 
 
 class Hyphens:
@@ -71,7 +57,7 @@ def continues(above: Line, line: Line, right: float) -> bool:
     """
     if above.hyphen:
         return True
-    if begins(line.text) or _apart(above, line):
+    if begins(line.text) or _apart(above, line, right):
         return False
     if above.text[-1:] == "-" and above.text[-2:-1].isalpha() and line.text[:1].islower():
         return True
@@ -88,19 +74,22 @@ def continues(above: Line, line: Line, right: float) -> bool:
     return right - above.x1 < needed + slack
 
 
-def _apart(above: Line, line: Line) -> bool:
+def _apart(above: Line, line: Line, right: float) -> bool:
     """Return whether size or place say that two lines are of different paragraphs."""
     if abs(above.size - line.size) > 0.12 * above.size:
         return True
     if line.page != above.page:
         return False
-    return line.top - above.bottom > 0.9 * line.size or (
+    # Text that is set wide: a full line, and no sentence begins after it.
+    full = right - above.x1 < line.size and above.text[-1] not in _ENDS and _goes_on(line.text)
+    return line.top - above.bottom > (1.6 if full else 0.9) * line.size or (
         line.top < above.top and line.x0 < above.x0
     )
 
 
 def _goes_on(text: str) -> bool:
-    return text[:1].islower() or language.is_cjk(text[:1])
+    first = text.lstrip("\"'“‘（(「")[:1]
+    return first.islower() or language.is_cjk(first)
 
 
 def right_edges(lines: list[Line]) -> dict[int, float]:

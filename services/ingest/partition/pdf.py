@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from unstructured.documents.elements import (
@@ -17,16 +17,27 @@ from unstructured.documents.elements import (
 )
 
 from services.ingest import language, tables
-from services.ingest.partition import furniture, headings, layout, paragraphs, ruled
+from services.ingest.partition import (
+    aligned,
+    contents,
+    furniture,
+    headings,
+    layout,
+    listed,
+    paragraphs,
+    ruled,
+    sheets,
+)
 from services.ingest.partition.document import Document
 from services.ingest.partition.page import Line, Page
 from services.ingest.partition.pdfium import Bookmark, Pdf
+from services.ingest.partition.sheets import Sheet
 from services.runtime.errors import Rejected
 
 Progress = Callable[[int, int | None], None]
 
-_NEAR = 6.0
-"""Column edges this close are the same column on the next page, points."""
+_FEW = 5
+"""Bookmarks that are no outline yet where the file prints a table of contents."""
 
 
 @dataclass(slots=True)
@@ -40,18 +51,6 @@ class _PageContent:
     """Pictures on it."""
 
 
-@dataclass(slots=True)
-class _Sheet:
-    """A table, over all the pages it runs."""
-
-    box_page: int
-    edges: list[float]
-    bottom: float
-    """Where it ends on its first page, from the top, points."""
-    cells: list[list[ruled.Cell | None]] = field(default_factory=list)
-    pages: list[int | None] = field(default_factory=list)
-
-
 def read(path: Path, progress: Progress) -> Document:
     """Read a PDF.
 
@@ -60,9 +59,9 @@ def read(path: Path, progress: Progress) -> Document:
     """
     pdf = Pdf(path)
     try:
-        content = []
+        content: list[_PageContent] = []
         for page in pdf.read():
-            content.append(_content(page))
+            content.append(_content(page, content[-1].tables if content else []))
             progress(page.number, pdf.pages)
         bookmarks = pdf.bookmarks()
         title = pdf.title
@@ -71,13 +70,16 @@ def read(path: Path, progress: Progress) -> Document:
     if not any(page.lines.lines or page.tables for page in content):
         raise _no_text(content)
     labels = furniture.strip([page.lines for page in content])
+    entries = contents.take([page.lines for page in content])
     everything = [line for page in content for line in page.lines.lines]
-    named, unnamed = headings.by_outline(everything, bookmarks)
-    looks = headings.by_looks(everything, named)
+    printed_outline = [] if len(bookmarks) >= _FEW else contents.outline(entries, everything)
+    outlined = len(bookmarks) >= len(printed_outline)
+    if not outlined:
+        bookmarks = printed_outline
+    found = headings.find(everything, bookmarks, every=outlined)
     printed = {page.lines.page: labels.get(page.lines.page) or page.label for page in content}
-    stream = _with_bookmarks(_stream(content), unnamed)
-    depths = {key: level for key, (_, level) in named.items()} | looks
-    elements = _elements(stream, depths, everything, printed)
+    stream = _with_bookmarks(_stream(content), found.lost)
+    elements = _elements(stream, found, everything, printed)
     return Document(elements, _title(title, everything), len(content), printed)
 
 
@@ -96,19 +98,32 @@ def _no_text(content: list[_PageContent]) -> Rejected:
     )
 
 
-def _content(page: Page) -> _PageContent:
-    found = ruled.find(page)
+def _content(page: Page, before: list[ruled.RuledTable]) -> _PageContent:
+    found = [
+        table
+        for table in ruled.find(page)
+        if not table.rest or any(sheets.alike(one.edges, table.edges) for one in before[-1:])
+    ]
     used = set().union(*(table.words for table in found)) if found else set()
     rest = [word for word in page.words if id(word) not in used]
-    lines = [line for line in layout.lines(rest, page.number) if not furniture.is_leader(line.text)]
+    lines = layout.rows(rest, page.number)
+    for unruled in (listed.find, aligned.find):
+        more = unruled(page, lines)
+        if more:
+            found += more
+            used = set().union(*(table.words for table in more))
+            lines = layout.rows(
+                [w for line in lines for w in line.words if id(w) not in used], page.number
+            )
+    lines = layout.in_order(lines)
     return _PageContent(
         furniture.PageLines(page.number, lines, page.height), found, page.label, page.pictures
     )
 
 
-def _stream(content: list[_PageContent]) -> list[Line | _Sheet]:
+def _stream(content: list[_PageContent]) -> list[Line | Sheet]:
     """Return lines and tables in reading order, tables that run over pages put together."""
-    stream: list[Line | _Sheet] = []
+    stream: list[Line | Sheet] = []
     for page in content:
         waiting = sorted(page.tables, key=lambda table: table.box[1])
         for line in page.lines.lines:
@@ -120,14 +135,22 @@ def _stream(content: list[_PageContent]) -> list[Line | _Sheet]:
     return stream
 
 
+def _place(stream: list[Line | Sheet], table: ruled.RuledTable) -> None:
+    last = stream[-1] if stream else None
+    if isinstance(last, Sheet) and last.goes_on(table):
+        last.add(table)
+    else:
+        stream.append(Sheet.of(table))
+
+
 def _with_bookmarks(
-    stream: list[Line | _Sheet], bookmarks: list[Bookmark]
-) -> list[Line | _Sheet | Bookmark]:
+    stream: list[Line | Sheet], bookmarks: list[Bookmark]
+) -> list[Line | Sheet | Bookmark]:
     """Return the stream with the bookmarks that no line repeats in their places.
 
     A chapter's heading may be a picture, or broken into a number and a word.
     """
-    result: list[Line | _Sheet | Bookmark] = []
+    result: list[Line | Sheet | Bookmark] = []
     waiting = sorted(bookmarks, key=lambda mark: (mark.page, mark.top or 0.0))[::-1]
     for item in stream:
         page = item.page if isinstance(item, Line) else item.pages[0] or 1
@@ -137,70 +160,9 @@ def _with_bookmarks(
     return result
 
 
-def _place(stream: list[Line | _Sheet], table: ruled.RuledTable) -> None:
-    last = stream[-1] if stream else None
-    if isinstance(last, _Sheet) and _same_columns(last, table):
-        _append(last, table)
-        last.box_page = table.page
-        return
-    sheet = _Sheet(table.page, table.edges, table.box[3])
-    _append(sheet, table)
-    stream.append(sheet)
-
-
-def _same_columns(sheet: _Sheet, table: ruled.RuledTable) -> bool:
-    """Return whether a table at the top of the next page goes on with the one before."""
-    if table.page != sheet.box_page + 1 or len(sheet.edges) != len(table.edges):
-        return False
-    shift = table.edges[0] - sheet.edges[0]
-    return all(abs(b - a - shift) <= _NEAR for a, b in zip(sheet.edges, table.edges, strict=True))
-
-
-def _append(sheet: _Sheet, table: ruled.RuledTable) -> None:
-    """Add a page's rows: a repeated header is dropped, a row that the page break cut is joined."""
-    rows = table.grid
-    head = [cell.text if cell else "" for cell in sheet.cells[0]] if sheet.cells else []
-    first = True
-    for row in rows:
-        texts = [cell.text if cell else "" for cell in row]
-        if sheet.cells and first and tables.same_header(head, texts):
-            continue
-        if sheet.cells and first and any(texts) and not texts[0] and _cut(sheet, row):
-            _join(sheet, row)
-        elif any(texts) or not sheet.cells:
-            if first and sheet.cells and row[0] is not None and not row[0].text:
-                row[0].text = _above(sheet)
-            sheet.cells.append(row)
-            sheet.pages.append(table.page)
-            first = False
-            continue
-        else:
-            # An empty row keeps its place: cells of the row above may reach over it.
-            sheet.cells.append(row)
-            sheet.pages.append(table.page)
-            continue
-        first = False
-
-
-def _cut(sheet: _Sheet, row: list[ruled.Cell | None]) -> bool:
-    """Return whether a first row without a key is the rest of the row before the break."""
-    return row[0] is not None and row[0].rows == 1 and sheet.cells[-1][0] is not None
-
-
-def _above(sheet: _Sheet) -> str:
-    """Return the text of the first column's last cell: it spans the page break."""
-    return next((row[0].text for row in reversed(sheet.cells) if row[0] and row[0].text), "")
-
-
-def _join(sheet: _Sheet, row: list[ruled.Cell | None]) -> None:
-    for above, cell in zip(sheet.cells[-1], row, strict=True):
-        if above and cell and cell.text:
-            above.text = f"{above.text}\n{cell.text}" if above.text else cell.text
-
-
 def _elements(
-    stream: list[Line | _Sheet | Bookmark],
-    depths: dict[int, int],
+    stream: list[Line | Sheet | Bookmark],
+    found: headings.Headings,
     lines: list[Line],
     printed: dict[int, str],
 ) -> list[Element]:
@@ -220,7 +182,7 @@ def _elements(
         text = ""
 
     for item in stream:
-        if isinstance(item, _Sheet):
+        if isinstance(item, Sheet):
             close()
             elements.extend(_table(item, printed))
             continue
@@ -228,10 +190,14 @@ def _elements(
             close()
             elements.append(_heading(item.title, item.page, item.level, printed))
             continue
-        depth = depths.get(id(item))
+        depth = found.depths.get(id(item))
         if depth is not None:
             close()
-            elements.append(_heading(item.text, item.page, depth, printed))
+            title = found.titles.get(id(item), item.text)
+            elements.append(_heading(title, item.page, depth, printed))
+        elif id(item) in found.rests:
+            if isinstance(elements[-1], Title):
+                elements[-1].text = language.join(elements[-1].text, found.rests[id(item)])
         elif last is not None and paragraphs.continues(last, item, rights[last.page]):
             hyphen = last.hyphen or (text[-1:] == "-" and text[-2:-1].isalpha())
             text = hyphens.join(text, item.text) if hyphen else language.join(text, item.text)
@@ -247,19 +213,12 @@ def _elements(
 def _heading(text: str, page: int, depth: int, printed: dict[int, str]) -> Title:
     metadata = _metadata(page, printed)
     metadata.category_depth = depth
-    return Title(text=text, metadata=metadata)
+    return Title(text=" ".join(text.split()), metadata=metadata)
 
 
-def _table(sheet: _Sheet, printed: dict[int, str]) -> list[Element]:
-    cells: list[list[tables.GridCell | None]] = [
-        [
-            tables.GridCell(cell.text, cell.rows, cell.columns, cell.bold) if cell else None
-            for cell in row
-        ]
-        for row in sheet.cells
-    ]
+def _table(sheet: Sheet, printed: dict[int, str]) -> list[Element]:
     elements: list[Element] = []
-    for table in tables.understand(tables.Grid(cells, sheet.pages)):
+    for table in sheet.tables():
         metadata = _metadata(sheet.pages[0] or 1, printed)
         if not table.rows:
             words = " ".join(filter(None, [table.caption, *table.header]))

@@ -21,6 +21,8 @@ MAX_EDGES = 1_500
 """Ruling lines of a page beyond which it is a drawing."""
 _SNAP = 3.0
 """Lines this close are one, points."""
+_SPACED = 4.5
+"""White between the boxes where each cell has one of its own, points, at most."""
 
 _PADDING = 5.4
 """What text processors leave free at a cell's sides, points."""
@@ -53,19 +55,23 @@ class RuledTable:
     """Rows of cells; None where a cell of an earlier row or column reaches over."""
     words: set[int] = field(default_factory=set)
     """Ids of the words that stand in it."""
+    rest: bool = False
+    """Whether it holds so little that it is one only as the rest of the page's before."""
 
 
 def find(page: Page) -> list[RuledTable]:
-    """Return the tables of a page from top to bottom."""
+    """Return the tables of a page, and frames that may be the rest of one."""
     edges = [_edge(rule) for rule in page.rules if _inside(rule, page)]
     upright = sum(1 for edge in edges if edge["orientation"] == "v")
     if upright < 2 or len(edges) - upright < 2 or len(edges) > 8 * MAX_EDGES:
         return []
-    merged = merge_edges(edges, _SNAP, _SNAP, _SNAP, _SNAP)
+    join = _SPACED if _boxed(edges) else _SNAP
+    merged = merge_edges(edges, _SNAP, _SNAP, join, join)
     merged = [e for e in merged if max(e["x1"] - e["x0"], e["bottom"] - e["top"]) > 5]
     if len(merged) > MAX_EDGES:
         return []
-    cells = intersections_to_cells(edges_to_intersections(merged, _SNAP, _SNAP))
+    merged += _sides(merged)
+    cells = intersections_to_cells(edges_to_intersections(merged, join, join))
     tables = [_table(page, group) for group in cells_to_tables(cells)]
     return [table for table in tables if table]
 
@@ -77,6 +83,60 @@ def _inside(rule: Rule, page: Page) -> bool:
         and rule.bottom >= -5
         and rule.top <= page.height + 5
     )
+
+
+def _sides(edges: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the left and right sides of tables that are drawn open there.
+
+    Three lines or more from the same left to the same right edge, with upright lines between,
+    make a table; without its sides its first and last column would be lost.
+    """
+    flat: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for edge in edges:
+        if edge["orientation"] == "h" and edge["x1"] - edge["x0"] > 100:
+            flat.setdefault((round(edge["x0"] / 3), round(edge["x1"] / 3)), []).append(edge)
+    upright = [edge for edge in edges if edge["orientation"] == "v"]
+    sides = []
+    for lines in flat.values():
+        top, bottom = min(e["top"] for e in lines), max(e["top"] for e in lines)
+        left, right = lines[0]["x0"], lines[0]["x1"]
+        within = [e for e in upright if e["top"] < bottom and e["bottom"] > top]
+        if len(lines) < 3 or not _divided(within, left, right, bottom - top):
+            continue
+        sides += [
+            _edge(Rule(x, top, x, bottom))
+            for x in (left, right)
+            if not any(abs(e["x0"] - x) <= 5 for e in within)
+        ]
+    return sides
+
+
+def _divided(edges: list[dict[str, Any]], left: float, right: float, height: float) -> bool:
+    """Return whether an upright line between two sides runs down all of it, or nearly."""
+    runs: dict[int, float] = {}
+    for edge in edges:
+        if left + 5 < edge["x0"] < right - 5:
+            place = round(edge["x0"] / 3)
+            runs[place] = runs.get(place, 0.0) + edge["bottom"] - edge["top"]
+    return any(run >= 0.8 * height for run in runs.values())
+
+
+def _boxed(edges: list[dict[str, Any]]) -> bool:
+    """Return whether each cell has a box of its own: most upright lines stand beside their like."""
+    places = sorted(
+        (edge["x0"], round(edge["top"]), round(edge["bottom"]))
+        for edge in edges
+        if edge["orientation"] == "v" and edge["bottom"] - edge["top"] > _SNAP
+    )
+    twins = 0
+    for index, (x, top, bottom) in enumerate(places):
+        for other, above, below in places[index + 1 :]:
+            if other - x > _SPACED:
+                break
+            if other - x > 1 and abs(above - top) <= 1 and abs(below - bottom) <= 1:
+                twins += 1
+                break
+    return twins > 0.3 * len(places)
 
 
 def _edge(rule: Rule) -> dict[str, Any]:
@@ -102,7 +162,7 @@ def _edge(rule: Rule) -> dict[str, Any]:
 def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
     xs = sorted({round(v, 1) for box in boxes for v in (box[0], box[2])})
     ys = sorted({round(v, 1) for box in boxes for v in (box[1], box[3])})
-    if len(xs) < 3 or len(ys) < 3:
+    if len(xs) < 3:
         return None
     outer = (xs[0], ys[0], xs[-1], ys[-1])
     near = [w for w in page.words if outer[1] - 2 <= w.middle <= outer[3] + 2]
@@ -123,11 +183,66 @@ def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
             bold=bool(inside) and all(w.bold for w in inside),
         )
     filled = [cell for row in grid for cell in row if cell and cell.text]
-    if len(filled) < 3 or (len(used) > 60 and biggest > 0.8 * len(used)):
+    if not filled:
         return None
-    if max(sum(1 for cell in row if cell and cell.text) for row in grid) < 2:
-        return None
-    return RuledTable(page.number, outer, xs, grid, used)
+    widest = max(sum(1 for cell in row if cell and cell.text) for row in grid)
+    framed = len(used) > 60 and biggest > 0.8 * len(used)
+    rest = len(ys) < 3 or len(filled) < 3 or framed or widest < 2
+    kept = _parted(grid)
+    columns = [*(xs[column] for column in kept), xs[-1]]
+    return RuledTable(page.number, outer, columns, _merged(grid, kept), used, rest)
+
+
+def _parted(grid: list[list[Cell | None]]) -> list[int]:
+    """Return the columns that begin in more rows than the first.
+
+    Shading that is a little narrower than a header's cell parts it where no column begins.
+    """
+    width = len(grid[0])
+    if len(grid) < 3:
+        return list(range(width))
+    covered: dict[tuple[int, int], tuple[int, int]] = {}
+    for r, row in enumerate(grid):
+        for c, cell in enumerate(row):
+            for down in range(cell.rows if cell else 0):
+                for right in range(cell.columns if cell else 0):
+                    covered[r + down, c + right] = (r, c)
+    return [0] + [
+        column
+        for column in range(1, width)
+        if any(
+            covered.get((r, column), (r, column)) != covered.get((r, column - 1))
+            for r in range(1, len(grid))
+        )
+    ]
+
+
+def _merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | None]]:
+    """Return the rows with only these columns, the cells of the others added to those before."""
+    width = len(grid[0])
+    if len(kept) == width:
+        return grid
+    bounds = [*kept, width]
+    result: list[list[Cell | None]] = []
+    for row in grid:
+        cells: list[Cell | None] = []
+        for start, end in pairwise(bounds):
+            parts = [cell for cell in row[start:end] if cell]
+            if not parts:
+                cells.append(None)
+                continue
+            reach = start + sum(cell.columns for cell in parts)
+            words = [cell for cell in parts if cell.text]
+            cells.append(
+                Cell(
+                    " ".join(cell.text for cell in words),
+                    parts[0].rows,
+                    max(1, sum(1 for column in kept if start <= column < reach)),
+                    bool(words) and all(cell.bold for cell in words),
+                )
+            )
+        result.append(cells)
+    return result
 
 
 def _cell_text(words: list[Word], page: int, sides: tuple[float, float]) -> str:

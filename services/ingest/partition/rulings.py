@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -18,22 +19,48 @@ MAX_SEGMENTS = 400
 """Segments of a path that is looked at."""
 _THIN = 2.5
 """A filled box no wider than this is a line, points."""
+_SHORTEST = 3.0
+"""A shorter line bounds no cell, points."""
 _DEPTH = 4
 """Forms within forms that are looked into."""
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom; or left, bottom, right, top in pdfium's page space. Points."""
+
+
+@dataclass(slots=True, frozen=True)
 class Turn:
     """From pdfium's page space (origin at the bottom left, before rotation) to ours."""
 
-    def __init__(self, page: Any) -> None:
-        self.left, self.bottom, self.right, self.top = page.get_bbox()
-        self.rotation = page.get_rotation()
+    left: float
+    bottom: float
+    right: float
+    top: float
+    rotation: int
+    """Clockwise, 0, 90, 180 or 270 degrees."""
 
-    def box(
-        self, left: float, bottom: float, right: float, top: float
-    ) -> tuple[float, float, float, float]:
+    @classmethod
+    def of(cls, page: Any) -> Turn:
+        """Return how a page is shown."""
+        left, bottom, right, top = page.get_bbox()
+        return cls(left, bottom, right, top, page.get_rotation())
+
+    def turned(self, degrees: int) -> Turn:
+        """Return this, and clockwise by so many degrees more."""
+        return replace(self, rotation=(self.rotation + degrees) % 360)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Return width and height of the page as shown."""
+        width, height = self.right - self.left, self.top - self.bottom
+        return (width, height) if self.rotation % 180 == 0 else (height, width)
+
+    def box(self, left: float, bottom: float, right: float, top: float) -> Box:
         """Return x0, top, x1, bottom with the origin at the top left of the page as shown."""
         match self.rotation:
+            case 0:
+                return (left - self.left, self.top - top, right - self.left, self.top - bottom)
             case 90:
                 return (
                     bottom - self.bottom,
@@ -48,10 +75,20 @@ class Turn:
                     self.right - left,
                     top - self.bottom,
                 )
-            case 270:
-                return (self.top - top, self.right - right, self.top - bottom, self.right - left)
             case _:
-                return (left - self.left, self.top - top, right - self.left, self.top - bottom)
+                return (self.top - top, self.right - right, self.top - bottom, self.right - left)
+
+    def unturned(self, x0: float, top: float, x1: float, bottom: float) -> Box:
+        """Return left, bottom, right, top in pdfium's page space: what `box` undoes."""
+        match self.rotation:
+            case 0:
+                return (x0 + self.left, self.top - bottom, x1 + self.left, self.top - top)
+            case 90:
+                return (top + self.left, x0 + self.bottom, bottom + self.left, x1 + self.bottom)
+            case 180:
+                return (self.right - x1, top + self.bottom, self.right - x0, bottom + self.bottom)
+            case _:
+                return (self.right - bottom, self.top - x1, self.right - top, self.top - x0)
 
 
 def find(page: Any, turn: Turn) -> tuple[list[Rule], int]:
@@ -80,8 +117,18 @@ def find(page: Any, turn: Turn) -> tuple[list[Rule], int]:
                 seen += 1
                 if seen > MAX_PATHS:
                     return [], pictures
-                rules.extend(_lines_of(item, matrix, turn))
+                if depth >= 0 or not _speck(item):
+                    rules.extend(_lines_of(item, matrix, turn))
     return rules, pictures
+
+
+def _speck(item: Any) -> bool:
+    """Return whether a path is too small for a line of a table: part of a drawing or a letter."""
+    sides = [ctypes.c_float() for _ in range(4)]
+    if not raw.FPDFPageObj_GetBounds(item, *sides):
+        return False
+    left, bottom, right, top = (side.value for side in sides)
+    return max(right - left, top - bottom) < _SHORTEST
 
 
 def _matrix(item: Any) -> raw.FS_MATRIX:
