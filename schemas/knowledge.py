@@ -19,7 +19,12 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     """File name."""
     state: DocumentPhase
-    """`ready` answers; `failed` says why in `reason`."""
+    """`queued`, `reading`, `indexing` (read; see `searchable`: its vectors follow), `ready`
+    (complete); `failed` says why in `reason`."""
+    searchable: bool = False
+    """Whether this revision answers: a new document by codes and words soon after its last page,
+    and by meaning as its vectors come; a newer revision when it is `ready`, the older one answers
+    until then."""
     reason: str = ""
     """What a person can do about a failure."""
     revision: int
@@ -40,6 +45,10 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
     """Passages made so far."""
     passages_done: int = 0
     """Passages the retriever has."""
+    vectors_done: int = 0
+    """Passages that have their vector; `passages` in the end."""
+    seconds_left: float | None = None
+    """Until this step is over: all pages read, or all vectors made; null while unknown."""
     updated: str
     """When this was published, RFC 3339 UTC."""
 

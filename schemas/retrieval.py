@@ -65,7 +65,7 @@ class IndexPassages(msgspec.Struct, frozen=True, kw_only=True):
     document: DocumentRef
     """Whose they are."""
     passages: list[Passage]
-    """A batch, any size that fits a message."""
+    """A batch, any size that fits a message; none to change what is said of the document."""
 
 
 class Indexed(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,12 +73,24 @@ class Indexed(msgspec.Struct, frozen=True, kw_only=True):
 
     passages: int
     """Passages of this revision now in the corpus."""
+    vectors: int = 0
+    """Of these, how many need no vector any more."""
+    answers: bool = False
+    """Whether this revision answers: at once where it replaces none, else when vectors and
+    passages are equal."""
+    seconds_left: float | None = None
+    """Until it has all its vectors; null while unknown."""
     generation: int
     """Corpus generation, grows with every change of what answers."""
 
 
 class Activate(msgspec.Struct, frozen=True, kw_only=True):
-    """Let a complete revision answer, and the older one no more, at once."""
+    """Let a complete revision answer, and the older one no more, at once.
+
+    Where there is no older one it answers from now on, by codes and words, and by meaning as its
+    vectors follow. An older one answers until the new one has all vectors: ask again until
+    `Indexed.answers`, which also tells how far they are.
+    """
 
     doc_id: str
     """The library's id."""
@@ -93,6 +105,8 @@ class RemovePassages(msgspec.Struct, frozen=True, kw_only=True):
 
     doc_id: str
     """The library's id."""
+    revision: int = 0
+    """Only this revision, such as one that could not be read to its end; 0 for all."""
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     """Title asked for; empty to take it from the file."""
     assets: list[str]
+    passages: int = 0
+    """How many it has, where it was read before."""
 
 
 class Removal(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,6 +227,7 @@ class Library:
             sha256=row["sha256"],
             title=row["asked_title"],
             assets=msgspec.json.decode(row["assets"], type=list[str]),
+            passages=row["passages"],
         )
 
     async def update(self, work: Work, **columns: str | int | None) -> DocumentState | None:
@@ -345,5 +348,7 @@ def _state(row: Row) -> DocumentState:
         pages_done=row["pages"] or 0 if ready else 0,
         passages=row["passages"],
         passages_done=row["passages"] if ready else 0,
+        searchable=ready,
+        vectors_done=row["passages"] if ready else 0,
         updated=row["updated"],
     )

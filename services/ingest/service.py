@@ -21,6 +21,7 @@ from schemas.knowledge import (
 )
 from schemas.retrieval import RemovePassages
 from services.ingest.announcer import Announcer
+from services.ingest.follower import Follower
 from services.ingest.library import Library, Removal, file_name
 from services.ingest.mender import LIBRARY, Mender
 from services.ingest.originals import Originals
@@ -84,12 +85,14 @@ class IngestService:
         self._library = await Library.open(path)
         self._closing.push_async_callback(self._library.close)
         self._announcer = Announcer(context.bus, self._config.prefix)
+        follower = Follower(self._library, context.caller, context.health, say=self._announcer.say)
         self._worker = Worker(
             self._config.ingest,
             library=self._library,
             originals=self._originals,
             spool=self._config.data_dir / "spool",
             caller=context.caller,
+            follower=follower,
             health=context.health,
             say=self._announcer.say,
             again_s=self._again_s,
@@ -110,6 +113,7 @@ class IngestService:
         context.spawn(self._finish_removals(), "finish removals")
         context.spawn(mender.run(), "compare with the retriever")
         context.spawn(watch(self._library.database), "watch the library")
+        context.spawn(follower.run(self._worker.wake), "follow vectors")
         self._working = context.spawn(self._worker.run(), "read and index")
 
     async def drain(self) -> None:

@@ -77,12 +77,12 @@ class Finder:
         self._threshold = threshold
         self._on_embedding = on_embedding
         self._embedder: Embedder | None = None
-        self._index: Callable[[], VectorIndex] | None = None
+        self._index: Callable[[], VectorIndex | None] | None = None
         # Its own: an embedding server that hangs must not hold the threads of everyone else.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="question")
         self._hanging: set[asyncio.Future[Vectors]] = set()
 
-    def use(self, embedder: Embedder, index: Callable[[], VectorIndex]) -> None:
+    def use(self, embedder: Embedder, index: Callable[[], VectorIndex | None]) -> None:
         """Search by meaning too.
 
         Args:
@@ -258,6 +258,8 @@ class Finder:
         if vector is None or self._index is None:
             return []
         index = self._index()
+        if index is None:
+            return []
         if scope is None:
             return await asyncio.to_thread(index.search, vector, CANDIDATES)
         wide = await asyncio.to_thread(index.search, vector, 4 * CANDIDATES)
@@ -269,7 +271,7 @@ class Finder:
             return hits
         pairs: list[tuple[int, float]] = []
         for number in scope:
-            labels, vectors = await self._corpus.vectors_of(number)
+            labels, vectors = await self._corpus.vectors(number=number)
             pairs += nearest(vector, labels, vectors, CANDIDATES)
         return sorted(pairs, key=lambda pair: -pair[1])[:CANDIDATES]
 

@@ -95,4 +95,5 @@ def unpacked(rows: Sequence[Row]) -> tuple[NDArray[np.int64], Vectors]:
     """Return labels [n] and vectors [n, dimension] of rows of `vectors`."""
     labels = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
     joined = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float16)
-    return labels, joined.reshape(len(rows), -1).astype(np.float32)
+    width = len(joined) // max(1, len(rows))
+    return labels, joined.reshape(len(rows), width).astype(np.float32)
