@@ -77,7 +77,13 @@ def _parser() -> argparse.ArgumentParser:
         "--asset", action="append", default=[], help="machine it belongs to, `plant/+` for all of"
     )
     add.add_argument("--title", default="", help="title to cite; default: the document's own")
-    add.add_argument("--no-wait", action="store_true", help="return when they are queued")
+    patience = add.add_mutually_exclusive_group()
+    patience.add_argument("--no-wait", action="store_true", help="return when they are queued")
+    patience.add_argument(
+        "--searchable",
+        action="store_true",
+        help="return when they are found by codes and words; vectors follow",
+    )
 
     ask = command("ask", _command("ask"), "Ask a question and print the cited answer.")
     ask.add_argument("question", nargs="+", help="in English or Chinese")

@@ -45,6 +45,8 @@ from services.runtime.rpc import Caller
 _CONNECT_S = 5.0
 _RPC_S = 30.0
 _SETTLE_S = 0.3
+_LAST = {"ready", "failed", "removed"}
+"""Phases of a document after which nothing comes."""
 
 
 @asynccontextmanager
@@ -81,6 +83,7 @@ class Client:
         self._prefix = config.prefix
         self._caller = Caller(bus, config.prefix)
         self._documents: Inbox | None = None
+        self._news: dict[str, DocumentState] = {}
 
     async def _call(self, rpc: Rpc, request: Any, deadline_s: float = _RPC_S) -> Any:
         try:
@@ -114,36 +117,42 @@ class Client:
         removed: RemovedDocument = await self._call(REMOVE, request)
         return removed
 
-    async def add(
-        self,
-        path: Path,
-        *,
-        name: str,
-        title: str,
-        assets: list[str],
-        wait: bool,
-        progress: Callable[[DocumentState], None],
-    ) -> tuple[DocumentState, bool]:
-        """Add a file, by its absolute path, and follow it until it answers or failed.
-
-        `name` is the one it is kept under.
-
-        Returns:
-            Its last state, and whether it was there already.
-        """
+    async def add(self, path: Path, *, name: str, title: str, assets: list[str]) -> AddedDocument:
+        """Add a file, by its absolute path; `name` is the one it is kept under."""
         if self._documents is None:
             self._documents = await self._bus.consume(DOCUMENT.filter(self._prefix))
         request = AddDocument(path=str(path), name=name, title=title, assets=assets)
         added: AddedDocument = await self._call(ADD, request)
-        state = added.state
-        while wait and state.state not in {"ready", "failed", "removed"}:
+        return added
+
+    async def follow(
+        self,
+        added: AddedDocument,
+        until: Callable[[DocumentState], bool],
+        progress: Callable[[DocumentState], None],
+    ) -> DocumentState:
+        """Return a document's state as soon as it is wanted, or is its last.
+
+        Args:
+            added: the document, as `add` returned it.
+            until: whether a state is the wanted one.
+            progress: told of those before it.
+        """
+        state = self._later(added)
+        while self._documents is not None and not (until(state) or state.state in _LAST):
             progress(state)
             delivery = await self._documents.get()
             self._bus.ack(delivery)
-            if DOCUMENT.parameters(delivery.topic, self._prefix) == {"doc_id": added.doc_id}:
-                newer = DOCUMENT.decode(delivery.payload) if delivery.payload else state
-                state = newer if newer.revision >= added.revision else state
-        return state, added.unchanged
+            # Those of the others are kept: they are followed next.
+            if delivery.payload:
+                news: DocumentState = DOCUMENT.decode(delivery.payload)
+                self._news[news.doc_id] = news
+            state = self._later(added)
+        return state
+
+    def _later(self, added: AddedDocument) -> DocumentState:
+        news = self._news.get(added.doc_id, added.state)
+        return news if news.revision >= added.revision else added.state
 
     async def ask(self, ask: Ask, *, timeout_s: float, early: Callable[[Answer], None]) -> Answer:
         """Ask as any scanner does, and wait for the final answer.

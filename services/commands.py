@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from schemas.answers import Answer, Ask
-from schemas.knowledge import DocumentState
+from schemas.knowledge import AddedDocument, DocumentState
 from schemas.retrieval import Search
 from services.client import Client, connected
+from services.progress import Meter, sentence
 from services.runtime import config as configuration
 from services.runtime import log as logs
 from services.runtime.clock import now
@@ -43,34 +44,48 @@ def _talk(options: argparse.Namespace, work: Callable[[Any, Config], Awaitable[i
 
 
 def add(options: argparse.Namespace) -> int:
-    """Add files, and follow them until they answer."""
+    """Add files, and follow them until they are complete, or as far as was asked for."""
     files = [found for path in options.path for found in _files(path)]
     if options.title and len(files) > 1:
         raise Rejected("add", "--title names one document, several were given")
 
+    meter = Meter(sys.stderr)
+
     async def work(client: Any, _config: Config) -> int:
-        states = []
-        for path, name in files:
+        added: list[AddedDocument | DocumentState] = []
+        for path, name in files:  # all of them first: one is read while another gets its vectors
             try:
-                state, unchanged = await client.add(
-                    path,
-                    name=name,
-                    title=options.title,
-                    assets=options.asset,
-                    wait=not options.no_wait,
-                    progress=_progress(options),
+                added.append(
+                    await client.add(path, name=name, title=options.title, assets=options.asset)
                 )
             except Rejected as error:  # this file; the others have nothing to do with it
-                state, unchanged = _refused(name, error), False
+                added.append(_refused(name, error))
+        states = []
+        for one in added:
+            if isinstance(one, AddedDocument):
+                progress = (lambda _state: None) if options.json else meter.show
+                state = await client.follow(one, _enough(options), progress)
+                remark = " (was there already)" if one.unchanged else ""
+            else:
+                state, remark = one, ""
             states.append(state)
             if not options.json:
-                _clear_line()
-                tell(_document_line(state, " (was there already)" if unchanged else ""))
+                meter.clear()
+                tell(_document_line(state, remark))
         if options.json:
             print_json(states)
         return FAILED if any(state.state == "failed" for state in states) else OK
 
     return _talk(options, work)
+
+
+def _enough(options: argparse.Namespace) -> Callable[[DocumentState], bool]:
+    """Return what says whether a document need not be waited for any more."""
+    if options.no_wait:
+        return lambda _state: True
+    if options.searchable:
+        return lambda state: state.searchable
+    return lambda state: state.state == "ready"
 
 
 def _refused(name: str, error: Rejected) -> DocumentState:
@@ -96,33 +111,11 @@ def _files(path: Path) -> list[tuple[Path, str]]:
     return [(p, p.relative_to(path).as_posix()) for p in found]
 
 
-def _progress(options: argparse.Namespace) -> Callable[[DocumentState], None]:
-    """Return what draws the progress of a document, on a terminal only."""
-    if options.json or not sys.stderr.isatty():
-        return lambda _state: None
-
-    def draw(state: DocumentState) -> None:
-        if state.state == "indexing":
-            done, total, unit = state.passages_done, state.passages, "passages"
-        else:
-            done, total, unit = state.pages_done, state.pages or 0, "pages"
-        share = done / total if total else 0.0
-        bar = "#" * int(share * 24)
-        count = f"{done}/{total} {unit}" if total else ""
-        sys.stderr.write(f"\r\033[K{state.file[:32]:<32} {state.state:<9}[{bar:<24}] {count}")
-        sys.stderr.flush()
-
-    return draw
-
-
-def _clear_line() -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\033[K")
-
-
 def _document_line(state: DocumentState, remark: str = "") -> str:
     pages = f"{state.pages} pages, " if state.pages else ""
     detail = state.reason or f"{pages}{state.passages} passages, revision {state.revision}"
+    if state.state == "indexing" and not state.reason:
+        detail += f", {sentence(state)}"
     if state.assets:
         detail += f", for {', '.join(state.assets)}"
     known_as = f"  [{state.doc_id}]" if state.doc_id else ""

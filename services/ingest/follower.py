@@ -52,6 +52,7 @@ class Follower:
         self._health = health
         self._say = say
         self._followed: dict[str, Work] = {}
+        self._told: dict[str, DocumentState] = {}
         self._some = asyncio.Event()
 
     async def follow(self, work: Work, indexed: Indexed) -> None:
@@ -71,6 +72,13 @@ class Follower:
     def leave(self, doc_id: str) -> None:
         """Follow a document no more."""
         self._followed.pop(doc_id, None)
+        self._told.pop(doc_id, None)
+
+    def latest(self, state: DocumentState) -> DocumentState:
+        """Return a document's state of the library with what is known of its vectors."""
+        told = self._told.get(state.doc_id, state)
+        same = (told.revision, told.state) == (state.revision, state.state)
+        return told if same else state
 
     async def run(self, wake: Callable[[], None]) -> None:
         """Look at each again and again; `wake` is called when one has to be read again."""
@@ -122,13 +130,12 @@ class Follower:
         elif state.state == "ready":
             self._say(state)
         else:
-            self._say(
-                msgspec.structs.replace(
-                    state,
-                    pages_done=state.pages or 0,
-                    passages_done=work.passages,
-                    searchable=indexed.answers,
-                    vectors_done=indexed.vectors,
-                    seconds_left=indexed.seconds_left,
-                )
+            told = self._told[work.doc_id] = msgspec.structs.replace(
+                state,
+                pages_done=state.pages or 0,
+                passages_done=work.passages,
+                searchable=indexed.answers,
+                vectors_done=indexed.vectors,
+                seconds_left=indexed.seconds_left,
             )
+            self._say(told)

@@ -85,14 +85,16 @@ class IngestService:
         self._library = await Library.open(path)
         self._closing.push_async_callback(self._library.close)
         self._announcer = Announcer(context.bus, self._config.prefix)
-        follower = Follower(self._library, context.caller, context.health, say=self._announcer.say)
+        self._follower = Follower(
+            self._library, context.caller, context.health, say=self._announcer.say
+        )
         self._worker = Worker(
             self._config.ingest,
             library=self._library,
             originals=self._originals,
             spool=self._config.data_dir / "spool",
             caller=context.caller,
-            follower=follower,
+            follower=self._follower,
             health=context.health,
             say=self._announcer.say,
             again_s=self._again_s,
@@ -113,7 +115,7 @@ class IngestService:
         context.spawn(self._finish_removals(), "finish removals")
         context.spawn(mender.run(), "compare with the retriever")
         context.spawn(watch(self._library.database), "watch the library")
-        context.spawn(follower.run(self._worker.wake), "follow vectors")
+        context.spawn(self._follower.run(self._worker.wake), "follow vectors")
         self._working = context.spawn(self._worker.run(), "read and index")
 
     async def drain(self) -> None:
@@ -159,14 +161,19 @@ class IngestService:
             self._announcer.say(state)
             self._worker.wake()
         return AddedDocument(
-            doc_id=state.doc_id, revision=state.revision, unchanged=unchanged, state=state
+            doc_id=state.doc_id,
+            revision=state.revision,
+            unchanged=unchanged,
+            state=self._follower.latest(state),
         )
 
     async def _documents(self, request: ListDocuments) -> DocumentList:
         if not request.doc_id:
-            return DocumentList(documents=await self._library.states())
-        state = await self._library.state(request.doc_id)
-        return DocumentList(documents=[state] if state else [])
+            states = await self._library.states()
+        else:
+            state = await self._library.state(request.doc_id)
+            states = [state] if state else []
+        return DocumentList(documents=[self._follower.latest(state) for state in states])
 
     async def _remove(self, request: RemoveDocument) -> RemovedDocument:
         removal = await self._library.start_removing(request.doc_id, purge=request.purge)
