@@ -26,6 +26,10 @@ class Originals:
         """Return where the file with this hash lies."""
         return self._folder / sha256
 
+    def has(self, sha256: str) -> bool:
+        """Return whether the file with this hash is there."""
+        return bool(sha256) and self.path(sha256).is_file()
+
     def take(self, source: Path, max_bytes: int) -> tuple[str, int]:
         """Copy a file in; return its hash and size. Blocks; run it in a thread.
 

@@ -5,29 +5,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 
-from schemas.channels import ADD, DOCUMENTS, FORGET, REMOVE
+from schemas.channels import ADD, DOCUMENTS, EDIT, FORGET, REMOVE, ROLLBACK
 from schemas.knowledge import (
     AddDocument,
     AddedDocument,
     DocumentList,
+    DocumentState,
+    EditDocument,
+    EditedDocument,
     ListDocuments,
     RemovedDocument,
     RemoveDocument,
+    Rollback,
+    RolledBack,
 )
 from schemas.retrieval import RemovePassages
 from services.ingest.announcer import Announcer
-from services.ingest.library import Library, Removal, file_name
+from services.ingest.differences import Own
+from services.ingest.library import Added, Library, Removal
 from services.ingest.mender import LIBRARY, Mender
+from services.ingest.naming import file_name
 from services.ingest.originals import Originals
+from services.ingest.revisions import Revisions
 from services.ingest.worker import Worker
 from services.runtime.config import Config
 from services.runtime.errors import Fatal, Rejected, Retryable
-from services.runtime.messages import check_filter
 from services.runtime.process import Context
 from services.runtime.salvage import mend, watch
 
@@ -42,9 +50,10 @@ _REMOVING = "removals"
 class IngestService:
     """Takes documents in.
 
-    In:  ingest/add, ingest/documents, ingest/remove.
+    In:  ingest/add, ingest/documents, ingest/edit, ingest/rollback, ingest/remove; the inbox.
     Out: `andon/document/<doc id>`, retained.
-    Asks: retriever/index, retriever/activate, retriever/remove, retriever/corpus.
+    Asks: retriever/index, retriever/activate, retriever/describe, retriever/prune,
+        retriever/remove, retriever/corpus.
     """
 
     name: ClassVar[str] = "ingest"
@@ -91,24 +100,30 @@ class IngestService:
             spool=self._config.data_dir / "spool",
             caller=context.caller,
             health=context.health,
-            say=self._announcer.say,
+            say=self._read,
             again_s=self._again_s,
         )
-        mender = Mender(
+        self._revisions = Revisions(self._library)
+        self._mender = Mender(
+            self._revisions,
             self._library,
             context.caller,
             context.health,
+            keep=self._config.ingest.keep_revisions,
             say=self._announcer.say,
             wake=self._worker.wake,
+            drop=self._drop,
         )
         for state in await self._library.states():
             self._announcer.say(state)
         await context.server.serve(ADD, self._add)
         await context.server.serve(DOCUMENTS, self._documents)
+        await context.server.serve(EDIT, self._edit)
+        await context.server.serve(ROLLBACK, self._roll_back)
         await context.server.serve(REMOVE, self._remove)
         context.spawn(self._announcer.run(), "announce")
         context.spawn(self._finish_removals(), "finish removals")
-        context.spawn(mender.run(), "compare with the retriever")
+        context.spawn(self._mender.run(), "compare with the retriever")
         context.spawn(watch(self._library.database), "watch the library")
         self._working = context.spawn(self._worker.run(), "read and index")
 
@@ -128,48 +143,113 @@ class IngestService:
         if not path.is_absolute():
             raise Rejected("add", f"{request.path} is no absolute path")
         name = file_name(request.name or path.name)
-        for asset in request.assets:
-            try:
-                check_filter(asset)
-            except Fatal as error:
-                raise Rejected(
-                    "add",
-                    f"asset {asset!r}: {error.reason}",
-                    "name it like plant/motor7 or plant/+",
-                ) from error
+        added = await self._take(path, name, request)
+        state = added.state
+        if added.edited or added.restored:
+            state = await self._in_step(state)
+        return AddedDocument(
+            doc_id=state.doc_id,
+            revision=state.revision,
+            unchanged=added.unchanged,
+            edited=added.edited,
+            restored=bool(added.restored),
+            state=state,
+        )
+
+    async def _take(self, path: Path, name: str, said: object) -> Added:
+        """Copy a file in and enter it.
+
+        Raises:
+            Rejected: it cannot be taken, see `Originals.take` and `Library.add`.
+            Retryable: the disk is full or failing.
+        """
         limit = self._config.ingest.max_file_mb * 2**20
         # One at a time: two copies at once are no faster, and the second may be the same file.
         async with self._adding:
             try:
                 sha256, size = await asyncio.to_thread(self._originals.take, path, limit)
-                state, unchanged = await self._library.add(
-                    name, sha256, size, title=request.title, assets=request.assets
-                )
+                added = await self._library.add(name, sha256, size, said=said)
             except Retryable as error:
                 self._wanted = await asyncio.to_thread(_size, path)
                 self._context.health.trouble(_ADDING, str(error))
                 raise
             self._wanted = None
             self._context.health.well(_ADDING)
-        if not unchanged:
+        if not added.unchanged:
+            self._announcer.say(added.state)
+            self._worker.wake()
+        return added
+
+    async def _in_step(self, state: DocumentState) -> DocumentState:
+        """Have the retriever follow what the library says of a document; return its state then.
+
+        Raises:
+            Retryable: the retriever is away; it follows when it is back.
+        """
+        self._announcer.say(state)
+        try:
+            await self._mender.compare(state.doc_id)
+        except Retryable as error:
+            raise type(error)(
+                f"change {state.file}", error.reason, "it is done when the retriever is back"
+            ) from error
+        return await self._library.state(state.doc_id) or state
+
+    def _read(self, state: DocumentState) -> None:
+        """Pass on what the worker says; after a new revision there may be one too many."""
+        self._announcer.say(state)
+        if state.state == "ready":
+            self._mender.soon()
+
+    async def _drop(self, gone: Sequence[Own]) -> None:
+        """Delete revisions with those of their originals that no other has."""
+        async with self._adding:
+            for sha256 in await self._revisions.unshared(gone):
+                await asyncio.to_thread(self._originals.forget, sha256)
+            await self._revisions.drop(gone)
+
+    async def _edit(self, request: EditDocument) -> EditedDocument:
+        edited = await self._library.edit(request.doc_id, request)
+        if edited is None:
+            raise _unknown("edit", request.doc_id)
+        state, changed = edited
+        if changed:
+            state = await self._in_step(state)
+        return EditedDocument(state=state, changed=changed)
+
+    async def _roll_back(self, request: Rollback) -> RolledBack:
+        before = await self._library.answering(request.doc_id)
+        await self._revisions.roll_back(request.doc_id, request.to)
+        state = await self._library.state(request.doc_id)
+        if state is None:
+            raise _unknown("rollback", request.doc_id)
+        if state.state == "ready":
+            state = await self._in_step(state)
+        else:
             self._announcer.say(state)
             self._worker.wake()
-        return AddedDocument(
-            doc_id=state.doc_id, revision=state.revision, unchanged=unchanged, state=state
-        )
+        reading = state.state != "ready"
+        return RolledBack(state=state, before=before or 0, reading=reading)
 
     async def _documents(self, request: ListDocuments) -> DocumentList:
         if not request.doc_id:
             return DocumentList(documents=await self._library.states())
         state = await self._library.state(request.doc_id)
-        return DocumentList(documents=[state] if state else [])
+        if state is None:
+            return DocumentList(documents=[])
+        listed = await self._revisions.listed(request.doc_id, self._config.ingest.keep_revisions)
+        return DocumentList(
+            documents=[state],
+            revisions=[
+                msgspec.structs.replace(one, original=self._originals.has(one.sha256))
+                for one in listed
+            ],
+        )
 
     async def _remove(self, request: RemoveDocument) -> RemovedDocument:
         removal = await self._library.start_removing(request.doc_id, purge=request.purge)
         if removal is None:
-            raise Rejected(
-                f"remove {request.doc_id}", "no such document", "`andon documents` lists their ids"
-            )
+            raise _unknown("remove", request.doc_id)
         await self._forget(removal)
         return RemovedDocument(
             doc_id=removal.doc_id, file=removal.file, passages=removal.state.passages
@@ -196,7 +276,7 @@ class IngestService:
             if removal.purge:
                 for sha256 in await self._library.only_here(removal.doc_id):
                     await asyncio.to_thread(self._originals.forget, sha256)
-            await self._library.finish_removing(removal.doc_id)
+            await self._library.finish_removing(removal)
         gone = msgspec.structs.replace(removal.state, state="removed", reason="")
         self._announcer.say(gone)
         self._announcer.clear(removal.doc_id)
@@ -233,6 +313,10 @@ class IngestService:
             else:
                 self._wanted = None
                 self._context.health.well(_ADDING)
+
+
+def _unknown(verb: str, doc_id: str) -> Rejected:
+    return Rejected(f"{verb} {doc_id}", "no such document", "`andon documents` lists their ids")
 
 
 def _size(path: Path) -> int:

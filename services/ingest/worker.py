@@ -13,7 +13,7 @@ import msgspec
 
 from schemas.channels import ACTIVATE, INDEX
 from schemas.knowledge import DocumentState
-from schemas.retrieval import Activate, DocumentRef, IndexPassages
+from schemas.retrieval import Activate, IndexPassages
 from services.ingest import frames, sandbox
 from services.ingest.library import Library, Work
 from services.ingest.originals import Originals
@@ -200,24 +200,16 @@ class Worker:
 
     async def _index(self, work: Work, done: frames.Done, spool: Spool) -> None:
         """Send the passages to the retriever, and let them answer."""
-        title = work.title or done.title or Path(work.file).stem
+        document = work.ref(title=done.title, lang=done.lang)
         base = await self._update(
             work,
             state="indexing",
-            title=title,
+            title=done.title or Path(work.file).stem,
             lang=done.lang,
             pages=done.pages,
             passages=done.passages,
         )
         base = _with(base, pages_done=done.pages or 0)
-        document = DocumentRef(
-            doc_id=work.doc_id,
-            revision=work.revision,
-            title=title,
-            file=work.file,
-            lang=done.lang,
-            assets=work.assets,
-        )
         activate = Activate(doc_id=work.doc_id, revision=work.revision, passages=done.passages)
         for attempt in range(1, _ATTEMPTS + 1):
             sent = 0

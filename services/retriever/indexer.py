@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from schemas.retrieval import Activate, Indexed, IndexPassages, Passage
+from schemas.retrieval import Activate, DocumentRef, Indexed, IndexPassages, Passage
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder, Vectors
 from services.retriever.holdings import Change
@@ -134,6 +134,22 @@ class Indexer:
         """Forget a document; its vectors are gone when this returns."""
         await self._whole(self._corpus.remove, doc_id)
         return Indexed(passages=0, generation=self._corpus.generation)
+
+    async def describe(self, document: DocumentRef) -> Indexed:
+        """Change what is said about a revision.
+
+        Raises:
+            Rejected: it is unknown.
+        """
+        async with self._changing:
+            await self._corpus.describe(document)
+            return Indexed(passages=0, generation=self._corpus.generation)
+
+    async def prune(self, doc_id: str, keep: Sequence[int]) -> Indexed:
+        """Forget revisions of a document that do not answer, but those to keep."""
+        async with self._changing:
+            await self._corpus.prune(doc_id, keep)
+            return Indexed(passages=0, generation=self._corpus.generation)
 
     async def keep_saved(self) -> None:
         """Write the index a while after each change, for as long as the service lives.
