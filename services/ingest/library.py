@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
-import aiosqlite
 import msgspec
 
 from schemas.knowledge import DocumentState
 from schemas.retrieval import DocumentRef
-from services.ingest import rows
+from services.ingest import entries, rows
 from services.ingest.differences import IN_WORK
 from services.ingest.labels import Labels, labels_of
-from services.ingest.naming import doc_id
-from services.ingest.rows import CURRENT, ENDED, SET_ASIDE
+from services.ingest.rows import CURRENT, ENDED
 from services.runtime.clock import now
 from services.runtime.errors import Rejected
-from services.runtime.sqlite import Database, Row, open_database
+from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = tuple(
     Path(__file__).with_name(name).read_text(encoding="utf-8")
@@ -68,6 +66,8 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a file."""
 
     state: DocumentState
+    sha256: str
+    """Hash of the file."""
     unchanged: bool
     """Its content was there already."""
     edited: bool = False
@@ -134,41 +134,55 @@ class Library:
             Rejected: the document is being removed, or what is said cannot be.
         """
         async with self._database.transaction() as db:
-            identity, edited = await _enter(db, name, said)
+            identity, edited = await entries.enter(db, name, said)
             await db.execute("DELETE FROM left_original WHERE sha256 = ?", (sha256,))
-            there = await _revisions(db, identity)
-            same = _same(there, sha256)
+            there = await entries.revisions(db, identity)
+            same = entries.same(there, sha256)
             restored = 0
             if same is None:
                 # Also when reading the same file failed before: a state of the new revision
                 # cannot be taken for one of the old.
-                await _insert(db, identity, name, sha256, size)
+                await entries.insert(db, identity, name, sha256, size)
             elif same["state"] == "ready":
-                await _set_failed_aside(db, identity)
+                await entries.set_failed_aside(db, identity)
                 if same["answered"] < max(row["answered"] for row in there):
                     restored = same["revision"]
                     await db.execute(_ANSWERS, (identity, restored))
         state = await self.state(identity)
         if state is None:
             raise Rejected(f"add {name}", "it was removed meanwhile", "add it again")
-        return Added(state=state, unchanged=same is not None, edited=edited, restored=restored)
+        return Added(
+            state=state,
+            sha256=sha256,
+            unchanged=same is not None,
+            edited=edited,
+            restored=restored,
+        )
 
-    async def refuse(self, name: str, reason: str) -> DocumentState | None:
-        """Enter a file that could not be taken, so that people see why; None if that is no news."""
+    async def refuse(self, name: str, reason: str) -> tuple[str, DocumentState | None]:
+        """Enter a file that could not be taken, so that people see why.
+
+        Returns:
+            Id of the document, and its state where this is news.
+        """
         async with self._database.transaction() as db:
-            identity, _ = await _enter(db, name, None)
-            there = await _revisions(db, identity)
-            answers = [row["revision"] for row in there if row["state"] == "ready"]
-            told = f"{reason}; revision {max(answers)} still answers" if answers else reason
+            identity, _ = await entries.enter(db, name, None)
+            there = await entries.revisions(db, identity)
+            best = max(
+                (row for row in there if row["state"] == "ready"),
+                key=lambda row: row["answered"],
+                default=None,
+            )
+            told = f"{reason}; revision {best['revision']} still answers" if best else reason
             if there and (there[0]["state"], there[0]["reason"]) == ("failed", told):
-                return None
-            number = await _insert(db, identity, name, "", 0)
+                return identity, None
+            number = await entries.insert(db, identity, name, "", 0)
             await db.execute(
                 "UPDATE revision SET state = 'failed', reason = ? WHERE doc_id = ?"
                 " AND revision = ?",
                 (told, identity, number),
             )
-        return await self.state(identity)
+        return identity, await self.state(identity)
 
     async def edit(self, identity: str, said: object) -> tuple[DocumentState, bool] | None:
         """Change what is said about a document; None where there is none.
@@ -184,24 +198,24 @@ class Library:
             Rejected: what is said cannot be.
         """
         async with self._database.transaction() as db:
-            row = await _one(
+            row = await entries.one(
                 db, "SELECT labels FROM document WHERE doc_id = ? AND NOT removing", (identity,)
             )
             if row is None:
                 return None
             before = rows.labels_in(row)
             labels = labels_of(said, before=before, empty_clears=True)
-            await _say(db, identity, labels)
+            await entries.say(db, identity, labels)
         state = await self.state(identity)
         return (state, labels != before) if state else None
 
     async def rename(self, identity: str, name: str) -> DocumentState | None:
         """Give a document another file name; None where it is gone or another has that name."""
         async with self._database.transaction() as db:
-            row = await _one(
+            row = await entries.one(
                 db, "SELECT file FROM document WHERE doc_id = ? AND NOT removing", (identity,)
             )
-            taken = await _one(db, "SELECT 1 FROM document WHERE file = ?", (name,))
+            taken = await entries.one(db, "SELECT 1 FROM document WHERE file = ?", (name,))
             if row is None or taken is not None:
                 return None
             await db.execute("UPDATE document SET file = ? WHERE doc_id = ?", (name, identity))
@@ -310,74 +324,3 @@ class Library:
             )
             await db.execute("DELETE FROM document WHERE doc_id = ?", (removal.doc_id,))
         await self._database.checkpoint("TRUNCATE")
-
-
-async def _one(db: aiosqlite.Connection, sql: str, parameters: tuple[object, ...]) -> Row | None:
-    async with db.execute(sql, parameters) as cursor:
-        return await cursor.fetchone()
-
-
-async def _revisions(db: aiosqlite.Connection, identity: str) -> list[Row]:
-    """Return the revisions of a document, newest first."""
-    sql = "SELECT * FROM revision WHERE doc_id = ? ORDER BY revision DESC"
-    return list(await db.execute_fetchall(sql, (identity,)))
-
-
-async def _enter(db: aiosqlite.Connection, name: str, said: object | None) -> tuple[str, bool]:
-    """Return the id of the document of a name, made if need be; and whether more is said of it."""
-    row = await _one(db, "SELECT doc_id, removing, labels FROM document WHERE file = ?", (name,))
-    if row is not None:
-        if row["removing"]:
-            raise Rejected(f"add {name}", "it is just being removed", "add it again in a moment")
-        before = rows.labels_in(row)
-        labels = labels_of(said, before=before) if said else before
-        if labels != before:
-            await _say(db, row["doc_id"], labels)
-        return row["doc_id"], labels != before
-    labels = labels_of(said) if said else Labels()
-    attempt = 0
-    while await _one(db, "SELECT 1 FROM document WHERE doc_id = ?", (doc_id(name, attempt),)):
-        attempt += 1
-    identity = doc_id(name, attempt)
-    await db.execute("INSERT INTO document (doc_id, file) VALUES (?, ?)", (identity, name))
-    await _say(db, identity, labels)
-    return identity, False
-
-
-async def _say(db: aiosqlite.Connection, identity: str, labels: Labels) -> None:
-    text = msgspec.json.encode(labels).decode()
-    await db.execute("UPDATE document SET labels = ? WHERE doc_id = ?", (text, identity))
-
-
-async def _insert(
-    db: aiosqlite.Connection, identity: str, name: str, sha256: str, size: int
-) -> int:
-    """Enter the next revision of a document; return its number."""
-    await db.execute("UPDATE document SET last = last + 1 WHERE doc_id = ?", (identity,))
-    await db.execute(
-        "INSERT INTO revision (doc_id, revision, sha256, size, title, state, updated)"
-        " SELECT doc_id, last, ?, ?, ?, 'queued', ? FROM document WHERE doc_id = ?",
-        (sha256, size, PurePath(name).stem, now(), identity),
-    )
-    row = await _one(db, "SELECT last FROM document WHERE doc_id = ?", (identity,))
-    return int(row["last"]) if row else 0
-
-
-async def _set_failed_aside(db: aiosqlite.Connection, identity: str) -> None:
-    """Nobody waits any more for what failed."""
-    await db.execute(
-        f"UPDATE revision SET held = ? WHERE doc_id = ? AND state IN {ENDED}",  # noqa: S608
-        (SET_ASIDE, identity),
-    )
-
-
-def _same(there: list[Row], sha256: str) -> Row | None:
-    """Return the revision with this content that makes reading it again needless."""
-    if there and there[0]["state"] in IN_WORK:
-        return there[0] if there[0]["sha256"] == sha256 else None
-    if any(row["state"] in IN_WORK for row in there):
-        return next((r for r in there if r["state"] in IN_WORK and r["sha256"] == sha256), None)
-    alike = [
-        row for row in there if row["sha256"] == sha256 and row["state"] == "ready" and row["held"]
-    ]
-    return max(alike, key=lambda row: row["answered"], default=None)

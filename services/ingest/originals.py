@@ -116,6 +116,19 @@ class Originals:
             ) from error
 
 
+def digest(path: Path) -> str:
+    """Return the hash of a file's content.
+
+    Raises:
+        Rejected: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Rejected(f"read {path.name}", error.strerror or str(error)) from error
+
+
 def _sync(folder: Path) -> None:
     """Have the names in a folder on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
