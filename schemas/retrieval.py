@@ -192,9 +192,9 @@ class CorpusState(msgspec.Struct, frozen=True, kw_only=True):
     """What the corpus holds."""
 
     documents: list[CorpusDocument]
-    """Each revision it has."""
+    """Each revision it has, or of the document that was asked for."""
     passages: int
-    """Passages that answer."""
+    """Passages of them that answer."""
     vectors: int
     """Of these, how many have a vector."""
     generation: int

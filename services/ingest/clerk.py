@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from schemas.knowledge import (
 )
 from schemas.retrieval import RemovePassages
 from services.ingest.announcer import Announcer
+from services.ingest.attic import sort_out
 from services.ingest.differences import Own
 from services.ingest.library import Added, Library, Removal
 from services.ingest.mender import Mender
@@ -30,9 +33,13 @@ from services.runtime.errors import Rejected, Retryable
 from services.runtime.process import Health
 from services.runtime.rpc import Caller
 
+log = logging.getLogger(__name__)
+
 _FORGET_S = 10.0
 _ADDING = "originals"
 _REMOVING = "removals"
+_MISSING = "missing originals"
+_ORIGINALS_EVERY_S = 300.0
 
 
 class Clerk:
@@ -215,6 +222,39 @@ class Clerk:
                 self._health.well(_REMOVING)
             await self._look_for_room()
             await asyncio.sleep(self._again_s)
+
+    async def look_after_originals(self) -> None:
+        """Tell which originals are missing, and delete those nobody needs; again and again."""
+        while True:
+            try:
+                async with self._adding:
+                    await self._look_over_originals()
+            except Retryable as error:
+                self._health.trouble(_MISSING, str(error))
+            await asyncio.sleep(_ORIGINALS_EVERY_S)
+
+    async def _look_over_originals(self) -> None:
+        there = await asyncio.to_thread(self._originals.there)
+        needed = await self.revisions.originals()
+        found = sort_out(
+            there,
+            needed,
+            await self.revisions.left(),
+            born=await self._library.born(),
+            now=time.time(),
+        )
+        for name in found.orphans:
+            log.info("original %s is nobody's, and deleted", name)
+            await asyncio.to_thread(self._originals.forget, name)
+        if found.missing:
+            files = ", ".join(sorted(needed[sha256] for sha256 in found.missing)[:5])
+            self._health.trouble(
+                _MISSING,
+                f"{len(found.missing)} originals are gone: {files}. They answer, but could not be"
+                " made again if the corpus were lost (add these files again)",
+            )
+        else:
+            self._health.well(_MISSING)
 
     async def _drop(self, gone: Sequence[Own]) -> None:
         """Delete revisions with those of their originals that no other has."""

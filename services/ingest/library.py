@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
 from pathlib import Path, PurePath
 
 import msgspec
@@ -113,6 +115,17 @@ class Library:
             )
             await db.execute("INSERT OR IGNORE INTO fact VALUES ('born', ?)", (now(),))
         return library
+
+    async def born(self) -> float:
+        """Return since when this file knows of every original, seconds since 1970."""
+        row = await self._database.first("SELECT value FROM fact WHERE key = 'born'")
+        # Without the fact nothing is known.
+        return datetime.fromisoformat(row["value"]).timestamp() if row else math.inf
+
+    async def reborn(self) -> None:
+        """Note that rows may have been lost: what there was before may be somebody's."""
+        async with self._database.transaction() as db:
+            await db.execute("INSERT OR REPLACE INTO fact VALUES ('born', ?)", (now(),))
 
     async def close(self) -> None:
         """Close the file."""

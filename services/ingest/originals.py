@@ -30,6 +30,17 @@ class Originals:
         """Return whether the file with this hash is there."""
         return bool(sha256) and self.path(sha256).is_file()
 
+    def there(self) -> dict[str, float]:
+        """Return the files of the folder, and when each was made, seconds since 1970.
+
+        Raises:
+            Retryable: the disk is failing.
+        """
+        with self._disk("list originals"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with os.scandir(self._folder) as entries:
+                return {e.name: e.stat().st_mtime for e in entries if e.is_file()}
+
     def take(self, source: Path, max_bytes: int) -> tuple[str, int]:
         """Copy a file in; return its hash and size. Blocks; run it in a thread.
 

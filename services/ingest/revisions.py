@@ -180,6 +180,20 @@ class Revisions:
         row = await self._database.first("SELECT doc_id FROM document WHERE file = ?", (file,))
         return row["doc_id"] if row else None
 
+    async def originals(self) -> dict[str, str]:
+        """Return the hashes of all originals that are needed, each with a file name."""
+        found = await self._database.fetch(
+            "SELECT r.sha256, min(d.file) AS file FROM revision r"
+            " JOIN document d ON d.doc_id = r.doc_id WHERE r.sha256 <> '' GROUP BY r.sha256"
+        )
+        return {row["sha256"]: row["file"] for row in found}
+
+    async def left(self) -> set[str]:
+        """Return the hashes of originals that were left when their documents were removed."""
+        return {
+            row["sha256"] for row in await self._database.fetch("SELECT sha256 FROM left_original")
+        }
+
     async def unshared(self, gone: Sequence[Own]) -> list[str]:
         """Return hashes of originals that only these revisions have."""
         keys = {(own.ref.doc_id, own.number) for own in gone}

@@ -73,9 +73,11 @@ class IngestService:
             )
         self._context = context
         path = self._config.data_dir / "library.db"
-        await mend(path, LIBRARY, context.health)
+        salvaged = await mend(path, LIBRARY, context.health)
         self._library = await Library.open(path)
         self._closing.push_async_callback(self._library.close)
+        if salvaged:
+            await self._library.reborn()
         self._announcer = Announcer(context.bus, self._config.prefix)
         self._worker = Worker(
             self._config.ingest,
@@ -117,6 +119,7 @@ class IngestService:
         context.spawn(self._clerk.finish_removals(), "finish removals")
         context.spawn(self._clerk.mender.run(), "compare with the retriever")
         context.spawn(inbox.run(), "watch the inbox")
+        context.spawn(self._clerk.look_after_originals(), "look after originals")
         context.spawn(watch(self._library.database), "watch the library")
         self._working = context.spawn(self._worker.run(), "read and index")
 

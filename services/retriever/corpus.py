@@ -333,9 +333,11 @@ class Corpus:
             return [held_of(row) for row in await self._db.fetch(Q["documents_of"], (doc_id,))]
         return [held_of(row) for row in await self._db.fetch(Q["documents"])]
 
-    async def totals(self) -> tuple[int, int]:
-        """Return how many passages answer, and how many of them have a vector."""
-        row = await self._db.first(Q["totals"])
+    async def totals(self, doc_id: str = "") -> tuple[int, int]:
+        """Return how many passages answer, and how many of them have a vector; or of a document."""
+        row = await (
+            self._db.first(Q["totals_of"], (doc_id,)) if doc_id else self._db.first(Q["totals"])
+        )
         return (int(row[0]), int(row[1])) if row else (0, 0)
 
     async def frequency(self, words: Sequence[str]) -> dict[str, int]:

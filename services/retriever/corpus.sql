@@ -167,6 +167,10 @@ DELETE FROM vectors
 SELECT count(*), count(v.passage) FROM passages p
 JOIN documents d ON d.id = p.document LEFT JOIN vectors v ON v.passage = p.id WHERE d.active
 
+-- name: totals_of: the same of one document
+SELECT count(*), count(v.passage) FROM documents d JOIN passages p ON p.document = d.id
+LEFT JOIN vectors v ON v.passage = p.id WHERE d.active AND d.doc_id = ?
+
 -- name: frequency: in how many passages each token is (JSON list of tokens)
 SELECT v.term, v.doc FROM json_each(?) j CROSS JOIN vocabulary v ON v.term = j.value
 

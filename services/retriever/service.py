@@ -154,7 +154,7 @@ class RetrieverService:
     async def corpus(self, request: CorpusQuery) -> CorpusState:
         """Say what the corpus holds."""
         corpus = self._open()
-        passages, vectors = await corpus.totals()
+        passages, vectors = await corpus.totals(request.doc_id)
         return CorpusState(
             documents=[
                 CorpusDocument(document=h.document, passages=h.passages, active=h.active)

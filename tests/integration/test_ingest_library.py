@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from schemas.channels import DOCUMENT
 from services.ingest import naming
 from services.ingest.labels import Labels
-from services.ingest.library import Library, Work
+from services.ingest.library import MIGRATIONS, Library, Work
 from services.ingest.originals import Originals
+from services.ingest.revisions import Revisions
 from services.runtime.errors import Rejected
+from services.runtime.sqlite import open_database
 
 pytestmark = pytest.mark.integration
 
@@ -143,6 +145,73 @@ async def test_removing_is_finished_after_a_restart(tmp_path: Path) -> None:
     added = await library.add("m.pdf", A, 12)
     assert added.state.revision == 1
     await library.close()
+
+
+FIRST = """
+INSERT INTO document (doc_id, file) VALUES ('m-1', 'm.pdf'), ('n-1', 'n.pdf');
+INSERT INTO revision (doc_id, revision, sha256, size, assets, asked_title, title, state, passages,
+    updated)
+VALUES ('m-1', 1, 'aa', 1, '[]', '', 'M', 'ready', 7, 't'),
+    ('n-1', 1, 'cc', 1, '[]', '', 'N', 'ready', 5, 't'),
+    ('m-1', 2, 'bb', 2, '["plant/+"]', 'Mine', 'Mine', 'ready', 8, 't'),
+    ('n-1', 2, 'dd', 1, '[]', '', 'N', 'failed', 0, 't'),
+    ('n-1', 3, 'dd', 1, '[]', '', 'N', 'reading', 0, 't');
+"""
+
+
+async def test_a_library_of_the_first_schema_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "library.db"
+    old = await open_database(path, MIGRATIONS[:1], synchronous="FULL")
+    async with old.transaction() as db:
+        for statement in FIRST.split(";"):
+            await db.execute(statement)
+    await old.close()
+    library = await Library.open(path)
+    try:
+        m, n = await library.states()
+        assert (m.revision, m.answers, m.kept, m.title, m.assets, m.passages) == (
+            2, 2, [1], "Mine", ["plant/+"], 8,
+        )  # fmt: skip
+        assert (n.revision, n.answers, n.state, n.title) == (3, 1, "queued", "N")
+        added = await library.add("m.pdf", "ee", 3)
+        assert (added.state.revision, added.state.title) == (3, "Mine")
+        shelf = await Revisions(library).shelf("m-1")
+        assert [(own.number, own.answered, own.held) for own in shelf[0].revisions] == [
+            (1, 1, True), (2, 2, True), (3, 0, False),
+        ]  # fmt: skip
+        again = await library.add("m.pdf", "ee", 3)
+        assert again.unchanged
+    finally:
+        await library.close()
+
+
+async def test_a_file_that_is_refused_is_told_once(library: Library) -> None:
+    identity, state = await library.refuse("m.pdf", "it is empty")
+    assert state is not None
+    assert (state.doc_id, state.state, state.reason, state.answers) == (
+        identity, "failed", "it is empty", 0,
+    )  # fmt: skip
+    assert await library.refuse("m.pdf", "it is empty") == (identity, None)
+    await library.add("m.pdf", A, 12)
+    await ready(library)
+    _, state = await library.refuse("m.pdf", "it is empty")
+    assert state is not None
+    assert (state.revision, state.reason, state.answers) == (
+        3, "it is empty; revision 2 still answers", 2,
+    )  # fmt: skip
+
+
+async def test_a_renamed_document_keeps_its_id_and_frees_its_name(library: Library) -> None:
+    first = (await library.add("m.pdf", A, 12)).state
+    other = (await library.add("n.pdf", B, 12)).state
+    assert await library.rename(first.doc_id, "n.pdf") is None
+    assert await library.rename("nothing", "o.pdf") is None
+    renamed = await library.rename(first.doc_id, "x/o.pdf")
+    assert renamed is not None
+    assert (renamed.doc_id, renamed.file, renamed.title) == (first.doc_id, "x/o.pdf", "o")
+    again = (await library.add("m.pdf", B, 12)).state
+    assert again.doc_id not in {first.doc_id, other.doc_id}
+    assert DOCUMENT.parameters(DOCUMENT.topic(doc_id=again.doc_id)) == {"doc_id": again.doc_id}
 
 
 async def test_removing_what_is_not_there(library: Library) -> None:

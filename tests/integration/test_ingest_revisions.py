@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from schemas.knowledge import DocumentState
 from schemas.retrieval import CorpusDocument
 from services.runtime.errors import Rejected, Unavailable
+from services.runtime.process import Context
 from tests.support.ingest import names_in
 from tests.support.plant import SOON_S, Plant, manual, opened
 
@@ -292,3 +295,37 @@ async def test_what_the_library_lost_is_mended_at_the_next_start(
         if left == [1, 2]:
             await plant.roll_back(doc_id)
             await until(lambda: says(plant), [(1, "one")])
+
+
+async def test_a_missing_original_is_told_and_orphans_go(plant: Plant, tmp_path: Path) -> None:
+    originals = plant.folder / "originals"
+    async with plant.retriever():
+        async with plant.ingest():
+            doc_id = await added(plant, tmp_path, "one")
+            left = await plant.add(manual(tmp_path, "left", name="left.pdf"))
+            await plant.until("ready")
+            await plant.remove(left.doc_id)
+        [state] = await _documents_of(plant)
+        (originals / state.sha256).unlink()
+        for name in ("f" * 64, ".new-abc", left.state.sha256):
+            (originals / name).touch()
+            os.utime(originals / name, (1e9, 1e9))
+        # As if the library were as old as that.
+        change(plant.folder / "library.db", "UPDATE fact SET value = '2000-01-01T00:00:00.000Z'")
+        async with plant.ingest() as context:
+            await until(lambda: _told(context), True)
+            assert names_in(originals) == [left.state.sha256]
+            assert await says(plant) == [(1, "one")]
+            assert not (await plant.revisions(doc_id))[0].original
+            again = await plant.add(manual(tmp_path, "one"))
+            assert again.unchanged
+            assert (await plant.revisions(doc_id))[0].original
+
+
+async def _documents_of(plant: Plant) -> list[DocumentState]:
+    async with plant.ingest():
+        return await plant.documents()
+
+
+async def _told(context: Context) -> bool:
+    return "1 originals are gone: m.pdf" in context.health.reason
