@@ -6,9 +6,11 @@ revisions, so a batch being indexed slows no search and changes no ranking.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -64,6 +66,10 @@ class Corpus:
         """Of these, how many each revision has."""
         self.names: frozenset[str] = frozenset()
         """Tokens of their titles and file names: products, mostly."""
+        self.epoch = 0
+        """Odd while what answers is being swapped: what was read then is of two times."""
+        self._settled = asyncio.Event()
+        self._settled.set()
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -100,6 +106,24 @@ class Corpus:
         await self._db.close()
 
     # -- changes ------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _swap(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Change what answers in one transaction; `epoch` tells of the moment it is committed."""
+        epoch = self.epoch
+        try:
+            async with self._db.transaction() as db:
+                yield db
+                self.epoch = epoch + 1
+                self._settled.clear()
+            await self.refresh()
+        finally:
+            self.epoch = epoch + 2
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Wait until nothing is being swapped."""
+        await self._settled.wait()
 
     async def missing(self, document: DocumentRef, passages: Sequence[Passage]) -> list[Passage]:
         """Return those of a batch that are not in the corpus as they are.
@@ -174,7 +198,7 @@ class Corpus:
             raise Rejected("activate", f"{doc_id}: revision {revision} has no passages")
         number = row["id"]
         removed: tuple[int, ...] = ()
-        async with self._db.transaction() as db:
+        async with self._swap() as db:
             held = await scalar(db, Q["count"], (number,))
             if held != passages:
                 raise Rejected(
@@ -193,12 +217,11 @@ class Corpus:
             await db.execute(Q["set_active"], (1, number))
             await db.execute(Q["fts_add"], (number,))
             await db.execute(Q["next_generation"])
-        await self.refresh()
         return Change(self.generation, (number,), removed)
 
     async def remove(self, doc_id: str) -> Change:
         """Forget a document: all its revisions, words, codes and vectors. Unknown ones are fine."""
-        async with self._db.transaction() as db:
+        async with self._swap() as db:
             rows = await all_of(db, Q["revisions"], (doc_id,))
             if not rows:
                 return Change(self.generation)
@@ -210,7 +233,6 @@ class Corpus:
             await db.execute(Q["drop_document"], (doc_id,))
             await db.execute(Q["set_meta"], ("scrub", "1"))
             await db.execute(Q["next_generation"])
-        await self.refresh()
         return Change(self.generation, (), removed)
 
     async def prune(self, doc_id: str, keep: Sequence[int]) -> bool:
@@ -243,13 +265,12 @@ class Corpus:
         if before == document:
             return False
         title = title_tokens(document)
-        async with self._db.transaction() as db:
+        async with self._swap() as db:
             await db.execute(Q["put_document"], columns_of(document))
             if title != title_tokens(before):
                 await _change_heads(db, row["id"], " ".join(title), active=bool(row["active"]))
             if row["active"]:
                 await db.execute(Q["next_generation"])
-        await self.refresh()
         return True
 
     async def scrub(self) -> bool:

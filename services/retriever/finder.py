@@ -32,6 +32,8 @@ QUOTED = 8
 """Passages at most that hold the question word for word."""
 EMBED_S = 1.5
 """A question whose vector takes longer is searched by codes and words, seconds."""
+SWAPS = 10
+"""Tries at most where what answers is swapped under a search."""
 NARROW = 4000
 """Passages of a scope that are compared one by one when the index brings too few of it."""
 
@@ -97,6 +99,17 @@ class Finder:
 
         Where the search is limited to some documents, none of others.
         """
+        for _ in range(SWAPS):
+            epoch = self._corpus.epoch
+            found = await self._find(search)
+            if epoch == self._corpus.epoch and epoch % 2 == 0:
+                break
+            # A revision took the place of another one meanwhile: what was found of the one may
+            # have been looked up in the other.
+            await self._corpus.settled()
+        return found
+
+    async def _find(self, search: Search) -> Found:
         asked = _Asked(search, _codes_in(search, self._corpus.names))
         among = limited(self._corpus.active, search)
         everywhere = None if among is None else list(among)

@@ -217,10 +217,12 @@ class Indexer:
             log.warning("the index is behind the corpus and will be built again: %s", error)
 
     async def _apply(self, change: Change) -> None:
-        await self._run(self.index.remove, change.removed)
+        # Added first: what did not change between two revisions has the same vector, and the
+        # graph is left as it is.
         for number in change.added:
             labels, vectors = await self._corpus.vectors_of(number)
             await self._run(self.index.add, labels, vectors)
+        await self._run(self.index.remove, change.removed)
         self._changed_at = time.monotonic()
 
     def _work_out(
