@@ -7,7 +7,6 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from schemas.answers import Answer, Ask
@@ -19,8 +18,10 @@ from schemas.channels import (
     DISPLAY,
     DOCUMENT,
     DOCUMENTS,
+    EDIT,
     REMOVE,
     REPLY,
+    ROLLBACK,
     SEARCH,
     STATUS,
     Rpc,
@@ -29,10 +30,15 @@ from schemas.health import SERVICES, ServiceStatus
 from schemas.knowledge import (
     AddDocument,
     AddedDocument,
+    DocumentList,
     DocumentState,
+    EditDocument,
+    EditedDocument,
     ListDocuments,
     RemovedDocument,
     RemoveDocument,
+    Rollback,
+    RolledBack,
 )
 from schemas.retrieval import Found, Search
 from services.runtime.bus import Bus
@@ -42,11 +48,11 @@ from services.runtime.errors import DeadlineExceeded, Rejected, Unavailable
 from services.runtime.messages import Inbox
 from services.runtime.rpc import Caller
 
+IN_WORK = frozenset({"queued", "reading", "indexing"})
+"""States a document does not stay in."""
 _CONNECT_S = 5.0
 _RPC_S = 30.0
 _SETTLE_S = 0.3
-_LAST = {"ready", "failed", "removed"}
-"""Phases of a document after which nothing comes."""
 
 
 @asynccontextmanager
@@ -103,25 +109,52 @@ class Client:
         listed = await self._call(DOCUMENTS, ListDocuments())
         return list(listed.documents)
 
+    async def document(self, name: str) -> DocumentList:
+        """Return a document by id or file name, with its revisions.
+
+        Raises:
+            Rejected: there is none of that name.
+        """
+        doc_id = await self._named("documents", name)
+        listed: DocumentList = await self._call(DOCUMENTS, ListDocuments(doc_id=doc_id))
+        return listed
+
+    async def _named(self, verb: str, name: str) -> str:
+        """Return the id of a document by id or file name; folders may be left out."""
+        documents = await self.documents()
+        matching = [d for d in documents if name in {d.doc_id, d.file}]
+        matching = matching or [d for d in documents if d.file.endswith(f"/{name}")]
+        if len(matching) != 1:
+            reason = "several documents have that name" if matching else "no such document"
+            raise Rejected(f"{verb} {name}", reason, "`andon documents` lists their ids")
+        return matching[0].doc_id
+
     async def remove(self, name: str, *, purge: bool) -> RemovedDocument:
         """Remove a document by id or file name.
 
         Raises:
             Rejected: there is none, or several, of that name.
         """
-        matching = [d for d in await self.documents() if name in {d.doc_id, d.file}]
-        if len(matching) != 1:
-            reason = "several documents have that name" if matching else "no such document"
-            raise Rejected(f"remove {name}", reason, "`andon documents` lists their ids")
-        request = RemoveDocument(doc_id=matching[0].doc_id, purge=purge)
+        request = RemoveDocument(doc_id=await self._named("remove", name), purge=purge)
         removed: RemovedDocument = await self._call(REMOVE, request)
         return removed
 
-    async def add(self, path: Path, *, name: str, title: str, assets: list[str]) -> AddedDocument:
-        """Add a file, by its absolute path; `name` is the one it is kept under."""
+    async def edit(self, name: str, said: dict[str, Any]) -> EditedDocument:
+        """Change what is said about a document; raises as `remove`."""
+        request = EditDocument(doc_id=await self._named("edit", name), **said)
+        edited: EditedDocument = await self._call(EDIT, request)
+        return edited
+
+    async def roll_back(self, name: str, to: int) -> RolledBack:
+        """Let another revision of a document answer; raises as `remove`."""
+        request = Rollback(doc_id=await self._named("rollback", name), to=to)
+        done: RolledBack = await self._call(ROLLBACK, request)
+        return done
+
+    async def add(self, request: AddDocument) -> AddedDocument:
+        """Add a file, by its absolute path."""
         if self._documents is None:
             self._documents = await self._bus.consume(DOCUMENT.filter(self._prefix))
-        request = AddDocument(path=str(path), name=name, title=title, assets=assets)
         added: AddedDocument = await self._call(ADD, request)
         return added
 
@@ -139,7 +172,7 @@ class Client:
             progress: told of those before it.
         """
         state = self._later(added)
-        while self._documents is not None and not (until(state) or state.state in _LAST):
+        while self._documents is not None and state.state in IN_WORK and not until(state):
             progress(state)
             delivery = await self._documents.get()
             self._bus.ack(delivery)

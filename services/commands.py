@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from schemas.answers import Answer, Ask
-from schemas.knowledge import AddedDocument, DocumentState
 from schemas.retrieval import Search
 from services.client import Client, connected
-from services.progress import Meter, sentence
 from services.runtime import config as configuration
 from services.runtime import log as logs
-from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import Rejected
-from services.terminal import print_json, say, tell
+from services.terminal import print_json, tell
 
 OK, FAILED = 0, 1
 LONGEST_QUESTION = 4000
@@ -31,7 +26,7 @@ def load(options: argparse.Namespace) -> Config:
     return configuration.load(configuration.find(options.config))
 
 
-def _talk(options: argparse.Namespace, work: Callable[[Any, Config], Awaitable[int]]) -> int:
+def talk(options: argparse.Namespace, work: Callable[[Any, Config], Awaitable[int]]) -> int:
     """Run a command against a running Andon."""
     config = load(options)
     logs.setup("error")
@@ -41,85 +36,6 @@ def _talk(options: argparse.Namespace, work: Callable[[Any, Config], Awaitable[i
             return await work(Client(bus, config), config)
 
     return asyncio.run(run())
-
-
-def add(options: argparse.Namespace) -> int:
-    """Add files, and follow them until they are complete, or as far as was asked for."""
-    files = [found for path in options.path for found in _files(path)]
-    if options.title and len(files) > 1:
-        raise Rejected("add", "--title names one document, several were given")
-
-    meter = Meter(sys.stderr)
-
-    async def work(client: Any, _config: Config) -> int:
-        added: list[AddedDocument | DocumentState] = []
-        for path, name in files:  # all of them first: one is read while another gets its vectors
-            try:
-                added.append(
-                    await client.add(path, name=name, title=options.title, assets=options.asset)
-                )
-            except Rejected as error:  # this file; the others have nothing to do with it
-                added.append(_refused(name, error))
-        states = []
-        for one in added:
-            if isinstance(one, AddedDocument):
-                progress = (lambda _state: None) if options.json else meter.show
-                state = await client.follow(one, _enough(options), progress)
-                remark = " (was there already)" if one.unchanged else ""
-            else:
-                state, remark = one, ""
-            states.append(state)
-            if not options.json:
-                meter.clear()
-                tell(_document_line(state, remark))
-        if options.json:
-            print_json(states)
-        return FAILED if any(state.state == "failed" for state in states) else OK
-
-    return _talk(options, work)
-
-
-def _enough(options: argparse.Namespace) -> Callable[[DocumentState], bool]:
-    """Return what says whether a document need not be waited for any more."""
-    if options.no_wait:
-        return lambda _state: True
-    if options.searchable:
-        return lambda state: state.searchable
-    return lambda state: state.state == "ready"
-
-
-def _refused(name: str, error: Rejected) -> DocumentState:
-    reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
-    return DocumentState(
-        doc_id="", title="", file=name, state="failed", reason=reason, revision=0, updated=now()
-    )
-
-
-def _files(path: Path) -> list[tuple[Path, str]]:
-    """Return the files of a path, each with the name it is kept under.
-
-    In a folder that is the path inside it, since two manuals may both have an index.md.
-    """
-    path = path.resolve()
-    if path.is_file():
-        return [(path, path.name)]
-    if not path.is_dir():
-        raise Rejected(f"add {path}", "no such file")
-    found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith((".", "~$")))
-    if not found:
-        raise Rejected(f"add {path}", "the folder has no files")
-    return [(p, p.relative_to(path).as_posix()) for p in found]
-
-
-def _document_line(state: DocumentState, remark: str = "") -> str:
-    pages = f"{state.pages} pages, " if state.pages else ""
-    detail = state.reason or f"{pages}{state.passages} passages, revision {state.revision}"
-    if state.state == "indexing" and not state.reason:
-        detail += f", {sentence(state)}"
-    if state.assets:
-        detail += f", for {', '.join(state.assets)}"
-    known_as = f"  [{state.doc_id}]" if state.doc_id else ""
-    return f"{state.state:<9}{state.file}: {detail}{remark}{known_as}"
 
 
 def ask(options: argparse.Namespace) -> int:
@@ -140,7 +56,7 @@ def ask(options: argparse.Namespace) -> int:
             tell(_answer_text(answer))
         return OK
 
-    return _talk(options, work)
+    return talk(options, work)
 
 
 def _question(options: argparse.Namespace) -> str:
@@ -164,7 +80,14 @@ def _answer_text(answer: Answer) -> str:
 
 def search(options: argparse.Namespace) -> int:
     """Print the passages a question finds."""
-    request = Search(question=" ".join(options.question), asset=options.asset, limit=options.limit)
+    request = Search(
+        question=" ".join(options.question),
+        asset=options.asset,
+        collection=options.collection,
+        kind=options.kind.lower(),
+        tags=[tag.lower() for tag in options.tag],
+        limit=options.limit,
+    )
 
     async def work(client: Any, _config: Config) -> int:
         found = await client.search(request)
@@ -193,43 +116,7 @@ def search(options: argparse.Namespace) -> int:
             tell("Nothing relevant was found.")
         return OK
 
-    return _talk(options, work)
-
-
-def documents(options: argparse.Namespace) -> int:
-    """List the library."""
-
-    async def work(client: Any, _config: Config) -> int:
-        documents = await client.documents()
-        if options.json:
-            print_json(documents)
-        else:
-            tell("\n".join(map(_document_line, documents)) or "The library is empty.")
-        return OK
-
-    return _talk(options, work)
-
-
-def remove(options: argparse.Namespace) -> int:
-    """Remove documents."""
-
-    async def work(client: Any, _config: Config) -> int:
-        removed, code = [], OK
-        for name in options.document:
-            try:
-                one = await client.remove(name, purge=options.purge)
-            except Rejected as error:  # the others are removed all the same
-                say(f"andon: {error}")
-                code = FAILED
-                continue
-            removed.append(one)
-            if not options.json:
-                tell(f"removed {one.file}: {one.passages} passages no longer answer")
-        if options.json:
-            print_json(removed)
-        return code
-
-    return _talk(options, work)
+    return talk(options, work)
 
 
 def status(options: argparse.Namespace) -> int:
@@ -251,4 +138,4 @@ def status(options: argparse.Namespace) -> int:
         ready = all(s is not None and s.state == "ready" for s in known.values())
         return OK if ready else FAILED
 
-    return _talk(options, work)
+    return talk(options, work)

@@ -204,11 +204,11 @@ class Worker:
         try:
             done = await self._read(work, spool, base, title)
             work = msgspec.structs.replace(work, passages=done.passages)
-            document = self._reference(work, done.title, done.lang)
+            document = work.ref(title=done.title, lang=done.lang)
             base = await self._update(
                 work,
                 state="indexing",
-                title=document.title,
+                title=done.title or Path(work.file).stem,
                 lang=done.lang,
                 pages=done.pages,
                 passages=done.passages,
@@ -279,7 +279,7 @@ class Worker:
             for batch in spool.unsent():
                 if stop.is_set():
                     break
-                document = self._reference(work, title.result())
+                document = work.ref(title=title.result(), lang="")
                 await self._call(INDEX, IndexPassages(document=document, passages=batch), stop)
 
     async def _index(
@@ -301,17 +301,6 @@ class Worker:
                 log.warning("%s: sent again: %s", work.file, error)
                 spool.sent = 0
         await self._follower.follow(work, indexed)
-
-    @staticmethod
-    def _reference(work: Work, title: str, lang: str = "") -> DocumentRef:
-        return DocumentRef(
-            doc_id=work.doc_id,
-            revision=work.revision,
-            title=work.title or title or Path(work.file).stem,
-            file=work.file,
-            lang=lang,
-            assets=work.assets,
-        )
 
     async def _call(self, rpc: Any, request: Any, stop: asyncio.Event | None = None) -> Any:
         """Ask the retriever until it answers; it may get the same request twice.

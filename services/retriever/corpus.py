@@ -6,9 +6,11 @@ revisions, so a batch being indexed slows no search and changes no ranking.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -18,8 +20,17 @@ from numpy.typing import NDArray
 
 from schemas.retrieval import DocumentRef, Passage
 from services.retriever.embedding import Vectors
-from services.retriever.holdings import Change, CodeHit, Found, Held, held_of, unpacked
-from services.retriever.records import Record, content_of, passage_of, title_tokens
+from services.retriever.holdings import (
+    Change,
+    CodeHit,
+    Found,
+    Held,
+    columns_of,
+    held_of,
+    ref_of,
+    unpacked,
+)
+from services.retriever.records import Record, content_of, head_of, passage_of, title_tokens
 from services.retriever.statements import MIGRATIONS, Q, all_of, ids_of, number_of, quoted, scalar
 from services.runtime.errors import Rejected
 from services.runtime.salvage import Plan
@@ -34,6 +45,10 @@ PLAN = Plan(
 
 HEAD_WEIGHT = 0.6
 """Weight of a word in title or section against one in the text, for BM25."""
+SLICE = 2000
+"""Passages read at once where all of them are."""
+MERGED = 64
+"""Pages of the word index put together in one transaction: searches and changes go between."""
 
 
 class Corpus:
@@ -51,6 +66,10 @@ class Corpus:
         """Of these, how many each revision has."""
         self.names: frozenset[str] = frozenset()
         """Tokens of their titles and file names: products, mostly."""
+        self.epoch = 0
+        """Odd while what answers is being swapped: what was read then is of two times."""
+        self._settled = asyncio.Event()
+        self._settled.set()
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -88,6 +107,24 @@ class Corpus:
 
     # -- changes ------------------------------------------------------------------------------
 
+    @asynccontextmanager
+    async def _swap(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Change what answers in one transaction; `epoch` tells of the moment it is committed."""
+        epoch = self.epoch
+        try:
+            async with self._db.transaction() as db:
+                yield db
+                self.epoch = epoch + 1
+                self._settled.clear()
+            await self.refresh()
+        finally:
+            self.epoch = epoch + 2
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Wait until nothing is being swapped."""
+        await self._settled.wait()
+
     async def missing(self, document: DocumentRef, passages: Sequence[Passage]) -> list[Passage]:
         """Return those of a batch that are not in the corpus as they are.
 
@@ -116,19 +153,8 @@ class Corpus:
             document: whose they are.
             records: the passages; those that are there already are replaced.
         """
-        assets = json.dumps(document.assets, ensure_ascii=False)
         async with self._db.transaction() as db:
-            await db.execute(
-                Q["put_document"],
-                (
-                    document.doc_id,
-                    document.revision,
-                    document.title,
-                    document.file,
-                    document.lang,
-                    assets,
-                ),
-            )
+            await db.execute(Q["put_document"], columns_of(document))
             number = await number_of(db, document.doc_id, document.revision)
             if records:
                 await self._put_all(db, number, records)
@@ -207,28 +233,26 @@ class Corpus:
         """Let a revision answer in place of the older one, in one transaction.
 
         Not yet where that would replace one that answers, and vectors are missing. The revision
-        that answered before is kept, so that it can be brought back; older ones go.
+        that answered before is kept, so that it can be brought back; see `prune`.
 
         Raises:
             Rejected: the revision is unknown, or some of its `passages` are missing.
         """
         replaces = await self.check(doc_id, revision, passages)
-        async with self._db.transaction() as db:
+        removed: tuple[int, ...] = ()
+        async with self._swap() as db:
             number = await number_of(db, doc_id, revision)
             before = await all_of(db, Q["active_revision"], (doc_id,))
             if before and (before[0]["id"] == number or replaces is None):
                 return Change(self.generation)
-            removed: tuple[int, ...] = ()
-            old = before[0]["id"] if before else 0
             if before:
+                old = before[0]["id"]
                 removed = await ids_of(db, old)
                 await db.execute(Q["fts_drop"], (old,))
                 await db.execute(Q["set_active"], (0, old))
             await db.execute(Q["set_active"], (1, number))
             await db.execute(Q["fts_add"], (number,))
-            await db.execute(Q["drop_older"], (doc_id, revision, number, old))
             await db.execute(Q["next_generation"])
-        await self.refresh()
         return Change(self.generation, (number,), removed)
 
     async def remove(self, doc_id: str, revision: int = 0) -> Change:
@@ -238,7 +262,7 @@ class Corpus:
             doc_id: which.
             revision: only this one; 0 for all.
         """
-        async with self._db.transaction() as db:
+        async with self._swap() as db:
             rows = await all_of(db, Q["revisions"], (doc_id, revision))
             if not rows:
                 return Change(self.generation)
@@ -249,10 +273,71 @@ class Corpus:
                 if row["active"]:
                     await db.execute(Q["fts_drop"], (row["id"],))
             await db.execute(Q["drop_document"], (doc_id, revision))
+            await db.execute(Q["set_meta"], ("scrub", "1"))
             if any(row["active"] for row in rows):
                 await db.execute(Q["next_generation"])
-        await self.refresh()
         return Change(self.generation, (), removed)
+
+    async def prune(self, doc_id: str, keep: Sequence[int]) -> bool:
+        """Delete revisions of a document that do not answer, but those to keep.
+
+        Returns whether there were any.
+        """
+        async with self._db.transaction() as db:
+            async with db.execute(Q["prune"], (doc_id, json.dumps(list(keep)))) as cursor:
+                pruned = cursor.rowcount > 0
+            if pruned:
+                await db.execute(Q["set_meta"], ("scrub", "1"))
+        return pruned
+
+    async def describe(self, document: DocumentRef) -> bool:
+        """Change what is said about a revision; returns whether anything was different.
+
+        Title and file name are in the words of each passage; those are changed with them. The
+        vectors stay those of the former title: it is a small part of what they were made of.
+
+        Raises:
+            Rejected: the revision is unknown.
+        """
+        row = await self._db.first(Q["document"], (document.doc_id, document.revision))
+        if row is None:
+            raise Rejected(
+                "describe", f"{document.doc_id}: revision {document.revision} is unknown"
+            )
+        before = ref_of(row)
+        if before == document:
+            return False
+        title = title_tokens(document)
+        async with self._swap() as db:
+            await db.execute(Q["put_document"], columns_of(document))
+            if title != title_tokens(before):
+                await _change_heads(db, row["id"], " ".join(title), active=bool(row["active"]))
+            if row["active"]:
+                await db.execute(Q["next_generation"])
+        return True
+
+    async def scrub(self) -> bool:
+        """Have deleted words gone from the disk; returns False where that must be tried again.
+
+        SQLite overwrites deleted rows, but the word index keeps words until its parts are put
+        together, and the WAL keeps them until it is emptied.
+        """
+        row = await self._db.first(Q["meta"], ("scrub",))
+        if row is None or row["value"] == "0":
+            return True
+        pages, changes, before = -MERGED, 2, 0
+        while changes >= 2:  # so FTS5's documentation tells that there was nothing left to do
+            async with self._db.transaction() as db:
+                before = db.total_changes
+                await db.execute(Q["merge"], (pages,))
+                changes = db.total_changes - before
+            pages = MERGED
+        await self._db.checkpoint("TRUNCATE")
+        if self._db.wal_bytes():
+            return False  # somebody was reading
+        async with self._db.transaction() as db:
+            await db.execute(Q["set_meta"], ("scrub", "0"))
+        return True
 
     # -- vectors ------------------------------------------------------------------------------
 
@@ -325,13 +410,17 @@ class Corpus:
 
     # -- questions ----------------------------------------------------------------------------
 
-    async def held(self) -> list[Held]:
-        """Return every revision in the corpus."""
+    async def held(self, doc_id: str = "") -> list[Held]:
+        """Return every revision in the corpus, or those of one document."""
+        if doc_id:
+            return [held_of(row) for row in await self._db.fetch(Q["documents_of"], (doc_id,))]
         return [held_of(row) for row in await self._db.fetch(Q["documents"])]
 
-    async def totals(self) -> tuple[int, int]:
-        """Return how many passages answer, and how many of them have a vector."""
-        row = await self._db.first(Q["totals"])
+    async def totals(self, doc_id: str = "") -> tuple[int, int]:
+        """Return how many passages answer, and how many of them have a vector; or of a document."""
+        row = await (
+            self._db.first(Q["totals_of"], (doc_id,)) if doc_id else self._db.first(Q["totals"])
+        )
         return (int(row[0]), int(row[1])) if row else (0, 0)
 
     async def frequency(self, words: Sequence[str]) -> dict[str, int]:
@@ -417,3 +506,16 @@ class Corpus:
         self.sizes = {one.id: one.passages for one in held}
         self.size = sum(self.sizes.values())
         self.names = frozenset(t for one in held for t in title_tokens(one.document))
+
+
+async def _change_heads(db: aiosqlite.Connection, number: int, title: str, *, active: bool) -> None:
+    """Put other tokens of the title into the head of each passage of a revision."""
+    if active:
+        await db.execute(Q["fts_drop"], (number,))
+    after = 0
+    while rows := await all_of(db, Q["heads"], (number, after, SLICE)):
+        after = rows[-1]["id"]
+        changed = [(head_of(title, passage_of(row["content"])), row["id"]) for row in rows]
+        await db.executemany(Q["set_head"], changed)
+    if active:
+        await db.execute(Q["fts_add"], (number,))

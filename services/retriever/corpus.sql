@@ -52,6 +52,13 @@ CREATE VIRTUAL TABLE fts USING fts5 (
 );
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (fts, 'row');
 
+-- name: schema_2: what is said about a document; whether deleted words are still in the file
+ALTER TABLE documents ADD COLUMN kind       TEXT NOT NULL DEFAULT '';
+ALTER TABLE documents ADD COLUMN model      TEXT NOT NULL DEFAULT '';
+ALTER TABLE documents ADD COLUMN collection TEXT NOT NULL DEFAULT '';
+ALTER TABLE documents ADD COLUMN tags       TEXT NOT NULL DEFAULT '[]';   -- JSON list
+INSERT INTO meta VALUES ('scrub', '0');
+
 -- name: schema_3: the text a vector is of, so that an equal text need not be embedded again
 ALTER TABLE vectors ADD COLUMN text INTEGER;     -- digest; null where there is no vector
 CREATE INDEX vectors_text ON vectors (text) WHERE text IS NOT NULL;
@@ -69,13 +76,26 @@ UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'
 SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
 FROM documents d ORDER BY d.file, d.doc_id, d.revision
 
+-- name: documents_of: the same of one document
+SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
+FROM documents d WHERE d.doc_id = ? ORDER BY d.revision
+
 -- name: document: one revision
 SELECT * FROM documents WHERE doc_id = ? AND revision = ?
 
 -- name: put_document: a revision, or what changed about it
-INSERT INTO documents (doc_id, revision, title, file, lang, assets) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO documents (doc_id, revision, title, file, lang, assets, kind, model, collection, tags)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (doc_id, revision) DO UPDATE
-SET title = excluded.title, file = excluded.file, lang = excluded.lang, assets = excluded.assets
+SET title = excluded.title, file = excluded.file, lang = excluded.lang, assets = excluded.assets,
+    kind = excluded.kind, model = excluded.model, collection = excluded.collection,
+    tags = excluded.tags
+
+-- name: heads: passages of a revision in slices by id, to make their heads again
+SELECT id, content, head FROM passages WHERE document = ? AND id > ? ORDER BY id LIMIT ?
+
+-- name: set_head: other words in the head of a passage
+UPDATE passages SET head = ? WHERE id = ?
 
 -- name: contents: what is there of a revision, to know what of a batch is new
 SELECT ordinal, content FROM passages WHERE document = ? AND ordinal BETWEEN ? AND ?
@@ -121,8 +141,13 @@ SELECT 'delete', id, head, body FROM passages WHERE document = ?
 -- name: set_active: whether a revision answers
 UPDATE documents SET active = ? WHERE id = ?
 
--- name: drop_older: revisions older than the two that can answer
-DELETE FROM documents WHERE doc_id = ? AND revision < ? AND id NOT IN (?, ?)
+-- name: prune: revisions that do not answer and are not to be kept (JSON list)
+DELETE FROM documents
+WHERE doc_id = ? AND NOT active AND revision NOT IN (SELECT value FROM json_each(?))
+
+-- name: merge: put the parts of the word index together, so many pages at once; less than none
+-- begins with all of them. Deleted words go with it.
+INSERT INTO fts (fts, rank) VALUES ('merge', ?)
 
 -- name: revisions: all of a document, or one (0: all)
 SELECT id, active FROM documents WHERE doc_id = ?1 AND ?2 IN (0, revision)
@@ -165,6 +190,10 @@ DELETE FROM vectors
 -- name: totals: passages that answer, and their vectors
 SELECT count(*), count(v.passage) FROM passages p JOIN documents d ON d.id = p.document
 LEFT JOIN vectors v ON v.passage = p.id AND length(v.vector) WHERE d.active
+
+-- name: totals_of: the same of one document
+SELECT count(*), count(v.passage) FROM documents d JOIN passages p ON p.document = d.id
+LEFT JOIN vectors v ON v.passage = p.id AND length(v.vector) WHERE d.active AND d.doc_id = ?
 
 -- name: frequency: in how many passages each token is (JSON list of tokens)
 SELECT v.term, v.doc FROM json_each(?) j CROSS JOIN vocabulary v ON v.term = j.value

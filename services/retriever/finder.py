@@ -19,7 +19,7 @@ from services.retriever.codes import Code, cell_code, codes
 from services.retriever.embedding import Embedder, Vectors
 from services.retriever.holdings import Found as Candidate
 from services.retriever.records import DEFINES, LEADS
-from services.retriever.scope import of_asset
+from services.retriever.scope import limited, of_asset
 from services.retriever.tokens import language, query_tokens, running_tokens
 from services.retriever.vectors import VectorIndex, nearest
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
@@ -32,6 +32,8 @@ QUOTED = 8
 """Passages at most that hold the question word for word."""
 EMBED_S = 1.5
 """A question whose vector takes longer is searched by codes and words, seconds."""
+SWAPS = 10
+"""Tries at most where what answers is swapped under a search."""
 NARROW = 4000
 """Passages of a scope that are compared one by one when the index brings too few of it."""
 
@@ -93,21 +95,37 @@ class Finder:
         self._index = index
 
     async def find(self, search: Search) -> Found:
-        """Return the passages that answer, best first; the asset's documents before others."""
+        """Return the passages that answer, best first; the asset's documents before others.
+
+        Where the search is limited to some documents, none of others.
+        """
+        for _ in range(SWAPS):
+            epoch = self._corpus.epoch
+            found = await self._find(search)
+            if epoch == self._corpus.epoch and epoch % 2 == 0:
+                break
+            # A revision took the place of another one meanwhile: what was found of the one may
+            # have been looked up in the other.
+            await self._corpus.settled()
+        return found
+
+    async def _find(self, search: Search) -> Found:
         asked = _Asked(search, _codes_in(search, self._corpus.names))
-        inside = of_asset(self._corpus.active, search.asset)
+        among = limited(self._corpus.active, search)
+        everywhere = None if among is None else list(among)
+        inside = of_asset(self._corpus.active if among is None else among, search.asset)
         embedding = asyncio.create_task(self._embed(asked), name="embed question")
         try:
             await self._read(asked)
-            words = await self._words(asked, inside or None)
+            words = await self._words(asked, inside or everywhere)
             asked.vector = await embedding
         finally:
             embedding.cancel()
-        hits = await self._in_scope(asked, inside or None, words)
+        hits = await self._in_scope(asked, inside or everywhere, words)
         scope: Scope = "asset" if inside else "all"
         if inside and not hits:
-            words = await self._words(asked, None)
-            hits, scope = await self._in_scope(asked, None, words), "widened"
+            words = await self._words(asked, everywhere)
+            hits, scope = await self._in_scope(asked, everywhere, words), "widened"
         return Found(
             hits=hits,
             codes=list(dict.fromkeys(c.canonical for c in asked.codes if c.certain)),

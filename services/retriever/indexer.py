@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from schemas.retrieval import Activate, Indexed, IndexPassages
+from schemas.retrieval import Activate, DocumentRef, Indexed, IndexPassages
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder, Vectors
 from services.retriever.memory import give_back
@@ -153,6 +153,22 @@ class Indexer:
         """Forget a document, or one revision of it; its vectors are gone when this returns."""
         await self._whole(self._remove(doc_id, revision))
         return Indexed(passages=0, generation=self._corpus.generation)
+
+    async def describe(self, document: DocumentRef) -> Indexed:
+        """Change what is said about a revision.
+
+        Raises:
+            Rejected: it is unknown.
+        """
+        async with self._changing:
+            await self._corpus.describe(document)
+            return Indexed(passages=0, generation=self._corpus.generation)
+
+    async def prune(self, doc_id: str, keep: Sequence[int]) -> Indexed:
+        """Forget revisions of a document that do not answer, but those to keep."""
+        async with self._changing:
+            await self._corpus.prune(doc_id, keep)
+            return Indexed(passages=0, generation=self._corpus.generation)
 
     async def keep(self, labels: Sequence[int], digests: Sequence[int], vectors: Vectors) -> None:
         """Keep vectors [len(labels), dimension], and add those that answer to the index.

@@ -8,15 +8,17 @@ from typing import ClassVar
 
 import msgspec
 
-from schemas.channels import ACTIVATE, CORPUS, FORGET, INDEX, SEARCH
+from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, INDEX, PRUNE, SEARCH
 from schemas.retrieval import (
     Activate,
     CorpusDocument,
     CorpusQuery,
     CorpusState,
+    Describe,
     Found,
     Indexed,
     IndexPassages,
+    Prune,
     RemovePassages,
     Search,
 )
@@ -36,6 +38,7 @@ _AGAIN_S = 3.0
 """Pause between two tries to reach an embedding server."""
 _SETTLE_EVERY_S = 5.0
 """Pause between two looks at whether the index has to be written, seconds."""
+_SCRUB_AFTER_S = 3.0
 _VERIFY_AFTER_S = 5.0
 """The model's hash is taken when all have started: it takes as much processor as starting."""
 
@@ -46,6 +49,8 @@ class RetrieverService:
     In:  retriever/search    Search -> Found
          retriever/index     IndexPassages -> Indexed, the same batch may come twice
          retriever/activate  Activate -> Indexed
+         retriever/describe  Describe -> Indexed
+         retriever/prune     Prune -> Indexed
          retriever/remove    RemovePassages -> Indexed
          retriever/corpus    CorpusQuery -> CorpusState
     Keeps: corpus.db, the truth; vectors/, derived.
@@ -66,6 +71,8 @@ class RetrieverService:
         self._indexer: Indexer | None = None
         self._vectorizer: Vectorizer | None = None
         self._finder: Finder | None = None
+        self._deleted = asyncio.Event()
+        self._deleted.set()  # the last stop may have come between
 
     async def start(self, context: Context) -> None:
         """Open the corpus, load model and index, then take requests."""
@@ -90,9 +97,12 @@ class RetrieverService:
         await serve(SEARCH, self.search)
         await serve(INDEX, self.index, at_once=2)
         await serve(ACTIVATE, self.activate)
+        await serve(DESCRIBE, self.describe)
+        await serve(PRUNE, self.prune)
         await serve(FORGET, self.remove)
         await serve(CORPUS, self.corpus)
         context.spawn(watch(self._corpus.database), "watch the corpus")
+        context.spawn(self._scrub(self._corpus), "take deleted words off the disk")
         self._count()
 
     async def drain(self) -> None:
@@ -143,17 +153,29 @@ class RetrieverService:
         """Forget a document."""
         indexed = await self._writer().remove(request.doc_id, request.revision)
         self._count()
+        self._deleted.set()
+        return indexed
+
+    async def describe(self, request: Describe) -> Indexed:
+        """Change what is said about a revision."""
+        indexed = await self._writer().describe(request.document)
+        self._count()
+        return indexed
+
+    async def prune(self, request: Prune) -> Indexed:
+        """Forget revisions that do not answer."""
+        indexed = await self._writer().prune(request.doc_id, request.keep)
+        self._deleted.set()
         return indexed
 
     async def corpus(self, request: CorpusQuery) -> CorpusState:
         """Say what the corpus holds."""
         corpus = self._open()
-        passages, vectors = await corpus.totals()
+        passages, vectors = await corpus.totals(request.doc_id)
         return CorpusState(
             documents=[
                 CorpusDocument(document=h.document, passages=h.passages, active=h.active)
-                for h in await corpus.held()
-                if request.doc_id in ("", h.document.doc_id)
+                for h in await corpus.held(request.doc_id)
             ],
             passages=passages,
             vectors=vectors,
@@ -218,6 +240,19 @@ class RetrieverService:
     def _embed_soon(self) -> None:
         if self._vectorizer is not None:
             self._vectorizer.wake()
+
+    async def _scrub(self, corpus: Corpus) -> None:
+        """Take deleted words off the disk, soon after each removal."""
+        while True:
+            await self._deleted.wait()
+            await asyncio.sleep(_SCRUB_AFTER_S)  # several removals, one scrub
+            self._deleted.clear()
+            try:
+                if not await corpus.scrub():
+                    self._deleted.set()
+            except Retryable as error:
+                log.warning("deleted words are still on the disk: %s", error)
+                self._deleted.set()
 
     def _vector_trouble(self, error: AndonError | None) -> None:
         """Take note of how embedding questions goes."""

@@ -14,7 +14,7 @@ from schemas.retrieval import DocumentRef, Field, Passage
 from services.runtime.config import Embedding
 from services.runtime.errors import Rejected
 from tests.support.llama import llama_process
-from tests.support.retriever import retriever
+from tests.support.retriever import Asker, retriever
 from tests.support.texts import CHINESE, ENGLISH
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -290,3 +290,23 @@ async def test_two_batches_at_once_are_both_kept(tmp_path: Path) -> None:
         await asyncio.gather(asker.index(ref(), MANUAL[:3]), asker.index(ref(), MANUAL[2:]))
         await asker.activate(ref(), len(MANUAL))
         assert (await asker.corpus()).passages == len(MANUAL)
+
+
+async def test_a_search_while_revisions_are_swapped_always_finds_one(tmp_path: Path) -> None:
+    async with retriever(tmp_path) as asker:
+        for revision in (1, 2):
+            await asker.add(ref("m", revision), [row(0, "E005", f"cause {revision}", "")])
+        found: set[int] = set()
+        swapping = asyncio.create_task(_swap(asker))
+        while not swapping.done():
+            hits = (await asker.search("E005")).hits
+            assert hits, "nothing answered for a moment"
+            found.add(hits[0].document.revision)
+        await swapping
+        assert found == {1, 2}
+
+
+async def _swap(asker: Asker) -> None:
+    for _ in range(30):
+        for revision in (1, 2):
+            await asker.activate(ref("m", revision), 1)
