@@ -45,7 +45,7 @@ def vectors(n: int) -> np.ndarray:
 async def put(corpus: Corpus, ref: DocumentRef, passages: Sequence[Passage]) -> int:
     """Keep passages, and whatever has no vector gets one."""
     count = await corpus.put(ref, prepare(ref, passages))
-    waiting = [label for label, _, _ in await corpus.without_vector(0, 100)]
+    waiting = [label for label, _, _ in await corpus.without_vector(0, 10_000)]
     await corpus.put_vectors(waiting, waiting, vectors(len(waiting)))
     return count
 
