@@ -340,6 +340,20 @@ ACTIVATE = Rpc(
     retrieval.Indexed,
     "Let a complete revision answer.",
 )
+DESCRIBE = Rpc(
+    "retriever",
+    "describe",
+    retrieval.Describe,
+    retrieval.Indexed,
+    "Change what is said about a revision.",
+)
+PRUNE = Rpc(
+    "retriever",
+    "prune",
+    retrieval.Prune,
+    retrieval.Indexed,
+    "Forget revisions that do not answer.",
+)
 FORGET = Rpc(
     "retriever",
     "remove",
@@ -368,6 +382,20 @@ DOCUMENTS = Rpc(
     knowledge.DocumentList,
     "List the library.",
 )
+EDIT = Rpc(
+    "ingest",
+    "edit",
+    knowledge.EditDocument,
+    knowledge.EditedDocument,
+    "Change what is said about a document.",
+)
+ROLLBACK = Rpc(
+    "ingest",
+    "rollback",
+    knowledge.Rollback,
+    knowledge.RolledBack,
+    "Let a revision that was kept answer again.",
+)
 REMOVE = Rpc(
     "ingest",
     "remove",
@@ -395,10 +423,14 @@ RPCS: tuple[Rpc, ...] = (
     SEARCH,
     INDEX,
     ACTIVATE,
+    DESCRIBE,
+    PRUNE,
     FORGET,
     CORPUS,
     ADD,
     DOCUMENTS,
+    EDIT,
+    ROLLBACK,
     REMOVE,
     GENERATE,
     URGE,

@@ -19,7 +19,12 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     """File name."""
     state: DocumentPhase
-    """`ready` answers; `failed` says why in `reason`."""
+    """`queued`, `reading`, `indexing` (read; see `searchable`: its vectors follow), `ready`
+    (complete); `failed` says why in `reason`."""
+    searchable: bool = False
+    """Whether this revision answers: a new document by codes and words soon after its last page,
+    and by meaning as its vectors come; a newer revision when it is `ready`, the older one answers
+    until then."""
     reason: str = ""
     """What a person can do about a failure."""
     revision: int
@@ -32,6 +37,19 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
     """Main language: `en`, `zh`, or empty while unknown."""
     assets: list[str] = []
     """Assets it belongs to, MQTT filters allowed (`plant/+`); empty: none in particular."""
+    kind: str = ""
+    """What it is: `manual`, `fault-list`, `wiring`, `datasheet`, `procedure`, or a word of one's
+    own; empty: not said."""
+    model: str = ""
+    """The product it is about, such as `SINAMICS G120`."""
+    collection: str = ""
+    """The shelf it stands on: one word or name for documents that belong together."""
+    tags: list[str] = []
+    """Any other words it is to be found by."""
+    answers: int = 0
+    """Revision that answers; 0: none yet."""
+    kept: list[int] = []
+    """Revisions that do not answer and can be brought back, newest first."""
     pages: int | None = None
     """Pages in all; null where unknown or the format has none."""
     pages_done: int = 0
@@ -40,6 +58,10 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
     """Passages made so far."""
     passages_done: int = 0
     """Passages the retriever has."""
+    vectors_done: int = 0
+    """Passages that have their vector; `passages` in the end."""
+    seconds_left: float | None = None
+    """Until this step is over: all pages read, or all vectors made; null while unknown."""
     updated: str
     """When this was published, RFC 3339 UTC."""
 
@@ -54,7 +76,17 @@ class AddDocument(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     """Title to show; default: from the file."""
     assets: list[str] = []
-    """Assets it belongs to."""
+    """Assets it belongs to; empty: as before. So with all that follows."""
+    lang: str = ""
+    """Main language; default: found from the text."""
+    kind: str = ""
+    """What it is."""
+    model: str = ""
+    """The product it is about."""
+    collection: str = ""
+    """The shelf it stands on."""
+    tags: list[str] = []
+    """Other words it is to be found by."""
 
 
 class AddedDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +97,11 @@ class AddedDocument(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     """The revision this file is."""
     unchanged: bool
-    """The same content was there already; nothing was done."""
+    """The same content was there already: nothing was read."""
+    edited: bool = False
+    """What is said about the document was changed with it."""
+    restored: bool = False
+    """The content of a revision that was kept: it answers again without being read."""
     state: DocumentState
     """State at the time of the reply."""
 
@@ -77,11 +113,89 @@ class ListDocuments(msgspec.Struct, frozen=True, kw_only=True):
     """Only this one; empty for all."""
 
 
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """One revision of a document."""
+
+    revision: int
+    """From 1."""
+    state: str
+    """`answers`, `kept`, or a phase of its way there."""
+    reason: str = ""
+    """What a person can do about a failure."""
+    sha256: str = ""
+    """Hash of its original; empty where that is not known."""
+    original: bool = True
+    """Whether its original is there: without it a lost corpus cannot be made again."""
+    size: int = 0
+    """Bytes of the original."""
+    pages: int | None = None
+    """Pages; null where unknown or the format has none."""
+    passages: int = 0
+    """Passages."""
+    updated: str = ""
+    """When this last changed, RFC 3339 UTC."""
+
+
 class DocumentList(msgspec.Struct, frozen=True, kw_only=True):
-    """The documents of the library, newest revision each."""
+    """The documents of the library, each in the revision that answers or is on its way."""
 
     documents: list[DocumentState]
     """Sorted by file name."""
+    revisions: list[Revision] = []
+    """Where one document was asked for: its revisions, newest first."""
+
+
+class EditDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Change what is said about a document, without reading it again.
+
+    Null leaves a thing as it is, empty takes it back.
+    """
+
+    doc_id: Annotated[str, msgspec.Meta(min_length=1)]
+    """The library's id."""
+    title: str | None = None
+    """Title to show; empty: the file's own."""
+    assets: list[str] | None = None
+    """Assets it belongs to, MQTT filters allowed."""
+    lang: str | None = None
+    """Main language; empty: as found from the text."""
+    kind: str | None = None
+    """What it is."""
+    model: str | None = None
+    """The product it is about."""
+    collection: str | None = None
+    """The shelf it stands on."""
+    tags: list[str] | None = None
+    """Other words it is to be found by."""
+
+
+class EditedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A document after an edit: searches know of it from now on."""
+
+    state: DocumentState
+    """Its state."""
+    changed: bool
+    """Whether anything is different."""
+
+
+class Rollback(msgspec.Struct, frozen=True, kw_only=True):
+    """Let another revision of a document answer, one that was kept."""
+
+    doc_id: Annotated[str, msgspec.Meta(min_length=1)]
+    """The library's id."""
+    to: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Which one, an older or a newer; 0: the one before the one that answers."""
+
+
+class RolledBack(msgspec.Struct, frozen=True, kw_only=True):
+    """Which revision answers now."""
+
+    state: DocumentState
+    """State of the document."""
+    before: int
+    """The revision that answered until now."""
+    reading: bool = False
+    """The retriever had lost it: it is read again, and answers when that is done."""
 
 
 class RemoveDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,6 +57,14 @@ class DocumentRef(msgspec.Struct, frozen=True, kw_only=True):
     """Main language."""
     assets: list[str] = []
     """Assets it belongs to, MQTT filters allowed."""
+    kind: str = ""
+    """What it is: `manual`, `fault-list`, …"""
+    model: str = ""
+    """The product it is about."""
+    collection: str = ""
+    """The shelf it stands on."""
+    tags: list[str] = []
+    """Other words it is to be found by."""
 
 
 class IndexPassages(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +73,7 @@ class IndexPassages(msgspec.Struct, frozen=True, kw_only=True):
     document: DocumentRef
     """Whose they are."""
     passages: list[Passage]
-    """A batch, any size that fits a message."""
+    """A batch, any size that fits a message; none to change what is said of the document."""
 
 
 class Indexed(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,12 +81,24 @@ class Indexed(msgspec.Struct, frozen=True, kw_only=True):
 
     passages: int
     """Passages of this revision now in the corpus."""
+    vectors: int = 0
+    """Of these, how many need no vector any more."""
+    answers: bool = False
+    """Whether this revision answers: at once where it replaces none, else when vectors and
+    passages are equal."""
+    seconds_left: float | None = None
+    """Until it has all its vectors; null while unknown."""
     generation: int
     """Corpus generation, grows with every change of what answers."""
 
 
 class Activate(msgspec.Struct, frozen=True, kw_only=True):
-    """Let a complete revision answer, and the older one no more, at once."""
+    """Let a complete revision answer, and the one before no more, at once; that one is kept.
+
+    Where there is no older one it answers from now on, by codes and words, and by meaning as its
+    vectors follow. An older one answers until the new one has all vectors: ask again until
+    `Indexed.answers`, which also tells how far they are.
+    """
 
     doc_id: str
     """The library's id."""
@@ -88,11 +108,29 @@ class Activate(msgspec.Struct, frozen=True, kw_only=True):
     """How many it has: refused while some are missing."""
 
 
+class Describe(msgspec.Struct, frozen=True, kw_only=True):
+    """Change what is said about a revision, without its passages."""
+
+    document: DocumentRef
+    """The revision, with what is true of it now."""
+
+
+class Prune(msgspec.Struct, frozen=True, kw_only=True):
+    """Forget revisions of a document that do not answer."""
+
+    doc_id: Annotated[str, msgspec.Meta(min_length=1)]
+    """The library's id."""
+    keep: list[int] = []
+    """Revisions that stay, besides the one that answers."""
+
+
 class RemovePassages(msgspec.Struct, frozen=True, kw_only=True):
     """Forget a document: passages, index entries and vectors of all its revisions."""
 
     doc_id: str
     """The library's id."""
+    revision: int = 0
+    """Only this revision, such as one that could not be read to its end; 0 for all."""
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +144,12 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     """The machine: its documents first."""
     lang: str = ""
     """Preferred language among equals; empty for none."""
+    collection: str = ""
+    """Only documents of this shelf; empty: of any."""
+    kind: str = ""
+    """Only documents of this kind."""
+    tags: list[str] = []
+    """Only documents that have all of these."""
     limit: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
     """How many passages at most."""
 
@@ -162,9 +206,9 @@ class CorpusState(msgspec.Struct, frozen=True, kw_only=True):
     """What the corpus holds."""
 
     documents: list[CorpusDocument]
-    """Each revision it has."""
+    """Each revision it has, or of the document that was asked for."""
     passages: int
-    """Passages that answer."""
+    """Passages of them that answer."""
     vectors: int
     """Of these, how many have a vector."""
     generation: int

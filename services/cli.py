@@ -1,4 +1,4 @@
-"""The command `andon`: up, add, ask, search, documents, remove, status, replay, record, config."""
+"""The command `andon`: what it understands. What is done is in services/commands.py and others."""
 
 from __future__ import annotations
 
@@ -70,14 +70,19 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add = command(
-        "add", _command("add"), "Add documents (PDF, DOCX, HTML, Markdown, text) and wait."
+        "add", _library("add"), "Add documents (PDF, DOCX, HTML, Markdown, text) and wait."
     )
-    add.add_argument("path", nargs="+", type=Path, help="files, or folders of them")
     add.add_argument(
-        "--asset", action="append", default=[], help="machine it belongs to, `plant/+` for all of"
+        "path", nargs="+", help="files, folders with all that is in them, or patterns ('*.pdf')"
     )
-    add.add_argument("--title", default="", help="title to cite; default: the document's own")
-    add.add_argument("--no-wait", action="store_true", help="return when they are queued")
+    _describing(add)
+    patience = add.add_mutually_exclusive_group()
+    patience.add_argument("--no-wait", action="store_true", help="return when they are queued")
+    patience.add_argument(
+        "--searchable",
+        action="store_true",
+        help="return when they are found by codes and words; vectors follow",
+    )
 
     ask = command("ask", _command("ask"), "Ask a question and print the cited answer.")
     ask.add_argument("question", nargs="+", help="in English or Chinese")
@@ -92,14 +97,42 @@ def _parser() -> argparse.ArgumentParser:
     )
     search.add_argument("question", nargs="+", help="words, a question or a fault code")
     search.add_argument("--asset", default="", help="the machine it is about")
+    _limiting(search)
     search.add_argument(
         "--limit", type=_number(1, 50), default=5, metavar="N", help="passages at most (5)"
     )
 
-    command("documents", _command("documents"), "List the documents of the library.")
+    documents = command(
+        "documents", _library("documents"), "List the library, or show one document."
+    )
+    documents.add_argument("document", nargs="?", help="id or file name of one to show")
+    documents.add_argument("--asset", help="only those that belong to this machine")
+    documents.add_argument("--state", help="only those in this state: ready, failed, queued, …")
+    _limiting(documents)
+
+    edit = command(
+        "edit",
+        _library("edit"),
+        "Change what is said about a document; nothing is read again. An empty word takes back:"
+        " --tag ''.",
+    )
+    edit.add_argument("document", help="id or file name")
+    _describing(edit)
+
+    rollback = command(
+        "rollback", _library("rollback"), "Let a former revision of a document answer again."
+    )
+    rollback.add_argument("document", help="id or file name")
+    rollback.add_argument(
+        "--to",
+        type=_number(1, 1_000_000),
+        default=0,
+        metavar="N",
+        help="which revision, an older or a newer one; default: the one before",
+    )
 
     remove = command(
-        "remove", _command("remove"), "Remove documents with all that was made from them."
+        "remove", _library("remove"), "Remove documents with all that was made from them."
     )
     remove.add_argument("document", nargs="+", help="id or file name")
     remove.add_argument("--purge", action="store_true", help="delete the original as well")
@@ -117,6 +150,43 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", nargs="?", help="the file to check")
     check.set_defaults(run=_config_check)
     return parser
+
+
+def _describing(command: argparse.ArgumentParser) -> None:
+    """Add what can be said about a document."""
+    command.add_argument("--title", help="title to cite; default: the document's own")
+    command.add_argument(
+        "--asset",
+        action="append",
+        help="machine it belongs to, plant/+ for all of a plant; again for more",
+    )
+    command.add_argument("--tag", action="append", help="any word to find it by; again for more")
+    command.add_argument(
+        "--kind", help="manual, fault-list, wiring, datasheet, procedure, history, or another word"
+    )
+    command.add_argument("--model", help="the product it is about")
+    command.add_argument("--collection", help="the shelf it stands on: a name for many documents")
+    command.add_argument("--lang", help="its language, en or zh; default: found from the text")
+
+
+def _limiting(command: argparse.ArgumentParser) -> None:
+    """Add what documents can be chosen by."""
+    command.add_argument("--collection", default="", help="only documents of this shelf")
+    command.add_argument("--kind", default="", help="only documents of this kind")
+    command.add_argument(
+        "--tag", action="append", default=[], help="only documents with this tag; again for more"
+    )
+
+
+def _library(name: str) -> Callable[[argparse.Namespace], int]:
+    """Return what runs a command about documents."""
+
+    def run(options: argparse.Namespace) -> int:
+        from services import shelf  # noqa: PLC0415
+
+        return int(getattr(shelf, name)(options))
+
+    return run
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:
@@ -159,7 +229,8 @@ def _up(options: argparse.Namespace) -> int:
     def ready(running: Up) -> None:
         tell(
             f"\nAndon is up. Broker: {running.config.broker.url}  Data: {running.config.data}\n"
-            "Try, in another terminal:\n"
+            f"Drop manuals into {running.config.inbox_dir}\n"
+            "or, in another terminal:\n"
             "  andon add MANUAL.pdf\n"
             '  andon ask "What does fault E005 mean?"\n'
             "Ctrl-C ends it."

@@ -7,7 +7,6 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from schemas.answers import Answer, Ask
@@ -19,8 +18,10 @@ from schemas.channels import (
     DISPLAY,
     DOCUMENT,
     DOCUMENTS,
+    EDIT,
     REMOVE,
     REPLY,
+    ROLLBACK,
     SEARCH,
     STATUS,
     Rpc,
@@ -29,10 +30,15 @@ from schemas.health import SERVICES, ServiceStatus
 from schemas.knowledge import (
     AddDocument,
     AddedDocument,
+    DocumentList,
     DocumentState,
+    EditDocument,
+    EditedDocument,
     ListDocuments,
     RemovedDocument,
     RemoveDocument,
+    Rollback,
+    RolledBack,
 )
 from schemas.retrieval import Found, Search
 from services.runtime.bus import Bus
@@ -42,6 +48,8 @@ from services.runtime.errors import DeadlineExceeded, Rejected, Unavailable
 from services.runtime.messages import Inbox
 from services.runtime.rpc import Caller
 
+IN_WORK = frozenset({"queued", "reading", "indexing"})
+"""States a document does not stay in."""
 _CONNECT_S = 5.0
 _RPC_S = 30.0
 _SETTLE_S = 0.3
@@ -81,6 +89,7 @@ class Client:
         self._prefix = config.prefix
         self._caller = Caller(bus, config.prefix)
         self._documents: Inbox | None = None
+        self._news: dict[str, DocumentState] = {}
 
     async def _call(self, rpc: Rpc, request: Any, deadline_s: float = _RPC_S) -> Any:
         try:
@@ -100,50 +109,83 @@ class Client:
         listed = await self._call(DOCUMENTS, ListDocuments())
         return list(listed.documents)
 
+    async def document(self, name: str) -> DocumentList:
+        """Return a document by id or file name, with its revisions.
+
+        Raises:
+            Rejected: there is none of that name.
+        """
+        doc_id = await self._named("documents", name)
+        listed: DocumentList = await self._call(DOCUMENTS, ListDocuments(doc_id=doc_id))
+        return listed
+
+    async def _named(self, verb: str, name: str) -> str:
+        """Return the id of a document by id or file name; folders may be left out."""
+        documents = await self.documents()
+        matching = [d for d in documents if name in {d.doc_id, d.file}]
+        matching = matching or [d for d in documents if d.file.endswith(f"/{name}")]
+        if len(matching) != 1:
+            reason = "several documents have that name" if matching else "no such document"
+            raise Rejected(f"{verb} {name}", reason, "`andon documents` lists their ids")
+        return matching[0].doc_id
+
     async def remove(self, name: str, *, purge: bool) -> RemovedDocument:
         """Remove a document by id or file name.
 
         Raises:
             Rejected: there is none, or several, of that name.
         """
-        matching = [d for d in await self.documents() if name in {d.doc_id, d.file}]
-        if len(matching) != 1:
-            reason = "several documents have that name" if matching else "no such document"
-            raise Rejected(f"remove {name}", reason, "`andon documents` lists their ids")
-        request = RemoveDocument(doc_id=matching[0].doc_id, purge=purge)
+        request = RemoveDocument(doc_id=await self._named("remove", name), purge=purge)
         removed: RemovedDocument = await self._call(REMOVE, request)
         return removed
 
-    async def add(
-        self,
-        path: Path,
-        *,
-        name: str,
-        title: str,
-        assets: list[str],
-        wait: bool,
-        progress: Callable[[DocumentState], None],
-    ) -> tuple[DocumentState, bool]:
-        """Add a file, by its absolute path, and follow it until it answers or failed.
+    async def edit(self, name: str, said: dict[str, Any]) -> EditedDocument:
+        """Change what is said about a document; raises as `remove`."""
+        request = EditDocument(doc_id=await self._named("edit", name), **said)
+        edited: EditedDocument = await self._call(EDIT, request)
+        return edited
 
-        `name` is the one it is kept under.
+    async def roll_back(self, name: str, to: int) -> RolledBack:
+        """Let another revision of a document answer; raises as `remove`."""
+        request = Rollback(doc_id=await self._named("rollback", name), to=to)
+        done: RolledBack = await self._call(ROLLBACK, request)
+        return done
 
-        Returns:
-            Its last state, and whether it was there already.
-        """
+    async def add(self, request: AddDocument) -> AddedDocument:
+        """Add a file, by its absolute path."""
         if self._documents is None:
             self._documents = await self._bus.consume(DOCUMENT.filter(self._prefix))
-        request = AddDocument(path=str(path), name=name, title=title, assets=assets)
         added: AddedDocument = await self._call(ADD, request)
-        state = added.state
-        while wait and state.state not in {"ready", "failed", "removed"}:
+        return added
+
+    async def follow(
+        self,
+        added: AddedDocument,
+        until: Callable[[DocumentState], bool],
+        progress: Callable[[DocumentState], None],
+    ) -> DocumentState:
+        """Return a document's state as soon as it is wanted, or is its last.
+
+        Args:
+            added: the document, as `add` returned it.
+            until: whether a state is the wanted one.
+            progress: told of those before it.
+        """
+        state = self._later(added)
+        while self._documents is not None and state.state in IN_WORK and not until(state):
             progress(state)
             delivery = await self._documents.get()
             self._bus.ack(delivery)
-            if DOCUMENT.parameters(delivery.topic, self._prefix) == {"doc_id": added.doc_id}:
-                newer = DOCUMENT.decode(delivery.payload) if delivery.payload else state
-                state = newer if newer.revision >= added.revision else state
-        return state, added.unchanged
+            # Those of the others are kept: they are followed next.
+            if delivery.payload:
+                news: DocumentState = DOCUMENT.decode(delivery.payload)
+                self._news[news.doc_id] = news
+            state = self._later(added)
+        return state
+
+    def _later(self, added: AddedDocument) -> DocumentState:
+        news = self._news.get(added.doc_id, added.state)
+        return news if news.revision >= added.revision else added.state
 
     async def ask(self, ask: Ask, *, timeout_s: float, early: Callable[[Answer], None]) -> Answer:
         """Ask as any scanner does, and wait for the final answer.

@@ -38,7 +38,7 @@ class Announcer:
         self._bus = bus
         self._prefix = prefix
         self._due: dict[str, deque[DocumentState | None]] = {}
-        self._last: dict[str, tuple[str, int]] = {}
+        self._last: dict[str, tuple[str, int, bool]] = {}
         self._sent_at: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -143,5 +143,5 @@ class Announcer:
         return True
 
 
-def _step(state: DocumentState) -> tuple[str, int]:
-    return state.state, state.revision
+def _step(state: DocumentState) -> tuple[str, int, bool]:
+    return state.state, state.revision, state.searchable

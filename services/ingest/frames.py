@@ -49,6 +49,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
     """Pages in all, null while unknown."""
 
 
+class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun"):
+    """Passages follow: what is known before the first of them."""
+
+    title: str
+    """Title from the file, empty where it has none."""
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True, tag="batch"):
     """Passages, in their order."""
 
@@ -80,7 +87,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     hint: str = ""
 
 
-Frame = Progress | Batch | Done | Failed
+Frame = Progress | Begun | Batch | Done | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)

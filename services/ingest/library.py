@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
+import math
+from datetime import datetime
 from pathlib import Path, PurePath
 
 import msgspec
 
 from schemas.knowledge import DocumentState
-from schemas.retrieval import CorpusDocument
-from services.ingest.differences import Answering
+from schemas.retrieval import DocumentRef
+from services.ingest import entries, rows
+from services.ingest.differences import IN_WORK
+from services.ingest.labels import Labels, labels_of
+from services.ingest.rows import CURRENT, ENDED
 from services.runtime.clock import now
 from services.runtime.errors import Rejected
-from services.runtime.sqlite import Database, Row, open_database
+from services.runtime.sqlite import Database, open_database
 
-MIGRATIONS = (Path(__file__).with_name("library.sql").read_text(encoding="utf-8"),)
+MIGRATIONS = tuple(
+    Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name in ("library.sql", "library_2.sql")
+)
 
-_NEWEST = """
-    SELECT d.doc_id, d.file, r.* FROM document d JOIN revision r ON r.doc_id = d.doc_id
-    WHERE r.revision = (SELECT max(revision) FROM revision WHERE doc_id = d.doc_id)
-      AND NOT d.removing
-"""
+_THERE = f"{CURRENT} AND NOT d.removing"
 
-_WAITING = """
-    SELECT d.doc_id, d.file, r.* FROM document d JOIN revision r ON r.doc_id = d.doc_id
+_WAITING = f"""
+    SELECT d.doc_id, d.file, d.labels, r.* FROM document d JOIN revision r ON r.doc_id = d.doc_id
     WHERE r.state = 'queued' AND NOT d.removing AND NOT EXISTS (
-        SELECT 1 FROM revision n
-        WHERE n.doc_id = r.doc_id AND n.revision > r.revision AND n.state <> 'failed')
+        SELECT 1 FROM revision n WHERE n.doc_id = r.doc_id AND n.revision > r.revision
+        AND n.state NOT IN {ENDED} AND n.answered >= r.answered)
     ORDER BY r.seq LIMIT 1
-"""
-"""An older revision waits only where it has to stand in for a newer one that failed."""
-
-_ANSWERING = """
-    SELECT d.doc_id, coalesce(r.revision, 0) AS revision, coalesce(r.passages, 0) AS passages,
-      d.removing OR EXISTS (
-        SELECT 1 FROM revision n WHERE n.doc_id = d.doc_id
-        AND n.revision > coalesce(r.revision, 0) AND n.state <> 'failed') AS waiting
-    FROM document d LEFT JOIN revision r ON r.doc_id = d.doc_id AND r.revision = (
-        SELECT max(revision) FROM revision WHERE doc_id = d.doc_id AND state = 'ready')
-"""
+"""  # noqa: S608
+"""An older revision waits only where it has to stand in for a newer one that failed, or is to
+answer again."""
 
 _SET = {
     name: f"UPDATE revision SET {name} = ?, updated = ? WHERE doc_id = ? AND revision = ?"  # noqa: S608
     for name in ("state", "reason", "title", "lang", "pages", "passages")
 }
 """How each column is written, by its name."""
+
+_ANSWERS = """
+    UPDATE revision SET held = 1, answered = 1 + (
+        SELECT max(answered) FROM revision o WHERE o.doc_id = revision.doc_id)
+    WHERE doc_id = ? AND revision = ?
+"""
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +55,29 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     revision: int
     sha256: str
-    title: str
-    """Title asked for; empty to take it from the file."""
-    assets: list[str]
+    labels: Labels
+    """What people say about it."""
+    passages: int = 0
+    """How many it has, where it was read before."""
+
+    def ref(self, *, title: str, lang: str) -> DocumentRef:
+        """Return what the retriever is told: the file's title and language where none was said."""
+        title = title or PurePath(self.file).stem
+        return rows.ref(self.labels, self.doc_id, self.revision, self.file, title, lang)
+
+
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a file."""
+
+    state: DocumentState
+    sha256: str
+    """Hash of the file."""
+    unchanged: bool
+    """Its content was there already."""
+    edited: bool = False
+    """What is said about the document is not what it was."""
+    restored: int = 0
+    """The revision that is to answer again, 0 where none is."""
 
 
 class Removal(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,38 +89,6 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its originals go as well."""
     state: DocumentState
     """Its last state."""
-
-
-_LONGEST_NAME = 512
-"""Bytes; folders included."""
-
-
-def doc_id(name: str) -> str:
-    """Return the id of a document: readable, fit for a topic, and the same for the same name."""
-    plain = unicodedata.normalize("NFKD", PurePath(name).stem).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].rstrip("-") or "document"
-    return f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def file_name(name: str) -> str:
-    """Return a name as it is kept: in the composed form of its characters, folders by `/`.
-
-    Folders belong to the name: two manuals may both have an index.md.
-
-    Raises:
-        Rejected: nothing is left of it.
-    """
-    plain = unicodedata.normalize("NFC", name.replace("\\", "/"))
-    plain = "".join(c for c in plain if unicodedata.category(c) != "Cc")
-    parts = [part.strip() for part in plain.split("/")]
-    kept = "/".join(part for part in parts if part not in ("", ".", ".."))
-    if not kept:
-        raise Rejected("add", f"{name!r} is no file name")
-    if len(kept.encode()) > _LONGEST_NAME:
-        raise Rejected(
-            "add", f"the file name is longer than {_LONGEST_NAME} bytes", "give it a shorter one"
-        )
-    return kept
 
 
 class Library:
@@ -128,90 +115,151 @@ class Library:
             await db.execute(
                 "UPDATE revision SET state = 'queued' WHERE state IN ('reading', 'indexing')"
             )
+            await db.execute("INSERT OR IGNORE INTO fact VALUES ('born', ?)", (now(),))
         return library
+
+    async def born(self) -> float:
+        """Return since when this file knows of every original, seconds since 1970."""
+        row = await self._database.first("SELECT value FROM fact WHERE key = 'born'")
+        # Without the fact nothing is known.
+        return datetime.fromisoformat(row["value"]).timestamp() if row else math.inf
+
+    async def reborn(self) -> None:
+        """Note that rows may have been lost: what there was before may be somebody's."""
+        async with self._database.transaction() as db:
+            await db.execute("INSERT OR REPLACE INTO fact VALUES ('born', ?)", (now(),))
 
     async def close(self) -> None:
         """Close the file."""
         await self._database.close()
 
-    async def add(
-        self, name: str, sha256: str, size: int, *, title: str = "", assets: list[str] | None = None
-    ) -> tuple[DocumentState, bool]:
-        """Enter a file; return its state, and whether it was there already.
+    async def add(self, name: str, sha256: str, size: int, *, said: object | None = None) -> Added:
+        """Enter a file.
 
-        The same content, title and assets under the same name are no news, unless reading them
-        failed before: then they are tried again. An empty title or list of assets leaves what
-        was said before.
+        The same content under the same name is no news, unless reading it failed before: then it
+        is tried again. That of a revision that was kept lets it answer again.
+
+        Args:
+            name: under which it is kept, see `naming.file_name`.
+            sha256: of its content.
+            size: bytes.
+            said: what is said about it, see `labels.labels_of`; what is empty stays as it was.
+
+        Raises:
+            Rejected: the document is being removed, or what is said cannot be.
         """
-        identity = doc_id(name)
         async with self._database.transaction() as db:
-            async with db.execute(
-                "SELECT removing FROM document WHERE doc_id = ?", (identity,)
-            ) as cursor:
-                row = await cursor.fetchone()
-            if row and row["removing"]:
-                raise Rejected(
-                    f"add {name}", "it is just being removed", "add it again in a moment"
-                )
-            if row is None:
-                await db.execute(
-                    "INSERT INTO document (doc_id, file) VALUES (?, ?)", (identity, name)
-                )
-            async with db.execute(
-                "SELECT * FROM revision WHERE doc_id = ? ORDER BY revision DESC LIMIT 1",
-                (identity,),
-            ) as cursor:
-                last = await cursor.fetchone()
-            wanted = title or (last["asked_title"] if last else "")
-            tags = msgspec.json.encode(assets).decode() if assets else last and last["assets"]
-            tags = tags or "[]"
-            same = last and (last["sha256"], last["asked_title"], last["assets"]) == (
-                sha256,
-                wanted,
-                tags,
-            )
-            if last and same and last["state"] != "failed":
-                unchanged = True
-            else:
+            identity, edited = await entries.enter(db, name, said)
+            await db.execute("DELETE FROM left_original WHERE sha256 = ?", (sha256,))
+            there = await entries.revisions(db, identity)
+            same = entries.same(there, sha256)
+            restored = 0
+            if same is None:
                 # Also when reading the same file failed before: a state of the new revision
                 # cannot be taken for one of the old.
-                unchanged = False
-                await db.execute(
-                    "INSERT INTO revision (doc_id, revision, sha256, size, assets, asked_title,"
-                    " title, state, updated) VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?)",
-                    (
-                        identity,
-                        last["revision"] + 1 if last else 1,
-                        sha256,
-                        size,
-                        tags,
-                        wanted,
-                        wanted or PurePath(name).stem,
-                        now(),
-                    ),
-                )
+                await entries.insert(db, identity, name, sha256, size)
+            elif same["state"] == "ready":
+                await entries.set_failed_aside(db, identity)
+                if same["answered"] < max(row["answered"] for row in there):
+                    restored = same["revision"]
+                    await db.execute(_ANSWERS, (identity, restored))
         state = await self.state(identity)
         if state is None:
             raise Rejected(f"add {name}", "it was removed meanwhile", "add it again")
-        return state, unchanged
+        return Added(
+            state=state,
+            sha256=sha256,
+            unchanged=same is not None,
+            edited=edited,
+            restored=restored,
+        )
+
+    async def refuse(self, name: str, reason: str) -> tuple[str, DocumentState | None]:
+        """Enter a file that could not be taken, so that people see why.
+
+        Returns:
+            Id of the document, and its state where this is news.
+        """
+        async with self._database.transaction() as db:
+            identity, _ = await entries.enter(db, name, None)
+            there = await entries.revisions(db, identity)
+            best = max(
+                (row for row in there if row["state"] == "ready"),
+                key=lambda row: row["answered"],
+                default=None,
+            )
+            told = f"{reason}; revision {best['revision']} still answers" if best else reason
+            if there and (there[0]["state"], there[0]["reason"]) == ("failed", told):
+                return identity, None
+            number = await entries.insert(db, identity, name, "", 0)
+            await db.execute(
+                "UPDATE revision SET state = 'failed', reason = ? WHERE doc_id = ?"
+                " AND revision = ?",
+                (told, identity, number),
+            )
+        return identity, await self.state(identity)
+
+    async def edit(self, identity: str, said: object) -> tuple[DocumentState, bool] | None:
+        """Change what is said about a document; None where there is none.
+
+        Args:
+            identity: its id.
+            said: as for `add`; None leaves a thing, empty takes it back.
+
+        Returns:
+            Its state, and whether anything is different.
+
+        Raises:
+            Rejected: what is said cannot be.
+        """
+        async with self._database.transaction() as db:
+            row = await entries.one(
+                db, "SELECT labels FROM document WHERE doc_id = ? AND NOT removing", (identity,)
+            )
+            if row is None:
+                return None
+            before = rows.labels_in(row)
+            labels = labels_of(said, before=before, empty_clears=True)
+            await entries.say(db, identity, labels)
+        state = await self.state(identity)
+        return (state, labels != before) if state else None
+
+    async def rename(self, identity: str, name: str) -> DocumentState | None:
+        """Give a document another file name; None where it is gone or another has that name."""
+        async with self._database.transaction() as db:
+            row = await entries.one(
+                db, "SELECT file FROM document WHERE doc_id = ? AND NOT removing", (identity,)
+            )
+            taken = await entries.one(db, "SELECT 1 FROM document WHERE file = ?", (name,))
+            if row is None or taken is not None:
+                return None
+            await db.execute("UPDATE document SET file = ? WHERE doc_id = ?", (name, identity))
+            # A title that was the file's name goes with it.
+            await db.execute(
+                "UPDATE revision SET title = ? WHERE doc_id = ? AND title = ?",
+                (PurePath(name).stem, identity, PurePath(row["file"]).stem),
+            )
+        return await self.state(identity)
 
     async def states(self) -> list[DocumentState]:
-        """Return the newest revision of each document, by file name."""
-        rows = await self._database.fetch(f"{_NEWEST} ORDER BY d.file")
-        return [_state(row) for row in rows]
+        """Return the state of each document, by file name."""
+        return [
+            rows.state_in(row) for row in await self._database.fetch(f"{_THERE} ORDER BY d.file")
+        ]
 
     async def state(self, identity: str) -> DocumentState | None:
-        """Return the newest revision of a document, None where there is none."""
-        row = await self._database.first(f"{_NEWEST} AND d.doc_id = ?", (identity,))
-        return _state(row) if row else None
+        """Return the state of a document, None where there is none."""
+        row = await self._database.first(f"{_THERE} AND d.doc_id = ?", (identity,))
+        return rows.state_in(row) if row else None
 
     async def answering(self, identity: str) -> int | None:
         """Return the revision of a document that answers, None where none does."""
         row = await self._database.first(
-            "SELECT max(revision) AS newest FROM revision WHERE doc_id = ? AND state = 'ready'",
+            "SELECT revision FROM revision WHERE doc_id = ? AND state = 'ready' AND answered > 0"
+            " ORDER BY answered DESC LIMIT 1",
             (identity,),
         )
-        return row["newest"] if row else None
+        return row["revision"] if row else None
 
     async def next(self) -> Work | None:
         """Return the revision that has waited longest, None when none waits."""
@@ -223,8 +271,8 @@ class Library:
             file=row["file"],
             revision=row["revision"],
             sha256=row["sha256"],
-            title=row["asked_title"],
-            assets=msgspec.json.decode(row["assets"], type=list[str]),
+            labels=rows.labels_in(row),
+            passages=row["passages"],
         )
 
     async def update(self, work: Work, **columns: str | int | None) -> DocumentState | None:
@@ -234,61 +282,19 @@ class Library:
             work: The revision.
             **columns: Of state, reason, title, lang, pages, passages.
         """
+        key = (work.doc_id, work.revision)
         async with self._database.transaction() as db:
             for name, value in columns.items():
-                await db.execute(_SET[name], (value, now(), work.doc_id, work.revision))
+                await db.execute(_SET[name], (value, now(), *key))
+            state = columns.get("state", "queued")
+            if state == "ready":
+                await db.execute(_ANSWERS, key)
+            elif state not in IN_WORK:
+                await db.execute(
+                    "UPDATE revision SET answered = 0, held = 0 WHERE doc_id = ? AND revision = ?",
+                    key,
+                )
         return await self.state(work.doc_id)
-
-    async def all_answering(self) -> list[Answering]:
-        """Return of each document the revision that answers, those being removed among them."""
-        rows = await self._database.fetch(_ANSWERING)
-        return [
-            Answering(r["doc_id"], r["revision"], r["passages"], bool(r["waiting"])) for r in rows
-        ]
-
-    async def read_again(self, identity: str, revision: int) -> DocumentState | None:
-        """Let a revision that is ready wait to be read; None where it is not ready any more."""
-        async with (
-            self._database.transaction() as db,
-            db.execute(
-                "UPDATE revision SET state = 'queued', updated = ? WHERE doc_id = ?"
-                " AND revision = ? AND state = 'ready'",
-                (now(), identity, revision),
-            ) as cursor,
-        ):
-            changed = cursor.rowcount
-        return await self.state(identity) if changed else None
-
-    async def adopt(self, held: CorpusDocument) -> DocumentState | None:
-        """Enter a document that answers and is unknown; None where it is known by now.
-
-        Its original may be there and cannot be told from the others: it has no hash, and to be
-        read again it must be added again.
-        """
-        document = held.document
-        assets = msgspec.json.encode(document.assets).decode()
-        async with self._database.transaction() as db:
-            await db.execute(
-                "INSERT OR IGNORE INTO document (doc_id, file) VALUES (?, ?)",
-                (document.doc_id, document.file),
-            )
-            async with db.execute(
-                "INSERT OR IGNORE INTO revision (doc_id, revision, sha256, size, assets,"
-                " asked_title, title, state, lang, passages, updated)"
-                " SELECT doc_id, ?, '', 0, ?, '', ?, 'ready', ?, ?, ? FROM document"
-                " WHERE doc_id = ? AND NOT removing",
-                (
-                    document.revision,
-                    assets,
-                    document.title,
-                    document.lang,
-                    held.passages,
-                    now(),
-                    document.doc_id,
-                ),
-            ) as cursor:
-                changed = cursor.rowcount
-        return await self.state(document.doc_id) if changed else None
 
     async def start_removing(self, identity: str, *, purge: bool) -> Removal | None:
         """Mark a document as going: from now on it is in no list. None where there is none."""
@@ -304,46 +310,33 @@ class Library:
 
     async def removals(self) -> list[Removal]:
         """Return the documents whose removal was begun and not finished."""
-        rows = await self._database.fetch(
-            _NEWEST.replace("NOT d.removing", "d.removing").replace("d.file,", "d.file, d.purge,")
-        )
         return [
-            Removal(doc_id=r["doc_id"], file=r["file"], purge=bool(r["purge"]), state=_state(r))
-            for r in rows
+            Removal(
+                doc_id=row["doc_id"],
+                file=row["file"],
+                purge=bool(row["purge"]),
+                state=rows.state_in(row),
+            )
+            for row in await self._database.fetch(f"{CURRENT} AND d.removing")
         ]
 
     async def only_here(self, identity: str) -> list[str]:
         """Return hashes of a document's originals that no other document has."""
-        rows = await self._database.fetch(
+        found = await self._database.fetch(
             "SELECT DISTINCT sha256 FROM revision r WHERE doc_id = ? AND NOT EXISTS"
             " (SELECT 1 FROM revision o WHERE o.sha256 = r.sha256 AND o.doc_id <> r.doc_id)",
             (identity,),
         )
         # Of one that was adopted nobody knows which original it has.
-        return [row["sha256"] for row in rows if row["sha256"]]
+        return [row["sha256"] for row in found if row["sha256"]]
 
-    async def finish_removing(self, identity: str) -> None:
-        """Delete a document."""
+    async def finish_removing(self, removal: Removal) -> None:
+        """Delete a document, its name from the disk too."""
+        left = [] if removal.purge else await self.only_here(removal.doc_id)
         async with self._database.transaction() as db:
-            await db.execute("DELETE FROM document WHERE doc_id = ?", (identity,))
-
-
-def _state(row: Row) -> DocumentState:
-    ready = row["state"] == "ready"
-    return DocumentState(
-        doc_id=row["doc_id"],
-        title=row["title"],
-        file=row["file"],
-        state=row["state"],
-        reason=row["reason"],
-        revision=row["revision"],
-        sha256=row["sha256"],
-        size=row["size"],
-        lang=row["lang"],
-        assets=msgspec.json.decode(row["assets"], type=list[str]),
-        pages=row["pages"],
-        pages_done=row["pages"] or 0 if ready else 0,
-        passages=row["passages"],
-        passages_done=row["passages"] if ready else 0,
-        updated=row["updated"],
-    )
+            await db.executemany(
+                "INSERT OR REPLACE INTO left_original VALUES (?, ?, ?)",
+                [(sha256, removal.file, now()) for sha256 in left],
+            )
+            await db.execute("DELETE FROM document WHERE doc_id = ?", (removal.doc_id,))
+        await self._database.checkpoint("TRUNCATE")

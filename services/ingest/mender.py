@@ -1,16 +1,29 @@
-"""Keeps library and retriever in step: what one of them lost comes back from the other."""
+"""Keeps library and retriever in step: what one of them lost comes back from the other.
+
+Everything that changes what answers goes this way: the library is told what is wanted, and the
+difference is mended, at once if the retriever is there, else when it is.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
-from schemas.channels import CORPUS, FORGET
+from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, PRUNE, Rpc
 from schemas.knowledge import DocumentState
-from schemas.retrieval import CorpusQuery, CorpusState, RemovePassages
-from services.ingest.differences import Differences, differences, name_of
+from schemas.retrieval import (
+    Activate,
+    CorpusQuery,
+    CorpusState,
+    Describe,
+    Prune,
+    RemovePassages,
+)
+from services.ingest.differences import Differences, Own, Shelved, differences, name_of
 from services.ingest.library import MIGRATIONS, Library
+from services.ingest.revisions import Revisions
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.process import Health
 from services.runtime.rpc import Caller
@@ -36,56 +49,130 @@ LIBRARY = Plan(
 
 
 class Mender:
-    """Compares, and has read again what is missing."""
+    """Compares, and mends what differs."""
 
     def __init__(
         self,
+        revisions: Revisions,
         library: Library,
         caller: Caller,
         health: Health,
         *,
+        keep: int,
         say: Callable[[DocumentState], None],
         wake: Callable[[], None],
+        drop: Callable[[Sequence[Own]], Awaitable[None]],
     ) -> None:
+        """Make it.
+
+        Args:
+            revisions: what should answer.
+            library: the documents.
+            caller: asks the retriever.
+            health: told of nothing yet; what cannot be mended is tried again.
+            keep: how many revisions stay besides the one that answers.
+            say: publishes a state.
+            wake: told that a document waits to be read.
+            drop: deletes revisions of the library with their originals.
+        """
+        self._revisions = revisions
         self._library = library
         self._caller = caller
         self._health = health
+        self._keep = keep
         self._say = say
         self._wake = wake
+        self._drop = drop
+        self._mending = asyncio.Lock()
+        self._soon = asyncio.Event()
 
     async def run(self) -> None:
         """Compare at once, and again and again."""
         while True:
+            pause = EVERY_S
             try:
                 await self.compare()
             except (Retryable, Rejected) as error:
                 log.debug("not compared with the retriever: %s", error)
-                await asyncio.sleep(_AGAIN_S)
-            else:
-                await asyncio.sleep(EVERY_S)
+                pause = _AGAIN_S
+            try:
+                async with asyncio.timeout(pause):
+                    await self._soon.wait()
+            except TimeoutError:
+                continue
+            self._soon.clear()
 
-    async def compare(self) -> Differences:
-        """Compare once, and mend.
+    def soon(self) -> None:
+        """Compare soon: something changed."""
+        self._soon.set()
+
+    async def compare(self, doc_id: str = "") -> Differences:
+        """Compare once, all documents or one, and mend.
 
         Raises:
             Retryable: the retriever is away, or the library's disk fails.
+            Rejected: the retriever refuses.
         """
-        # The library first: what it calls ready, the retriever must have.
-        own = await self._library.all_answering()
-        corpus: CorpusState = await self._caller.call(CORPUS, CorpusQuery(), deadline_s=_RPC_S)
-        found = differences(own, corpus.documents)
-        for doc_id, revision in (*found.lost, *found.wrong):
-            if (doc_id, revision) in found.wrong:
-                request = RemovePassages(doc_id=doc_id)
-                await self._caller.call(FORGET, request, deadline_s=_RPC_S)
-            state = await self._library.read_again(doc_id, revision)
+        async with self._mending:
+            # The library first: what it calls ready, the retriever must have.
+            shelf = await self._revisions.shelf(doc_id)
+            corpus: CorpusState = await self._ask(CORPUS, CorpusQuery(doc_id=doc_id))
+            found = differences(shelf, corpus.documents, self._keep)
+            await self._mend(found)
+            await self._tidy(shelf)
+            return found
+
+    async def _mend(self, found: Differences) -> None:
+        for own in found.switch:
+            await self._ask(
+                ACTIVATE,
+                Activate(doc_id=own.ref.doc_id, revision=own.number, passages=own.passages),
+            )
+            log.info("%s answers again", name_of(own.ref))
+        for ref in found.describe:
+            await self._ask(DESCRIBE, Describe(document=ref))
+        for own, held in found.held:
+            await self._revisions.set_held(own, held=held)
+        for own in found.wrong:
+            await self._ask(FORGET, RemovePassages(doc_id=own.ref.doc_id))
+        for doc_id, stay in found.prune:
+            await self._ask(PRUNE, Prune(doc_id=doc_id, keep=list(stay)))
+        for own in (*found.lost, *found.wrong):
+            state = await self._revisions.read_again(own.ref.doc_id, own.number)
             if state is not None:
                 log.warning("%s: the retriever lacks it; it is read again", state.file)
                 self._say(state)
                 self._wake()
-        for held in found.unknown:
-            state = await self._library.adopt(held)
+        await self._learn(found)
+
+    async def _learn(self, found: Differences) -> None:
+        """Take what the library does not know from the retriever, or have it forgotten there."""
+        for one in found.unknown:
+            state = await self._revisions.adopt(one)
             if state is not None:
-                log.warning("%s answers and was not in the library", name_of(held.document))
+                log.warning("%s answers and was not in the library", name_of(one.document))
                 self._say(state)
-        return found
+                continue
+            other = await self._revisions.named(one.document.file)
+            if other not in (None, one.document.doc_id):
+                # It was renamed, the library was lost, and the file was added anew since.
+                log.warning("%s is there twice: one is forgotten", name_of(one.document))
+                await self._ask(FORGET, RemovePassages(doc_id=one.document.doc_id))
+        for doc_id in found.leftover:
+            if not await self._revisions.knows(doc_id):
+                await self._ask(FORGET, RemovePassages(doc_id=doc_id))
+
+    async def _tidy(self, shelf: Sequence[Shelved]) -> None:
+        """Delete revisions nobody needs, once the retriever has forgotten them."""
+        for document in shelf:
+            if document.removing or not (spent := document.spent(self._keep)):
+                continue
+            stay = {own.number for own in document.revisions} - {own.number for own in spent}
+            await self._ask(PRUNE, Prune(doc_id=document.doc_id, keep=sorted(stay)))
+            await self._drop(spent)
+            state = await self._library.state(document.doc_id)
+            if state is not None:
+                self._say(state)
+
+    async def _ask(self, rpc: Rpc, request: Any) -> Any:
+        return await self._caller.call(rpc, request, deadline_s=_RPC_S)

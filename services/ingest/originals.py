@@ -26,6 +26,21 @@ class Originals:
         """Return where the file with this hash lies."""
         return self._folder / sha256
 
+    def has(self, sha256: str) -> bool:
+        """Return whether the file with this hash is there."""
+        return bool(sha256) and self.path(sha256).is_file()
+
+    def there(self) -> dict[str, float]:
+        """Return the files of the folder, and when each was made, seconds since 1970.
+
+        Raises:
+            Retryable: the disk is failing.
+        """
+        with self._disk("list originals"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with os.scandir(self._folder) as entries:
+                return {e.name: e.stat().st_mtime for e in entries if e.is_file()}
+
     def take(self, source: Path, max_bytes: int) -> tuple[str, int]:
         """Copy a file in; return its hash and size. Blocks; run it in a thread.
 
@@ -110,6 +125,19 @@ class Originals:
                 f"{error.strerror or error}: {self._folder}",
                 "look at the disk of the data folder",
             ) from error
+
+
+def digest(path: Path) -> str:
+    """Return the hash of a file's content.
+
+    Raises:
+        Rejected: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Rejected(f"read {path.name}", error.strerror or str(error)) from error
 
 
 def _sync(folder: Path) -> None:

@@ -96,6 +96,7 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
         raise
     except Exception as error:
         raise _meaning(error, job.path) from error
+    frames.write(pipe, frames.Begun(title=document.title))
     sizes = chunking.Sizes(job.chunk_tokens, job.overlap_tokens)
     batch: list[Passage] = []
     weight = total = 0

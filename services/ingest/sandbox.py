@@ -67,6 +67,7 @@ async def read(
     *,
     progress: Callable[[int, int | None], None],
     batch: Callable[[list[Passage]], None],
+    begun: Callable[[str], None] = lambda _title: None,
 ) -> frames.Done:
     """Read a file in a child process.
 
@@ -75,6 +76,7 @@ async def read(
         limits: What the child may use.
         progress: Told of pages read and pages in all.
         batch: Given the passages, in their order.
+        begun: Told the file's own title, before the first passage.
 
     Raises:
         Rejected: the file cannot be read, with the reason; also a crash, or a limit it ran into.
@@ -99,7 +101,7 @@ async def read(
                 f"its reader cannot be started: {error.strerror or error}",
                 "look at the disk of the folder for temporary files, and at the memory",
             ) from error
-        return await child.talk(job, limits, progress, batch)
+        return await child.talk(job, limits, progress, batch, begun)
     finally:
         if child:
             await asyncio.shield(child.end())
@@ -146,6 +148,7 @@ class _Child:
         limits: Limits,
         progress: Callable[[int, int | None], None],
         batch: Callable[[list[Passage]], None],
+        begun: Callable[[str], None],
     ) -> frames.Done:
         """Take what the child sends until it is done."""
         left = limits.seconds
@@ -174,6 +177,8 @@ class _Child:
             match self._decoded(job, payload):
                 case frames.Progress(done=done, total=total):
                     progress(done, total)
+                case frames.Begun(title=title):
+                    begun(title)
                 case frames.Batch(passages=passages):
                     batch(passages)
                 case frames.Done() as done_frame:

@@ -4,49 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 
-from schemas.channels import ADD, DOCUMENTS, FORGET, MARK, REMOVE
+from schemas.channels import ADD, DOCUMENTS, EDIT, MARK, REMOVE, ROLLBACK
 from schemas.knowledge import (
     AddDocument,
     AddedDocument,
     DocumentList,
+    DocumentState,
     ListDocuments,
-    RemovedDocument,
-    RemoveDocument,
 )
-from schemas.retrieval import RemovePassages
 from services.ingest.announcer import Announcer
+from services.ingest.clerk import Clerk
+from services.ingest.follower import Follower
+from services.ingest.inbox import Inbox
 from services.ingest.kept import Kept
-from services.ingest.library import Library, Removal, file_name
-from services.ingest.mender import LIBRARY, Mender
+from services.ingest.library import Library
+from services.ingest.mender import LIBRARY
+from services.ingest.naming import file_name
 from services.ingest.originals import Originals
+from services.ingest.taken import Taken
 from services.ingest.worker import Worker
 from services.runtime.config import Config
-from services.runtime.errors import Fatal, Rejected, Retryable
-from services.runtime.messages import check_filter
+from services.runtime.errors import Fatal, Rejected
 from services.runtime.process import Context
 from services.runtime.retained import Retained
 from services.runtime.salvage import mend, watch
 
-log = logging.getLogger(__name__)
-
-_FORGET_S = 10.0
 _AGAIN_S = 5.0
-_ADDING = "originals"
-_REMOVING = "removals"
 
 
 class IngestService:
     """Takes documents in.
 
-    In:  ingest/add, ingest/documents, ingest/remove.
+    In:  ingest/add, ingest/documents, ingest/edit, ingest/rollback, ingest/remove; the inbox.
     Out: `andon/document/<doc id>`, retained.
-    Asks: retriever/index, retriever/activate, retriever/remove, retriever/corpus.
+    Asks: retriever/index, retriever/activate, retriever/describe, retriever/prune,
+        retriever/remove, retriever/corpus.
     """
 
     name: ClassVar[str] = "ingest"
@@ -61,11 +58,8 @@ class IngestService:
         """
         self._config = config
         self._again_s = again_s
-        self._wanted: int | None = None
-        """Bytes of a file there was no room for, None when nothing is missing."""
         self._originals = Originals(config.data_dir / "originals")
         self._closing = contextlib.AsyncExitStack()
-        self._adding = asyncio.Lock()
 
     async def start(self, context: Context) -> None:
         """Open the library, take up what was left, and serve.
@@ -82,26 +76,44 @@ class IngestService:
             )
         self._context = context
         path = self._config.data_dir / "library.db"
-        await mend(path, LIBRARY, context.health)
+        salvaged = await mend(path, LIBRARY, context.health)
         self._library = await Library.open(path)
         self._closing.push_async_callback(self._library.close)
+        if salvaged:
+            await self._library.reborn()
         self._announcer = Announcer(context.bus, self._config.prefix)
+        self._follower = Follower(
+            self._library, context.caller, context.health, say=self._announcer.say
+        )
         self._worker = Worker(
             self._config.ingest,
             library=self._library,
             originals=self._originals,
             spool=self._config.data_dir / "spool",
             caller=context.caller,
+            follower=self._follower,
             health=context.health,
-            say=self._announcer.say,
+            say=self._pass_on,
             again_s=self._again_s,
         )
-        mender = Mender(
-            self._library,
-            context.caller,
-            context.health,
-            say=self._announcer.say,
+        self._clerk = Clerk(
+            self._config.ingest,
+            library=self._library,
+            originals=self._originals,
+            caller=context.caller,
+            health=context.health,
+            announcer=self._announcer,
             wake=self._worker.wake,
+            abandon=self._worker.abandon,
+            again_s=self._again_s,
+        )
+        inbox = Inbox(
+            self._config.inbox_dir,
+            self._config.ingest,
+            taken=Taken(self._library.database),
+            library=self._library,
+            clerk=self._clerk,
+            health=context.health,
         )
         mark = MARK.topic(self._config.prefix, service=self.name)
         kept = Kept(self._announcer, self._config.prefix, self._library.states)
@@ -109,12 +121,17 @@ class IngestService:
         self._announcer.look_after(retained)
         await context.server.serve(ADD, self._add)
         await context.server.serve(DOCUMENTS, self._documents)
-        await context.server.serve(REMOVE, self._remove)
+        await context.server.serve(EDIT, self._clerk.edit)
+        await context.server.serve(ROLLBACK, self._clerk.roll_back)
+        await context.server.serve(REMOVE, self._clerk.remove)
         context.spawn(self._announcer.run(), "announce")
         context.spawn(retained.run(), "retained")
-        context.spawn(self._finish_removals(), "finish removals")
-        context.spawn(mender.run(), "compare with the retriever")
+        context.spawn(self._clerk.finish_removals(), "finish removals")
+        context.spawn(self._clerk.mender.run(), "compare with the retriever")
+        context.spawn(inbox.run(), "watch the inbox")
+        context.spawn(self._clerk.look_after_originals(), "look after originals")
         context.spawn(watch(self._library.database), "watch the library")
+        context.spawn(self._follower.run(self._worker.wake), "follow vectors")
         self._working = context.spawn(self._worker.run(), "read and index")
 
     async def drain(self) -> None:
@@ -128,118 +145,39 @@ class IngestService:
         """Close the library."""
         await self._closing.aclose()
 
+    def _pass_on(self, state: DocumentState) -> None:
+        self._clerk.pass_on(state)
+
     async def _add(self, request: AddDocument) -> AddedDocument:
         path = Path(request.path)
         if not path.is_absolute():
             raise Rejected("add", f"{request.path} is no absolute path")
         name = file_name(request.name or path.name)
-        for asset in request.assets:
-            try:
-                check_filter(asset)
-            except Fatal as error:
-                raise Rejected(
-                    "add",
-                    f"asset {asset!r}: {error.reason}",
-                    "name it like plant/motor7 or plant/+",
-                ) from error
-        limit = self._config.ingest.max_file_mb * 2**20
-        # One at a time: two copies at once are no faster, and the second may be the same file.
-        async with self._adding:
-            try:
-                sha256, size = await asyncio.to_thread(self._originals.take, path, limit)
-                state, unchanged = await self._library.add(
-                    name, sha256, size, title=request.title, assets=request.assets
-                )
-            except Retryable as error:
-                self._wanted = await asyncio.to_thread(_size, path)
-                self._context.health.trouble(_ADDING, str(error))
-                raise
-            self._wanted = None
-            self._context.health.well(_ADDING)
-        if not unchanged:
-            self._announcer.say(state)
-            self._worker.wake()
+        added = await self._clerk.take(path, name, request)
+        state = added.state
         return AddedDocument(
-            doc_id=state.doc_id, revision=state.revision, unchanged=unchanged, state=state
+            doc_id=state.doc_id,
+            revision=state.revision,
+            unchanged=added.unchanged,
+            edited=added.edited,
+            restored=bool(added.restored),
+            state=self._follower.latest(state),
         )
 
     async def _documents(self, request: ListDocuments) -> DocumentList:
         if not request.doc_id:
-            return DocumentList(documents=await self._library.states())
+            states = await self._library.states()
+            return DocumentList(documents=[self._follower.latest(state) for state in states])
         state = await self._library.state(request.doc_id)
-        return DocumentList(documents=[state] if state else [])
-
-    async def _remove(self, request: RemoveDocument) -> RemovedDocument:
-        removal = await self._library.start_removing(request.doc_id, purge=request.purge)
-        if removal is None:
-            raise Rejected(
-                f"remove {request.doc_id}", "no such document", "`andon documents` lists their ids"
-            )
-        await self._forget(removal)
-        return RemovedDocument(
-            doc_id=removal.doc_id, file=removal.file, passages=removal.state.passages
+        if state is None:
+            return DocumentList(documents=[])
+        listed = await self._clerk.revisions.listed(
+            request.doc_id, self._config.ingest.keep_revisions
         )
-
-    async def _forget(self, removal: Removal) -> None:
-        """Remove from the retriever, then from the library, then from the bus.
-
-        Raises:
-            Retryable: the retriever is away, or the disk is failing; the removal goes on later.
-        """
-        await self._worker.abandon(removal.doc_id)
-        try:
-            await self._context.caller.call(
-                FORGET, RemovePassages(doc_id=removal.doc_id), deadline_s=_FORGET_S
-            )
-        except Retryable as error:
-            raise type(error)(
-                f"remove {removal.file}", error.reason, "it goes on when the retriever is back"
-            ) from error
-        # Not while a file is added: it may be one of these. And before the library forgets them:
-        # an original that cannot be deleted now is deleted later.
-        async with self._adding:
-            if removal.purge:
-                for sha256 in await self._library.only_here(removal.doc_id):
-                    await asyncio.to_thread(self._originals.forget, sha256)
-            await self._library.finish_removing(removal.doc_id)
-        gone = msgspec.structs.replace(removal.state, state="removed", reason="")
-        self._announcer.say(gone)
-        self._announcer.clear(removal.doc_id)
-
-    async def _finish_removals(self) -> None:
-        """Finish what was begun while the retriever was away, or before the last stop."""
-        health = self._context.health
-        while True:
-            troubles: list[str] = []
-            try:
-                for removal in await self._library.removals():
-                    try:
-                        await self._forget(removal)
-                    except (Retryable, Rejected) as error:
-                        troubles.append(str(error))
-            except Retryable as error:
-                troubles.append(str(error))
-            if troubles:
-                health.trouble(_REMOVING, "; ".join(troubles))
-            else:
-                health.well(_REMOVING)
-            await self._look_for_room()
-            await asyncio.sleep(self._again_s)
-
-    async def _look_for_room(self) -> None:
-        """Take it back that nothing can be added once the file refused last would fit."""
-        async with self._adding:
-            if self._wanted is None:
-                return
-            try:
-                await asyncio.to_thread(self._originals.need, self._wanted)
-            except Retryable as error:
-                self._context.health.trouble(_ADDING, str(error))
-            else:
-                self._wanted = None
-                self._context.health.well(_ADDING)
-
-
-def _size(path: Path) -> int:
-    """Return the bytes of a file, 0 for one that is gone."""
-    return path.stat().st_size if path.exists() else 0
+        return DocumentList(
+            documents=[self._follower.latest(state)],
+            revisions=[
+                msgspec.structs.replace(one, original=self._originals.has(one.sha256))
+                for one in listed
+            ],
+        )

@@ -1,11 +1,12 @@
 """Passages of one document on disk, between reading and indexing.
 
 So that a reader need not wait for the retriever, nor the service hold a large manual in memory,
-and so that a document whose reading fails has left nothing behind in the corpus.
+and so that all of them can be sent once more. They are sent while more of them come.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import tempfile
@@ -52,6 +53,10 @@ class Spool:
         """How many it holds."""
         self.bytes = 0
         """Bytes it has taken, or would have if there had been room."""
+        self.sent = 0
+        """Of these, bytes of batches that were sent; 0 sends all of them again."""
+        self.grown = asyncio.Event()
+        """Set by each batch; who waits for the next one clears it."""
 
     def __enter__(self) -> Self:
         return self
@@ -74,27 +79,29 @@ class Spool:
             Retryable: the disk is full or failing.
         """
         payload = self._encode(batch)
+        end = self.bytes
         self.bytes += HEAD.size + len(payload)
         with self._disk():
+            self._file.seek(end)  # the reading side may have been elsewhere
             self._file.write(HEAD.pack(len(payload)) + payload)
             # At once, so that a full disk shows here and nowhere later.
             self._file.flush()
         self.passages += len(batch)
+        self.grown.set()
 
-    def batches(self) -> Iterator[list[Passage]]:
-        """Yield the batches; call it as often as needed.
+    def unsent(self) -> Iterator[list[Passage]]:
+        """Yield the batches that were not sent; one is when the next is asked for.
 
         Raises:
             Retryable: the disk is failing.
         """
-        place = 0
-        while place < self.bytes:
+        while self.sent < self.bytes:
             with self._disk():
-                self._file.seek(place)
+                self._file.seek(self.sent)
                 (length,) = HEAD.unpack(self._file.read(HEAD.size))
                 payload = self._file.read(length)
-            place += HEAD.size + length
             yield self._decode(payload)
+            self.sent += HEAD.size + length
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:

@@ -1,20 +1,22 @@
-"""Takes the documents that wait, one at a time: read, index, activate."""
+"""Takes the documents that wait, one at a time: read and sent on, until they can be searched."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from schemas.channels import ACTIVATE, INDEX
+from schemas.channels import ACTIVATE, FORGET, INDEX
 from schemas.knowledge import DocumentState
-from schemas.retrieval import Activate, DocumentRef, IndexPassages
+from schemas.retrieval import Activate, DocumentRef, IndexPassages, RemovePassages
 from services.ingest import frames, sandbox
+from services.ingest.follower import Follower
 from services.ingest.library import Library, Work
 from services.ingest.originals import Originals
 from services.ingest.spool import Spool
@@ -26,7 +28,7 @@ from services.runtime.rpc import Caller
 log = logging.getLogger(__name__)
 
 RPC_S = 120.0
-"""Seconds the retriever may take over a batch: a slow board embeds some ten passages a second."""
+"""Seconds the retriever may take over a batch: a slow board, or one that is just starting."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
 _ATTEMPTS = 2
@@ -47,6 +49,7 @@ class Worker:
         originals: Originals,
         spool: Path,
         caller: Caller,
+        follower: Follower,
         health: Health,
         say: Callable[[DocumentState], None],
         again_s: float,
@@ -57,6 +60,7 @@ class Worker:
         self._originals = originals
         self._spool = spool
         self._caller = caller
+        self._follower = follower
         self._health = health
         self._say = say
         self._again_s = again_s
@@ -73,9 +77,11 @@ class Worker:
 
     async def abandon(self, doc_id: str) -> None:
         """Stop work on a document, and return when nothing of it is on its way any more."""
+        self._follower.leave(doc_id)
         if self._doc_id == doc_id:
             self._abandon.set()
             await self._resting.wait()
+            self._follower.leave(doc_id)
 
     async def run(self) -> None:
         """Take one document after the other, forever."""
@@ -162,22 +168,67 @@ class Worker:
             Retryable: the disk is full or failing.
         """
         try:
-            done = await self._read(work, spool)
-            await self._index(work, done, spool)
+            if not await self._is_there(work):
+                await self._take_in(work, spool)
         except Retryable:
             raise
         except AndonError as error:
             log.warning("%s revision %d: %s", work.file, work.revision, error)
+            if spool.passages:  # some of them were sent
+                gone = RemovePassages(doc_id=work.doc_id, revision=work.revision)
+                await self._call(FORGET, gone)
             reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
             older = await self._library.answering(work.doc_id)
             if older is not None:
                 reason += f"; revision {older} still answers"
             await self._update(work, state="failed", reason=reason)
 
-    async def _read(self, work: Work, spool: Spool) -> frames.Done:
+    async def _is_there(self, work: Work) -> bool:
+        """Go on with a document that was read before, if the retriever has all of it."""
+        if not work.passages:
+            return False
+        try:
+            indexed = await self._call(ACTIVATE, _activation(work))
+        except Rejected:
+            return False
+        await self._update(work, state="indexing", reason="")
+        await self._follower.follow(work, indexed)
+        return True
+
+    async def _take_in(self, work: Work, spool: Spool) -> None:
+        """Read a document and send its passages on meanwhile, then let them answer."""
+        base = await self._update(work, state="reading", reason="")
+        title: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        stop = asyncio.Event()
+        sending = asyncio.create_task(self._send(work, spool, title, stop), name="send passages")
+        try:
+            done = await self._read(work, spool, base, title)
+            work = msgspec.structs.replace(work, passages=done.passages)
+            document = work.ref(title=done.title, lang=done.lang)
+            base = await self._update(
+                work,
+                state="indexing",
+                title=done.title or Path(work.file).stem,
+                lang=done.lang,
+                pages=done.pages,
+                passages=done.passages,
+            )
+        except asyncio.CancelledError:
+            sending.cancel()
+            raise
+        finally:
+            # What is on its way arrives before anything else is said about the document. What
+            # failed of it is tried again below.
+            stop.set()
+            spool.grown.set()
+            await asyncio.gather(sending, return_exceptions=True)
+        await self._index(work, document, spool, _with(base, pages_done=done.pages or 0))
+
+    async def _read(
+        self, work: Work, spool: Spool, base: DocumentState, title: asyncio.Future[str]
+    ) -> frames.Done:
         """Read the original in a child process, its passages into the spool."""
         config = self._config
-        base = await self._update(work, state="reading", reason="")
         if not work.sha256:
             raise Rejected(
                 f"read {work.file}", "which original it came from is lost", "add the file again"
@@ -190,56 +241,73 @@ class Worker:
             overlap_tokens=config.overlap_tokens,
             max_pages=config.max_pages,
         )
+        began = time.monotonic()
 
         def progress(done: int, total: int | None) -> None:
-            self._say(_with(base, pages=total, pages_done=done, passages=spool.passages))
+            left = None
+            if total and done:
+                left = round((time.monotonic() - began) * (total - done) / done, 1)
+            self._say(
+                _with(
+                    base,
+                    pages=total,
+                    pages_done=done,
+                    passages=spool.passages,
+                    seconds_left=left,
+                )
+            )
+
+        def begun(text: str) -> None:
+            if not title.done():
+                title.set_result(text)
+            spool.grown.set()
 
         limits = sandbox.Limits(config.reader_memory_mb, float(config.reader_seconds))
-        reading = sandbox.read(job, limits, progress=progress, batch=spool.add)
+        reading = sandbox.read(job, limits, progress=progress, batch=spool.add, begun=begun)
         return await self._unless_abandoned(reading)
 
-    async def _index(self, work: Work, done: frames.Done, spool: Spool) -> None:
-        """Send the passages to the retriever, and let them answer."""
-        title = work.title or done.title or Path(work.file).stem
-        base = await self._update(
-            work,
-            state="indexing",
-            title=title,
-            lang=done.lang,
-            pages=done.pages,
-            passages=done.passages,
-        )
-        base = _with(base, pages_done=done.pages or 0)
-        document = DocumentRef(
-            doc_id=work.doc_id,
-            revision=work.revision,
-            title=title,
-            file=work.file,
-            lang=done.lang,
-            assets=work.assets,
-        )
-        activate = Activate(doc_id=work.doc_id, revision=work.revision, passages=done.passages)
+    async def _send(
+        self, work: Work, spool: Spool, title: asyncio.Future[str], stop: asyncio.Event
+    ) -> None:
+        """Send batches as they come, until `stop`.
+
+        Their language is known only in the end: what is said of the document is sent once more.
+        """
+        while not stop.is_set():
+            await spool.grown.wait()
+            spool.grown.clear()
+            for batch in spool.unsent():
+                if stop.is_set():
+                    break
+                document = work.ref(title=title.result(), lang="")
+                await self._call(INDEX, IndexPassages(document=document, passages=batch), stop)
+
+    async def _index(
+        self, work: Work, document: DocumentRef, spool: Spool, base: DocumentState
+    ) -> None:
+        """Send what is left of the passages to the retriever, and let all answer."""
         for attempt in range(1, _ATTEMPTS + 1):
-            sent = 0
-            for batch in spool.batches():
+            for batch in spool.unsent():
+                self._say(_with(base, passages_done=batch[0].ordinal))
                 await self._call(INDEX, IndexPassages(document=document, passages=batch))
-                sent += len(batch)
-                self._say(_with(base, passages_done=sent))
+            await self._call(INDEX, IndexPassages(document=document, passages=[]))
             try:
-                await self._call(ACTIVATE, activate)
+                indexed = await self._call(ACTIVATE, _activation(work))
                 break
             except Rejected as error:
                 # It lost some, as when its file was set aside meanwhile: once more from the start.
                 if attempt == _ATTEMPTS:
                     raise
                 log.warning("%s: sent again: %s", work.file, error)
-        await self._update(work, state="ready", reason="")
+                spool.sent = 0
+        await self._follower.follow(work, indexed)
 
-    async def _call(self, rpc: Any, request: Any) -> Any:
+    async def _call(self, rpc: Any, request: Any, stop: asyncio.Event | None = None) -> Any:
         """Ask the retriever until it answers; it may get the same request twice.
 
         Raises:
             Rejected: it refuses.
+            Retryable: it does not answer, and `stop` is set.
             Abandoned: the document is being removed.
         """
         pause = _FIRST_PAUSE_S
@@ -250,6 +318,8 @@ class Worker:
                 reply = await self._caller.call(rpc, request, deadline_s=RPC_S)
             except Retryable as error:
                 self._health.trouble("retriever", f"documents wait for the retriever: {error}")
+                if stop is not None and stop.is_set():
+                    raise
                 await self._pause(pause * random.uniform(0.5, 1.0))  # noqa: S311
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
@@ -286,6 +356,10 @@ class Worker:
             return state
         # A newer revision came in meanwhile; what people see is that one's state.
         return _with(state, revision=work.revision)
+
+
+def _activation(work: Work) -> Activate:
+    return Activate(doc_id=work.doc_id, revision=work.revision, passages=work.passages)
 
 
 def _with(state: DocumentState, **changes: Any) -> DocumentState:

@@ -6,9 +6,11 @@ revisions, so a batch being indexed slows no search and changes no ranking.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -18,15 +20,24 @@ from numpy.typing import NDArray
 
 from schemas.retrieval import DocumentRef, Passage
 from services.retriever.embedding import Vectors
-from services.retriever.holdings import Change, CodeHit, Found, Held, held_of, unpacked
-from services.retriever.records import Record, content_of, passage_of, title_tokens
-from services.retriever.statements import SCHEMA, Q, all_of, ids_of, number_of, quoted, scalar
+from services.retriever.holdings import (
+    Change,
+    CodeHit,
+    Found,
+    Held,
+    columns_of,
+    held_of,
+    ref_of,
+    unpacked,
+)
+from services.retriever.records import Record, content_of, head_of, passage_of, title_tokens
+from services.retriever.statements import MIGRATIONS, Q, all_of, ids_of, number_of, quoted, scalar
 from services.runtime.errors import Rejected
 from services.runtime.salvage import Plan
 from services.runtime.sqlite import Database, open_database
 
 PLAN = Plan(
-    migrations=(SCHEMA,),
+    migrations=MIGRATIONS,
     recover=False,
     consequence="the documents are read again from their originals, and answer as they come back",
 )
@@ -35,7 +46,9 @@ PLAN = Plan(
 HEAD_WEIGHT = 0.6
 """Weight of a word in title or section against one in the text, for BM25."""
 SLICE = 2000
-"""Vectors read at once when the index is rebuilt."""
+"""Passages read at once where all of them are."""
+MERGED = 64
+"""Pages of the word index put together in one transaction: searches and changes go between."""
 
 
 class Corpus:
@@ -53,6 +66,10 @@ class Corpus:
         """Of these, how many each revision has."""
         self.names: frozenset[str] = frozenset()
         """Tokens of their titles and file names: products, mostly."""
+        self.epoch = 0
+        """Odd while what answers is being swapped: what was read then is of two times."""
+        self._settled = asyncio.Event()
+        self._settled.set()
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -61,7 +78,7 @@ class Corpus:
         Raises:
             Fatal: it cannot be opened, is damaged, or a newer Andon wrote it.
         """
-        corpus = cls(await open_database(path, [SCHEMA], synchronous="NORMAL"))
+        corpus = cls(await open_database(path, MIGRATIONS, synchronous="NORMAL"))
         await corpus.refresh()
         return corpus
 
@@ -90,6 +107,24 @@ class Corpus:
 
     # -- changes ------------------------------------------------------------------------------
 
+    @asynccontextmanager
+    async def _swap(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Change what answers in one transaction; `epoch` tells of the moment it is committed."""
+        epoch = self.epoch
+        try:
+            async with self._db.transaction() as db:
+                yield db
+                self.epoch = epoch + 1
+                self._settled.clear()
+            await self.refresh()
+        finally:
+            self.epoch = epoch + 2
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Wait until nothing is being swapped."""
+        await self._settled.wait()
+
     async def missing(self, document: DocumentRef, passages: Sequence[Passage]) -> list[Passage]:
         """Return those of a batch that are not in the corpus as they are.
 
@@ -111,56 +146,53 @@ class Corpus:
             )
         return new
 
-    async def put(self, document: DocumentRef, records: Sequence[Record], vectors: Vectors) -> int:
+    async def put(self, document: DocumentRef, records: Sequence[Record]) -> int:
         """Keep a batch in one transaction; returns how many passages the revision has now.
 
         Args:
             document: whose they are.
             records: the passages; those that are there already are replaced.
-            vectors: one a record, [len(records), dimension], length 1.
         """
-        half = vectors.astype(np.float16)
-        assets = json.dumps(document.assets, ensure_ascii=False)
         async with self._db.transaction() as db:
-            await db.execute(
-                Q["put_document"],
-                (
-                    document.doc_id,
-                    document.revision,
-                    document.title,
-                    document.file,
-                    document.lang,
-                    assets,
-                ),
-            )
+            await db.execute(Q["put_document"], columns_of(document))
             number = await number_of(db, document.doc_id, document.revision)
-            for record, vector in zip(records, half, strict=True):
-                await self._put_one(db, number, record, vector.tobytes())
+            if records:
+                await self._put_all(db, number, records)
             count = await scalar(db, Q["count"], (number,))
         if number in self.active:
             await self.refresh()
         return count
 
-    async def _put_one(
-        self, db: aiosqlite.Connection, number: int, record: Record, vector: bytes
+    async def _put_all(
+        self, db: aiosqlite.Connection, number: int, records: Sequence[Record]
     ) -> None:
-        passage = record.passage
-        await db.execute(Q["drop_passage"], (number, passage.ordinal))
-        cursor = await db.execute(
-            Q["put_passage"],
-            (number, passage.ordinal, passage.kind, record.content, record.head, record.body),
+        # Statement by statement, not passage by passage: each is a step of another thread.
+        first = 1 + await scalar(db, Q["last_passage"], ())
+        labelled = list(enumerate(records, first))
+        await db.executemany(
+            Q["drop_passage"], [(number, record.passage.ordinal) for record in records]
         )
-        label = cursor.lastrowid
-        await db.execute(Q["put_vector"], (label, vector))
+        await db.executemany(
+            Q["put_passage"],
+            [
+                (label, number, r.passage.ordinal, r.passage.kind, r.content, r.head, r.body)
+                for label, r in labelled
+            ],
+        )
         await db.executemany(
             Q["put_code"],
-            [(canonical, label, loose, strength) for canonical, loose, strength in record.codes],
+            [
+                (canonical, label, loose, strength)
+                for label, record in labelled
+                for canonical, loose, strength in record.codes
+            ],
         )
 
-    async def activate(self, doc_id: str, revision: int, passages: int) -> Change:
-        """Let a revision answer in place of the older one, in one transaction.
+    async def check(self, doc_id: str, revision: int, passages: int) -> int | None:
+        """See whether a revision may answer, and drop passages it has beyond its last.
 
-        The revision that answered before is kept, so that it can be brought back; older ones go.
+        Those are left where it was read twice, with fewer the second time. Returns its number
+        where it would replace another one and is ready to, None where it replaces none.
 
         Raises:
             Rejected: the revision is unknown, or some of its `passages` are missing.
@@ -172,46 +204,140 @@ class Corpus:
             )
         if row is None:
             raise Rejected("activate", f"{doc_id}: revision {revision} has no passages")
-        number = row["id"]
+        held, vectors, _ = await self.progress(doc_id, revision)
+        if held > passages and not row["active"]:
+            async with self._db.transaction() as db:
+                await db.execute(Q["drop_beyond"], (row["id"], passages))
+            held, vectors, _ = await self.progress(doc_id, revision)
+        if held != passages:
+            raise Rejected(
+                "activate",
+                f"{doc_id}: revision {revision} has {held} of {passages} passages",
+                "send the missing ones again",
+            )
+        replaces = any(
+            one.doc_id == doc_id and one.revision != revision for one in self.active.values()
+        )
+        return int(row["id"]) if replaces and vectors == held else None
+
+    def answers(self, doc_id: str, revision: int) -> bool:
+        """Return whether a revision answers."""
+        return any((d.doc_id, d.revision) == (doc_id, revision) for d in self.active.values())
+
+    async def progress(self, doc_id: str, revision: int) -> tuple[int, int, int]:
+        """Return how many passages a revision has, how many vectors, and its last passage."""
+        rows = await self._db.fetch(Q["progress"], (doc_id, revision))
+        return int(rows[0][0]), int(rows[0][1]), int(rows[0][2])
+
+    async def activate(self, doc_id: str, revision: int, passages: int) -> Change:
+        """Let a revision answer in place of the older one, in one transaction.
+
+        Not yet where that would replace one that answers, and vectors are missing. The revision
+        that answered before is kept, so that it can be brought back; see `prune`.
+
+        Raises:
+            Rejected: the revision is unknown, or some of its `passages` are missing.
+        """
+        replaces = await self.check(doc_id, revision, passages)
         removed: tuple[int, ...] = ()
-        async with self._db.transaction() as db:
-            held = await scalar(db, Q["count"], (number,))
-            if held != passages:
-                raise Rejected(
-                    "activate",
-                    f"{doc_id}: revision {revision} has {held} of {passages} passages",
-                    "send the missing ones again",
-                )
+        async with self._swap() as db:
+            number = await number_of(db, doc_id, revision)
             before = await all_of(db, Q["active_revision"], (doc_id,))
-            if before and before[0]["id"] == number:
+            if before and (before[0]["id"] == number or replaces is None):
                 return Change(self.generation)
-            old = before[0]["id"] if before else 0
             if before:
+                old = before[0]["id"]
                 removed = await ids_of(db, old)
                 await db.execute(Q["fts_drop"], (old,))
                 await db.execute(Q["set_active"], (0, old))
             await db.execute(Q["set_active"], (1, number))
             await db.execute(Q["fts_add"], (number,))
-            await db.execute(Q["drop_older"], (doc_id, revision, number, old))
             await db.execute(Q["next_generation"])
-        await self.refresh()
         return Change(self.generation, (number,), removed)
 
-    async def remove(self, doc_id: str) -> Change:
-        """Forget a document: all its revisions, words, codes and vectors. Unknown ones are fine."""
-        async with self._db.transaction() as db:
-            rows = await all_of(db, Q["revisions"], (doc_id,))
+    async def remove(self, doc_id: str, revision: int = 0) -> Change:
+        """Forget a document: all its revisions, words, codes and vectors. Unknown ones are fine.
+
+        Args:
+            doc_id: which.
+            revision: only this one; 0 for all.
+        """
+        async with self._swap() as db:
+            rows = await all_of(db, Q["revisions"], (doc_id, revision))
             if not rows:
                 return Change(self.generation)
             removed: tuple[int, ...] = ()
             for row in rows:
+                # Also those of one that is just about to answer.
+                removed += await ids_of(db, row["id"])
                 if row["active"]:
-                    removed = await ids_of(db, row["id"])
                     await db.execute(Q["fts_drop"], (row["id"],))
-            await db.execute(Q["drop_document"], (doc_id,))
-            await db.execute(Q["next_generation"])
-        await self.refresh()
+            await db.execute(Q["drop_document"], (doc_id, revision))
+            await db.execute(Q["set_meta"], ("scrub", "1"))
+            if any(row["active"] for row in rows):
+                await db.execute(Q["next_generation"])
         return Change(self.generation, (), removed)
+
+    async def prune(self, doc_id: str, keep: Sequence[int]) -> bool:
+        """Delete revisions of a document that do not answer, but those to keep.
+
+        Returns whether there were any.
+        """
+        async with self._db.transaction() as db:
+            async with db.execute(Q["prune"], (doc_id, json.dumps(list(keep)))) as cursor:
+                pruned = cursor.rowcount > 0
+            if pruned:
+                await db.execute(Q["set_meta"], ("scrub", "1"))
+        return pruned
+
+    async def describe(self, document: DocumentRef) -> bool:
+        """Change what is said about a revision; returns whether anything was different.
+
+        Title and file name are in the words of each passage; those are changed with them. The
+        vectors stay those of the former title: it is a small part of what they were made of.
+
+        Raises:
+            Rejected: the revision is unknown.
+        """
+        row = await self._db.first(Q["document"], (document.doc_id, document.revision))
+        if row is None:
+            raise Rejected(
+                "describe", f"{document.doc_id}: revision {document.revision} is unknown"
+            )
+        before = ref_of(row)
+        if before == document:
+            return False
+        title = title_tokens(document)
+        async with self._swap() as db:
+            await db.execute(Q["put_document"], columns_of(document))
+            if title != title_tokens(before):
+                await _change_heads(db, row["id"], " ".join(title), active=bool(row["active"]))
+            if row["active"]:
+                await db.execute(Q["next_generation"])
+        return True
+
+    async def scrub(self) -> bool:
+        """Have deleted words gone from the disk; returns False where that must be tried again.
+
+        SQLite overwrites deleted rows, but the word index keeps words until its parts are put
+        together, and the WAL keeps them until it is emptied.
+        """
+        row = await self._db.first(Q["meta"], ("scrub",))
+        if row is None or row["value"] == "0":
+            return True
+        pages, changes, before = -MERGED, 2, 0
+        while changes >= 2:  # so FTS5's documentation tells that there was nothing left to do
+            async with self._db.transaction() as db:
+                before = db.total_changes
+                await db.execute(Q["merge"], (pages,))
+                changes = db.total_changes - before
+            pages = MERGED
+        await self._db.checkpoint("TRUNCATE")
+        if self._db.wal_bytes():
+            return False  # somebody was reading
+        async with self._db.transaction() as db:
+            await db.execute(Q["set_meta"], ("scrub", "0"))
+        return True
 
     # -- vectors ------------------------------------------------------------------------------
 
@@ -237,41 +363,64 @@ class Corpus:
         rows = await self._db.fetch(Q["without_vector"], (after, limit))
         return [(r["id"], r["title"], passage_of(r["content"])) for r in rows]
 
-    async def put_vectors(self, labels: Sequence[int], vectors: Vectors) -> None:
+    async def count_without_vector(self, after: int, upto: int) -> int:
+        """Return how many passages between two numbers have no vector, the second included."""
+        rows = await self._db.fetch(Q["count_without_vector"], (after, upto))
+        return int(rows[0][0])
+
+    async def vectors_by_text(self, digests: Sequence[int]) -> dict[int, Vectors]:
+        """Return vectors [dimension] of texts that were embedded before, by their digest."""
+        rows = await self._db.fetch(Q["vectors_by_text"], (json.dumps(list(digests)),))
+        return {
+            row["text"]: np.frombuffer(row["vector"], dtype=np.float16).astype(np.float32)
+            for row in rows
+        }
+
+    async def put_vectors(
+        self, labels: Sequence[int], digests: Sequence[int], vectors: Vectors
+    ) -> set[int]:
         """Keep vectors [len(labels), dimension] of passages that had none.
 
-        A passage that was removed while its vector was made is passed over.
+        A passage that was removed while its vector was made is passed over. Returns those of the
+        passages that answer.
         """
         half = vectors.astype(np.float16)
+        rows = [
+            {"passage": label, "vector": row.tobytes(), "text": text if half.shape[1] else None}
+            for label, text, row in zip(labels, digests, half, strict=True)
+        ]
         async with self._db.transaction() as db:
-            await db.executemany(
-                Q["put_vector_late"],
-                [
-                    {"passage": label, "vector": row.tobytes()}
-                    for label, row in zip(labels, half, strict=True)
-                ],
-            )
+            await db.executemany(Q["put_vector"], rows)
+        found = await self._db.fetch(Q["answering"], (json.dumps(list(labels)),))
+        return {row["id"] for row in found}
 
-    async def vectors_of(self, number: int) -> tuple[NDArray[np.int64], Vectors]:
-        """Return labels [n] and vectors [n, dimension] of a revision."""
-        return unpacked(await self._db.fetch(Q["vectors_of"], (number,)))
+    async def vectors(
+        self, after: int = 0, limit: int = -1, number: int | None = None
+    ) -> tuple[NDArray[np.int64], Vectors]:
+        """Return labels [n] and vectors [n, dimension] of a revision, of all that answer when None.
 
-    async def active_vectors(self) -> AsyncIterator[tuple[NDArray[np.int64], Vectors]]:
-        """Yield labels and vectors of all that answers, in slices."""
-        after = 0
-        while rows := await self._db.fetch(Q["active_vectors"], (after, SLICE)):
-            after = rows[-1][0]
-            yield unpacked(rows)
+        Args:
+            after: label of the last one before these.
+            limit: how many at most, -1 for all.
+            number: the revision's inside the corpus.
+        """
+        if number is None:
+            return unpacked(await self._db.fetch(Q["active_vectors"], (after, limit)))
+        return unpacked(await self._db.fetch(Q["vectors_of"], (number, after, limit)))
 
     # -- questions ----------------------------------------------------------------------------
 
-    async def held(self) -> list[Held]:
-        """Return every revision in the corpus."""
+    async def held(self, doc_id: str = "") -> list[Held]:
+        """Return every revision in the corpus, or those of one document."""
+        if doc_id:
+            return [held_of(row) for row in await self._db.fetch(Q["documents_of"], (doc_id,))]
         return [held_of(row) for row in await self._db.fetch(Q["documents"])]
 
-    async def totals(self) -> tuple[int, int]:
-        """Return how many passages answer, and how many of them have a vector."""
-        row = await self._db.first(Q["totals"])
+    async def totals(self, doc_id: str = "") -> tuple[int, int]:
+        """Return how many passages answer, and how many of them have a vector; or of a document."""
+        row = await (
+            self._db.first(Q["totals_of"], (doc_id,)) if doc_id else self._db.first(Q["totals"])
+        )
         return (int(row[0]), int(row[1])) if row else (0, 0)
 
     async def frequency(self, words: Sequence[str]) -> dict[str, int]:
@@ -357,3 +506,16 @@ class Corpus:
         self.sizes = {one.id: one.passages for one in held}
         self.size = sum(self.sizes.values())
         self.names = frozenset(t for one in held for t in title_tokens(one.document))
+
+
+async def _change_heads(db: aiosqlite.Connection, number: int, title: str, *, active: bool) -> None:
+    """Put other tokens of the title into the head of each passage of a revision."""
+    if active:
+        await db.execute(Q["fts_drop"], (number,))
+    after = 0
+    while rows := await all_of(db, Q["heads"], (number, after, SLICE)):
+        after = rows[-1]["id"]
+        changed = [(head_of(title, passage_of(row["content"])), row["id"]) for row in rows]
+        await db.executemany(Q["set_head"], changed)
+    if active:
+        await db.execute(Q["fts_add"], (number,))

@@ -52,6 +52,17 @@ CREATE VIRTUAL TABLE fts USING fts5 (
 );
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (fts, 'row');
 
+-- name: schema_2: what is said about a document; whether deleted words are still in the file
+ALTER TABLE documents ADD COLUMN kind       TEXT NOT NULL DEFAULT '';
+ALTER TABLE documents ADD COLUMN model      TEXT NOT NULL DEFAULT '';
+ALTER TABLE documents ADD COLUMN collection TEXT NOT NULL DEFAULT '';
+ALTER TABLE documents ADD COLUMN tags       TEXT NOT NULL DEFAULT '[]';   -- JSON list
+INSERT INTO meta VALUES ('scrub', '0');
+
+-- name: schema_3: the text a vector is of, so that an equal text need not be embedded again
+ALTER TABLE vectors ADD COLUMN text INTEGER;     -- digest; null where there is no vector
+CREATE INDEX vectors_text ON vectors (text) WHERE text IS NOT NULL;
+
 -- name: meta: one fact
 SELECT value FROM meta WHERE key = ?
 
@@ -65,13 +76,26 @@ UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'
 SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
 FROM documents d ORDER BY d.file, d.doc_id, d.revision
 
+-- name: documents_of: the same of one document
+SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
+FROM documents d WHERE d.doc_id = ? ORDER BY d.revision
+
 -- name: document: one revision
 SELECT * FROM documents WHERE doc_id = ? AND revision = ?
 
 -- name: put_document: a revision, or what changed about it
-INSERT INTO documents (doc_id, revision, title, file, lang, assets) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO documents (doc_id, revision, title, file, lang, assets, kind, model, collection, tags)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (doc_id, revision) DO UPDATE
-SET title = excluded.title, file = excluded.file, lang = excluded.lang, assets = excluded.assets
+SET title = excluded.title, file = excluded.file, lang = excluded.lang, assets = excluded.assets,
+    kind = excluded.kind, model = excluded.model, collection = excluded.collection,
+    tags = excluded.tags
+
+-- name: heads: passages of a revision in slices by id, to make their heads again
+SELECT id, content, head FROM passages WHERE document = ? AND id > ? ORDER BY id LIMIT ?
+
+-- name: set_head: other words in the head of a passage
+UPDATE passages SET head = ? WHERE id = ?
 
 -- name: contents: what is there of a revision, to know what of a batch is new
 SELECT ordinal, content FROM passages WHERE document = ? AND ordinal BETWEEN ? AND ?
@@ -79,22 +103,30 @@ SELECT ordinal, content FROM passages WHERE document = ? AND ordinal BETWEEN ? A
 -- name: drop_passage: a passage that comes again with other words
 DELETE FROM passages WHERE document = ? AND ordinal = ?
 
+-- name: drop_beyond: passages after the last one of a revision
+DELETE FROM passages WHERE document = ? AND ordinal >= ?
+
+-- name: last_passage: the highest number a passage ever had
+SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'passages'
+
 -- name: put_passage: one passage
-INSERT INTO passages (document, ordinal, kind, content, head, body) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO passages (id, document, ordinal, kind, content, head, body) VALUES (?, ?, ?, ?, ?, ?, ?)
 
--- name: put_vector: its vector
-INSERT INTO vectors VALUES (?, ?) ON CONFLICT (passage) DO UPDATE SET vector = excluded.vector
-
--- name: put_vector_late: the same for a passage that may be gone meanwhile
-INSERT INTO vectors SELECT :passage, :vector
+-- name: put_vector: the vector of a passage, which may be gone meanwhile; empty: it can have none
+INSERT INTO vectors (passage, vector, text) SELECT :passage, :vector, :text
 WHERE EXISTS (SELECT 1 FROM passages WHERE id = :passage)
-ON CONFLICT (passage) DO UPDATE SET vector = excluded.vector
+ON CONFLICT (passage) DO UPDATE SET vector = excluded.vector, text = excluded.text
 
 -- name: put_code: a code in it
 INSERT INTO codes (canonical, passage, loose, strength) VALUES (?, ?, ?, ?)
 
 -- name: count: passages of a revision
 SELECT count(*) FROM passages WHERE document = ?
+
+-- name: progress: passages of a revision, how many of them need no vector any more, and the last
+SELECT count(*), count(v.passage), coalesce(max(p.id), 0)
+FROM documents d JOIN passages p ON p.document = d.id LEFT JOIN vectors v ON v.passage = p.id
+WHERE d.doc_id = ? AND d.revision = ?
 
 -- name: active_revision: what answers now
 SELECT id, revision FROM documents WHERE doc_id = ? AND active
@@ -109,38 +141,59 @@ SELECT 'delete', id, head, body FROM passages WHERE document = ?
 -- name: set_active: whether a revision answers
 UPDATE documents SET active = ? WHERE id = ?
 
--- name: drop_older: revisions older than the two that can answer
-DELETE FROM documents WHERE doc_id = ? AND revision < ? AND id NOT IN (?, ?)
+-- name: prune: revisions that do not answer and are not to be kept (JSON list)
+DELETE FROM documents
+WHERE doc_id = ? AND NOT active AND revision NOT IN (SELECT value FROM json_each(?))
 
--- name: revisions: all of a document
-SELECT id, active FROM documents WHERE doc_id = ?
+-- name: merge: put the parts of the word index together, so many pages at once; less than none
+-- begins with all of them. Deleted words go with it.
+INSERT INTO fts (fts, rank) VALUES ('merge', ?)
 
--- name: drop_document: all of a document; passages, vectors and codes follow
-DELETE FROM documents WHERE doc_id = ?
+-- name: revisions: all of a document, or one (0: all)
+SELECT id, active FROM documents WHERE doc_id = ?1 AND ?2 IN (0, revision)
+
+-- name: drop_document: all of a document, or one revision; passages, vectors and codes follow
+DELETE FROM documents WHERE doc_id = ?1 AND ?2 IN (0, revision)
 
 -- name: passage_ids: labels of a revision's vectors
 SELECT id FROM passages WHERE document = ?
 
--- name: vectors_of: a revision's vectors
+-- name: vectors_of: a revision's vectors, in slices by id
 SELECT v.passage, v.vector FROM vectors v JOIN passages p ON p.id = v.passage
-WHERE p.document = ? ORDER BY v.passage
+WHERE p.document = ? AND v.passage > ? AND length(v.vector) ORDER BY v.passage LIMIT ?
 
 -- name: active_vectors: everything that answers, in slices by id
 SELECT v.passage, v.vector FROM vectors v
 JOIN passages p ON p.id = v.passage JOIN documents d ON d.id = p.document
-WHERE d.active AND v.passage > ? ORDER BY v.passage LIMIT ?
+WHERE d.active AND v.passage > ? AND length(v.vector) ORDER BY v.passage LIMIT ?
 
 -- name: without_vector: what has no vector of the present model, answering or not
 SELECT p.id, p.content, d.title FROM passages p JOIN documents d ON d.id = p.document
 LEFT JOIN vectors v ON v.passage = p.id
 WHERE v.passage IS NULL AND p.id > ? ORDER BY p.id LIMIT ?
 
+-- name: count_without_vector: how many that are, between two ids
+SELECT count(*) FROM passages p LEFT JOIN vectors v ON v.passage = p.id
+WHERE v.passage IS NULL AND p.id > ? AND p.id <= ?
+
+-- name: vectors_by_text: vectors of texts that were embedded before (JSON list of digests)
+SELECT v.text, v.vector FROM json_each(?) j CROSS JOIN vectors v ON v.text = j.value
+GROUP BY v.text
+
+-- name: answering: those of these passages that answer (JSON list of ids)
+SELECT p.id FROM passages p JOIN documents d ON d.id = p.document
+WHERE p.id IN (SELECT value FROM json_each(?)) AND d.active
+
 -- name: drop_vectors: another model, other vectors
 DELETE FROM vectors
 
 -- name: totals: passages that answer, and their vectors
-SELECT count(*), count(v.passage) FROM passages p
-JOIN documents d ON d.id = p.document LEFT JOIN vectors v ON v.passage = p.id WHERE d.active
+SELECT count(*), count(v.passage) FROM passages p JOIN documents d ON d.id = p.document
+LEFT JOIN vectors v ON v.passage = p.id AND length(v.vector) WHERE d.active
+
+-- name: totals_of: the same of one document
+SELECT count(*), count(v.passage) FROM documents d JOIN passages p ON p.document = d.id
+LEFT JOIN vectors v ON v.passage = p.id AND length(v.vector) WHERE d.active AND d.doc_id = ?
 
 -- name: frequency: in how many passages each token is (JSON list of tokens)
 SELECT v.term, v.doc FROM json_each(?) j CROSS JOIN vocabulary v ON v.term = j.value

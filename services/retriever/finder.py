@@ -19,7 +19,7 @@ from services.retriever.codes import Code, cell_code, codes
 from services.retriever.embedding import Embedder, Vectors
 from services.retriever.holdings import Found as Candidate
 from services.retriever.records import DEFINES, LEADS
-from services.retriever.scope import of_asset
+from services.retriever.scope import limited, of_asset
 from services.retriever.tokens import language, query_tokens, running_tokens
 from services.retriever.vectors import VectorIndex, nearest
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
@@ -32,6 +32,8 @@ QUOTED = 8
 """Passages at most that hold the question word for word."""
 EMBED_S = 1.5
 """A question whose vector takes longer is searched by codes and words, seconds."""
+SWAPS = 10
+"""Tries at most where what answers is swapped under a search."""
 NARROW = 4000
 """Passages of a scope that are compared one by one when the index brings too few of it."""
 
@@ -77,12 +79,12 @@ class Finder:
         self._threshold = threshold
         self._on_embedding = on_embedding
         self._embedder: Embedder | None = None
-        self._index: Callable[[], VectorIndex] | None = None
+        self._index: Callable[[], VectorIndex | None] | None = None
         # Its own: an embedding server that hangs must not hold the threads of everyone else.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="question")
         self._hanging: set[asyncio.Future[Vectors]] = set()
 
-    def use(self, embedder: Embedder, index: Callable[[], VectorIndex]) -> None:
+    def use(self, embedder: Embedder, index: Callable[[], VectorIndex | None]) -> None:
         """Search by meaning too.
 
         Args:
@@ -93,21 +95,37 @@ class Finder:
         self._index = index
 
     async def find(self, search: Search) -> Found:
-        """Return the passages that answer, best first; the asset's documents before others."""
+        """Return the passages that answer, best first; the asset's documents before others.
+
+        Where the search is limited to some documents, none of others.
+        """
+        for _ in range(SWAPS):
+            epoch = self._corpus.epoch
+            found = await self._find(search)
+            if epoch == self._corpus.epoch and epoch % 2 == 0:
+                break
+            # A revision took the place of another one meanwhile: what was found of the one may
+            # have been looked up in the other.
+            await self._corpus.settled()
+        return found
+
+    async def _find(self, search: Search) -> Found:
         asked = _Asked(search, _codes_in(search, self._corpus.names))
-        inside = of_asset(self._corpus.active, search.asset)
+        among = limited(self._corpus.active, search)
+        everywhere = None if among is None else list(among)
+        inside = of_asset(self._corpus.active if among is None else among, search.asset)
         embedding = asyncio.create_task(self._embed(asked), name="embed question")
         try:
             await self._read(asked)
-            words = await self._words(asked, inside or None)
+            words = await self._words(asked, inside or everywhere)
             asked.vector = await embedding
         finally:
             embedding.cancel()
-        hits = await self._in_scope(asked, inside or None, words)
+        hits = await self._in_scope(asked, inside or everywhere, words)
         scope: Scope = "asset" if inside else "all"
         if inside and not hits:
-            words = await self._words(asked, None)
-            hits, scope = await self._in_scope(asked, None, words), "widened"
+            words = await self._words(asked, everywhere)
+            hits, scope = await self._in_scope(asked, everywhere, words), "widened"
         return Found(
             hits=hits,
             codes=list(dict.fromkeys(c.canonical for c in asked.codes if c.certain)),
@@ -258,6 +276,8 @@ class Finder:
         if vector is None or self._index is None:
             return []
         index = self._index()
+        if index is None:
+            return []
         if scope is None:
             return await asyncio.to_thread(index.search, vector, CANDIDATES)
         wide = await asyncio.to_thread(index.search, vector, 4 * CANDIDATES)
@@ -269,7 +289,7 @@ class Finder:
             return hits
         pairs: list[tuple[int, float]] = []
         for number in scope:
-            labels, vectors = await self._corpus.vectors_of(number)
+            labels, vectors = await self._corpus.vectors(number=number)
             pairs += nearest(vector, labels, vectors, CANDIDATES)
         return sorted(pairs, key=lambda pair: -pair[1])[:CANDIDATES]
 

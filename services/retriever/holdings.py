@@ -78,21 +78,46 @@ class Change:
     """Numbers of passages that no longer answer."""
 
 
-def held_of(row: Row) -> Held:
-    """Return the revision in a row of `documents`."""
-    document = DocumentRef(
+def ref_of(row: Row) -> DocumentRef:
+    """Return the revision a row of `documents` names."""
+    return DocumentRef(
         doc_id=row["doc_id"],
         revision=row["revision"],
         title=row["title"],
         file=row["file"],
         lang=row["lang"],
         assets=msgspec.json.decode(row["assets"], type=list[str]),
+        kind=row["kind"],
+        model=row["model"],
+        collection=row["collection"],
+        tags=msgspec.json.decode(row["tags"], type=list[str]),
     )
-    return Held(row["id"], document, bool(row["active"]), row["passages"])
+
+
+def held_of(row: Row) -> Held:
+    """Return the revision in a row of `documents`."""
+    return Held(row["id"], ref_of(row), bool(row["active"]), row["passages"])
+
+
+def columns_of(document: DocumentRef) -> tuple[str | int, ...]:
+    """Return the values of `put_document`."""
+    return (
+        document.doc_id,
+        document.revision,
+        document.title,
+        document.file,
+        document.lang,
+        msgspec.json.encode(document.assets).decode(),
+        document.kind,
+        document.model,
+        document.collection,
+        msgspec.json.encode(document.tags).decode(),
+    )
 
 
 def unpacked(rows: Sequence[Row]) -> tuple[NDArray[np.int64], Vectors]:
     """Return labels [n] and vectors [n, dimension] of rows of `vectors`."""
     labels = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
     joined = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float16)
-    return labels, joined.reshape(len(rows), -1).astype(np.float32)
+    width = len(joined) // max(1, len(rows))
+    return labels, joined.reshape(len(rows), width).astype(np.float32)

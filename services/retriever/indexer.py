@@ -5,227 +5,311 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from schemas.retrieval import Activate, Indexed, IndexPassages, Passage
+from schemas.retrieval import Activate, DocumentRef, Indexed, IndexPassages
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder, Vectors
-from services.retriever.holdings import Change
 from services.retriever.memory import give_back
-from services.retriever.records import Record, prepare, text_to_embed
+from services.retriever.records import prepare
 from services.retriever.vectors import VectorIndex
-from services.runtime.errors import Rejected, Retryable, Unavailable
+from services.runtime.errors import Rejected, Unavailable
 
 log = logging.getLogger(__name__)
 
-GROUP = 16
-"""Passages embedded between two looks at whether someone wants to stop, about half a second."""
 SETTLE_S = 10.0
 """The index is written when nothing has changed for so long, seconds."""
+PREPARED = 64
+"""Passages made ready at once: they hold the interpreter, and searches go between."""
+FILLED = 256
+"""Vectors added to the index under one lock, about 0.2 s."""
 
 
 class Indexer:
     """The one writer: takes batches, activates, removes, keeps the index in step.
 
-    Its heavy work runs on one thread of its own; searches have theirs.
+    What it does with passages needs no model; their vectors are brought by the vectorizer. Its
+    heavy work runs on one thread of its own; searches and embedding have theirs.
     """
 
-    def __init__(self, corpus: Corpus, embedder: Embedder, folder: Path) -> None:
+    def __init__(self, corpus: Corpus, folder: Path) -> None:
         self._corpus = corpus
-        self._embedder = embedder
         self._folder = folder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
         self._changing = asyncio.Lock()
         self._changed_at = 0.0
-        self._saved = -1
-        self._complete = False
-        self._filled = False
+        self._saved = (-1, -1)
+        self._embedding = ""
         self._behind = False
-        self._at_work: set[asyncio.Task[None]] = set()
-        self.index = VectorIndex.empty(embedder.dimension)
-        """What searches ask; replaced when it was rebuilt."""
+        self._waiting = 0
+        self._at_work: set[asyncio.Task[Any]] = set()
+        self.quiet = asyncio.Event()
+        """Set while no batch of passages waits."""
+        self.quiet.set()
+        self.index: VectorIndex | None = None
+        """What searches ask, None without a model; replaced when it is built anew."""
 
-    async def open(self) -> bool:
-        """Load the saved index; returns False where it must be rebuilt, see `rebuild`."""
-        if await self._corpus.use_embedding(self._embedder.name):
-            log.warning("another embedding model: every passage is embedded again")
-        saved = await self._run(self._load)
-        if saved is not None and not await self._corpus.without_vector(0, 1):
-            self.index = saved
-            self._saved = self._corpus.generation
-            self._complete = self._filled = True
-        return self._complete
+    async def use(self, embedder: Embedder) -> bool:
+        """Work with a model's vectors from now on.
 
-    async def rebuild(self) -> None:
-        """Embed what has no vector, then fill the index; searches use what is there so far.
+        Returns False where the index has to be filled, see `fill`.
 
         Raises:
-            Retryable: the disk or the embedding server fails; what has a vector is in the index.
-            Rejected: the embedding server refuses some passages; as above.
+            Retryable: the disk fails.
         """
-        began = time.monotonic()
-        after = 0
-        failure: Retryable | Rejected | None = None
-        while rows := await self._corpus.without_vector(after, GROUP):
-            after = rows[-1][0]
-            texts = [text_to_embed(title, passage) for _, title, passage in rows]
-            try:
-                vectors = await self._run(self._embedder.embed, texts)
-            except Retryable as error:
-                failure = error
-                break
-            except Rejected as error:  # of these; the others may pass
-                failure = error
-                continue
-            # Not under the lock: a change need not wait for a server that is slow.
-            await self._corpus.put_vectors([label for label, _, _ in rows], vectors)
-            self._filled = False
         async with self._changing:
-            if not self._filled or self._behind:
-                await self._fill()
-            self._complete = failure is None
-        await self._run(give_back)
-        if failure is not None:
-            raise failure
-        if len(self.index):
-            log.info("%s vectors indexed in %.1f s", len(self.index), time.monotonic() - began)
+            if await self._corpus.use_embedding(embedder.name):
+                log.warning("another embedding model: every passage is embedded again")
+            self._embedding = embedder.name
+            held = (self._corpus.generation, (await self._corpus.totals())[1])
+            saved = await self._run(self._load, *held, embedder.dimension)
+            self.index = saved or VectorIndex.empty(embedder.dimension, held[1])
+            self._behind = saved is None
+            self._saved = (-1, -1) if saved is None else held
+        return not self._behind
 
-    async def _fill(self) -> None:
-        await self._corpus.refresh()
-        self.index = VectorIndex.empty(self._embedder.dimension, self._corpus.size)
-        async for labels, vectors in self._corpus.active_vectors():
-            await self._run(self.index.add, labels, vectors)
-        self._filled, self._behind = True, False
-        self._changed_at = time.monotonic()
+    async def fill(self) -> None:
+        """Build the index from the corpus where it is not known to hold what that holds.
+
+        Searches use what is there so far, and changes go between.
+
+        Raises:
+            Retryable: the disk fails.
+        """
+        if not self._behind or self.index is None:
+            return
+        began = time.monotonic()
+        async with self._changing:
+            self._behind = False
+            await self._corpus.refresh()
+            dimension = self.index.dimension
+            self.index = VectorIndex.empty(dimension, self._corpus.size)
+        try:
+            await self._add()
+        except BaseException:
+            self._behind = True
+            raise
+        if len(self.index):
+            log.info("%d vectors indexed in %.1f s", len(self.index), time.monotonic() - began)
+
+    async def _add(self, number: int | None = None) -> None:
+        """Add the vectors of a revision, or of all that answer, slice by slice.
+
+        Each is read and added under one lock, so that none is added after its removal.
+        """
+        after = 0
+        while self.index is not None:
+            async with self._changing:
+                labels, vectors = await self._corpus.vectors(after, FILLED, number)
+                if not len(labels):
+                    return
+                await self._run(self.index.add, labels, vectors)
+                after = int(labels[-1])
+                self._changed_at = time.monotonic()
 
     async def take(self, batch: IndexPassages) -> Indexed:
-        """Keep a batch; what is there already is not embedded again.
+        """Keep a batch; what is there already stays as it is.
 
         Raises:
             Rejected: the revision answers already, with other words.
-            Retryable: the disk or the embedding server fails.
+            Retryable: the disk fails.
         """
         document = batch.document
-        async with self._changing:
+        async with self._first():
             new = await self._corpus.missing(document, batch.passages)
             count = 0
-            for begin in range(0, max(1, len(new)), GROUP):
-                records, vectors = await self._run(
-                    self._work_out, batch, new[begin : begin + GROUP]
-                )
-                count = await self._corpus.put(document, records, vectors)
+            for begin in range(0, max(1, len(new)), PREPARED):
+                records = await self._run(prepare, document, new[begin : begin + PREPARED])
+                count = await self._corpus.put(document, records)
         await self._run(give_back)
         return Indexed(passages=count, generation=self._corpus.generation)
 
     async def activate(self, request: Activate) -> Indexed:
-        """Let a revision answer; its vectors are in the index when this returns.
+        """Let a revision answer.
+
+        One that replaces another waits until each of its passages has a vector; until then
+        nothing changes, and `Indexed.answers` is False. Ask again.
 
         Raises:
             Rejected: unknown, or some of its passages are missing.
+            Retryable: the disk fails.
         """
-        await self._whole(self._corpus.activate, request.doc_id, request.revision, request.passages)
-        await self._run(give_back)
-        return Indexed(passages=request.passages, generation=self._corpus.generation)
+        asked = (request.doc_id, request.revision, request.passages)
+        async with self._first():
+            replaces = await self._corpus.check(*asked)
+        if replaces is not None:
+            # First, so that meaning finds the new one from the moment on that it answers.
+            await self._add(replaces)
+        if replaces is not None or not self._corpus.answers(request.doc_id, request.revision):
+            await self._whole(self._activate(asked))
+        return await self._indexed(request.doc_id, request.revision)
 
-    async def remove(self, doc_id: str) -> Indexed:
-        """Forget a document; its vectors are gone when this returns."""
-        await self._whole(self._corpus.remove, doc_id)
+    async def remove(self, doc_id: str, revision: int = 0) -> Indexed:
+        """Forget a document, or one revision of it; its vectors are gone when this returns."""
+        await self._whole(self._remove(doc_id, revision))
         return Indexed(passages=0, generation=self._corpus.generation)
 
-    async def keep_saved(self) -> None:
-        """Write the index a while after each change, for as long as the service lives.
-
-        An index that a failure left behind the corpus is built again.
+    async def describe(self, document: DocumentRef) -> Indexed:
+        """Change what is said about a revision.
 
         Raises:
-            OSError, Retryable, Rejected: as `save` and `rebuild`.
-        """
-        while True:
-            await asyncio.sleep(SETTLE_S / 2)
-            if self._behind:
-                await self.rebuild()
-            if time.monotonic() - self._changed_at >= SETTLE_S:
-                await self.save()
-
-    async def save(self) -> None:
-        """Write the index if it holds more than the file does.
-
-        Raises:
-            OSError: the disk is full or read-only.
+            Rejected: it is unknown.
         """
         async with self._changing:
-            generation = self._corpus.generation
-            if not self._complete or self._saved == generation:
+            await self._corpus.describe(document)
+            return Indexed(passages=0, generation=self._corpus.generation)
+
+    async def prune(self, doc_id: str, keep: Sequence[int]) -> Indexed:
+        """Forget revisions of a document that do not answer, but those to keep."""
+        async with self._changing:
+            await self._corpus.prune(doc_id, keep)
+            return Indexed(passages=0, generation=self._corpus.generation)
+
+    async def keep(self, labels: Sequence[int], digests: Sequence[int], vectors: Vectors) -> None:
+        """Keep vectors [len(labels), dimension], and add those that answer to the index.
+
+        Args:
+            labels: passages that had none; what was removed meanwhile is passed over.
+            digests: name the text of each.
+            vectors: [n, 0] for texts that the model refuses.
+        """
+        await self._whole(self._keep(labels, digests, vectors))
+
+    async def settle(self) -> None:
+        """Build the index anew if a failure left it behind, and write it a while after changes.
+
+        Raises:
+            OSError, Retryable: as `save` and `fill`.
+        """
+        await self.fill()
+        if time.monotonic() - self._changed_at >= SETTLE_S:
+            await self.save()
+
+    async def save(self) -> None:
+        """Write the index if it is complete and has changed.
+
+        Raises:
+            OSError: the disk is full, read-only or failing.
+        """
+        async with self._changing:
+            index = self.index
+            if index is None or self._behind:
                 return
-            await self._run(self._write, generation)
-            self._saved = generation
+            held = (self._corpus.generation, (await self._corpus.totals())[1])
+            if self._saved == held or len(index) != held[1]:  # while it is filled
+                return
+            save = partial(index.save, generation=held[0], embedding=self._embedding)
+            await self._run(save, self._folder)
+            self._saved = held
 
     async def close(self) -> None:
         """End the thread; what it was doing is finished first."""
-        if self._at_work:
+        while self._at_work:
             await asyncio.wait(self._at_work)
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
 
-    async def _whole(self, change: Callable[..., Awaitable[Change]], *arguments: Any) -> None:
+    @asynccontextmanager
+    async def _first(self) -> AsyncIterator[None]:
+        """Change the corpus before any more is embedded."""
+        self._waiting += 1
+        self.quiet.clear()
+        try:
+            async with self._changing:
+                yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self.quiet.set()
+
+    async def _whole(self, change: Coroutine[Any, Any, None]) -> None:
         """Change the corpus, then the index, as one: who gives up waiting stops neither.
 
         The commit cannot be taken back. Were the index left out because the asker's deadline ran
         out, the next try would see "already active" and nobody would ever add the vectors.
         """
-        await self._changing.acquire()
-        task = asyncio.create_task(self._change(change, arguments), name="change the index")
+        try:
+            await self._changing.acquire()
+        except BaseException:
+            change.close()
+            raise
+        await asyncio.shield(self._spawn(self._change(change)))
+
+    def _spawn(self, change: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(change, name="change the index")
         self._at_work.add(task)
         task.add_done_callback(self._done)
-        await asyncio.shield(task)
+        return task
 
-    async def _change(
-        self, change: Callable[..., Awaitable[Change]], arguments: Sequence[Any]
-    ) -> None:
+    async def _change(self, change: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._apply(await change(*arguments))
+            await change
         except Rejected:  # before anything was written
             raise
         except BaseException:
             # It may be committed all the same: what the index holds is no longer known.
-            self._behind, self._complete = True, False
+            self._behind = True
             raise
         finally:
             self._changing.release()
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[Any]) -> None:
         self._at_work.discard(task)
         if self._behind and not task.cancelled() and (error := task.exception()):
             log.warning("the index is behind the corpus and will be built again: %s", error)
 
-    async def _apply(self, change: Change) -> None:
+    async def _activate(self, asked: tuple[str, int, int]) -> None:
+        change = await self._corpus.activate(*asked)
+        if self.index is None:
+            return
         await self._run(self.index.remove, change.removed)
-        for number in change.added:
-            labels, vectors = await self._corpus.vectors_of(number)
-            await self._run(self.index.add, labels, vectors)
+        for number in change.added:  # those that were made before it answered
+            self._spawn(self._add_all(number))
         self._changed_at = time.monotonic()
 
-    def _work_out(
-        self, batch: IndexPassages, passages: Sequence[Passage]
-    ) -> tuple[list[Record], Vectors]:
-        title = batch.document.title
-        records = prepare(batch.document, passages)
-        return records, self._embedder.embed([text_to_embed(title, p) for p in passages])
+    async def _add_all(self, number: int) -> None:
+        try:
+            await self._add(number)
+        except BaseException:
+            self._behind = True
+            raise
 
-    def _load(self) -> VectorIndex | None:
-        return VectorIndex.load(
-            self._folder,
+    async def _remove(self, doc_id: str, revision: int) -> None:
+        change = await self._corpus.remove(doc_id, revision)
+        if self.index is not None:
+            await self._run(self.index.remove, change.removed)
+        self._changed_at = time.monotonic()
+
+    async def _keep(self, labels: Sequence[int], digests: Sequence[int], vectors: Vectors) -> None:
+        answering = await self._corpus.put_vectors(labels, digests, vectors)
+        rows = [row for row, label in enumerate(labels) if label in answering]
+        if self.index is not None and rows and vectors.shape[1]:
+            await self._run(self.index.add, [labels[row] for row in rows], vectors[rows])
+        self._changed_at = time.monotonic()
+
+    async def _indexed(self, doc_id: str, revision: int) -> Indexed:
+        passages, vectors, _ = await self._corpus.progress(doc_id, revision)
+        return Indexed(
+            passages=passages,
+            vectors=vectors,
+            answers=self._corpus.answers(doc_id, revision),
             generation=self._corpus.generation,
-            embedding=self._embedder.name,
-            dimension=self._embedder.dimension,
         )
 
-    def _write(self, generation: int) -> None:
-        self.index.save(self._folder, generation=generation, embedding=self._embedder.name)
+    def _load(self, generation: int, count: int, dimension: int) -> VectorIndex | None:
+        return VectorIndex.load(
+            self._folder,
+            generation=generation,
+            count=count,
+            embedding=self._embedding,
+            dimension=dimension,
+        )
 
-    async def _run(self, function: Any, *arguments: Any) -> Any:
+    async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._thread, function, *arguments

@@ -64,7 +64,7 @@ def prepare(document: DocumentRef, passages: Sequence[Passage]) -> list[Record]:
         Record(
             passage=passage,
             content=content_of(passage),
-            head=" ".join((title, *tokens(passage.section))).strip(),
+            head=head_of(title, passage),
             body=" ".join(tokens(passage.text)),
             codes=tuple(
                 (canonical, loose_form(canonical), strength)
@@ -73,6 +73,11 @@ def prepare(document: DocumentRef, passages: Sequence[Passage]) -> list[Record]:
         )
         for passage in passages
     ]
+
+
+def head_of(title: str, passage: Passage) -> str:
+    """Return the tokens of title and section; those of the title are given."""
+    return " ".join((title, *tokens(passage.section))).strip()
 
 
 def text_to_embed(title: str, passage: Passage) -> str:

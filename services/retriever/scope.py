@@ -1,10 +1,10 @@
-"""Which documents belong to an asset (pure)."""
+"""Which documents a search is about (pure)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from schemas.retrieval import DocumentRef
+from schemas.retrieval import DocumentRef, Search
 
 
 def matches(filter_: str, asset: str) -> bool:
@@ -27,3 +27,16 @@ def of_asset(documents: Mapping[int, DocumentRef], asset: str) -> list[int]:
         for number, document in documents.items()
         if any(matches(filter_, asset) for filter_ in document.assets)
     ]
+
+
+def limited(documents: Mapping[int, DocumentRef], search: Search) -> dict[int, DocumentRef] | None:
+    """Return the revisions a search is limited to; None where it is not."""
+    if not (search.collection or search.kind or search.tags):
+        return None
+    return {
+        number: document
+        for number, document in documents.items()
+        if search.collection in ("", document.collection)
+        and search.kind in ("", document.kind)
+        and set(search.tags) <= set(document.tags)
+    }

@@ -6,15 +6,19 @@ import asyncio
 import logging
 from typing import ClassVar
 
-from schemas.channels import ACTIVATE, CORPUS, FORGET, INDEX, SEARCH
+import msgspec
+
+from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, INDEX, PRUNE, SEARCH
 from schemas.retrieval import (
     Activate,
     CorpusDocument,
     CorpusQuery,
     CorpusState,
+    Describe,
     Found,
     Indexed,
     IndexPassages,
+    Prune,
     RemovePassages,
     Search,
 )
@@ -22,6 +26,7 @@ from services.retriever.corpus import PLAN, Corpus
 from services.retriever.embedding import Embedder, open_embedder
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
+from services.retriever.vectorizer import Vectorizer
 from services.runtime.config import Config
 from services.runtime.errors import AndonError, Fatal, Rejected, Retryable, Unavailable
 from services.runtime.process import Context
@@ -31,6 +36,9 @@ log = logging.getLogger(__name__)
 
 _AGAIN_S = 3.0
 """Pause between two tries to reach an embedding server."""
+_SETTLE_EVERY_S = 5.0
+"""Pause between two looks at whether the index has to be written, seconds."""
+_SCRUB_AFTER_S = 3.0
 _VERIFY_AFTER_S = 5.0
 """The model's hash is taken when all have started: it takes as much processor as starting."""
 
@@ -41,10 +49,13 @@ class RetrieverService:
     In:  retriever/search    Search -> Found
          retriever/index     IndexPassages -> Indexed, the same batch may come twice
          retriever/activate  Activate -> Indexed
+         retriever/describe  Describe -> Indexed
+         retriever/prune     Prune -> Indexed
          retriever/remove    RemovePassages -> Indexed
          retriever/corpus    CorpusQuery -> CorpusState
     Keeps: corpus.db, the truth; vectors/, derived.
 
+    Passages are found by codes and words as soon as they are activated; their vectors follow.
     While the embedding server is away, searches go by codes and words, and the state is
     `degraded`.
     """
@@ -58,7 +69,10 @@ class RetrieverService:
         self._corpus: Corpus | None = None
         self._embedder: Embedder | None = None
         self._indexer: Indexer | None = None
+        self._vectorizer: Vectorizer | None = None
         self._finder: Finder | None = None
+        self._deleted = asyncio.Event()
+        self._deleted.set()  # the last stop may have come between
 
     async def start(self, context: Context) -> None:
         """Open the corpus, load model and index, then take requests."""
@@ -71,6 +85,7 @@ class RetrieverService:
             self._corpus = await Corpus.open(path)
         finally:
             await asyncio.wait({opening})
+        self._indexer = Indexer(self._corpus, self._folder / "vectors")
         finder = Finder(self._corpus, self._settings.threshold, self._vector_trouble)
         self._finder = finder
         try:
@@ -82,9 +97,12 @@ class RetrieverService:
         await serve(SEARCH, self.search)
         await serve(INDEX, self.index, at_once=2)
         await serve(ACTIVATE, self.activate)
+        await serve(DESCRIBE, self.describe)
+        await serve(PRUNE, self.prune)
         await serve(FORGET, self.remove)
         await serve(CORPUS, self.corpus)
         context.spawn(watch(self._corpus.database), "watch the corpus")
+        context.spawn(self._scrub(self._corpus), "take deleted words off the disk")
         self._count()
 
     async def drain(self) -> None:
@@ -101,6 +119,8 @@ class RetrieverService:
             self._embedder.close()  # first: the others may be waiting for it
         if self._finder is not None:
             self._finder.close()
+        if self._vectorizer is not None:
+            await self._vectorizer.close()
         if self._indexer is not None:
             await self._indexer.close()
         if self._corpus is not None:
@@ -114,29 +134,48 @@ class RetrieverService:
 
     async def index(self, request: IndexPassages) -> Indexed:
         """Keep a batch of passages."""
-        return await self._writer().take(request)
+        indexed = await self._writer().take(request)
+        self._embed_soon()
+        return indexed
 
     async def activate(self, request: Activate) -> Indexed:
-        """Let a revision answer."""
+        """Let a revision answer, or tell how far it is from that."""
         indexed = await self._writer().activate(request)
         self._count()
-        return indexed
+        self._embed_soon()
+        left = None
+        if self._vectorizer is not None:
+            *_, last = await self._open().progress(request.doc_id, request.revision)
+            left = await self._vectorizer.seconds_left(last)
+        return msgspec.structs.replace(indexed, seconds_left=left)
 
     async def remove(self, request: RemovePassages) -> Indexed:
         """Forget a document."""
-        indexed = await self._writer().remove(request.doc_id)
+        indexed = await self._writer().remove(request.doc_id, request.revision)
         self._count()
+        self._deleted.set()
+        return indexed
+
+    async def describe(self, request: Describe) -> Indexed:
+        """Change what is said about a revision."""
+        indexed = await self._writer().describe(request.document)
+        self._count()
+        return indexed
+
+    async def prune(self, request: Prune) -> Indexed:
+        """Forget revisions that do not answer."""
+        indexed = await self._writer().prune(request.doc_id, request.keep)
+        self._deleted.set()
         return indexed
 
     async def corpus(self, request: CorpusQuery) -> CorpusState:
         """Say what the corpus holds."""
         corpus = self._open()
-        passages, vectors = await corpus.totals()
+        passages, vectors = await corpus.totals(request.doc_id)
         return CorpusState(
             documents=[
                 CorpusDocument(document=h.document, passages=h.passages, active=h.active)
-                for h in await corpus.held()
-                if request.doc_id in ("", h.document.doc_id)
+                for h in await corpus.held(request.doc_id)
             ],
             passages=passages,
             vectors=vectors,
@@ -147,18 +186,13 @@ class RetrieverService:
     async def _use(self, embedder: Embedder, context: Context, finder: Finder) -> None:
         """Work with a model from now on."""
         self._embedder = embedder
-        indexer = Indexer(self._open(), embedder, self._folder / "vectors")
-        try:
-            loaded = await indexer.open()
-        except BaseException:
-            await indexer.close()
-            raise
-        self._indexer = indexer
+        indexer = self._writer()
+        await indexer.use(embedder)
         finder.use(embedder, lambda: indexer.index)
         self._health.well("embedding")
-        if not loaded:
-            context.spawn(self._rebuild(indexer), "rebuild the index")
-        context.spawn(self._save(indexer), "save the index")
+        self._vectorizer = Vectorizer(self._open(), indexer, embedder, self._count)
+        context.spawn(self._vectorizer.run(self._not_embedded), "embed passages")
+        context.spawn(self._keep_index(indexer), "keep the index")
         context.spawn(self._verify(embedder), "check the model")
 
     async def _keep_opening(self, context: Context, finder: Finder) -> None:
@@ -180,26 +214,45 @@ class RetrieverService:
             # Codes and words still answer, and what meaning finds is shown as what it is.
             self._health.trouble("model", str(error))
 
-    async def _rebuild(self, indexer: Indexer) -> None:
+    async def _keep_index(self, indexer: Indexer) -> None:
+        """Build the index where it must be, and write it a while after each change."""
+        pause = 0.0
         while True:
+            await asyncio.sleep(pause)
             try:
-                await indexer.rebuild()
-            except (Retryable, Rejected) as error:
-                self._health.trouble("index", f"not rebuilt: {error}; trying again")
-                await asyncio.sleep(_AGAIN_S)
+                await indexer.settle()
+            except (OSError, Retryable) as error:
+                # The corpus is the truth: without this file the next start is slower, no more.
+                self._health.trouble("index", f"{error}; trying again")
+                pause = _AGAIN_S
             else:
                 self._health.well("index")
                 self._count()
-                return
+                pause = _SETTLE_EVERY_S
 
-    async def _save(self, indexer: Indexer) -> None:
+    def _not_embedded(self, reason: str) -> None:
+        """Take note of how embedding passages goes."""
+        if reason:
+            self._health.trouble("vectors", f"{reason}; passages are found by codes and words")
+        else:
+            self._health.well("vectors")
+
+    def _embed_soon(self) -> None:
+        if self._vectorizer is not None:
+            self._vectorizer.wake()
+
+    async def _scrub(self, corpus: Corpus) -> None:
+        """Take deleted words off the disk, soon after each removal."""
         while True:
+            await self._deleted.wait()
+            await asyncio.sleep(_SCRUB_AFTER_S)  # several removals, one scrub
+            self._deleted.clear()
             try:
-                await indexer.keep_saved()
-            except (OSError, Retryable, Rejected) as error:
-                # The corpus is the truth: without this file the next start is slower, no more.
-                self._health.trouble("index", f"not written: {error}")
-                await asyncio.sleep(_AGAIN_S)
+                if not await corpus.scrub():
+                    self._deleted.set()
+            except Retryable as error:
+                log.warning("deleted words are still on the disk: %s", error)
+                self._deleted.set()
 
     def _vector_trouble(self, error: AndonError | None) -> None:
         """Take note of how embedding questions goes."""
@@ -210,9 +263,7 @@ class RetrieverService:
 
     def _writer(self) -> Indexer:
         if self._indexer is None:
-            raise Unavailable(
-                "index", "the embedding model is not there", "look at retriever.embedding"
-            )
+            raise Unavailable("retriever", "the corpus is not open yet")
         return self._indexer
 
     def _open(self) -> Corpus:
@@ -224,9 +275,10 @@ class RetrieverService:
         corpus = self._open()
         if self._health.facts.get("generation") != corpus.generation:
             self._health.changed.set()  # answers that stand may be out of date
+        index = self._indexer.index if self._indexer else None
         self._health.facts.update(
             documents=len(corpus.active),
             passages=corpus.size,
-            vectors=len(self._indexer.index) if self._indexer else 0,
+            vectors=len(index) if index is not None else 0,
             generation=corpus.generation,
         )

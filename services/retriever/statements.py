@@ -11,8 +11,8 @@ from services.runtime.sqlite import Row, queries
 
 Q = queries(Path(__file__).with_name("corpus.sql"))
 """Statements by name."""
-SCHEMA = Q["schema"]
-"""Tables of an empty corpus."""
+MIGRATIONS = (Q["schema"], Q["schema_2"], Q["schema_3"])
+"""What makes the tables, oldest first."""
 
 
 async def all_of(db: aiosqlite.Connection, sql: str, parameters: Sequence[object]) -> list[Row]:

@@ -76,14 +76,18 @@ class VectorIndex:
         return cls(index)
 
     @classmethod
-    def load(cls, folder: Path, *, generation: int, embedding: str, dimension: int) -> Self | None:
-        """Return the saved index if it was built from this generation and model, else None.
+    def load(
+        cls, folder: Path, *, generation: int, count: int, embedding: str, dimension: int
+    ) -> Self | None:
+        """Return the saved index if it holds what the corpus holds now, else None.
+
+        Within a generation vectors are only added, so that their number tells.
 
         A file that is missing, damaged or of another kind is no reason to stop: it is rebuilt.
         """
         try:
             meta = msgspec.json.decode((folder / META).read_bytes(), type=_Meta)
-            if (meta.generation, meta.embedding) != (generation, embedding):
+            if (meta.generation, meta.count, meta.embedding) != (generation, count, embedding):
                 return None
             path = folder / meta.file
             # hnswlib follows the links of a damaged file into foreign memory: look first.
@@ -97,6 +101,11 @@ class VectorIndex:
         if len(points) != 2 * meta.count:
             return None
         return cls(index, ((label, point) for label, point in points.reshape(-1, 2).tolist()))
+
+    @property
+    def dimension(self) -> int:
+        """Return the length of a vector."""
+        return int(self._index.dim)
 
     def __len__(self) -> int:
         return len(self._point)

@@ -256,6 +256,18 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Memory limit of the process that reads one file, MiB."""
     reader_seconds: Positive = 900
     """Time limit of the process that reads one file."""
+    keep_revisions: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
+    """Revisions of a document that are kept besides the one that answers, for `andon rollback`."""
+    inbox: str = ""
+    """Folder whose files are taken in by themselves; empty: `<data>/inbox`."""
+    inbox_deletes: bool = True
+    """Whether a document goes when its file is deleted there."""
+    inbox_scan_s: Seconds = 2.0
+    """Seconds between two looks at it; more where looking takes long."""
+    inbox_settle_s: Seconds = 2.0
+    """A file that did not change for so long is complete, s."""
+    inbox_grace_s: Seconds = 30.0
+    """A file that is missing for so long was deleted, s."""
     budget_mb: Positive = 64
     """Memory the service itself should stay under, MiB."""
 
@@ -288,6 +300,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def data_dir(self) -> Path:
         """Return the data folder."""
         return Path(self.data)
+
+    @property
+    def inbox_dir(self) -> Path:
+        """Return the folder whose files are taken in."""
+        return Path(self.ingest.inbox) if self.ingest.inbox else self.data_dir / "inbox"
 
 
 _READ = "read configuration"

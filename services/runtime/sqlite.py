@@ -106,6 +106,11 @@ class Database:
         """
         await self._pragma(f"wal_checkpoint({mode})")
 
+    def wal_bytes(self) -> int:
+        """Return the size of the WAL."""
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        return wal.stat().st_size if wal.exists() else 0
+
     async def shrink(self, pages: int) -> int:
         """Give up to `pages` empty pages back to the disk; return how many are left.
 
@@ -261,6 +266,8 @@ async def _connect(
         f"journal_size_limit={_WAL_BYTES}",
         f"synchronous={synchronous}",
         "foreign_keys=ON",
+        # What is deleted is overwritten: Debian's default, and a promise where documents go.
+        "secure_delete=ON",
         f"cache_size=-{cache_kb}",
         "temp_store=MEMORY",
     ):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import bus, flood, manuals, reading, retrieval, size, system, wear
+from tests.bench import behind, bus, flood, manuals, reading, retrieval, size, system, wear
 from tests.support.mosquitto import Mosquitto
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
@@ -35,6 +35,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "system": lambda: asyncio.run(system.measure()),
     "wear": lambda: asyncio.run(wear.measure()),
     "retrieval": _retrieval,
+    "behind": behind.measure,
     "flood": flood.measure,
     "reading": reading.measure,
     "manuals": manuals.measure,

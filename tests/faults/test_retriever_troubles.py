@@ -16,6 +16,7 @@ from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder, Vectors, open_embedder
 from services.retriever.embedding.onnx import OnnxEmbedder
 from services.retriever.indexer import Indexer
+from services.retriever.vectorizer import Vectorizer
 from services.runtime.config import Embedding
 from tests.support.http_server import http_server
 from tests.support.retriever import retriever
@@ -47,15 +48,26 @@ class Held(OnnxEmbedder):
 
 
 @asynccontextmanager
-async def indexing(folder: Path, embedder: OnnxEmbedder) -> AsyncIterator[tuple[Corpus, Indexer]]:
+async def indexing(
+    folder: Path, embedder: OnnxEmbedder
+) -> AsyncIterator[tuple[Corpus, Indexer, Vectorizer]]:
     corpus = await Corpus.open(folder / "corpus.db")
-    indexer = Indexer(corpus, embedder, folder / "vectors")
+    indexer = Indexer(corpus, folder / "vectors")
+    vectorizer = Vectorizer(corpus, indexer, embedder)
     try:
-        await indexer.open()
-        yield corpus, indexer
+        await indexer.use(embedder)
+        await indexer.fill()
+        yield corpus, indexer, vectorizer
     finally:
+        embedder.close()
+        await vectorizer.close()
         await indexer.close()
         await corpus.close()
+
+
+def size(indexer: Indexer) -> int:
+    assert indexer.index is not None
+    return len(indexer.index)
 
 
 async def soon(condition: Callable[[], bool]) -> None:
@@ -81,27 +93,30 @@ async def cut_short(
 
 
 async def test_a_deadline_in_the_middle_of_a_change_loses_no_vectors(tmp_path: Path) -> None:
-    async with indexing(tmp_path, OnnxEmbedder(Embedding().model)) as (corpus, indexer):
-        await indexer.rebuild()
+    embedder = OnnxEmbedder(Embedding().model)
+    async with indexing(tmp_path, embedder) as (corpus, indexer, vectorizer):
         await indexer.take(IndexPassages(document=ref("a"), passages=PASSAGES))
+        await vectorizer.catch_up()
+        assert size(indexer) == 0
         request = Activate(doc_id="a", revision=1, passages=len(PASSAGES))
         activating = asyncio.create_task(indexer.activate(request))
         await cut_short(indexer, activating, lambda: corpus.size > 0)  # type: ignore[arg-type]
         await indexer.activate(request)  # as the asker tries again
-        assert len(indexer.index) == len(PASSAGES)
+        await soon(lambda: size(indexer) == len(PASSAGES))
         removing = asyncio.create_task(indexer.remove("a"))
         await cut_short(indexer, removing, lambda: corpus.size == 0)  # type: ignore[arg-type]
         await indexer.remove("a")
-        assert len(indexer.index) == 0
+        assert size(indexer) == 0
 
 
 async def test_an_index_that_could_not_follow_is_built_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.retriever.indexer.SETTLE_S", 0.02)
-    async with indexing(tmp_path, OnnxEmbedder(Embedding().model)) as (_, indexer):
-        await indexer.rebuild()
+    embedder = OnnxEmbedder(Embedding().model)
+    async with indexing(tmp_path, embedder) as (_, indexer, vectorizer):
         await indexer.take(IndexPassages(document=ref("a"), passages=PASSAGES))
+        await indexer.activate(Activate(doc_id="a", revision=1, passages=len(PASSAGES)))
         with monkeypatch.context() as broken:
 
             def fail(*_: object) -> None:
@@ -109,32 +124,47 @@ async def test_an_index_that_could_not_follow_is_built_again(
 
             broken.setattr(indexer.index, "add", fail)
             with pytest.raises(MemoryError):
-                await indexer.activate(Activate(doc_id="a", revision=1, passages=len(PASSAGES)))
+                await vectorizer.catch_up()
             await indexer.save()
             assert not (tmp_path / "vectors").exists()
-        keeping = asyncio.create_task(indexer.keep_saved())
-        await soon(lambda: len(indexer.index) == len(PASSAGES))
-        await soon((tmp_path / "vectors" / "vectors.json").is_file)
-        keeping.cancel()
+        await vectorizer.catch_up()
+        while not (tmp_path / "vectors" / "vectors.json").is_file():
+            await indexer.settle()
+            await asyncio.sleep(0.01)
+        assert size(indexer) == len(PASSAGES)
 
 
-async def test_a_document_may_be_removed_while_it_is_embedded_again(tmp_path: Path) -> None:
+async def test_a_document_may_be_removed_while_it_is_embedded(tmp_path: Path) -> None:
     embedder = Held()
-    async with indexing(tmp_path, embedder) as (corpus, indexer):
+    async with indexing(tmp_path, embedder) as (corpus, indexer, vectorizer):
         for name in ("a", "b"):
             await indexer.take(IndexPassages(document=ref(name), passages=PASSAGES))
             await indexer.activate(Activate(doc_id=name, revision=1, passages=len(PASSAGES)))
-        await corpus.use_embedding("another")
-        await corpus.use_embedding(embedder.name)
         embedder.gate.clear()
-        embedder.inside.clear()
-        rebuilding = asyncio.create_task(indexer.rebuild())
+        embedding = asyncio.create_task(vectorizer.catch_up())
         await soon(embedder.inside.is_set)
-        await corpus.remove("a")
+        await indexer.remove("a")
         embedder.gate.set()
-        await rebuilding
-        assert len(indexer.index) == len(PASSAGES)
+        await embedding
+        assert size(indexer) == len(PASSAGES)
         assert await corpus.totals() == (len(PASSAGES), len(PASSAGES))
+
+
+async def test_passages_that_come_in_go_before_vectors(tmp_path: Path) -> None:
+    embedder = Held()
+    many = [Passage(ordinal=n, text=f"{ENGLISH[n % 50]} {n}") for n in range(200)]
+    async with indexing(tmp_path, embedder) as (corpus, indexer, vectorizer):
+        await indexer.take(IndexPassages(document=ref("big"), passages=many))
+        embedder.gate.clear()
+        embedding = asyncio.create_task(vectorizer.catch_up())
+        await soon(embedder.inside.is_set)
+        # The model is at work and stays so: what comes in now answers all the same.
+        await indexer.take(IndexPassages(document=ref("a"), passages=PASSAGES))
+        done = await indexer.activate(Activate(doc_id="a", revision=1, passages=len(PASSAGES)))
+        assert done.answers
+        assert (await corpus.totals()) == (len(PASSAGES), 0)
+        embedder.gate.set()
+        await embedding
 
 
 class Server:
@@ -143,12 +173,13 @@ class Server:
     def __init__(self, mood: str = "well") -> None:
         self.mood = mood
         self.asked = 0
+        self.refused = ""
         self.go_on = asyncio.Event()
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         texts = (await request.json())["input"]
         self.asked += 1
-        if self.mood == "refuse":
+        if self.mood == "refuse" or (self.refused and any(self.refused in t for t in texts)):
             return web.Response(status=400, text="too many tokens")
         if self.mood == "nonsense":
             return web.Response(text="<html>")
@@ -186,7 +217,7 @@ async def test_a_server_that_refuses_ends_nothing(
 async def test_a_server_that_refuses_passages_is_asked_again(
     tmp_path: Path, mood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.retriever.service._AGAIN_S", 0.05)
+    monkeypatch.setattr("services.retriever.vectorizer.AGAIN_S", 0.05)
     async with retriever(tmp_path) as asker:
         await asker.add(ref("a"), PASSAGES)
     server = Server()
@@ -200,10 +231,25 @@ async def test_a_server_that_refuses_passages_is_asked_again(
 
         monkeypatch.setattr("services.retriever.service.open_embedder", opened)
         async with retriever(tmp_path, settings) as asker:
-            await soon(lambda: "not rebuilt" in asker.health.reason)
+            await soon(lambda: "found by codes and words" in asker.health.reason)
             assert (await asker.search(ENGLISH[2])).hits[0].passage == PASSAGES[2]
             server.mood = "well"
             await soon(lambda: asker.health.facts["vectors"] == len(PASSAGES))
+
+
+async def test_a_passage_the_model_refuses_is_found_by_its_words(tmp_path: Path) -> None:
+    server = Server()
+    server.refused = PASSAGES[3].text
+    async with http_server(server) as url:
+        settings = Embedding(backend="llama-server", url=url, model="")
+        async with retriever(tmp_path, settings) as asker:
+            added = await asker.add(ref("a"), PASSAGES)
+            assert (added.answers, added.vectors) == (True, len(PASSAGES))
+            assert asker.health.facts["vectors"] == len(PASSAGES) - 1
+            assert (await asker.corpus()).vectors == len(PASSAGES) - 1
+            assert PASSAGES[3] in [h.passage for h in (await asker.search(ENGLISH[3])).hits]
+        async with retriever(tmp_path, settings) as asker:
+            await soon(lambda: asker.health.facts["vectors"] == len(PASSAGES) - 1)
 
 
 async def test_a_server_that_hangs_holds_nobody_up(

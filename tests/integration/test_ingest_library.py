@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.channels import DOCUMENT
-from services.ingest import library as module
-from services.ingest.library import Library, Work
+from services.ingest import naming
+from services.ingest.labels import Labels
+from services.ingest.library import MIGRATIONS, Library, Work
 from services.ingest.originals import Originals
+from services.ingest.revisions import Revisions
 from services.runtime.errors import Rejected
+from services.runtime.sqlite import open_database
 
 pytestmark = pytest.mark.integration
 
@@ -34,9 +37,16 @@ async def taken(library: Library) -> Work:
     return work
 
 
+async def ready(library: Library, passages: int = 3) -> Work:
+    work = await taken(library)
+    await library.update(work, state="ready", passages=passages)
+    return work
+
+
 async def test_a_new_document_waits(library: Library) -> None:
-    state, unchanged = await library.add("Motor manual.pdf", A, 12, assets=["plant/+"])
-    assert not unchanged
+    added = await library.add("Motor manual.pdf", A, 12, said=Labels(assets=["plant/+"]))
+    state = added.state
+    assert not added.unchanged
     assert (state.state, state.revision, state.title) == ("queued", 1, "Motor manual")
     assert (state.file, state.sha256, state.size, state.assets) == (
         "Motor manual.pdf",
@@ -45,29 +55,35 @@ async def test_a_new_document_waits(library: Library) -> None:
         ["plant/+"],
     )
     work = await taken(library)
-    assert (work.doc_id, work.revision, work.assets) == (state.doc_id, 1, ["plant/+"])
+    assert (work.doc_id, work.revision, work.labels.assets) == (state.doc_id, 1, ["plant/+"])
 
 
 async def test_the_same_again_is_no_news(library: Library) -> None:
-    first, _ = await library.add("m.pdf", A, 12, title="M", assets=["x"])
-    again, unchanged = await library.add("m.pdf", A, 12)
-    assert unchanged
-    assert again == first
+    said = Labels(title="M", assets=["x"], tags=["Spare Parts"])
+    first = await library.add("m.pdf", A, 12, said=said)
+    again = await library.add("m.pdf", A, 12)
+    assert (again.unchanged, again.edited, again.restored) == (True, False, 0)
+    assert again.state == first.state
+    assert again.state.tags == ["spare parts"]
 
 
-@pytest.mark.parametrize("change", [{"title": "N"}, {"assets": ["y"]}])
-async def test_another_title_or_asset_is_a_revision(
-    library: Library, change: dict[str, object]
+async def test_another_title_or_asset_changes_the_document_and_reads_nothing(
+    library: Library,
 ) -> None:
-    await library.add("m.pdf", A, 12, title="M", assets=["x"])
-    state, unchanged = await library.add("m.pdf", A, 12, **change)  # type: ignore[arg-type]
-    assert (state.revision, unchanged) == (2, False)
+    await library.add("m.pdf", A, 12, said=Labels(title="M", assets=["x"]))
+    await ready(library)
+    for said in (Labels(title="N"), Labels(assets=["y"])):
+        again = await library.add("m.pdf", A, 12, said=said)
+        assert (again.unchanged, again.edited) == (True, True)
+    assert (again.state.title, again.state.assets, again.state.revision) == ("N", ["y"], 1)
+    assert await library.next() is None
 
 
 async def test_other_content_under_the_same_name_is_a_revision(library: Library) -> None:
-    first, _ = await library.add("m.pdf", A, 12, title="M", assets=["x"])
-    state, unchanged = await library.add("m.pdf", B, 13)
-    assert (state.doc_id, state.revision, unchanged) == (first.doc_id, 2, False)
+    first = await library.add("m.pdf", A, 12, said=Labels(title="M", assets=["x"]))
+    added = await library.add("m.pdf", B, 13)
+    state = added.state
+    assert (state.doc_id, state.revision, added.unchanged) == (first.state.doc_id, 2, False)
     assert (state.title, state.assets) == ("M", ["x"])
     assert (await taken(library)).revision == 2
 
@@ -75,8 +91,9 @@ async def test_other_content_under_the_same_name_is_a_revision(library: Library)
 async def test_what_failed_is_tried_again_as_a_new_revision(library: Library) -> None:
     await library.add("m.pdf", A, 12)
     await library.update(await taken(library), state="failed", reason="damaged")
-    state, unchanged = await library.add("m.pdf", A, 12)
-    assert (state.revision, state.state, state.reason, unchanged) == (2, "queued", "", False)
+    added = await library.add("m.pdf", A, 12)
+    state = added.state
+    assert (state.revision, state.state, state.reason, added.unchanged) == (2, "queued", "", False)
 
 
 async def test_a_restart_takes_up_what_was_begun(tmp_path: Path) -> None:
@@ -100,7 +117,7 @@ async def test_the_one_that_waits_longest_is_next(library: Library) -> None:
 
 
 async def test_an_older_revision_that_answers_is_known(library: Library) -> None:
-    state, _ = await library.add("m.pdf", A, 12)
+    state = (await library.add("m.pdf", A, 12)).state
     assert await library.answering(state.doc_id) is None
     await library.update(await taken(library), state="ready", passages=3, pages=2)
     await library.add("m.pdf", B, 12)
@@ -111,7 +128,7 @@ async def test_an_older_revision_that_answers_is_known(library: Library) -> None
 async def test_removing_is_finished_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "library.db"
     library = await Library.open(path)
-    state, _ = await library.add("m.pdf", A, 12)
+    state = (await library.add("m.pdf", A, 12)).state
     await library.add("other.pdf", A, 12)
     await library.add("m.pdf", B, 12)
     assert await library.start_removing(state.doc_id, purge=True) is not None
@@ -123,11 +140,78 @@ async def test_removing_is_finished_after_a_restart(tmp_path: Path) -> None:
     (removal,) = await library.removals()
     assert (removal.file, removal.purge) == ("m.pdf", True)
     assert await library.only_here(removal.doc_id) == [B]
-    await library.finish_removing(removal.doc_id)
+    await library.finish_removing(removal)
     assert await library.removals() == []
-    added, _ = await library.add("m.pdf", A, 12)
-    assert added.revision == 1
+    added = await library.add("m.pdf", A, 12)
+    assert added.state.revision == 1
     await library.close()
+
+
+FIRST = """
+INSERT INTO document (doc_id, file) VALUES ('m-1', 'm.pdf'), ('n-1', 'n.pdf');
+INSERT INTO revision (doc_id, revision, sha256, size, assets, asked_title, title, state, passages,
+    updated)
+VALUES ('m-1', 1, 'aa', 1, '[]', '', 'M', 'ready', 7, 't'),
+    ('n-1', 1, 'cc', 1, '[]', '', 'N', 'ready', 5, 't'),
+    ('m-1', 2, 'bb', 2, '["plant/+"]', 'Mine', 'Mine', 'ready', 8, 't'),
+    ('n-1', 2, 'dd', 1, '[]', '', 'N', 'failed', 0, 't'),
+    ('n-1', 3, 'dd', 1, '[]', '', 'N', 'reading', 0, 't');
+"""
+
+
+async def test_a_library_of_the_first_schema_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "library.db"
+    old = await open_database(path, MIGRATIONS[:1], synchronous="FULL")
+    async with old.transaction() as db:
+        for statement in FIRST.split(";"):
+            await db.execute(statement)
+    await old.close()
+    library = await Library.open(path)
+    try:
+        m, n = await library.states()
+        assert (m.revision, m.answers, m.kept, m.title, m.assets, m.passages) == (
+            2, 2, [1], "Mine", ["plant/+"], 8,
+        )  # fmt: skip
+        assert (n.revision, n.answers, n.state, n.title) == (3, 1, "queued", "N")
+        added = await library.add("m.pdf", "ee", 3)
+        assert (added.state.revision, added.state.title) == (3, "Mine")
+        shelf = await Revisions(library).shelf("m-1")
+        assert [(own.number, own.answered, own.held) for own in shelf[0].revisions] == [
+            (1, 1, True), (2, 2, True), (3, 0, False),
+        ]  # fmt: skip
+        again = await library.add("m.pdf", "ee", 3)
+        assert again.unchanged
+    finally:
+        await library.close()
+
+
+async def test_a_file_that_is_refused_is_told_once(library: Library) -> None:
+    identity, state = await library.refuse("m.pdf", "it is empty")
+    assert state is not None
+    assert (state.doc_id, state.state, state.reason, state.answers) == (
+        identity, "failed", "it is empty", 0,
+    )  # fmt: skip
+    assert await library.refuse("m.pdf", "it is empty") == (identity, None)
+    await library.add("m.pdf", A, 12)
+    await ready(library)
+    _, state = await library.refuse("m.pdf", "it is empty")
+    assert state is not None
+    assert (state.revision, state.reason, state.answers) == (
+        3, "it is empty; revision 2 still answers", 2,
+    )  # fmt: skip
+
+
+async def test_a_renamed_document_keeps_its_id_and_frees_its_name(library: Library) -> None:
+    first = (await library.add("m.pdf", A, 12)).state
+    other = (await library.add("n.pdf", B, 12)).state
+    assert await library.rename(first.doc_id, "n.pdf") is None
+    assert await library.rename("nothing", "o.pdf") is None
+    renamed = await library.rename(first.doc_id, "x/o.pdf")
+    assert renamed is not None
+    assert (renamed.doc_id, renamed.file, renamed.title) == (first.doc_id, "x/o.pdf", "o")
+    again = (await library.add("m.pdf", B, 12)).state
+    assert again.doc_id not in {first.doc_id, other.doc_id}
+    assert DOCUMENT.parameters(DOCUMENT.topic(doc_id=again.doc_id)) == {"doc_id": again.doc_id}
 
 
 async def test_removing_what_is_not_there(library: Library) -> None:
@@ -135,7 +219,7 @@ async def test_removing_what_is_not_there(library: Library) -> None:
 
 
 async def test_an_update_of_a_removed_document_says_so(library: Library) -> None:
-    state, _ = await library.add("m.pdf", A, 12)
+    state = (await library.add("m.pdf", A, 12)).state
     work = await taken(library)
     await library.start_removing(state.doc_id, purge=False)
     assert await library.update(work, state="ready") is None
@@ -143,15 +227,15 @@ async def test_an_update_of_a_removed_document_says_so(library: Library) -> None
 
 @given(st.text(min_size=1, max_size=200))
 def test_ids_fit_into_a_topic(name: str) -> None:
-    identity = module.doc_id(name)
+    identity = naming.doc_id(name)
     assert DOCUMENT.parameters(DOCUMENT.topic(doc_id=identity)) == {"doc_id": identity}
     assert identity.isascii()
     assert len(identity) <= 50
 
 
 def test_ids_are_readable_and_their_own() -> None:
-    assert module.doc_id("FD40 Manual (EN).pdf").startswith("fd40-manual-en-")
-    assert module.doc_id("变频器.pdf") != module.doc_id("电机.pdf")
+    assert naming.doc_id("FD40 Manual (EN).pdf").startswith("fd40-manual-en-")
+    assert naming.doc_id("变频器.pdf") != naming.doc_id("电机.pdf")
 
 
 @pytest.mark.parametrize(
@@ -164,13 +248,13 @@ def test_ids_are_readable_and_their_own() -> None:
     ],
 )
 def test_names_keep_their_folders_and_nothing_that_leads_out(name: str, kept: str) -> None:
-    assert module.file_name(name) == kept
+    assert naming.file_name(name) == kept
 
 
 @pytest.mark.parametrize("name", ["..", "/", "\n", "x" * 600])
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(Rejected):
-        module.file_name(name)
+        naming.file_name(name)
 
 
 def test_an_original_is_kept_once(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ import shutil
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from schemas.retrieval import DocumentRef, Field, Passage
 from services.runtime.config import Embedding
-from services.runtime.errors import Rejected, Unavailable
+from services.runtime.errors import Rejected
 from tests.support.llama import llama_process
-from tests.support.retriever import retriever
+from tests.support.retriever import Asker, retriever
 from tests.support.texts import CHINESE, ENGLISH
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -116,7 +117,7 @@ async def test_batches_may_come_twice_and_in_parts(tmp_path: Path) -> None:
             await asker.activate(ref(), len(MANUAL))
         assert (await asker.search("E005")).hits == []
         assert (await asker.index(ref(), MANUAL[3:])).passages == 7
-        first = await asker.activate(ref(), len(MANUAL))
+        first = await asker.complete(ref(), len(MANUAL))
         again = await asker.activate(ref(), len(MANUAL))
         assert (first.passages, again.generation) == (7, first.generation)
         assert (await asker.index(ref(), MANUAL)).passages == 7
@@ -129,7 +130,7 @@ async def test_a_new_revision_replaces_the_old_one_at_once(tmp_path: Path) -> No
         await asker.add(ref(), MANUAL)
         await asker.index(ref(revision=2), [row(0, "E005", "Relay stuck", "replace the relay")])
         assert (await asker.search("E005")).hits[0].document.revision == 1
-        await asker.activate(ref(revision=2), 1)
+        await asker.complete(ref(revision=2), 1)
         found = await asker.search("E005")
         assert [h.document.revision for h in found.hits] == [2]
         assert "relay" in found.hits[0].passage.text
@@ -197,8 +198,10 @@ async def test_without_its_embedding_server_it_searches_by_codes_and_words(tmp_p
             assert "embed" in asker.health.reason
             assert (await asker.search("E005")).hits[0].passage.ordinal == 0
             assert (await asker.search("acceleration time")).hits[0].passage.page == 3
-            with pytest.raises(Unavailable):
-                await asker.index(ref("new"), MANUAL)
+            await asker.index(ref("new"), [row(0, "F77", "Door open", "close the door")])
+            added = await asker.activate(ref("new"), 1)
+            assert (added.answers, added.vectors, added.seconds_left) == (True, 0, None)
+            assert (await asker.search("F77")).hits[0].document.doc_id == "new"
 
 
 async def test_searches_are_answered_while_a_batch_is_embedded(tmp_path: Path) -> None:
@@ -215,8 +218,95 @@ async def test_searches_are_answered_while_a_batch_is_embedded(tmp_path: Path) -
         assert answered >= 5
 
 
+async def test_codes_and_words_answer_before_there_are_vectors(tmp_path: Path) -> None:
+    many = [Passage(ordinal=n, text=f"{ENGLISH[n % 50]} {n}") for n in range(400)]
+    async with retriever(tmp_path) as asker:
+        await asker.index(ref("big"), many)
+        first = await asker.activate(ref("big"), len(many))
+        assert (first.answers, first.passages) == (True, 400)
+        assert first.vectors < 400, "it waited for the vectors"
+        # One that comes later is not held up by the vectors of the first.
+        await asker.index(ref(), MANUAL)
+        second = await asker.activate(ref(), len(MANUAL))
+        assert second.answers
+        assert (await asker.search("E005")).hits[0].passage.ordinal == 0
+        assert (await asker.corpus()).vectors < 400, "it waited for the vectors"
+        done = await asker.complete(ref("big"), len(many))
+        assert done.seconds_left == 0.0
+        # What answers has not changed meanwhile: an answer that was kept still stands.
+        assert done.generation == second.generation
+
+
+async def test_an_older_revision_answers_until_the_new_one_has_its_vectors(tmp_path: Path) -> None:
+    new = [Passage(ordinal=n, text=f"{ENGLISH[n % 50]} {n}") for n in range(300)]
+    new[7] = row(7, "E005", "Relay stuck", "replace the relay")
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref(), MANUAL)
+        await asker.index(ref(revision=2), new)
+        state = await asker.activate(ref(revision=2), len(new))
+        assert (state.answers, state.passages) == (False, 300)
+        assert (await asker.search("E005")).hits[0].document.revision == 1
+        done = await asker.complete(ref(revision=2), len(new))
+        assert done.answers
+        assert {h.document.revision for h in (await asker.search("E005")).hits} == {2}
+        assert (await asker.corpus()).vectors == 300
+
+
+async def test_a_revision_with_few_changes_is_soon_complete(tmp_path: Path) -> None:
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref(), MANUAL)
+        moved = [msgspec.structs.replace(p, ordinal=p.ordinal + 1, page=9) for p in MANUAL]
+        embedded: list[str] = []
+        asker.watch_embedding(embedded.extend)
+        await asker.add(ref(revision=2), [row(0, "E099", "New", "read on"), *moved])
+        assert len(embedded) == 1
+        assert "E099" in embedded[0]
+        assert (await asker.search("inverter overheats")).hits[0].document.revision == 2
+
+
+async def test_passages_beyond_the_last_one_are_dropped(tmp_path: Path) -> None:
+    async with retriever(tmp_path) as asker:
+        await asker.index(ref(), MANUAL)
+        assert (await asker.activate(ref(), 5)).passages == 5
+        assert {p.ordinal for p in MANUAL[:5]} != set(range(5))
+        found = await asker.search("Code E005 is often seen together with E006 after a mains dip.")
+        assert all(hit.passage.ordinal < 5 for hit in found.hits)
+
+
+async def test_one_revision_can_be_forgotten_alone(tmp_path: Path) -> None:
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref(), MANUAL)
+        before = (await asker.corpus()).generation
+        await asker.index(ref(revision=2), MANUAL[:3])
+        await asker.remove("ax5", revision=2)
+        state = await asker.corpus()
+        assert [(d.document.revision, d.passages) for d in state.documents] == [(1, 7)]
+        assert state.generation == before
+        assert (await asker.search("E005")).hits[0].document.revision == 1
+
+
 async def test_two_batches_at_once_are_both_kept(tmp_path: Path) -> None:
     async with retriever(tmp_path) as asker:
         await asyncio.gather(asker.index(ref(), MANUAL[:3]), asker.index(ref(), MANUAL[2:]))
         await asker.activate(ref(), len(MANUAL))
         assert (await asker.corpus()).passages == len(MANUAL)
+
+
+async def test_a_search_while_revisions_are_swapped_always_finds_one(tmp_path: Path) -> None:
+    async with retriever(tmp_path) as asker:
+        for revision in (1, 2):
+            await asker.add(ref("m", revision), [row(0, "E005", f"cause {revision}", "")])
+        found: set[int] = set()
+        swapping = asyncio.create_task(_swap(asker))
+        while not swapping.done():
+            hits = (await asker.search("E005")).hits
+            assert hits, "nothing answered for a moment"
+            found.add(hits[0].document.revision)
+        await swapping
+        assert found == {1, 2}
+
+
+async def _swap(asker: Asker) -> None:
+    for _ in range(30):
+        for revision in (1, 2):
+            await asker.activate(ref("m", revision), 1)

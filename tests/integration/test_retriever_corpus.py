@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from schemas.retrieval import DocumentRef, Field, Passage
 from services.retriever.corpus import Corpus
 from services.retriever.records import prepare
+from services.retriever.statements import MIGRATIONS
 from services.retriever.tokens import query_tokens
 from services.runtime.errors import Fatal, Rejected
+from services.runtime.sqlite import open_database
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +43,11 @@ def vectors(n: int) -> np.ndarray:
 
 
 async def put(corpus: Corpus, ref: DocumentRef, passages: Sequence[Passage]) -> int:
-    return await corpus.put(ref, prepare(ref, passages), vectors(len(passages)))
+    """Keep passages, and whatever has no vector gets one."""
+    count = await corpus.put(ref, prepare(ref, passages))
+    waiting = [label for label, _, _ in await corpus.without_vector(0, 10_000)]
+    await corpus.put_vectors(waiting, waiting, vectors(len(waiting)))
+    return count
 
 
 async def words(corpus: Corpus, question: str) -> list[str]:
@@ -117,13 +124,95 @@ async def test_the_old_revision_answers_until_the_new_one_is_complete(corpus: Co
     assert await words(corpus, "relay") == []
 
 
-async def test_only_the_revision_before_is_kept(corpus: Corpus) -> None:
+async def test_revisions_stay_until_they_are_pruned(corpus: Corpus) -> None:
     for revision in (1, 2, 3):
         await put(corpus, document(revision=revision), ROWS)
         await corpus.activate("m", revision, 2)
-    assert [(h.document.revision, h.active) for h in await corpus.held()] == [
-        (2, False), (3, True),
+    await put(corpus, document(revision=4), ROWS[:1])
+    assert await corpus.prune("m", [2, 4])
+    assert [(h.document.revision, h.active) for h in await corpus.held("m")] == [
+        (2, False), (3, True), (4, False),
     ]  # fmt: skip
+    assert not await corpus.prune("m", [2, 4])
+    assert await corpus.prune("m", [])
+    assert [h.document.revision for h in await corpus.held()] == [3]
+    assert await words(corpus, "brake") == [ROWS[1].text]
+
+
+async def test_what_is_said_about_a_document_changes_at_once(corpus: Corpus) -> None:
+    await put(corpus, document(), ROWS)
+    await corpus.activate("m", 1, 2)
+    assert await words(corpus, "Palletiser") == []
+    before = corpus.generation
+    new = msgspec.structs.replace(document(), title="Palletiser", tags=["spare"], kind="manual")
+    assert await corpus.describe(new)
+    assert corpus.generation > before
+    assert len(await words(corpus, "Palletiser")) == 2
+    assert len(await words(corpus, "brake")) == 1
+    assert list(corpus.active.values()) == [new]
+    assert not await corpus.describe(new)
+    assert await corpus.describe(document())
+    assert await words(corpus, "Palletiser") == []
+    with pytest.raises(Rejected, match="unknown"):
+        await corpus.describe(document("other"))
+
+
+async def test_a_revision_that_does_not_answer_is_described_too(corpus: Corpus) -> None:
+    for revision in (1, 2):
+        await put(corpus, document(revision=revision), ROWS)
+        await corpus.activate("m", revision, 2)
+    await corpus.describe(msgspec.structs.replace(document(), title="Palletiser"))
+    assert await words(corpus, "Palletiser") == []
+    await corpus.activate("m", 1, 2)
+    assert len(await words(corpus, "Palletiser")) == 2
+    await corpus.activate("m", 2, 2)
+    assert await words(corpus, "Palletiser") == []
+
+
+MARK = "qzxvkuparmark"
+
+
+@pytest.mark.parametrize("how", ["remove", "prune"])
+async def test_no_deleted_word_stays_on_the_disk(corpus: Corpus, tmp_path: Path, how: str) -> None:
+    def on_disk() -> bool:
+        return any(MARK.encode() in p.read_bytes() for p in tmp_path.iterdir())
+
+    others = [row(n, f"F{n:03d}", f"cause {n}") for n in range(300)]
+    await put(corpus, document("other"), others)
+    await corpus.activate("other", 1, 300)
+    secret = [row(n, f"E{n:03d}", f"{MARK} and {MARK}{n}") for n in range(300)]
+    await put(corpus, document(), secret)
+    await corpus.activate("m", 1, 300)
+    assert on_disk()
+    if how == "remove":
+        await corpus.remove("m")
+    else:
+        await put(corpus, document(revision=2), ROWS)
+        await corpus.activate("m", 2, 2)
+        await corpus.prune("m", [])
+    assert on_disk()
+    assert await corpus.scrub()
+    assert not on_disk()
+    assert len(await words(corpus, "cause")) == 10
+    assert await corpus.scrub()
+
+
+async def test_a_corpus_of_the_first_schema_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.db"
+    old = await open_database(path, MIGRATIONS[:1], synchronous="NORMAL")
+    async with old.transaction() as db:
+        await db.execute(
+            "INSERT INTO documents (doc_id, revision, title, file, lang, assets, active)"
+            " VALUES ('m', 1, 'M', 'm.pdf', 'en', '[\"plant/+\"]', 1)"
+        )
+    await old.close()
+    opened = await Corpus.open(path)
+    try:
+        [ref] = opened.active.values()
+        assert (ref.title, ref.assets, ref.tags, ref.kind) == ("M", ["plant/+"], [], "")
+        assert await opened.scrub()
+    finally:
+        await opened.close()
 
 
 async def test_activating_twice_is_no_change(corpus: Corpus) -> None:
@@ -143,8 +232,7 @@ async def test_removing_leaves_nothing(corpus: Corpus, tmp_path: Path) -> None:
     assert await words(corpus, "brake") == []
     assert await corpus.lookup(["E005"]) == []
     assert await corpus.totals() == (1, 1)
-    slices = [labels async for labels, _ in corpus.active_vectors()]
-    assert sum(len(labels) for labels in slices) == 1
+    assert len((await corpus.vectors())[0]) == 1
     assert await corpus.frequency(["brak", "unrelat"]) == {"unrelat": 1}
     again = await corpus.remove("m")
     assert again.generation == change.generation
@@ -157,7 +245,7 @@ async def test_numbers_of_passages_are_never_used_again(corpus: Corpus) -> None:
     await put(corpus, document(), ROWS)
     await corpus.activate("m", 1, 2)
     (number,) = corpus.active
-    labels, _ = await corpus.vectors_of(number)
+    labels, _ = await corpus.vectors(number=number)
     assert not set(labels.tolist()) & set(gone)
 
 
@@ -165,7 +253,7 @@ async def test_vectors_come_back_in_half_precision(corpus: Corpus) -> None:
     await put(corpus, document(), ROWS)
     await corpus.activate("m", 1, 2)
     (number,) = corpus.active
-    _, back = await corpus.vectors_of(number)
+    _, back = await corpus.vectors(number=number)
     assert np.allclose(back, vectors(2), atol=1e-3)
 
 
@@ -178,7 +266,8 @@ async def test_another_model_makes_the_vectors_worthless(corpus: Corpus) -> None
     assert await corpus.use_embedding("second")
     waiting = await corpus.without_vector(0, 10)
     assert [passage for _, _, passage in waiting] == ROWS
-    await corpus.put_vectors([label for label, _, _ in waiting], vectors(2))
+    labels = [label for label, _, _ in waiting]
+    assert await corpus.put_vectors(labels, [1, 2], vectors(2)) == set(labels)
     assert await corpus.totals() == (2, 2)
 
 

@@ -7,14 +7,29 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from schemas.channels import ADD, CORPUS, DEFAULT_PREFIX, DOCUMENT, DOCUMENTS, REMOVE, SEARCH
+from schemas.channels import (
+    ADD,
+    CORPUS,
+    DEFAULT_PREFIX,
+    DOCUMENT,
+    DOCUMENTS,
+    EDIT,
+    REMOVE,
+    ROLLBACK,
+    SEARCH,
+)
 from schemas.knowledge import (
     AddDocument,
     AddedDocument,
     DocumentState,
+    EditDocument,
+    EditedDocument,
     ListDocuments,
     RemovedDocument,
     RemoveDocument,
+    Revision,
+    Rollback,
+    RolledBack,
 )
 from schemas.retrieval import CorpusQuery, CorpusState, Found, Search
 from services.ingest.service import IngestService
@@ -67,6 +82,21 @@ class Plant:
         reply: RemovedDocument = await self._caller.call(REMOVE, request, deadline_s=LIMIT_S)
         return reply
 
+    async def edit(self, doc_id: str, **said: object) -> EditedDocument:
+        request = EditDocument(doc_id=doc_id, **said)  # type: ignore[arg-type]
+        reply: EditedDocument = await self._caller.call(EDIT, request, deadline_s=LIMIT_S)
+        return reply
+
+    async def roll_back(self, doc_id: str, to: int = 0) -> RolledBack:
+        request = Rollback(doc_id=doc_id, to=to)
+        reply: RolledBack = await self._caller.call(ROLLBACK, request, deadline_s=LIMIT_S)
+        return reply
+
+    async def revisions(self, doc_id: str) -> list[Revision]:
+        request = ListDocuments(doc_id=doc_id)
+        reply = await self._caller.call(DOCUMENTS, request, deadline_s=LIMIT_S)
+        return list(reply.revisions)
+
     async def documents(self) -> list[DocumentState]:
         reply = await self._caller.call(DOCUMENTS, ListDocuments(), deadline_s=LIMIT_S)
         return list(reply.documents)
@@ -75,8 +105,8 @@ class Plant:
         reply: CorpusState = await self._caller.call(CORPUS, CorpusQuery(), deadline_s=LIMIT_S)
         return reply
 
-    async def search(self, question: str) -> Found:
-        request = Search(question=question)
+    async def search(self, question: str, **limits: object) -> Found:
+        request = Search(question=question, **limits)  # type: ignore[arg-type]
         reply: Found = await self._caller.call(SEARCH, request, deadline_s=LIMIT_S)
         return reply
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from schemas.retrieval import (
     RemovePassages,
     Search,
 )
+from services.retriever.embedding import Vectors
 from services.retriever.service import RetrieverService
 from services.runtime.config import Config, Embedding, Retriever
 from services.runtime.fake_bus import FakeBroker, FakeBus
@@ -30,9 +32,22 @@ from tests.support.services import running
 class Asker:
     """The other side of the retriever's door."""
 
-    def __init__(self, caller: Caller, health: Health) -> None:
+    def __init__(self, caller: Caller, health: Health, service: RetrieverService) -> None:
         self._caller = caller
+        self._service = service
         self.health = health
+
+    def watch_embedding(self, see: Callable[[Sequence[str]], None]) -> None:
+        """Be told of all texts that are embedded from now on."""
+        embedder = self._service._embedder
+        assert embedder is not None
+        embed = embedder.embed
+
+        def told(texts: Sequence[str]) -> Vectors:
+            see(texts)
+            return embed(texts)
+
+        embedder.embed = told  # type: ignore[method-assign]
 
     async def index(self, document: DocumentRef, passages: Sequence[Passage]) -> Indexed:
         batch = IndexPassages(document=document, passages=list(passages))
@@ -44,12 +59,21 @@ class Asker:
         reply: Indexed = await self._caller.call(ACTIVATE, request, deadline_s=60)
         return reply
 
+    async def complete(self, document: DocumentRef, passages: int) -> Indexed:
+        """Activate, again and again until it answers and has all its vectors."""
+        async with asyncio.timeout(60):
+            while True:
+                reply = await self.activate(document, passages)
+                if reply.answers and reply.vectors == passages:
+                    return reply
+                await asyncio.sleep(0.01)
+
     async def add(self, document: DocumentRef, passages: Sequence[Passage]) -> Indexed:
         await self.index(document, passages)
-        return await self.activate(document, len(passages))
+        return await self.complete(document, len(passages))
 
-    async def remove(self, doc_id: str) -> Indexed:
-        request = RemovePassages(doc_id=doc_id)
+    async def remove(self, doc_id: str, revision: int = 0) -> Indexed:
+        request = RemovePassages(doc_id=doc_id, revision=revision)
         reply: Indexed = await self._caller.call(FORGET, request, deadline_s=60)
         return reply
 
@@ -72,6 +96,6 @@ async def retriever(folder: Path, embedding: Embedding | None = None) -> AsyncIt
     broker = FakeBroker()
     async with (
         FakeBus(broker, "asker", reply_topic="t/reply/asker") as other,
-        running(broker, RetrieverService(config), config) as context,
+        running(broker, service := RetrieverService(config), config) as context,
     ):
-        yield Asker(Caller(other, DEFAULT_PREFIX), context.health)
+        yield Asker(Caller(other, DEFAULT_PREFIX), context.health, service)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.statements import SCHEMA
+from services.retriever.statements import MIGRATIONS
 from services.retriever.tokens import is_cjk, language, query_tokens, stem, tokens
 
 pytestmark = pytest.mark.unit
@@ -97,7 +97,7 @@ def test_fts5_keeps_each_token_whole(texts: list[str]) -> None:
     made = {token for text in texts for token in tokens(text)}
     db = sqlite3.connect(":memory:")
     try:
-        db.executescript(SCHEMA)
+        db.executescript(MIGRATIONS[0])
         db.execute(
             "INSERT INTO fts (rowid, head, body) VALUES (1, '', ?)",
             (" ".join(t for text in texts for t in tokens(text)),),

@@ -35,6 +35,9 @@ class Embedder(Protocol):
             Rejected: the model refuses these texts.
         """
 
+    def rest(self) -> None:
+        """Give memory back that only many texts need; blocks."""
+
     def verify(self) -> None:
         """Check what is too large to be checked before the start; blocks.
 

@@ -126,6 +126,9 @@ class LlamaServerEmbedder:
         self._name = self._name or reply.model
         return vectors
 
+    def rest(self) -> None:
+        """Nothing to give back: the memory is the server's."""
+
     def verify(self) -> None:
         """Nothing to check: the files are the server's."""
 

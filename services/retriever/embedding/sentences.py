@@ -69,6 +69,9 @@ class SentenceTransformersEmbedder:
         )
         return unit(np.asarray(vectors, dtype=np.float32))
 
+    def rest(self) -> None:
+        """Nothing to give back."""
+
     def verify(self) -> None:
         """Nothing to check: such a model comes without hashes."""
 

@@ -1,0 +1,278 @@
+"""The inbox: a folder whose files become documents by themselves.
+
+Looked at again and again: shares of other machines tell nobody when a file changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from schemas.knowledge import EditDocument, RemoveDocument
+from services.ingest.clerk import Clerk
+from services.ingest.folders import LONGEST_NOTE, NOTE, FolderNote, labels_for, read_note
+from services.ingest.labels import Labels, changed
+from services.ingest.library import Library
+from services.ingest.naming import file_name
+from services.ingest.originals import digest
+from services.ingest.scan import MARK, Seen, look_at, scan, written_now
+from services.ingest.taken import File, Taken
+from services.ingest.watching import Effects, Look, Watch
+from services.runtime.config import Ingest
+from services.runtime.errors import Rejected, Retryable
+from services.runtime.process import Health
+
+log = logging.getLogger(__name__)
+
+SHARE = 100
+"""Looking takes at most one part in so many of the time."""
+_LONGEST_PAUSE_S = 30.0
+_EAGER = 4
+"""While a file is waited for, looks are so many times as frequent."""
+_AGAIN_S = 30.0
+_TROUBLE = "inbox"
+
+
+class Inbox:
+    """Watches the folder, and has the clerk do the rest."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Ingest,
+        *,
+        taken: Taken,
+        library: Library,
+        clerk: Clerk,
+        health: Health,
+    ) -> None:
+        self._folder = folder
+        self._config = config
+        self._taken = taken
+        self._library = library
+        self._clerk = clerk
+        self._health = health
+        self._files: dict[str, File] = {}
+        self._notes: dict[str, FolderNote] = {}
+        self._notes_seen: dict[str, Look] | None = None
+        self._wrong: list[str] = []
+        self._looking_s = 0.0
+
+    async def run(self) -> None:
+        """Watch, forever; what happened while nobody did is found at the first look."""
+        self._files = await self._taken.all()
+        watch = Watch(
+            {path: file.look for path, file in self._files.items()},
+            settle_s=self._config.inbox_settle_s,
+            grace_s=self._config.inbox_grace_s,
+        )
+        while True:
+            try:
+                if await self._is_there():
+                    await self._once(watch)
+            except Retryable as error:
+                self._health.trouble(_TROUBLE, f"the inbox waits: {error}")
+            every = self._config.inbox_scan_s / (_EAGER if watch.unsettled else 1)
+            await asyncio.sleep(min(max(every, SHARE * self._looking_s), _LONGEST_PAUSE_S))
+
+    async def _is_there(self) -> bool:
+        """Make the folder and mark it, or see that it is the one that was marked."""
+        mark = self._folder / MARK
+        try:
+            if mark.exists():
+                return True
+            if not self._files:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                mark.touch()
+                return True
+        except OSError as error:
+            self._health.trouble(_TROUBLE, f"inbox {self._folder}: {error.strerror}")
+            return False
+        # Its documents must not go because a share is not mounted.
+        self._health.trouble(
+            _TROUBLE,
+            f"inbox {self._folder}: it is not the folder it was, {MARK} is not there"
+            " (is it mounted? If it is meant to be another one, make a file of that name in it)",
+        )
+        return False
+
+    async def _once(self, watch: Watch) -> None:
+        began = time.perf_counter()
+        seen = await asyncio.to_thread(scan, self._folder)
+        self._looking_s = time.perf_counter() - began
+        for path, file in self._files.items():
+            if path not in seen.files and seen.hides(path):
+                seen.files[path] = file.look
+        await self._read_notes(seen)
+        now = time.monotonic()
+        effects = watch.look(seen.files, now, time.time_ns())
+        await self._take(watch, effects, now)
+        for path in effects.gone:
+            await self._gone(path)
+            watch.forgotten(path)
+        self._tell(seen)
+
+    def _tell(self, seen: Seen) -> None:
+        troubles = [
+            f"{self._folder / folder}: {why}" for folder, why in seen.unreadable.items()
+        ] + self._wrong
+        if troubles:
+            self._health.trouble(_TROUBLE, "inbox: " + "; ".join(troubles[:5]))
+        else:
+            self._health.well(_TROUBLE)
+
+    # -- what folders say ---------------------------------------------------------------------
+
+    async def _read_notes(self, seen: Seen) -> None:
+        """Read the notes again where one changed, and say of each document what is new."""
+        notes = {f: n for f, n in (self._notes_seen or {}).items() if seen.hides(f"{f}/")}
+        notes |= seen.notes
+        if notes == self._notes_seen:
+            return
+        self._notes, self._wrong = await asyncio.to_thread(self._all_notes, notes, self._notes)
+        for file in list(self._files.values()):
+            labels = labels_for(file.path, self._notes)
+            if labels != file.labels:
+                await self._say(file, labels)
+        self._notes_seen = notes
+
+    def _all_notes(
+        self, folders: Iterable[str], before: dict[str, FolderNote]
+    ) -> tuple[dict[str, FolderNote], list[str]]:
+        notes: dict[str, FolderNote] = {}
+        wrong: list[str] = []
+        for folder in folders:
+            path = self._folder / folder / NOTE
+            try:
+                with path.open("rb") as file:
+                    notes[folder] = read_note(file.read(LONGEST_NOTE + 1).decode("utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                wrong.append(f"{path}: {error}")
+            except Rejected as error:
+                wrong.append(f"{path}: {error.reason}")
+            if folder not in notes and folder in before:
+                notes[folder] = before[folder]  # what it said last, until it is put right
+        return notes, wrong
+
+    async def _say(self, file: File, labels: Labels) -> None:
+        """Say of a document what its folders say now and did not before."""
+        request = EditDocument(doc_id=file.doc_id, **changed(file.labels, labels))
+        try:
+            await self._clerk.edit(request)
+        except Rejected as error:  # it was removed meanwhile
+            log.info("%s: %s", file.path, error)
+        except Retryable as error:  # the library knows; the retriever follows
+            log.info("%s: %s", file.path, error)
+        await self._keep(msgspec.structs.replace(file, labels=labels))
+
+    # -- files --------------------------------------------------------------------------------
+
+    async def _take(self, watch: Watch, effects: Effects, now: float) -> None:
+        for path in (*effects.hasty, *effects.take):
+            on_disk = self._folder / path
+            writing = await asyncio.to_thread(written_now, on_disk)
+            if writing or (path in effects.hasty and writing is None):
+                watch.later(path, now)
+                continue
+            look = await asyncio.to_thread(look_at, on_disk)
+            if look is None:
+                continue
+            try:
+                file = await self._one(path, look, watch)
+            except Retryable as error:
+                self._health.trouble(_TROUBLE, f"{on_disk} waits: {error}")
+                watch.later(path, now, _AGAIN_S)
+                continue
+            if await asyncio.to_thread(look_at, on_disk) == look:
+                await self._keep(file)
+                watch.taken(path, look)
+            else:  # it changed while it was read: once more when it has come to rest
+                watch.later(path, now)
+
+    async def _one(self, path: str, look: Look, watch: Watch) -> File:
+        """Take one file: new, changed, or known under another name."""
+        labels = labels_for(path, self._notes)
+        before = self._files.get(path)
+        said = Labels(**changed(before.labels, labels)) if before else labels
+        name = file_name(_readable(path))
+        try:
+            moved = await self._moved(path, name, watch)
+            if moved is not None:
+                file = msgspec.structs.replace(moved, path=path, look=look)
+                await self._taken.put(file, instead_of=moved.path)
+                self._files.pop(moved.path, None)
+                watch.forgotten(moved.path)
+                if labels != file.labels:
+                    await self._say(file, labels)
+                return msgspec.structs.replace(file, labels=labels)
+            added = await self._clerk.take(self._folder / path, name, said)
+        except Rejected as error:
+            reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
+            return File(
+                path=path,
+                doc_id=(await self._clerk.refuse(name, reason)),
+                sha256="",
+                look=look,
+                labels=labels,
+            )
+        log.info("%s: taken from the inbox", name)
+        return File(
+            path=path,
+            doc_id=added.state.doc_id,
+            sha256=added.sha256,
+            look=look,
+            labels=labels,
+        )
+
+    async def _moved(self, path: str, name: str, watch: Watch) -> File | None:
+        """Return what a file was taken as before it was moved here; its document has its name.
+
+        None where it is another one. The contents decide.
+        """
+        size = (await asyncio.to_thread((self._folder / path).stat)).st_size
+        candidates = [
+            self._files[old]
+            for old in watch.missing
+            if path not in self._files and self._files[old].look.size == size
+        ]
+        if not any(file.sha256 for file in candidates):
+            return None
+        sha256 = await asyncio.to_thread(digest, self._folder / path)
+        for file in candidates:
+            if file.sha256 == sha256 and await self._clerk.rename(file.doc_id, name):
+                log.info("%s: now %s", file.path, path)
+                return file
+        return None
+
+    async def _gone(self, path: str) -> None:
+        file = self._files.pop(path)
+        state = await self._library.state(file.doc_id)
+        # A document that has another name by now is no more this file's.
+        if self._config.inbox_deletes and state and state.file == file_name(_readable(path)):
+            log.info("%s: deleted in the inbox, and removed", path)
+            try:
+                await self._clerk.remove(RemoveDocument(doc_id=file.doc_id))
+            except Retryable as error:
+                log.info("%s", error)  # the removal is begun, and goes on by itself
+        await self._taken.drop(path)
+
+    async def _keep(self, file: File) -> None:
+        self._files[file.path] = file
+        await self._taken.put(file)
+
+
+def _readable(path: str) -> str:
+    """Return a path as text: names of old archives may be in GB18030, or in anything."""
+    raw = os.fsencode(path)
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("latin-1")

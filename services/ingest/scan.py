@@ -1,0 +1,107 @@
+"""One look at the inbox on the disk. Blocks; run it in a thread."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.ingest.folders import NOTE, ignored
+from services.ingest.watching import Look
+
+MARK = ".andon-inbox"
+"""A file by which the inbox is known again: an empty mount point has none."""
+DEEPEST = 16
+"""Folders inside one another."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What is there."""
+
+    files: dict[str, Look] = field(default_factory=dict)
+    """By path inside the inbox, parts joined by `/`."""
+    notes: dict[str, Look] = field(default_factory=dict)
+    """Folders with a note."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Folders that could not be read, and why."""
+
+    def hides(self, path: str) -> bool:
+        """Return whether a path is in a folder that could not be read."""
+        return any(not folder or path.startswith(f"{folder}/") for folder in self.unreadable)
+
+
+def scan(root: Path) -> Seen:
+    """Return the files of a folder and those below it; links are not followed."""
+    seen = Seen()
+    folders = [("", 0)]
+    while folders:
+        folder, depth = folders.pop()
+        try:
+            for entry in _entries(root / folder):
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if depth < DEEPEST and not ignored(entry.name):
+                        folders.append((path, depth + 1))
+                elif entry.is_file(follow_symlinks=False):
+                    _note(seen, folder, path, entry)
+        except FileNotFoundError:
+            # Deleted while we looked; the inbox itself may be a share that is away.
+            if not folder:
+                seen.unreadable[folder] = "it is not there"
+        except OSError as error:
+            seen.unreadable[folder] = error.strerror or str(error)
+    return seen
+
+
+def _note(seen: Seen, folder: str, path: str, entry: os.DirEntry[str]) -> None:
+    if entry.name == NOTE:
+        seen.notes[folder] = _look(entry)
+    elif not ignored(entry.name):
+        seen.files[path] = _look(entry)
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        yield from entries
+
+
+def _look(entry: os.DirEntry[str]) -> Look:
+    status = entry.stat(follow_symlinks=False)
+    return Look(status.st_size, status.st_mtime_ns)
+
+
+def look_at(path: Path) -> Look | None:
+    """Return how a file is now, None where it is not there."""
+    try:
+        status = path.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return Look(status.st_size, status.st_mtime_ns)
+
+
+def written_now(path: Path) -> bool | None:
+    """Return whether a process has a file open for writing; None where that cannot be known.
+
+    By asking for a read lease (fcntl(2)), which the kernel grants only while nobody writes. It
+    wants a local disk, and a file of our own user's.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # Whoever opens it for writing before we let go has this sent to us: one that is ignored.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,66 @@
+"""Files of the inbox as they were when they were taken."""
+
+from __future__ import annotations
+
+import msgspec
+
+from services.ingest.labels import Labels
+from services.ingest.watching import Look
+from services.runtime.sqlite import Database
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """One of them."""
+
+    path: str
+    """Inside the inbox."""
+    doc_id: str
+    """The document it became."""
+    sha256: str
+    """Of its content; empty where it could not be taken."""
+    look: Look
+    """As it was."""
+    labels: Labels
+    """What folders said about it."""
+
+
+class Taken:
+    """They stay in the library's file over any restart."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> dict[str, File]:
+        """Return them by path."""
+        rows = await self._database.fetch("SELECT * FROM inbox")
+        return {
+            row["path"]: File(
+                path=row["path"],
+                doc_id=row["doc_id"],
+                sha256=row["sha256"],
+                look=Look(row["size"], row["mtime_ns"]),
+                labels=msgspec.json.decode(row["labels"], type=Labels),
+            )
+            for row in rows
+        }
+
+    async def put(self, file: File, *, instead_of: str = "") -> None:
+        """Keep one, in place of another where it was moved."""
+        async with self._database.transaction() as db:
+            await db.execute("DELETE FROM inbox WHERE path = ?", (instead_of,))
+            await db.execute(
+                "INSERT OR REPLACE INTO inbox VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    file.path,
+                    file.doc_id,
+                    file.sha256,
+                    file.look.size,
+                    file.look.mtime_ns,
+                    msgspec.json.encode(file.labels).decode(),
+                ),
+            )
+
+    async def drop(self, path: str) -> None:
+        """Forget one."""
+        async with self._database.transaction() as db:
+            await db.execute("DELETE FROM inbox WHERE path = ?", (path,))

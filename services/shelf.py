@@ -1,0 +1,284 @@
+"""The commands of `andon` about documents: add, documents, edit, rollback, remove."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from schemas.knowledge import (
+    AddDocument,
+    AddedDocument,
+    DocumentList,
+    DocumentState,
+)
+from services.client import IN_WORK
+from services.commands import FAILED, OK, talk
+from services.ingest.folders import ignored
+from services.progress import Meter, sentence
+from services.runtime.clock import now
+from services.runtime.config import Config
+from services.runtime.errors import Rejected
+from services.runtime.messages import topic_matches
+from services.terminal import print_json, say, tell
+
+
+def add(options: argparse.Namespace) -> int:
+    """Add files, and follow them until they are complete, or as far as was asked for."""
+    files = list(dict.fromkeys(found for path in options.path for found in _files(path)))
+    if options.title and len(files) > 1:
+        raise Rejected("add", "--title names one document, several were given")
+    said = {name: value for name, value in _said(options).items() if value is not None}
+
+    meter = Meter(sys.stderr)
+    progress = (lambda _state: None) if options.json else meter.show
+
+    async def work(client: Any, _config: Config) -> int:
+        taken: list[AddedDocument | DocumentState] = []
+        for path, name in files:  # all of them first: one is read while another gets its vectors
+            try:
+                taken.append(await client.add(AddDocument(path=str(path), name=name, **said)))
+            except Rejected as error:  # this file; the others have nothing to do with it
+                taken.append(_refused(name, error))
+        states = []
+        for one in taken:
+            if isinstance(one, AddedDocument):
+                state, remark = await client.follow(one, _enough(options), progress), _remark(one)
+            else:
+                state, remark = one, ""
+            states.append(state)
+            if not options.json:
+                meter.clear()
+                tell(_line(state) + remark)
+        if options.json:
+            print_json(states)
+        elif len(states) > 1:
+            counted = Counter(state.state for state in states)
+            parts = ", ".join(f"{count} {state}" for state, count in counted.most_common())
+            tell(f"{len(states)} files: {parts}")
+        return FAILED if any(state.state not in {*IN_WORK, "ready"} for state in states) else OK
+
+    return talk(options, work)
+
+
+def _enough(options: argparse.Namespace) -> Callable[[DocumentState], bool]:
+    """Return what says whether a document need not be waited for any more."""
+    if options.no_wait:
+        return lambda _state: True
+    if options.searchable:
+        return lambda state: state.searchable
+    return lambda state: state.state == "ready"
+
+
+def _said(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options say about a document, by the names of the messages."""
+    said = {name: getattr(options, name) for name in ("title", "kind", "model", "collection")}
+    lists = {"assets": options.asset, "tags": options.tag}
+    said |= {
+        name: None if words is None else [word for word in words if word]
+        for name, words in lists.items()
+    }
+    return said | {"lang": options.lang}
+
+
+def _remark(added: AddedDocument) -> str:
+    """Return what there is to say beside the state of a document that was added."""
+    if added.restored:
+        return f" (the content of revision {added.revision}: it answers again, nothing was read)"
+    if added.edited and added.unchanged:
+        return " (was there already; what is said about it was changed)"
+    return " (was there already, nothing was done)" if added.unchanged else ""
+
+
+def _refused(name: str, error: Rejected) -> DocumentState:
+    reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
+    return DocumentState(
+        doc_id="", title="", file=name, state="failed", reason=reason, revision=0, updated=now()
+    )
+
+
+def _files(given: str) -> list[tuple[Path, str]]:
+    """Return the files of a path or pattern, each with the name it is kept under.
+
+    In a folder that is the path inside it, since two manuals may both have an index.md.
+
+    Raises:
+        Rejected: there are none.
+    """
+    path = Path(given).resolve()
+    if path.is_file():
+        return [(path, path.name)]
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.is_file() and _wanted(p.relative_to(path)))
+        if not found:
+            raise Rejected(f"add {given}", "the folder has no files")
+        return [(p, p.relative_to(path).as_posix()) for p in found]
+    if not glob.has_magic(given):
+        raise Rejected(f"add {given}", "no such file")
+    # Not Path.glob: a pattern may begin anywhere, at / as well.
+    matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207
+    matching = [one for match in matches for one in _some(match)]
+    if not matching:
+        raise Rejected(
+            f"add {given}", "no file matches", "what is hidden or unfinished is left out"
+        )
+    return matching
+
+
+def _some(match: str) -> Iterator[tuple[Path, str]]:
+    """Yield the files of a match; an empty folder among others is no mistake."""
+    path = Path(match)
+    if path.is_dir() and not any(
+        p.is_file() and _wanted(p.relative_to(path)) for p in path.rglob("*")
+    ):
+        return
+    if path.is_dir() or _wanted(Path(path.name)):
+        yield from _files(match)
+
+
+def _wanted(path: Path) -> bool:
+    """Return whether a file inside a folder is neither hidden nor half of one."""
+    return not any(map(ignored, path.parts))
+
+
+def _line(state: DocumentState) -> str:
+    pages = f"{state.pages} pages, " if state.pages else ""
+    detail = state.reason or f"{pages}{state.passages} passages, revision {state.revision}"
+    if state.state == "indexing" and not state.reason:
+        detail += f", {sentence(state)}"
+    if state.kept:
+        detail += f" ({', '.join(map(str, state.kept))} kept)"
+    if state.assets:
+        detail += f", for {', '.join(state.assets)}"
+    words = [state.collection, state.kind, state.model, *state.tags]
+    if any(words):
+        detail += f" · {', '.join(word for word in words if word)}"
+    known_as = f"  [{state.doc_id}]" if state.doc_id else ""
+    return f"{state.state:<9}{state.file}: {detail}{known_as}"
+
+
+def documents(options: argparse.Namespace) -> int:
+    """List the library, or show one document."""
+
+    async def work(client: Any, _config: Config) -> int:
+        if options.document:
+            listed = await client.document(options.document)
+            if options.json:
+                print_json(listed)
+            else:
+                _show(listed)
+            return OK
+        everything = await client.documents()
+        chosen = [state for state in everything if _chosen(state, options)]
+        if options.json:
+            print_json(chosen)
+            return OK
+        for state in chosen:
+            tell(_line(state))
+        if not everything:
+            tell("The library is empty.")
+        elif len(chosen) != 1:
+            passages = sum(state.passages for state in chosen if state.answers)
+            tell(f"{len(chosen)} documents, {passages} passages")
+        return OK
+
+    return talk(options, work)
+
+
+def _chosen(state: DocumentState, options: argparse.Namespace) -> bool:
+    of_asset = not options.asset or any(topic_matches(one, options.asset) for one in state.assets)
+    return (
+        of_asset
+        and options.collection in {"", state.collection}
+        and options.kind.lower() in {"", state.kind}
+        and {tag.lower() for tag in options.tag} <= set(state.tags)
+        and options.state in {None, state.state}
+    )
+
+
+def _show(listed: DocumentList) -> None:
+    [state] = listed.documents
+    rows = {
+        "file": state.file,
+        "id": state.doc_id,
+        "title": state.title,
+        "state": f"{state.state}: {state.reason}" if state.reason else state.state,
+        "answers": f"revision {state.answers}" if state.answers else "no",
+        "for": ", ".join(state.assets),
+        "collection": state.collection,
+        "kind": state.kind,
+        "model": state.model,
+        "tags": ", ".join(state.tags),
+        "language": state.lang,
+        "updated": state.updated,
+    }
+    for name, value in rows.items():
+        if value:
+            tell(f"{name:<12}{value}")
+    for one in listed.revisions:
+        pages = f", {one.pages} pages" if one.pages else ""
+        lost = "" if one.original else ", its original is gone"
+        why = f": {one.reason}" if one.reason else ""
+        size = f"{one.size / 2**20:.1f} MB{pages}, {one.passages} passages"
+        tell(f"revision {one.revision:<3}{one.state}, {size}, {one.updated}{lost}{why}")
+
+
+def edit(options: argparse.Namespace) -> int:
+    """Change what is said about a document."""
+    said = _said(options)
+    if all(value is None for value in said.values()):
+        names = ", ".join(f"--{name}" for name in ("title", "asset", "tag", "kind", "model"))
+        raise Rejected("edit", "nothing was said", f"use {names}, --collection or --lang")
+
+    async def work(client: Any, _config: Config) -> int:
+        edited = await client.edit(options.document, said)
+        if options.json:
+            print_json(edited.state)
+        else:
+            tell(_line(edited.state) + ("" if edited.changed else " (was so already)"))
+        return OK
+
+    return talk(options, work)
+
+
+def rollback(options: argparse.Namespace) -> int:
+    """Let another revision answer."""
+
+    async def work(client: Any, _config: Config) -> int:
+        done = await client.roll_back(options.document, options.to)
+        if options.json:
+            print_json(done)
+        elif done.reading:
+            tell(f"{done.state.file}: revision {done.state.revision} is read again first")
+        else:
+            back = f"{done.state.file}: revision {done.state.answers} answers"
+            tell(back + (f", no longer {done.before}" if done.before != done.state.answers else ""))
+        return OK
+
+    return talk(options, work)
+
+
+def remove(options: argparse.Namespace) -> int:
+    """Remove documents."""
+
+    async def work(client: Any, _config: Config) -> int:
+        removed, code = [], OK
+        for name in options.document:
+            try:
+                one = await client.remove(name, purge=options.purge)
+            except Rejected as error:  # the others are removed all the same
+                say(f"andon: {error}")
+                code = FAILED
+                continue
+            removed.append(one)
+            if not options.json:
+                tell(f"removed {one.file}: {one.passages} passages no longer answer")
+        if options.json:
+            print_json(removed)
+        return code
+
+    return talk(options, work)

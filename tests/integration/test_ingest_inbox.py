@@ -1,0 +1,290 @@
+"""Files dropped into the inbox, with the real services behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas.knowledge import DocumentState
+from services.ingest.scan import MARK, look_at, scan, written_now
+from tests.support.ingest import names_in
+from tests.support.plant import SOON_S, Plant, manual, opened
+
+pytestmark = pytest.mark.integration
+
+QUICK = {"inbox_scan_s": 0.05, "inbox_settle_s": 0.15, "inbox_grace_s": 0.4}
+
+
+@pytest.fixture
+async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
+    async with opened(tmp_path / "data") as plant:
+        configure(plant)
+        yield plant
+
+
+def configure(plant: Plant, **more: Any) -> None:
+    ingest = msgspec.structs.replace(plant.config.ingest, **(QUICK | more))
+    plant.config = msgspec.structs.replace(plant.config, ingest=ingest)
+
+
+def inbox(plant: Plant) -> Path:
+    return plant.folder / "inbox"
+
+
+async def until(look: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool]) -> Any:
+    """Wait until something is so, and return it."""
+    async with asyncio.timeout(SOON_S):
+        while not wanted(found := await look()):  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def documents(plant: Plant, *wanted: tuple[str, str]) -> dict[str, DocumentState]:
+    """Wait until these files are in these states, and there are no others."""
+
+    def so(found: list[DocumentState]) -> bool:
+        return sorted((d.file, d.state) for d in found) == sorted(wanted)
+
+    return {d.file: d for d in await until(plant.documents, so)}
+
+
+async def watching(plant: Plant) -> None:
+    """Wait until the inbox is looked at."""
+    async with asyncio.timeout(SOON_S):
+        while not (inbox(plant) / MARK).exists():  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.01)
+
+
+def notes(plant: Plant, folder: str, text: str) -> None:
+    path = inbox(plant) / folder
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "andon.yaml").write_text(text, encoding="utf-8")
+
+
+async def test_a_file_dropped_in_answers_with_what_its_folders_say(
+    plant: Plant, tmp_path: Path
+) -> None:
+    async with plant.retriever(), plant.ingest():
+        await watching(plant)
+        notes(plant, "drives", "assets: [plant/m7]\nkind: manual")
+        (inbox(plant) / "drives" / "line 2").mkdir()
+        manual(inbox(plant) / "drives" / "line 2")
+        (inbox(plant) / "drives" / "~$m.docx").write_bytes(b"lock")
+        (inbox(plant) / "drives" / "n.pdf.part").write_bytes(b"half")
+        found = await documents(plant, ("drives/line 2/m.pdf", "ready"))
+        state = found["drives/line 2/m.pdf"]
+        assert (state.collection, state.tags, state.assets, state.kind) == (
+            "drives", ["line 2"], ["plant/m7"], "manual",
+        )  # fmt: skip
+        search = await plant.search("E005", asset="plant/m7", collection="drives")
+        assert [h.document.file for h in search.hits] == ["drives/line 2/m.pdf"]
+        # What a folder says later is heard as well, and nothing is read for it.
+        notes(plant, "drives", "assets: [plant/m8]\nkind: wiring")
+        await until(plant.documents, lambda found: found[0].kind == "wiring")
+        [hit] = (await until(lambda: plant.search("E005", asset="plant/m8"), lambda f: f.hits)).hits
+        assert (hit.document.assets, hit.document.revision) == (["plant/m8"], 1)
+
+
+async def test_a_wrong_note_is_told_and_its_former_words_hold(plant: Plant) -> None:
+    async with plant.retriever(), plant.ingest() as context:
+        await watching(plant)
+        notes(plant, "drives", "kind: manual")
+        manual(inbox(plant) / "drives")
+        await documents(plant, ("drives/m.pdf", "ready"))
+        notes(plant, "drives", "knid: wiring")
+        await until(_reason(context), lambda text: "knid" in text)
+        [state] = await plant.documents()
+        assert state.kind == "manual"
+        notes(plant, "drives", "kind: wiring")
+        await until(_reason(context), lambda text: text == "")
+        await until(plant.documents, lambda found: found[0].kind == "wiring")
+
+
+def _reason(context: Any) -> Callable[[], Awaitable[str]]:
+    async def reason() -> str:
+        return str(context.health.reason)
+
+    return reason
+
+
+async def test_a_changed_file_is_a_new_revision_and_an_edit_stays(plant: Plant) -> None:
+    async with plant.retriever(), plant.ingest():
+        await watching(plant)
+        manual(inbox(plant) / "drives", "one")
+        found = await documents(plant, ("drives/m.pdf", "ready"))
+        await plant.edit(found["drives/m.pdf"].doc_id, collection="mine", tags=["kept"])
+        manual(inbox(plant) / "drives", "two")
+        await until(plant.documents, lambda f: (f[0].revision, f[0].state) == (2, "ready"))
+        [state] = await plant.documents()
+        assert (state.collection, state.tags) == ("mine", ["kept"])
+        assert [h.passage.fields[1].value for h in (await plant.search("E005")).hits] == ["two"]
+
+
+async def test_a_moved_file_keeps_its_document_and_is_not_read_again(plant: Plant) -> None:
+    async with plant.retriever(), plant.ingest():
+        await watching(plant)
+        manual(inbox(plant) / "drives", "one")
+        before = (await documents(plant, ("drives/m.pdf", "ready")))["drives/m.pdf"]
+        (inbox(plant) / "pumps" / "old").mkdir(parents=True)
+        (inbox(plant) / "drives" / "m.pdf").rename(inbox(plant) / "pumps" / "old" / "p7.pdf")
+        found = await documents(plant, ("pumps/old/p7.pdf", "ready"))
+        state = found["pumps/old/p7.pdf"]
+        assert (state.doc_id, state.revision, state.title) == (before.doc_id, 1, "p7")
+        await until(plant.documents, lambda f: f[0].collection == "pumps")
+        [hit] = (
+            await until(lambda: plant.search("E005", collection="pumps"), lambda f: f.hits)
+        ).hits
+        assert (hit.document.file, hit.document.tags) == ("pumps/old/p7.pdf", ["old"])
+        # The old name is free for another document.
+        manual(inbox(plant) / "drives", "two")
+        found = await documents(plant, ("drives/m.pdf", "ready"), ("pumps/old/p7.pdf", "ready"))
+        assert found["drives/m.pdf"].doc_id != before.doc_id
+
+
+async def test_a_deleted_file_takes_its_document_along_but_not_the_original(
+    plant: Plant,
+) -> None:
+    async with plant.retriever(), plant.ingest():
+        await watching(plant)
+        path = manual(inbox(plant))
+        state = (await documents(plant, ("m.pdf", "ready")))["m.pdf"]
+        path.unlink()
+        await documents(plant)
+        assert (await plant.corpus()).documents == []
+        assert names_in(plant.folder / "originals") == [state.sha256]
+        manual(inbox(plant))
+        await documents(plant, ("m.pdf", "ready"))
+
+
+async def test_deleting_may_be_switched_off(plant: Plant) -> None:
+    configure(plant, inbox_deletes=False)
+    async with plant.retriever(), plant.ingest():
+        await watching(plant)
+        path = manual(inbox(plant))
+        await documents(plant, ("m.pdf", "ready"))
+        path.unlink()
+        manual(inbox(plant), "two", name="n.pdf")
+        await documents(plant, ("m.pdf", "ready"), ("n.pdf", "ready"))
+        await asyncio.sleep(3 * QUICK["inbox_grace_s"])
+        await documents(plant, ("m.pdf", "ready"), ("n.pdf", "ready"))
+
+
+async def test_what_happened_while_nobody_watched_is_found(plant: Plant) -> None:
+    async with plant.retriever():
+        async with plant.ingest():
+            await watching(plant)
+            for name in ("stays", "goes", "moves", "changes"):
+                manual(inbox(plant), f"cause {name}", name=f"{name}.pdf")
+            before = await documents(
+                plant, *((f"{n}.pdf", "ready") for n in ("stays", "goes", "moves", "changes"))
+            )
+        (inbox(plant) / "goes.pdf").unlink()
+        (inbox(plant) / "x").mkdir()
+        (inbox(plant) / "moves.pdf").rename(inbox(plant) / "x" / "moved.pdf")
+        manual(inbox(plant), "another cause", name="changes.pdf")
+        manual(inbox(plant), "new cause", name="new.pdf")
+        async with plant.ingest():
+            after = await documents(
+                plant,
+                *((n, "ready") for n in ("stays.pdf", "x/moved.pdf", "changes.pdf", "new.pdf")),
+            )
+        assert after["stays.pdf"] == before["stays.pdf"]
+        assert after["x/moved.pdf"].doc_id == before["moves.pdf"].doc_id
+        assert after["changes.pdf"].revision == 2
+
+
+async def test_a_file_that_fails_says_why_and_is_not_tried_again(plant: Plant) -> None:
+    configure(plant, max_file_mb=1)
+    async with plant.retriever(), plant.ingest():
+        await watching(plant)
+        (inbox(plant) / "bad.docx").write_bytes(b"no document")
+        (inbox(plant) / "empty.pdf").touch()
+        (inbox(plant) / "large.pdf").write_bytes(bytes(2**20 + 1))
+        found = await documents(
+            plant, ("bad.docx", "failed"), ("empty.pdf", "failed"), ("large.pdf", "failed")
+        )
+        assert "no Word document" in found["bad.docx"].reason
+        assert "empty" in found["empty.pdf"].reason
+        assert "more than the 1 MB allowed" in found["large.pdf"].reason
+        await asyncio.sleep(0.5)
+        assert {d.file: d for d in await plant.documents()} == found
+        for name in ("bad.docx", "large.pdf"):
+            (inbox(plant) / name).unlink()
+        (inbox(plant) / "empty.pdf").write_bytes(manual(plant.folder / "other").read_bytes())
+        found = await documents(plant, ("empty.pdf", "ready"))
+        assert found["empty.pdf"].revision == 2
+
+
+async def test_a_file_that_is_open_for_writing_is_waited_for(plant: Plant, tmp_path: Path) -> None:
+    whole = manual(tmp_path / "other").read_bytes()
+    async with plant.retriever(), plant.ingest():
+        await watching(plant)
+        with (inbox(plant) / "m.pdf").open("wb") as file:
+            file.write(whole[:100])
+            file.flush()
+            await asyncio.sleep(5 * QUICK["inbox_settle_s"])
+            assert await plant.documents() == []
+            file.write(whole[100:])
+        found = await documents(plant, ("m.pdf", "ready"))
+        assert found["m.pdf"].revision == 1
+
+
+async def test_a_share_that_is_not_mounted_takes_nothing_away(plant: Plant) -> None:
+    async with plant.retriever(), plant.ingest() as context:
+        await watching(plant)
+        manual(inbox(plant))
+        await documents(plant, ("m.pdf", "ready"))
+        away = plant.folder / "away"
+        inbox(plant).rename(away)
+        await until(_reason(context), lambda text: "is it mounted?" in text)
+        inbox(plant).mkdir()
+        await asyncio.sleep(3 * QUICK["inbox_grace_s"])
+        await documents(plant, ("m.pdf", "ready"))
+        inbox(plant).rmdir()
+        away.rename(inbox(plant))
+        await until(_reason(context), lambda text: text == "")
+
+
+async def test_one_that_people_removed_stays_removed_until_its_file_changes(plant: Plant) -> None:
+    async with plant.retriever():
+        async with plant.ingest():
+            await watching(plant)
+            manual(inbox(plant))
+            state = (await documents(plant, ("m.pdf", "ready")))["m.pdf"]
+            await plant.remove(state.doc_id)
+        async with plant.ingest():
+            manual(inbox(plant), "two", name="n.pdf")
+            await documents(plant, ("n.pdf", "ready"))
+            manual(inbox(plant), "three")
+            await documents(plant, ("m.pdf", "ready"), ("n.pdf", "ready"))
+
+
+def test_a_scan_sees_files_and_no_links_and_tells_what_it_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "a" / ".hidden").mkdir(parents=True)
+    (tmp_path / "a" / "m.pdf").write_bytes(b"x")
+    (tmp_path / "a" / ".hidden" / "m.pdf").write_bytes(b"x")
+    (tmp_path / "link.pdf").symlink_to(tmp_path / "a" / "m.pdf")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / os.fsdecode("手册.txt".encode("gb18030"))).write_bytes(b"x")
+    seen = scan(tmp_path)
+    assert set(seen.files) == {"a/m.pdf", os.fsdecode("手册.txt".encode("gb18030"))}
+    assert seen.unreadable == {}
+    gone = scan(tmp_path / "nowhere")
+    assert (gone.files, gone.hides("a/m.pdf")) == ({}, True)
+
+
+def test_who_writes_a_file_is_known_on_a_disk_of_our_own(tmp_path: Path) -> None:
+    path = tmp_path / "m.pdf"
+    with path.open("wb") as file:
+        file.write(b"x")
+        assert written_now(path) is True
+    assert written_now(path) is False
+    assert written_now(tmp_path / "nothing") is None
+    assert look_at(path).size == 1  # type: ignore[union-attr]
+    assert look_at(tmp_path / "nothing") is None
