@@ -122,6 +122,11 @@ class Inbox:
         troubles = [
             f"{self._folder}/{_readable(folder)}: {why}" for folder, why in seen.unreadable.items()
         ] + self._wrong
+        troubles += [
+            f"{_readable(file.path)[:80]}…: its name is too long, give it a shorter one"
+            for file in self._files.values()
+            if not file.doc_id
+        ]
         if troubles:
             self._health.trouble(_TROUBLE, "inbox: " + "; ".join(troubles[:5]))
         else:
@@ -203,8 +208,7 @@ class Inbox:
         labels = labels_for(_readable(path), self._notes)
         try:
             name = file_name(_readable(path))
-        except Rejected as error:  # no document can be called that
-            self._health.trouble(_TROUBLE, f"inbox: {_readable(path)[:80]}…: {error.reason}")
+        except Rejected:  # no document can be called that; see `_tell`
             return File(path=path, doc_id="", sha256="", look=look, labels=labels)
         before = self._files.get(path)
         try:

@@ -237,7 +237,7 @@ async def test_names_in_any_encoding_and_names_that_are_too_long(plant: Plant) -
         long.mkdir(parents=True)
         manual(long, "two")
         async with plant.ingest() as context:
-            await until(_reason(context), lambda text: "longer than 512 bytes" in text)
+            await until(_reason(context), lambda text: "its name is too long" in text)
             os.unlink(old)  # noqa: PTH108  bytes
             await documents(plant)
 
