@@ -89,7 +89,6 @@ class Clerk:
             self.revisions,
             library,
             caller,
-            health,
             keep=config.keep_revisions,
             say=announcer.say,
             wake=wake,

@@ -120,8 +120,13 @@ class Inbox:
 
     def _tell(self, seen: Seen) -> None:
         troubles = [
-            f"{self._folder / folder}: {why}" for folder, why in seen.unreadable.items()
+            f"{self._folder}/{_readable(folder)}: {why}" for folder, why in seen.unreadable.items()
         ] + self._wrong
+        troubles += [
+            f"{_readable(file.path)[:80]}…: its name is too long, give it a shorter one"
+            for file in self._files.values()
+            if not file.doc_id
+        ]
         if troubles:
             self._health.trouble(_TROUBLE, "inbox: " + "; ".join(troubles[:5]))
         else:
@@ -137,7 +142,7 @@ class Inbox:
             return
         self._notes, self._wrong = await asyncio.to_thread(self._all_notes, notes, self._notes)
         for file in list(self._files.values()):
-            labels = labels_for(file.path, self._notes)
+            labels = labels_for(_readable(file.path), self._notes)
             if labels != file.labels:
                 await self._say(file, labels)
         self._notes_seen = notes
@@ -149,15 +154,18 @@ class Inbox:
         wrong: list[str] = []
         for folder in folders:
             path = self._folder / folder / NOTE
+            name = _readable(folder)
             try:
                 with path.open("rb") as file:
-                    notes[folder] = read_note(file.read(LONGEST_NOTE + 1).decode("utf-8"))
-            except (OSError, UnicodeDecodeError) as error:
-                wrong.append(f"{path}: {error}")
+                    notes[name] = read_note(file.read(LONGEST_NOTE + 1).decode("utf-8"))
+            except OSError as error:
+                wrong.append(f"{name}/{NOTE}: {error.strerror}")
+            except UnicodeDecodeError:
+                wrong.append(f"{name}/{NOTE}: it is not UTF-8")
             except Rejected as error:
-                wrong.append(f"{path}: {error.reason}")
-            if folder not in notes and folder in before:
-                notes[folder] = before[folder]  # what it said last, until it is put right
+                wrong.append(f"{name}/{NOTE}: {error.reason}")
+            if name not in notes and name in before:
+                notes[name] = before[name]  # what it said last, until it is put right
         return notes, wrong
 
     async def _say(self, file: File, labels: Labels) -> None:
@@ -166,9 +174,9 @@ class Inbox:
         try:
             await self._clerk.edit(request)
         except Rejected as error:  # it was removed meanwhile
-            log.info("%s: %s", file.path, error)
+            log.info("%s", error)
         except Retryable as error:  # the library knows; the retriever follows
-            log.info("%s: %s", file.path, error)
+            log.info("%s", error)
         await self._keep(msgspec.structs.replace(file, labels=labels))
 
     # -- files --------------------------------------------------------------------------------
@@ -185,8 +193,8 @@ class Inbox:
                 continue
             try:
                 file = await self._one(path, look, watch)
-            except Retryable as error:
-                self._health.trouble(_TROUBLE, f"{on_disk} waits: {error}")
+            except (Retryable, Rejected) as error:
+                log.warning("%s waits: %s", _readable(path), error)
                 watch.later(path, now, _AGAIN_S)
                 continue
             if await asyncio.to_thread(look_at, on_disk) == look:
@@ -197,13 +205,14 @@ class Inbox:
 
     async def _one(self, path: str, look: Look, watch: Watch) -> File:
         """Take one file: new, changed, or known under another name."""
-        labels = labels_for(path, self._notes)
-        before = self._files.get(path)
-        said = Labels(**changed(before.labels, labels)) if before else labels
-        name = file_name(_readable(path))
+        labels = labels_for(_readable(path), self._notes)
         try:
-            moved = await self._moved(path, name, watch)
-            if moved is not None:
+            name = file_name(_readable(path))
+        except Rejected:  # no document can be called that; see `_tell`
+            return File(path=path, doc_id="", sha256="", look=look, labels=labels)
+        before = self._files.get(path)
+        try:
+            if before is None and (moved := await self._moved(path, look, name, watch)):
                 file = msgspec.structs.replace(moved, path=path, look=look)
                 await self._taken.put(file, instead_of=moved.path)
                 self._files.pop(moved.path, None)
@@ -211,16 +220,15 @@ class Inbox:
                 if labels != file.labels:
                     await self._say(file, labels)
                 return msgspec.structs.replace(file, labels=labels)
+            said = Labels(**changed(before.labels, labels)) if before else labels
             added = await self._clerk.take(self._folder / path, name, said)
         except Rejected as error:
+            if await asyncio.to_thread(look_at, self._folder / path) is None:
+                raise Retryable("take", "it went away") from error
             reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
-            return File(
-                path=path,
-                doc_id=(await self._clerk.refuse(name, reason)),
-                sha256="",
-                look=look,
-                labels=labels,
-            )
+            told = reason.encode("utf-8", "replace").decode()
+            identity = await self._clerk.refuse(name, told)
+            return File(path=path, doc_id=identity, sha256="", look=look, labels=labels)
         log.info("%s: taken from the inbox", name)
         return File(
             path=path,
@@ -230,37 +238,34 @@ class Inbox:
             labels=labels,
         )
 
-    async def _moved(self, path: str, name: str, watch: Watch) -> File | None:
+    async def _moved(self, path: str, look: Look, name: str, watch: Watch) -> File | None:
         """Return what a file was taken as before it was moved here; its document has its name.
 
         None where it is another one. The contents decide.
         """
-        size = (await asyncio.to_thread((self._folder / path).stat)).st_size
-        candidates = [
-            self._files[old]
-            for old in watch.missing
-            if path not in self._files and self._files[old].look.size == size
-        ]
-        if not any(file.sha256 for file in candidates):
+        gone = [self._files[old] for old in watch.missing]
+        candidates = [file for file in gone if file.sha256 and file.look.size == look.size]
+        if not candidates:
             return None
         sha256 = await asyncio.to_thread(digest, self._folder / path)
         for file in candidates:
             if file.sha256 == sha256 and await self._clerk.rename(file.doc_id, name):
-                log.info("%s: now %s", file.path, path)
+                log.info("%s is %s now", _readable(file.path), name)
                 return file
         return None
 
     async def _gone(self, path: str) -> None:
-        file = self._files.pop(path)
-        state = await self._library.state(file.doc_id)
+        file = self._files[path]
+        state = await self._library.state(file.doc_id) if file.doc_id else None
         # A document that has another name by now is no more this file's.
         if self._config.inbox_deletes and state and state.file == file_name(_readable(path)):
-            log.info("%s: deleted in the inbox, and removed", path)
+            log.info("%s: deleted in the inbox, and removed", state.file)
             try:
                 await self._clerk.remove(RemoveDocument(doc_id=file.doc_id))
-            except Retryable as error:
+            except (Retryable, Rejected) as error:
                 log.info("%s", error)  # the removal is begun, and goes on by itself
         await self._taken.drop(path)
+        del self._files[path]
 
     async def _keep(self, file: File) -> None:
         self._files[file.path] = file

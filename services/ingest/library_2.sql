@@ -46,7 +46,8 @@ CREATE INDEX revision_original ON revision (sha256);
 
 -- Files of the inbox as they were when they were taken. `labels`: what folders said of each.
 CREATE TABLE inbox (
-    path TEXT PRIMARY KEY,
+    -- Bytes: names of old archives are in any encoding.
+    path BLOB PRIMARY KEY,
     doc_id TEXT NOT NULL,
     sha256 TEXT NOT NULL,
     size INTEGER NOT NULL,

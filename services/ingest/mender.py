@@ -25,7 +25,6 @@ from services.ingest.differences import Differences, Own, Shelved, differences, 
 from services.ingest.library import MIGRATIONS, Library
 from services.ingest.revisions import Revisions
 from services.runtime.errors import Rejected, Retryable
-from services.runtime.process import Health
 from services.runtime.rpc import Caller
 from services.runtime.salvage import Plan
 
@@ -56,7 +55,6 @@ class Mender:
         revisions: Revisions,
         library: Library,
         caller: Caller,
-        health: Health,
         *,
         keep: int,
         say: Callable[[DocumentState], None],
@@ -69,7 +67,6 @@ class Mender:
             revisions: what should answer.
             library: the documents.
             caller: asks the retriever.
-            health: told of nothing yet; what cannot be mended is tried again.
             keep: how many revisions stay besides the one that answers.
             say: publishes a state.
             wake: told that a document waits to be read.
@@ -78,7 +75,6 @@ class Mender:
         self._revisions = revisions
         self._library = library
         self._caller = caller
-        self._health = health
         self._keep = keep
         self._say = say
         self._wake = wake

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from services.ingest.labels import Labels
@@ -13,9 +15,9 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     """One of them."""
 
     path: str
-    """Inside the inbox."""
+    """Inside the inbox, as `os.fsdecode` gives it."""
     doc_id: str
-    """The document it became."""
+    """The document it became; empty where its name is none."""
     sha256: str
     """Of its content; empty where it could not be taken."""
     look: Look
@@ -32,26 +34,26 @@ class Taken:
 
     async def all(self) -> dict[str, File]:
         """Return them by path."""
-        rows = await self._database.fetch("SELECT * FROM inbox")
-        return {
-            row["path"]: File(
-                path=row["path"],
+        files = [
+            File(
+                path=os.fsdecode(row["path"]),
                 doc_id=row["doc_id"],
                 sha256=row["sha256"],
                 look=Look(row["size"], row["mtime_ns"]),
                 labels=msgspec.json.decode(row["labels"], type=Labels),
             )
-            for row in rows
-        }
+            for row in await self._database.fetch("SELECT * FROM inbox")
+        ]
+        return {file.path: file for file in files}
 
     async def put(self, file: File, *, instead_of: str = "") -> None:
         """Keep one, in place of another where it was moved."""
         async with self._database.transaction() as db:
-            await db.execute("DELETE FROM inbox WHERE path = ?", (instead_of,))
+            await db.execute("DELETE FROM inbox WHERE path = ?", (os.fsencode(instead_of),))
             await db.execute(
                 "INSERT OR REPLACE INTO inbox VALUES (?, ?, ?, ?, ?, ?)",
                 (
-                    file.path,
+                    os.fsencode(file.path),
                     file.doc_id,
                     file.sha256,
                     file.look.size,
@@ -63,4 +65,4 @@ class Taken:
     async def drop(self, path: str) -> None:
         """Forget one."""
         async with self._database.transaction() as db:
-            await db.execute("DELETE FROM inbox WHERE path = ?", (path,))
+            await db.execute("DELETE FROM inbox WHERE path = ?", (os.fsencode(path),))

@@ -325,13 +325,14 @@ class Corpus:
         row = await self._db.first(Q["meta"], ("scrub",))
         if row is None or row["value"] == "0":
             return True
-        pages, changes, before = -MERGED, 2, 0
+        changes = 2
         while changes >= 2:  # so FTS5's documentation tells that there was nothing left to do
             async with self._db.transaction() as db:
                 before = db.total_changes
-                await db.execute(Q["merge"], (pages,))
+                await db.execute(Q["merge"], (-MERGED,))
                 changes = db.total_changes - before
-            pages = MERGED
+        async with self._db.transaction() as db:
+            await db.execute(Q["optimize"])  # what the steps left, little or nothing
         await self._db.checkpoint("TRUNCATE")
         if self._db.wal_bytes():
             return False  # somebody was reading

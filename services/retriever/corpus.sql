@@ -145,9 +145,11 @@ UPDATE documents SET active = ? WHERE id = ?
 DELETE FROM documents
 WHERE doc_id = ? AND NOT active AND revision NOT IN (SELECT value FROM json_each(?))
 
--- name: merge: put the parts of the word index together, so many pages at once; less than none
--- begins with all of them. Deleted words go with it.
+-- name: merge: put all parts of the word index together, as many pages at once as the negative says
 INSERT INTO fts (fts, rank) VALUES ('merge', ?)
+
+-- name: optimize: the same to its end; deleted words go with it
+INSERT INTO fts (fts) VALUES ('optimize')
 
 -- name: revisions: all of a document, or one (0: all)
 SELECT id, active FROM documents WHERE doc_id = ?1 AND ?2 IN (0, revision)

@@ -59,6 +59,10 @@ class VectorIndex:
         """Point to its labels."""
         self._keys: dict[bytes, int] | None = None
         """Vector, shortened, to its point; made for the first change."""
+        self._resting: dict[bytes, int] = {}
+        """The same of points that were removed and whose place was not taken: they come back
+        without being added. A label must never be added while the graph has it at rest: when its
+        old place is taken, hnswlib forgets the new one."""
         self._lock = threading.Lock()
         for label, point in self._point.items():
             self._groups.setdefault(point, []).append(label)
@@ -112,13 +116,39 @@ class VectorIndex:
 
     def add(self, labels: Sequence[int] | NDArray[np.int64], vectors: Vectors) -> None:
         """Add vectors [n, dimension] under their labels; those already there are skipped."""
-        new = [row for row, label in enumerate(labels) if int(label) not in self._point]
+        with self._lock:
+            new = self._wake(labels, vectors)
         for begin in range(0, len(new), SLICE):
             with self._lock:
                 self._add(
                     [int(labels[row]) for row in new[begin : begin + SLICE]],
                     vectors[new[begin : begin + SLICE]],
                 )
+        with self._lock:
+            if new and self._resting:
+                there = set(self._index.get_ids_list())
+                self._resting = {k: point for k, point in self._resting.items() if point in there}
+
+    def _wake(self, labels: Sequence[int] | NDArray[np.int64], vectors: Vectors) -> list[int]:
+        """Add what the graph has, answering or at rest; return the rows of the others."""
+        keys = self._known()
+        others: list[int] = []
+        for row, number in enumerate(labels):
+            label = int(number)
+            if label in self._point:
+                continue
+            key = _key(vectors[row])
+            point = keys.get(key)
+            if point is None:
+                point = self._resting.pop(key, None)
+                if point is None:
+                    others.append(row)
+                    continue
+                self._index.unmark_deleted(point)
+                keys[key] = point
+            self._point[label] = point
+            self._groups.setdefault(point, []).append(label)
+        return others
 
     def _add(self, labels: Sequence[int], vectors: Vectors) -> None:
         keys = self._known()
@@ -142,10 +172,17 @@ class VectorIndex:
                 some = points[begin : begin + ROOM]
                 for point, vector in zip(some, self._index.get_items(some), strict=True):
                     self._keys[_key(vector)] = point
+            for point in set(self._index.get_ids_list()) - self._groups.keys():
+                self._index.unmark_deleted(point)  # else it does not tell its vector
+                self._resting[_key(self._index.get_items([point])[0])] = point
+                self._index.mark_deleted(point)
         return self._keys
 
     def remove(self, labels: Iterable[int]) -> None:
-        """Forget vectors; their room is used again. Unknown labels are fine."""
+        """Forget vectors; their room is used again, by themselves where they come back first.
+
+        Unknown labels are fine.
+        """
         with self._lock:
             keys = self._known()
             for label in labels:
@@ -155,7 +192,9 @@ class VectorIndex:
                 group = self._groups[point]
                 group.remove(label)
                 if not group:
-                    del self._groups[point], keys[_key(self._index.get_items([point])[0])]
+                    key = _key(self._index.get_items([point])[0])
+                    del self._groups[point], keys[key]
+                    self._resting[key] = point
                     self._index.mark_deleted(point)
 
     def search(self, vector: NDArray[np.float32], limit: int) -> list[tuple[int, float]]:

@@ -221,6 +221,27 @@ async def test_a_file_that_fails_says_why_and_is_not_tried_again(plant: Plant) -
         assert found["empty.pdf"].revision == 2
 
 
+async def test_names_in_any_encoding_and_names_that_are_too_long(plant: Plant) -> None:
+    old = os.fsencode(inbox(plant)) + "/说明/手册.pdf".encode("gb18030")
+    async with plant.retriever():
+        async with plant.ingest() as context:
+            await watching(plant)
+            os.mkdir(os.path.dirname(old))  # noqa: PTH102, PTH120  bytes
+            source = manual(plant.folder / "other")
+            source.rename(os.fsdecode(old))
+            (Path(os.fsdecode(os.path.dirname(old))) / "andon.yaml").write_bytes(b"\xff")  # noqa: PTH120
+            found = await documents(plant, ("说明/手册.pdf", "ready"))
+            assert found["说明/手册.pdf"].collection == "说明"
+            await until(_reason(context), lambda text: "说明/andon.yaml: it is not UTF-8" in text)
+        long = inbox(plant) / ("很" * 80) / ("长" * 80) / ("的" * 80)
+        long.mkdir(parents=True)
+        manual(long, "two")
+        async with plant.ingest() as context:
+            await until(_reason(context), lambda text: "its name is too long" in text)
+            os.unlink(old)  # noqa: PTH108  bytes
+            await documents(plant)
+
+
 async def test_a_file_that_is_open_for_writing_is_waited_for(plant: Plant, tmp_path: Path) -> None:
     whole = manual(tmp_path / "other").read_bytes()
     async with plant.retriever(), plant.ingest():

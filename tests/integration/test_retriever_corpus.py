@@ -172,29 +172,52 @@ async def test_a_revision_that_does_not_answer_is_described_too(corpus: Corpus) 
 MARK = "qzxvkuparmark"
 
 
+def marked(folder: Path) -> list[str]:
+    """Files with that word in them."""
+    return [p.name for p in folder.iterdir() if MARK.encode() in p.read_bytes()]
+
+
 @pytest.mark.parametrize("how", ["remove", "prune"])
 async def test_no_deleted_word_stays_on_the_disk(corpus: Corpus, tmp_path: Path, how: str) -> None:
-    def on_disk() -> bool:
-        return any(MARK.encode() in p.read_bytes() for p in tmp_path.iterdir())
-
     others = [row(n, f"F{n:03d}", f"cause {n}") for n in range(300)]
     await put(corpus, document("other"), others)
     await corpus.activate("other", 1, 300)
     secret = [row(n, f"E{n:03d}", f"{MARK} and {MARK}{n}") for n in range(300)]
     await put(corpus, document(), secret)
     await corpus.activate("m", 1, 300)
-    assert on_disk()
+    assert marked(tmp_path)
     if how == "remove":
         await corpus.remove("m")
     else:
         await put(corpus, document(revision=2), ROWS)
         await corpus.activate("m", 2, 2)
         await corpus.prune("m", [])
-    assert on_disk()
+    assert marked(tmp_path)
     assert await corpus.scrub()
-    assert not on_disk()
+    assert not marked(tmp_path)
     assert len(await words(corpus, "cause")) == 10
     assert await corpus.scrub()
+
+
+async def test_nor_after_many_changes_and_scrubs(corpus: Corpus, tmp_path: Path) -> None:
+    await put(corpus, document("other"), [row(0, "F001", "cause")])
+    await corpus.activate("other", 1, 1)
+    for revision in range(1, 5):
+        rows = [row(n, f"E{n:03d}", f"{MARK} {revision} {n}") for n in range(800)]
+        await put(corpus, document(revision=revision), rows)
+        await corpus.activate("m", revision, 800)
+        await corpus.describe(
+            msgspec.structs.replace(document(revision=revision), title=f"{MARK}{revision}")
+        )
+        if revision > 1:
+            await corpus.activate("m", revision - 1, 800)
+            await corpus.activate("m", revision, 800)
+            await corpus.prune("m", [revision - 1])
+        assert await corpus.scrub()
+    await corpus.remove("m")
+    assert await corpus.scrub()
+    assert not marked(tmp_path)
+    assert len(await words(corpus, "cause")) == 1
 
 
 async def test_a_corpus_of_the_first_schema_is_taken_over(tmp_path: Path) -> None:

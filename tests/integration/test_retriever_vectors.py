@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.retriever.vectors import VectorIndex, nearest
@@ -21,7 +24,7 @@ def load(folder: Path, **asked: Any) -> VectorIndex | None:
     return VectorIndex.load(folder, **(held | asked))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def vectors() -> NDArray[np.float32]:
     made = np.random.default_rng(7).normal(size=(N, DIMENSION)).astype(np.float32)
     return made / np.linalg.norm(made, axis=1, keepdims=True)
@@ -171,3 +174,50 @@ def test_equal_vectors_are_removed_one_by_one(vectors: NDArray[np.float32], tmp_
 
 def test_an_empty_index_finds_nothing() -> None:
     assert VectorIndex.empty(4).search(np.ones(4, dtype=np.float32), 5) == []
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["add", "remove", "load"]), st.integers(0, 7)), max_size=40)
+)
+@settings(max_examples=60, deadline=None)
+def test_revisions_come_and_go_and_each_finds_its_own(
+    vectors: NDArray[np.float32], steps: list[tuple[str, int]]
+) -> None:
+    """Eight revisions of ten passages, of which each shares half with the one before."""
+    index = VectorIndex.empty(DIMENSION)
+    there: set[int] = set()
+    for what, revision in steps:
+        labels = range(100 * revision, 100 * revision + 10)
+        rows = range(5 * revision, 5 * revision + 10)
+        if what == "add":
+            index.add(labels, vectors[rows])
+            there.add(revision)
+        elif what == "remove":
+            index.remove(labels)
+            there.discard(revision)
+        else:
+            with TemporaryDirectory() as folder:
+                index.save(Path(folder), generation=1, embedding="m")
+                loaded = VectorIndex.load(
+                    Path(folder), generation=1, embedding="m", dimension=DIMENSION
+                )
+            assert loaded is not None
+            index = loaded
+        assert len(index) == 10 * len(there)
+        for one in there:
+            for number in range(10):
+                nearest_ = dict(index.search(vectors[5 * one + number], 3))
+                assert nearest_[100 * one + number] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_revision_that_comes_back_is_not_added_again(vectors: NDArray[np.float32]) -> None:
+    index = VectorIndex.empty(DIMENSION)
+    index.add(range(300), vectors[:300])
+    for _ in range(3):
+        index.add(range(1000, 1300), vectors[300:600])
+        index.remove(range(300))
+        assert index.search(vectors[310], 1)[0][0] == 1010
+        index.add(range(300), vectors[:300])
+        index.remove(range(1000, 1300))
+        assert index.search(vectors[10], 1)[0][0] == 10
+    assert index._index.element_count == 600
