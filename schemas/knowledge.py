@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-DocumentPhase = Literal["queued", "reading", "indexing", "ready", "failed", "removed"]
+DocumentPhase = Literal[
+    "queued", "reading", "indexing", "ready", "needs-ocr", "failed", "removed"
+]
 
 
 class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,9 +21,11 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     """File name."""
     state: DocumentPhase
-    """`ready` answers; `failed` says why in `reason`."""
+    """`ready` answers; `failed` says why in `reason`; `needs-ocr`: its pages are pictures, and the
+    program that reads such is missing."""
     reason: str = ""
-    """What a person can do about a failure."""
+    """What a person can do about a failure; of a document that is `ready`: what of it could not be
+    read."""
     revision: int
     """Revision this speaks of, from 1."""
     sha256: str = ""

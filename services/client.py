@@ -136,7 +136,7 @@ class Client:
         request = AddDocument(path=str(path), name=name, title=title, assets=assets)
         added: AddedDocument = await self._call(ADD, request)
         state = added.state
-        while wait and state.state not in {"ready", "failed", "removed"}:
+        while wait and state.state not in {"ready", "needs-ocr", "failed", "removed"}:
             progress(state)
             delivery = await self._documents.get()
             self._bus.ack(delivery)

@@ -68,7 +68,7 @@ def add(options: argparse.Namespace) -> int:
                 tell(_document_line(state, " (was there already)" if unchanged else ""))
         if options.json:
             print_json(states)
-        return FAILED if any(state.state == "failed" for state in states) else OK
+        return FAILED if any(state.state in ("failed", "needs-ocr") for state in states) else OK
 
     return _talk(options, work)
 

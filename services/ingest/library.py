@@ -128,6 +128,11 @@ class Library:
             await db.execute(
                 "UPDATE revision SET state = 'queued' WHERE state IN ('reading', 'indexing')"
             )
+            # What recognises text may have been installed meanwhile; the reader finds out.
+            await db.execute(
+                "UPDATE revision SET state = 'queued' WHERE state = 'needs-ocr' AND revision ="
+                " (SELECT max(r.revision) FROM revision r WHERE r.doc_id = revision.doc_id)"
+            )
         return library
 
     async def close(self) -> None:
@@ -170,7 +175,7 @@ class Library:
                 wanted,
                 tags,
             )
-            if last and same and last["state"] != "failed":
+            if last and same and last["state"] not in ("failed", "needs-ocr"):
                 unchanged = True
             else:
                 # Also when reading the same file failed before: a state of the new revision

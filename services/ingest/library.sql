@@ -19,7 +19,7 @@ CREATE TABLE revision (
     assets TEXT NOT NULL,
     asked_title TEXT NOT NULL,
     title TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('queued', 'reading', 'indexing', 'ready', 'failed')),
+    state TEXT NOT NULL CHECK (state IN ('queued', 'reading', 'indexing', 'ready', 'needs-ocr', 'failed')),
     reason TEXT NOT NULL DEFAULT '',
     lang TEXT NOT NULL DEFAULT '',
     pages INTEGER,

@@ -80,6 +80,7 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
 
     offline.prepare()
     from services.ingest import chunking, partition  # noqa: PLC0415  (heavy: after the limits)
+    from services.ingest.partition import effort  # noqa: PLC0415
 
     def progress(done: int, total: int | None) -> None:
         if max(done, total or 0) > job.max_pages:
@@ -91,7 +92,8 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
         frames.write(pipe, frames.Progress(done=done, total=total))
 
     try:
-        document = partition.read(Path(job.path), job.name, progress)
+        limit = effort.Effort(pages=job.ocr_pages, seconds=job.ocr_seconds)
+        document = partition.read(Path(job.path), job.name, progress, limit)
     except (AndonError, MemoryError, RecursionError):
         raise
     except Exception as error:
@@ -120,6 +122,7 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
             pages=document.pages,
             passages=total,
             peak_mb=round(peak, 1),
+            note=document.note,
         ),
     )
 

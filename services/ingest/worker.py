@@ -17,6 +17,7 @@ from schemas.retrieval import Activate, DocumentRef, IndexPassages
 from services.ingest import frames, sandbox
 from services.ingest.library import Library, Work
 from services.ingest.originals import Originals
+from services.ingest.partition.effort import NeedsOcr
 from services.ingest.spool import Spool
 from services.runtime.config import Ingest
 from services.runtime.errors import AndonError, Rejected, Retryable
@@ -172,7 +173,8 @@ class Worker:
             older = await self._library.answering(work.doc_id)
             if older is not None:
                 reason += f"; revision {older} still answers"
-            await self._update(work, state="failed", reason=reason)
+            state = NeedsOcr.kind if isinstance(error, NeedsOcr) else "failed"
+            await self._update(work, state=state, reason=reason)
 
     async def _read(self, work: Work, spool: Spool) -> frames.Done:
         """Read the original in a child process, its passages into the spool."""
@@ -189,6 +191,8 @@ class Worker:
             chunk_tokens=config.chunk_tokens,
             overlap_tokens=config.overlap_tokens,
             max_pages=config.max_pages,
+            ocr_pages=config.ocr_pages,
+            ocr_seconds=config.ocr_seconds,
         )
 
         def progress(done: int, total: int | None) -> None:
@@ -233,7 +237,7 @@ class Worker:
                 if attempt == _ATTEMPTS:
                     raise
                 log.warning("%s: sent again: %s", work.file, error)
-        await self._update(work, state="ready", reason="")
+        await self._update(work, state="ready", reason=done.note)
 
     async def _call(self, rpc: Any, request: Any) -> Any:
         """Ask the retriever until it answers; it may get the same request twice.

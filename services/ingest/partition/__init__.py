@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from services.ingest.partition import encoding
+from services.ingest.partition.effort import Effort
 from services.runtime.errors import Rejected
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ Progress = Callable[[int, int | None], None]
 
 _READERS = {
     "pdf": ("pdf", "read"),
+    "image": ("image", "read"),
     "docx": ("office", "read"),
     "html": ("html", "read_html"),
     "markdown": ("html", "read_markdown"),
@@ -30,8 +32,11 @@ _READERS = {
     "json": ("records", "read"),
     "text": ("text", "read"),
 }
+_PAGES = ("pdf", "image")
+"""Formats whose pages may be pictures of text."""
 _NAMES = {
     "pdf": "PDF",
+    "image": "picture",
     "docx": "Word document",
     "html": "web page",
     "markdown": "Markdown text",
@@ -56,14 +61,8 @@ _TEXTS = {
     ".tsv": "csv",
     ".json": "json",
 }
+_IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*")
 _BINARY = (
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"II*\x00", "a TIFF picture"),
-    (b"MM\x00*", "a TIFF picture"),
-    (b"BM", "a BMP picture"),
-    (b"{\\rtf", "an RTF document"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf", "a 7-Zip archive"),
     (b"Rar!", "a RAR archive"),
@@ -78,13 +77,14 @@ _HTML = re.compile(
 )
 
 
-def read(path: Path, name: str, progress: Progress) -> Document:
+def read(path: Path, name: str, progress: Progress, effort: Effort | None = None) -> Document:
     """Read a file.
 
     Args:
         path: Where it lies.
         name: Its name as people know it: tells Markdown from plain text.
         progress: Told of each page.
+        effort: Limits text recognition, and is told what it came to.
 
     Raises:
         Rejected: the content is unsupported, encrypted, damaged, empty, or not what its name says.
@@ -92,7 +92,8 @@ def read(path: Path, name: str, progress: Progress) -> Document:
     kind = sniff(path, name)
     module, function = _READERS[kind]
     reader = getattr(importlib.import_module(f"{__name__}.{module}"), function)
-    document: Document = reader(path, progress)
+    more = (effort or Effort(),) if kind in _PAGES else ()
+    document: Document = reader(path, progress, *more)
     if kind in ("csv", "json"):
         _name_tables(document, name)
     if not any(element.text.strip() for element in document.elements):
@@ -150,6 +151,8 @@ def _kind(path: Path, head: bytes, extension: str) -> str:
         return _zip_kind(path)
     if head.startswith(_OLE):
         raise _ole(path)
+    if head.startswith(_IMAGES) or (head.startswith(b"BM") and b"\x00" in head[:512]):
+        return "image"
     for magic, what in _BINARY:
         if head.startswith(magic) and (len(magic) > 2 or b"\x00" in head[:512]):
             raise _unsupported(what)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from unstructured.documents.elements import (
     Element,
@@ -19,6 +20,7 @@ from unstructured.documents.elements import (
 from services.ingest import language, tables
 from services.ingest.partition import furniture, headings, layout, paragraphs, ruled
 from services.ingest.partition.document import Document
+from services.ingest.partition.effort import Effort, needed
 from services.ingest.partition.page import Line, Page
 from services.ingest.partition.pdfium import Bookmark, Pdf
 from services.runtime.errors import Rejected
@@ -52,13 +54,23 @@ class _Sheet:
     pages: list[int | None] = field(default_factory=list)
 
 
-def read(path: Path, progress: Progress) -> Document:
-    """Read a PDF.
+def read(path: Path, progress: Progress, effort: Effort) -> Document:
+    """Read a PDF; `effort` limits recognition of the pages that are pictures.
 
     Raises:
         Rejected: it is encrypted, damaged, empty, or has no text on any page.
+        NeedsOcr: its pages are pictures, and nothing here can recognise them.
     """
-    pdf = Pdf(path)
+    return read_pages(Pdf(path, effort), progress, effort)
+
+
+def read_pages(pdf: Source, progress: Progress, effort: Effort) -> Document:
+    """Read pages, wherever they come from, and close their source.
+
+    Raises:
+        Rejected: there is no text on any of them.
+        NeedsOcr: they are pictures, and nothing here can recognise them.
+    """
     try:
         content = []
         for page in pdf.read():
@@ -69,7 +81,7 @@ def read(path: Path, progress: Progress) -> Document:
     finally:
         pdf.close()
     if not any(page.lines.lines or page.tables for page in content):
-        raise _no_text(content)
+        raise _no_text(content, effort)
     labels = furniture.strip([page.lines for page in content])
     everything = [line for page in content for line in page.lines.lines]
     named, unnamed = headings.by_outline(everything, bookmarks)
@@ -78,16 +90,40 @@ def read(path: Path, progress: Progress) -> Document:
     stream = _with_bookmarks(_stream(content), unnamed)
     depths = {key: level for key, (_, level) in named.items()} | looks
     elements = _elements(stream, depths, everything, printed)
-    return Document(elements, _title(title, everything), len(content), printed)
+    found = Document(elements, _title(title, everything), len(content), printed)
+    found.note = effort.note()
+    return found
 
 
-def _no_text(content: list[_PageContent]) -> Rejected:
+class Source(Protocol):
+    """Where pages come from."""
+
+    pages: int
+
+    @property
+    def title(self) -> str:
+        """Return the title the file gives itself."""
+
+    def read(self) -> Iterator[Page]:
+        """Yield the pages in order."""
+
+    def bookmarks(self) -> list[Bookmark]:
+        """Return the outline."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+def _no_text(content: list[_PageContent], effort: Effort) -> Rejected:
     """Return why there is nothing to read: pictures of pages, or nothing at all."""
-    if any(page.pictures for page in content):
+    if effort.missed:
+        return needed(len(content))
+    if effort.read:
         return Rejected(
             "read PDF",
-            f"no text on any of its {len(content)} pages: needs OCR, the pages are pictures",
-            "run it through a text recognition program and add the result",
+            f"no text on any of its {len(content)} pages: they are pictures, and text recognition "
+            "found nothing in them that it could read" + (effort.note() and f"; {effort.note()}"),
+            "scan it again, straight and at 200 dots an inch or more",
         )
     return Rejected(
         "read PDF",

@@ -17,8 +17,10 @@ import pypdfium2 as pdfium
 from pypdfium2 import raw
 
 from services.ingest.partition import rulings
+from services.ingest.partition.effort import Effort
 from services.ingest.partition.page import Page, Rule, Word
 from services.ingest.partition.rulings import Turn
+from services.ingest.partition.scans import Scans
 from services.runtime.errors import Rejected
 
 _HYPHENS = {0x02, 0xAD, 0xFFFE}
@@ -41,8 +43,8 @@ class Bookmark:
 class Pdf:
     """An open PDF; close it after use."""
 
-    def __init__(self, path: Path) -> None:
-        """Open a file.
+    def __init__(self, path: Path, effort: Effort) -> None:
+        """Open a file; `effort` limits recognition of the pages that are pictures.
 
         Raises:
             Rejected: it needs a password, is damaged beyond reading, or has no pages.
@@ -62,6 +64,7 @@ class Pdf:
                 "the file is damaged: no PDF can be made out of it",
                 "open it in a PDF viewer, save it anew and add that",
             ) from error
+        self._scans = Scans(effort)
         self.pages = len(self._document)
         if self.pages == 0:
             self.close()
@@ -69,6 +72,7 @@ class Pdf:
 
     def close(self) -> None:
         """Close the file."""
+        self._scans.close()
         self._document.close()
 
     @property
@@ -102,7 +106,8 @@ class Pdf:
                 yield Page(index + 1, "", 0, 0, [])
                 continue
             try:
-                yield _page(page, index + 1, self._document.get_page_label(index))
+                found = _page(page, index + 1, self._document.get_page_label(index))
+                yield self._scans.read(page, found)
             finally:
                 page.close()
 
