@@ -17,7 +17,7 @@ class Document:
     """Title from the file, empty where it has none worth showing."""
     pages: int | None = None
     """Pages in all; None where the format has none."""
-    note: str = ""
-    """What people should know of pages that could not be read, empty when all were."""
     labels: dict[int, str] = field(default_factory=dict)
     """Printed page numbers by physical page."""
+    note: str = ""
+    """What people should know of pages that could not be read, empty when all were."""

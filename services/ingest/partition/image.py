@@ -21,7 +21,7 @@ from services.runtime.errors import Rejected
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")
 MAX_PIXELS = 120_000_000
-"""Pixels of a picture beyond which it is a bomb: a sheet of A3 at 600 dots an inch has 70 million."""
+"""Pixels of a picture beyond which it is a bomb: A3 at 600 dots an inch has 70 million."""
 _PAGE_IN = 11.7
 """Height of a page as most are, inches: what a picture says of itself is often wrong."""
 _FINE = 2600

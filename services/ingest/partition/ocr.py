@@ -34,8 +34,6 @@ _ENGLISH = 80.0
 """Mean confidence of the English pass above which there is no Chinese on a page."""
 _PLAIN = 85.0
 """The same for a cell of one line: a number needs no second pass."""
-_POOR = 45.0
-"""Mean confidence below which a page may lie on its side."""
 _LEVEL_PX = 1.5
 """Slopes that move no pixel farther than this are left."""
 _MAX_CELLS = 1_200
@@ -69,12 +67,10 @@ class Recognizer:
             dpi: Pixels an inch; what the places are told by.
         """
         clock = _Clock(self.effort.seconds * max(1.0, picture.size / _USUAL_PIXELS))
+        turns = tesseract.turned(np.ascontiguousarray(picture), round(dpi))
+        if turns:
+            picture = np.ascontiguousarray(np.rot90(picture, -turns))
         found = self._found(picture, round(dpi), clock)
-        if found.poor and not clock.over:
-            turns = tesseract.turned(np.ascontiguousarray(picture), round(dpi))
-            if turns:
-                picture = np.ascontiguousarray(np.rot90(picture, -turns))
-                found = self._found(picture, round(dpi), clock)
         if clock.over:
             self.effort.slow.append(number)
         points = 72 / dpi
@@ -240,13 +236,6 @@ class _Found:
             )
             self.words.append((self._pieces, moved))
 
-    @property
-    def poor(self) -> bool:
-        """Return whether so little was understood that the page may lie on its side."""
-        seen = [word for _, word in self.words]
-        long = [word for word in seen if len(word.text) > 2]
-        return _mean(seen) < _POOR + 15 or len(long) < 5
-
 
 def _mean(words: list[Seen]) -> float:
     letters = sum(len(word.text) for word in words)
@@ -292,7 +281,9 @@ def _piece(
     """Return what is written in a cell: picture, its left and top, lines; None without ink."""
     x0, top, x1, bottom = box[0] + 2, box[1] + 2, box[2] - 1, box[3] - 1
     inside = dark[top:bottom, x0:x1]
-    rows = np.nonzero(inside.any(axis=1))[0] if inside.size else []
+    if not inside.size:
+        return None
+    rows = np.nonzero(inside.any(axis=1))[0]
     if len(rows) < 4 or inside.sum() < 12:
         return None
     columns = np.nonzero(inside.any(axis=0))[0]

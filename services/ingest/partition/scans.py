@@ -18,6 +18,8 @@ FEW = 200
 """Characters up to which a page's text may be only its running head, or a stamp."""
 _COVER = 0.5
 """Share of the page that pictures must cover for that."""
+_DRAWN = 30
+"""Things drawn on a page without text and pictures that may be letters without fonts."""
 _DEPTH = 2
 """Forms within forms that are looked into for pictures."""
 _LEAST_WIDTH = 700
@@ -85,8 +87,7 @@ def _pictures(page: Any, area: float) -> tuple[float, float]:
 
 def _outlines(page: Any) -> bool:
     """Return whether so much is drawn that it may be text without fonts."""
-    count = raw.FPDFPage_CountObjects(page.raw)
-    return count >= 30
+    return int(raw.FPDFPage_CountObjects(page.raw)) >= _DRAWN
 
 
 def _rendered(page: Any, found: Page, native: float) -> tuple[Any, float]:

@@ -29,6 +29,9 @@ _LEGACY = 3
 """Engine mode the orientation data asks for: whatever is there."""
 _LIMIT = "OMP_THREAD_LIMIT"
 
+_TURN_SURE = 2.0
+"""Tesseract's measure of how sure it is of a page's turn; a page of much text has 10 and more."""
+
 PAGE = 3
 """Layout: whatever there is, columns too."""
 BLOCK = 6
@@ -159,7 +162,7 @@ def turned(picture: Any, dpi: int) -> int:
             ctypes.byref(script_sure),
         )
         # The angle is how far the page is turned to the left of upright.
-        return (360 - degrees.value) % 360 // 90 if found and sure.value > 1.0 else 0
+        return (360 - degrees.value) % 360 // 90 if found and sure.value > _TURN_SURE else 0
     finally:
         engine.close()
 
