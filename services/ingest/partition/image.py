@@ -24,7 +24,7 @@ MAX_PIXELS = 120_000_000
 """Pixels of a picture beyond which it is a bomb: A3 at 600 dots an inch has 70 million."""
 _PAGE_IN = 11.7
 """Height of a page as most are, inches: what a picture says of itself is often wrong."""
-_FINE = 2600
+_FINE = 2200
 """Longer edge of a photo whose letters are large enough, pixels; smaller ones are magnified."""
 _MAGNIFY = 1.5
 _HINT = "open it in a picture viewer, save it anew and add that"

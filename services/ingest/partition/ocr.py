@@ -30,6 +30,8 @@ _USUAL_PIXELS = 5_000_000
 """Pixels of a page; a larger one has more time."""
 _SURE = 35.0
 """Confidence below which a word is noise: a drawing, a logo, dust."""
+_IN_CELL = 15.0
+"""The same in a cell of a table."""
 _ENGLISH = 80.0
 """Mean confidence of the English pass above which there is no Chinese on a page."""
 _PLAIN = 85.0
@@ -113,13 +115,15 @@ class Recognizer:
         self, part: Any, dpi: int, layout: int, clock: _Clock, found: _Found
     ) -> list[Seen]:
         latin = self._pass(tesseract.ENGLISH, part, dpi, layout, clock)
+        # In a cell there is text where there is ink, and nothing beside it to judge it by.
+        least = _SURE if layout == tesseract.PAGE else _IN_CELL
         if found.english is None and len(latin) >= 20:
             found.english = _mean(latin) > _ENGLISH
         if found.english:
-            return [seen for seen in latin if _certain(seen)]
+            return [seen for seen in latin if _certain(seen, least)]
         if layout == tesseract.LINE and latin and _mean(latin) > _PLAIN:
             return latin
-        return merged(latin, self._pass(tesseract.CHINESE, part, dpi, layout, clock))
+        return merged(latin, self._pass(tesseract.CHINESE, part, dpi, layout, clock), least)
 
     def _pass(self, name: str, part: Any, dpi: int, layout: int, clock: _Clock) -> list[Seen]:
         if clock.over:
@@ -132,7 +136,7 @@ class Recognizer:
         return seen or []
 
 
-def merged(latin: list[Seen], chinese: list[Seen]) -> list[Seen]:
+def merged(latin: list[Seen], chinese: list[Seen], sure: float = _SURE) -> list[Seen]:
     """Return the words of two passes over the same picture, each place read by who knows it (pure).
 
     The English pass makes nonsense of Chinese characters, and the Chinese one takes Latin
@@ -146,7 +150,7 @@ def merged(latin: list[Seen], chinese: list[Seen]) -> list[Seen]:
     kept: list[Seen] = []
     for line in lines.values():
         # A character that is doubtful by itself stands in a line that is not.
-        least = 0.0 if len(line) > 2 and _mean(line) > 2 * _SURE else _SURE
+        least = 0.0 if len(line) > 2 and _mean(line) > 2 * _SURE else sure
         for seen in line:
             surest = max((one.confidence for one in latin if _covers(one, seen) > 0.5), default=0.0)
             if seen.confidence >= least and max(seen.confidence, 2 * least) + 10 >= surest:
@@ -154,19 +158,19 @@ def merged(latin: list[Seen], chinese: list[Seen]) -> list[Seen]:
     english = [
         seen
         for seen in (_surer(one, chinese) for one in latin)
-        if _certain(seen) and not _meets(seen, kept)
+        if _certain(seen, sure) and not _meets(seen, kept)
     ]
     rest = [
         seen
         for seen in chinese
-        if not _is_chinese(seen) and _certain(seen) and not _meets(seen, english)
+        if not _is_chinese(seen) and _certain(seen, sure) and not _meets(seen, english)
     ]
     return kept + english + rest
 
 
-def _certain(seen: Seen) -> bool:
+def _certain(seen: Seen, least: float) -> bool:
     """Return whether a word is one: not noise, and not what is left of a ruling line."""
-    return seen.confidence >= _SURE and not _DRAWN.fullmatch(seen.text)
+    return seen.confidence >= least and not _DRAWN.fullmatch(seen.text)
 
 
 def _meets(seen: Seen, others: list[Seen]) -> bool:
