@@ -38,6 +38,8 @@ def main(argument: str) -> int:
         memory_mb=job.memory_mb,
         cpu_s=job.cpu_s,
         open_files=job.open_files,
+        reads=(job.path, job.tokenizer),
+        writes=(str(Path.cwd()),),
     )
     try:
         _read(job, pipe)

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from services.ingest import sandbox
 from tests.support import mutants
 
 
@@ -54,5 +55,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    os.environ |= sandbox._ENVIRONMENT  # before a library starts threads that a fork would lose
     os.nice(5)
     sys.exit(main())

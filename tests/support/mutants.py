@@ -35,11 +35,9 @@ _SMALL = 200_000
 _SHARED = 25
 """Shared files taken."""
 
-_PAGE = (
-    "<!doctype html><html><head><meta charset='utf-8'><title>手册</title></head><body>"
-    "<h1>Faults</h1><p>Read this.</p><table><tr><th>Code</th><th>Cause</th></tr><tr><td>E1</td><td>low</td></tr>"
-    "</table></body></html>"
-)
+_PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>手册</title></head>
+<body><h1>Faults</h1><p>Read this.</p><table><tr><th>Code</th><th>Cause</th></tr>
+<tr><td>E1</td><td>low</td></tr></table></body></html>"""
 _TEXTS = {
     "a.html": _PAGE,
     "a.md": "# Faults\n\nRead this.\n\n| Code | Cause |\n|---|---|\n| E1 | low |\n\n- one\n- two\n",
