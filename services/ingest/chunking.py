@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unstructured.chunking.title import chunk_by_title
 from unstructured.documents.elements import Title
 
 from schemas.retrieval import Field, Passage, PassageKind
@@ -20,7 +19,6 @@ MAX_PATH = 6
 """Levels of a section path that are kept."""
 MAX_LEVEL = 160
 """Characters of one level."""
-_NO_LIMIT = 1_000_000_000
 
 
 @dataclass(slots=True, frozen=True)
@@ -177,25 +175,33 @@ def _running(elements: list[Any], count: Count, sizes: Sizes) -> Generator[_Draf
     waiting: list[Any] = []
     if not elements:
         return waiting
-    # Sections are unstructured's; its own token limit needs tiktoken, which downloads.
-    chunks = chunk_by_title(
-        elements,
-        max_characters=_NO_LIMIT,
-        combine_text_under_n_chars=0,
-        multipage_sections=True,
-        include_orig_elements=True,
-    )
-    for chunk in chunks:
-        parts = waiting + (chunk.metadata.orig_elements or [chunk])
+    for section in _sections(elements):
+        parts = waiting + section
         if all(isinstance(part, Title) for part in parts):
             waiting = parts
             continue
         waiting = []
-        section = getattr(parts[-1].metadata, "section_path", "")
+        path = getattr(parts[-1].metadata, "section_path", "")
         units = [_unit(part) for part in parts]
         for piece in split(units, count, sizes.tokens, sizes.overlap):
-            yield _Draft("text", piece.text, piece.page, piece.label, section)
+            yield _Draft("text", piece.text, piece.page, piece.label, path)
     return waiting
+
+
+def _sections(elements: list[Any]) -> Iterator[list[Any]]:
+    """Yield the elements in groups that each begin at a heading.
+
+    As unstructured's chunk_by_title does without a limit on length, which takes a time that grows
+    with the square of a section's elements: minutes for a megabyte without headings.
+    """
+    section: list[Any] = []
+    for element in elements:
+        if isinstance(element, Title) and section:
+            yield section
+            section = []
+        section.append(element)
+    if section:
+        yield section
 
 
 def _leftover(heads: list[Any], following: str) -> Iterator[_Draft]:
