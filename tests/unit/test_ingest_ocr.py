@@ -37,7 +37,7 @@ def read(path: Path, effort: Effort | None = None) -> list[Passage]:
 
 
 @pytest.mark.usefixtures("recognition")
-@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+@pytest.mark.parametrize("turn", [0, 1, 2])
 def test_a_scan_lies_as_it_likes(tmp_path: Path, turn: int) -> None:
     found = read(formats.scan(tmp_path / "a.pdf", turn=turn))
     assert [p.text for p in found if p.kind == "row"] == ROWS
@@ -55,7 +55,7 @@ def test_a_page_with_only_a_running_head_is_a_scan(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("recognition")
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.gif", "a.tif"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.bmp", "a.gif"])
 def test_pictures(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     formats.sheet_picture().save(path)
