@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-DocumentPhase = Literal[
-    "queued", "reading", "indexing", "ready", "needs-ocr", "failed", "removed"
-]
+DocumentPhase = Literal["queued", "reading", "indexing", "ready", "needs-ocr", "failed", "removed"]
 
 
 class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
