@@ -66,6 +66,8 @@ def missing() -> str:
 
 
 def _library() -> str:
+    # Threads of its own make it slower, not faster; read when the library is loaded.
+    os.environ.setdefault(_LIMIT, "1")
     named = os.environ.get("ANDON_TESSERACT")
     for name in (named,) if named is not None else _LIBRARIES:
         try:
@@ -91,7 +93,6 @@ class Tesseract:
         Raises:
             MemoryError: there is no room for it.
         """
-        os.environ.setdefault(_LIMIT, "1")
         self._library = _declared(ctypes.CDLL(_library()))
         self._handle = self._library.TessBaseAPICreate()
         folder = str(_data()).encode()
