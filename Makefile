@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 # TORCH="--index-url ADDRESS-OF-PYTORCH'S-CPU-INDEX"; the tests need it, the product does not.
 TORCH ?=
 
-.PHONY: help setup demo run test check format bench soak bundle-model docs constraints clean
+.PHONY: help setup demo run test check format bench soak mutants bundle-model docs constraints clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ bench: $(VENV)/.dev ## Measure; writes build/bench.json
 # One round (2,000 faults, 30 kills) takes about two minutes.
 soak: $(VENV)/.dev ## Kill processes while faults pour in: SEEDS=n rounds, MINUTES=m long
 	@$(BIN)/python -m tests.faults.soak $(if $(SEEDS),--seeds $(SEEDS)) $(if $(MINUTES),--minutes $(MINUTES))
+
+mutants: $(VENV)/.dev ## Read damaged files: COUNT=n of them
+	@$(BIN)/python -m tests.faults.mutants --count $(or $(COUNT),5000)
 
 docs: $(VENV)/.dev ## Write the documents that derive from the registry
 	@$(BIN)/python -m schemas.asyncapi

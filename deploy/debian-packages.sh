@@ -12,6 +12,10 @@ need() { # program, package
 need mosquitto mosquitto
 need mosquitto_pub mosquitto-clients
 need openssl openssl
+# Scans are read by tesseract, a library to us; its Chinese data has a package of its own.
+need tesseract tesseract-ocr
+[ -n "$(find /usr/share/tesseract-ocr /usr/share/tessdata -name chi_sim.traineddata 2>/dev/null)" ] ||
+	missing+=(tesseract-ocr-chi-sim)
 for wanted in "${@:2}"; do need "${wanted%%:*}" "${wanted##*:}"; done
 # hnswlib comes as source.
 need g++ g++

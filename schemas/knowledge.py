@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-DocumentPhase = Literal["queued", "reading", "indexing", "ready", "failed", "removed"]
+DocumentPhase = Literal["queued", "reading", "indexing", "ready", "needs-ocr", "failed", "removed"]
 
 
 class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,13 +20,15 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True):
     """File name."""
     state: DocumentPhase
     """`queued`, `reading`, `indexing` (read; see `searchable`: its vectors follow), `ready`
-    (complete); `failed` says why in `reason`."""
+    (complete); `failed` says why in `reason`; `needs-ocr`: its pages are pictures, and the program
+    that reads such is missing."""
     searchable: bool = False
     """Whether this revision answers: a new document by codes and words soon after its last page,
     and by meaning as its vectors come; a newer revision when it is `ready`, the older one answers
     until then."""
     reason: str = ""
-    """What a person can do about a failure."""
+    """What a person can do about a failure; of a document that is `ready`: what of it could not be
+    read."""
     revision: int
     """Revision this speaks of, from 1."""
     sha256: str = ""

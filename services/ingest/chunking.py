@@ -179,10 +179,10 @@ def _running(elements: list[Any], count: Count, sizes: Sizes) -> Generator[_Draf
             waiting = parts
             continue
         waiting = []
-        section = getattr(parts[-1].metadata, "section_path", "")
+        path = getattr(parts[-1].metadata, "section_path", "")
         units = [_unit(part) for part in parts]
         for piece in split(units, count, sizes.tokens, sizes.overlap):
-            yield _Draft("text", piece.text, piece.page, piece.label, section)
+            yield _Draft("text", piece.text, piece.page, piece.label, path)
     return waiting
 
 

@@ -9,6 +9,8 @@ import signal
 import sys
 from typing import Any
 
+from services.ingest import landlock
+
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
@@ -31,17 +33,28 @@ _FORBIDDEN = (
 )
 
 
-def confine(*, parent: int, memory_mb: int, cpu_s: int, open_files: int) -> None:
+def confine(
+    *,
+    parent: int,
+    memory_mb: int,
+    cpu_s: int,
+    open_files: int,
+    reads: tuple[str, ...] = (),
+    writes: tuple[str, ...] = (),
+) -> None:
     """Give up all that reading a file does not need; it cannot be undone.
 
     Memory, processor time, open files and the size of written files are limited, no core is
     dumped, no network is left, no program can be started, and the process ends with its parent.
+    Where the kernel has Landlock, no other file can be opened, whoever asks: Python or a library.
 
     Args:
         parent: Process id of the starter; when it is gone already, so is this process.
         memory_mb: Private memory, MiB.
         cpu_s: Processor time, seconds.
         open_files: Open files.
+        reads: Files that may be read, besides those of Python and its libraries.
+        writes: Folders that may be written.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -62,6 +75,7 @@ def confine(*, parent: int, memory_mb: int, cpu_s: int, open_files: int) -> None
     # Some kernels do not count private mappings as data: then this one holds.
     _limit(resource.RLIMIT_AS, memory + 512 * 2**20)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
+    landlock.restrict(reads, writes)
     sys.addaudithook(_refuse)
 
 

@@ -119,7 +119,7 @@ class Follower:
         if self._followed.get(work.doc_id) is not work:
             return  # removed, or a newer revision is further
         if indexed.answers and indexed.vectors >= work.passages:
-            state = await self._library.update(work, state="ready", reason="")
+            state = await self._library.update(work, state="ready")
             self.leave(work.doc_id)
         else:
             state = await self._library.state(work.doc_id)

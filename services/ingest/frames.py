@@ -30,6 +30,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     overlap_tokens: int = 64
     max_pages: int = 10_000
     """Longer documents are refused."""
+    ocr_pages: int = 200
+    """Pages that may be recognised from their pictures."""
+    ocr_seconds: float = 30.0
+    """Time for each."""
     memory_mb: int = 768
     """Limit on memory, MiB."""
     cpu_s: int = 900
@@ -75,13 +79,16 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """Passages in all."""
     peak_mb: float = 0.0
     """Most memory the child had resident, MiB."""
+    note: str = ""
+    """What people should know of what could not be read, empty when all was."""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     """The file cannot be read."""
 
     kind: str
-    """rejected, retryable (the disk is full), fatal (Andon itself is at fault), or memory."""
+    """rejected, needs-ocr, retryable (the disk is full), fatal (Andon itself is at fault), or
+    memory."""
     operation: str
     reason: str
     hint: str = ""

@@ -116,6 +116,11 @@ class Library:
                 "UPDATE revision SET state = 'queued' WHERE state IN ('reading', 'indexing')"
             )
             await db.execute("INSERT OR IGNORE INTO fact VALUES ('born', ?)", (now(),))
+            # What recognises text may have been installed meanwhile; the reader finds out.
+            await db.execute(
+                "UPDATE revision SET state = 'queued' WHERE state = 'needs-ocr' AND revision ="
+                " (SELECT max(r.revision) FROM revision r WHERE r.doc_id = revision.doc_id)"
+            )
         return library
 
     async def born(self) -> float:

@@ -38,6 +38,8 @@ def main(argument: str) -> int:
         memory_mb=job.memory_mb,
         cpu_s=job.cpu_s,
         open_files=job.open_files,
+        reads=(job.path, job.tokenizer),
+        writes=(str(Path.cwd()),),
     )
     try:
         _read(job, pipe)
@@ -80,6 +82,7 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
 
     offline.prepare()
     from services.ingest import chunking, partition  # noqa: PLC0415  (heavy: after the limits)
+    from services.ingest.partition import effort  # noqa: PLC0415
 
     def progress(done: int, total: int | None) -> None:
         if max(done, total or 0) > job.max_pages:
@@ -91,7 +94,8 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
         frames.write(pipe, frames.Progress(done=done, total=total))
 
     try:
-        document = partition.read(Path(job.path), job.name, progress)
+        limit = effort.Effort(pages=job.ocr_pages, seconds=job.ocr_seconds)
+        document = partition.read(Path(job.path), job.name, progress, limit)
     except (AndonError, MemoryError, RecursionError):
         raise
     except Exception as error:
@@ -121,6 +125,7 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
             pages=document.pages,
             passages=total,
             peak_mb=round(peak, 1),
+            note=document.note,
         ),
     )
 

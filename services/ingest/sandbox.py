@@ -23,6 +23,7 @@ import msgspec
 
 from schemas.retrieval import Passage
 from services.ingest import frames
+from services.ingest.partition.effort import NeedsOcr
 from services.runtime.errors import AndonError, Fatal, Rejected, Retryable
 
 log = logging.getLogger(__name__)
@@ -262,7 +263,11 @@ class _Child:
 def _failure(job: frames.Job, limits: Limits, failed: frames.Failed) -> AndonError:
     if failed.kind == "memory":
         return _memory(job, limits)
-    kinds: dict[str, type[AndonError]] = {"fatal": Fatal, "retryable": Retryable}
+    kinds: dict[str, type[AndonError]] = {
+        "fatal": Fatal,
+        "retryable": Retryable,
+        NeedsOcr.kind: NeedsOcr,
+    }
     return kinds.get(failed.kind, Rejected)(f"read {job.name}", failed.reason, failed.hint)
 
 

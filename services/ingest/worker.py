@@ -19,6 +19,7 @@ from services.ingest import frames, sandbox
 from services.ingest.follower import Follower
 from services.ingest.library import Library, Work
 from services.ingest.originals import Originals
+from services.ingest.partition.effort import NeedsOcr
 from services.ingest.spool import Spool
 from services.runtime.config import Ingest
 from services.runtime.errors import AndonError, Rejected, Retryable
@@ -181,7 +182,8 @@ class Worker:
             older = await self._library.answering(work.doc_id)
             if older is not None:
                 reason += f"; revision {older} still answers"
-            await self._update(work, state="failed", reason=reason)
+            state = NeedsOcr.kind if isinstance(error, NeedsOcr) else "failed"
+            await self._update(work, state=state, reason=reason)
 
     async def _is_there(self, work: Work) -> bool:
         """Go on with a document that was read before, if the retriever has all of it."""
@@ -208,6 +210,7 @@ class Worker:
             base = await self._update(
                 work,
                 state="indexing",
+                reason=done.note,
                 title=done.title or Path(work.file).stem,
                 lang=done.lang,
                 pages=done.pages,
@@ -240,6 +243,8 @@ class Worker:
             chunk_tokens=config.chunk_tokens,
             overlap_tokens=config.overlap_tokens,
             max_pages=config.max_pages,
+            ocr_pages=config.ocr_pages,
+            ocr_seconds=config.ocr_seconds,
         )
         began = time.monotonic()
 

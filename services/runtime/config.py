@@ -252,6 +252,10 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Larger files are refused, MiB."""
     max_pages: Positive = 10_000
     """Longer documents are refused."""
+    ocr_pages: Annotated[int, msgspec.Meta(ge=0)] = 200
+    """Pages of a document whose text is recognised from their picture at most; 0: none."""
+    ocr_seconds: Seconds = 30.0
+    """Time for each of them; what is not recognised by then is left out, and said so."""
     reader_memory_mb: Positive = 768
     """Memory limit of the process that reads one file, MiB."""
     reader_seconds: Positive = 900

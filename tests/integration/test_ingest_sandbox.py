@@ -9,16 +9,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from deploy.sample import content
 from schemas.retrieval import Passage
-from services.ingest import frames, sandbox
+from services.ingest import frames, landlock, sandbox
+from services.ingest.partition.effort import NeedsOcr
 from services.runtime.errors import Fatal, Rejected, Retryable
+from tests.support import formats
 from tests.support.ingest import TOKENIZER, Drawn, names_in
 from tests.support.sample import sample_manual
 
@@ -178,9 +182,9 @@ async def test_a_file_that_is_no_tokenizer(manuals: dict[str, Path]) -> None:
         await read(job)
 
 
-def confined(code: str, **limits: int) -> subprocess.CompletedProcess[str]:
+def confined(code: str, **limits: Any) -> subprocess.CompletedProcess[str]:
     given = {"parent": os.getpid(), "memory_mb": 200, "cpu_s": 20, "open_files": 32} | limits
-    arguments = ", ".join(f"{name}={value}" for name, value in given.items())
+    arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
     script = f"from services.ingest.confine import confine\nconfine({arguments})\n{code}"
     return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
@@ -245,6 +249,180 @@ def test_a_reader_ends_with_its_parent() -> None:
 def test_a_reader_whose_starter_is_gone_already_ends() -> None:
     done = confined("print('still here')", parent=os.getpid() + 1)
     assert (done.returncode, done.stdout) == (1, "")
+
+
+def opening(path: Path | str, mode: str) -> str:
+    """Opened by Python, and by the C library behind its back."""
+    flags = "O_RDONLY" if mode == "r" else "O_WRONLY | os.O_CREAT"
+    return (
+        "import ctypes, os\n"
+        f"try:\n    open({str(path)!r}, {mode!r})\nexcept PermissionError:\n    print('denied')\n"
+        "else:\n    print('opened')\n"
+        f"print(ctypes.CDLL(None).open({str(path).encode()!r}, os.{flags}, 0o600) >= 0)\n"
+    )
+
+
+needs_landlock = pytest.mark.skipif(
+    not landlock.version(), reason="this kernel has no Landlock (Linux 5.13, enabled at boot)"
+)
+
+
+@needs_landlock
+def test_a_reader_sees_its_file_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    (tmp_path / "other").write_text("x")
+    given: dict[str, Any] = {"reads": (str(tmp_path / "mine"),)}
+    assert confined(opening(tmp_path / "mine", "r"), **given).stdout.split() == ["opened", "True"]
+    for path in (tmp_path / "other", "/etc/passwd"):
+        assert confined(opening(path, "r"), **given).stdout.split() == ["denied", "False"]
+
+
+@needs_landlock
+def test_a_reader_writes_only_in_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    given: dict[str, Any] = {"writes": (str(tmp_path / "own"),)}
+    allowed = confined(opening(tmp_path / "own" / "a", "w"), **given)
+    assert allowed.stdout.split() == ["opened", "True"]
+    refused = confined(opening(tmp_path / "b", "w"), **given)
+    assert refused.stdout.split() == ["denied", "False"]
+    assert not (tmp_path / "b").exists()
+
+
+@needs_landlock
+def test_no_library_can_start_a_program_either() -> None:
+    code = "import ctypes; print(ctypes.CDLL(None).execl(b'/bin/true', b'true', None))"
+    assert confined(code).stdout.strip() == "-1"
+
+
+def test_a_reader_writes_no_file_without_end(tmp_path: Path) -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"with open({str(tmp_path / 'a')!r}, 'wb') as file:\n"
+        "    for _ in range(100): file.write(bytes(2**20))\n"
+    )
+    assert "File too large" in confined(code, writes=(str(tmp_path),)).stderr
+    assert (tmp_path / "a").stat().st_size == 64 * 2**20
+
+
+async def test_a_reader_has_an_empty_environment(
+    manuals: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    seen: list[dict[str, str]] = []
+
+    def look(_done: int, _total: int | None) -> None:
+        seen.extend(child.environ() for child in children() if not seen)
+
+    await read(job_of(manuals["pdf"]), progress=look)
+    assert "SECRET" not in seen[0]
+    assert set(seen[0]) - {"LC_CTYPE"} == {*sandbox._ENVIRONMENT, "HOME", "TMPDIR", "PYTHONPATH"}
+
+
+def pages(path: Path, count: int) -> Path:
+    """A PDF of so many empty pages, written by hand."""
+    parts = [
+        b"%PDF-1.4\n",
+        b"1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n",
+        b"2 0 obj<</Type/Pages/Count %d/Kids[" % count,
+        b" ".join(b"%d 0 R" % (3 + n) for n in range(count)),
+        b"]/MediaBox[0 0 99 99]>>endobj\n",
+        *(b"%d 0 obj<</Type/Page/Parent 2 0 R>>endobj\n" % (3 + n) for n in range(count)),
+        b"trailer<</Root 1 0 R/Size %d>>\n%%%%EOF\n" % (count + 3),
+    ]
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+async def test_a_hundred_thousand_pages_end_at_the_limit(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="has 100000 pages, more than the 10000 allowed"):
+        await read(job_of(pages(tmp_path / "a.pdf", 100_000)))
+
+
+async def test_passages_without_end_end_at_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Code;Cause\n" + "E1;" + "low " * 100 + "\n" + "E2;low\n" * 300_000)
+    with pytest.raises(Rejected, match="more than 1 MB of text came out of it"):
+        await read(job_of(path), sandbox.Limits(output_mb=1, memory_mb=2000))
+
+
+def bomb(path: Path, parts: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    return path
+
+
+ENTITIES = b"<!DOCTYPE a [<!ENTITY a0 'xxxxxxxxxx'>" + b"".join(
+    b"<!ENTITY a%d '%s'>" % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "reason"),
+    [
+        ("nested.zip", {f"{n}.zip": b"PK\x03\x04" * 100 for n in range(16)}, "a ZIP archive"),
+        ("a.docx", {"word/document.xml": bytes(40 * 2**20)}, "unpacks to 40 MB"),
+        ("a.xlsx", {"xl/workbook.xml": b"<a/>", "xl/x.xml": bytes(40 * 2**20)}, "unpacks to 40 MB"),
+        ("a.odt", {"content.xml": ENTITIES + b"]><a>&a9;</a>"}, "entities of its own"),
+        ("b.docx", {"word/document.xml": ENTITIES + b"]><a>&a9;</a>"}, "damaged"),
+        ("a.epub", {"META-INF/container.xml": b"<a>" * 100_000}, "damaged"),
+        ("b.odt", {"content.xml": b"<a>" * 1000 + b"</a>" * 1000}, "damaged"),
+    ],
+)
+async def test_archives_made_to_do_harm(
+    tmp_path: Path, name: str, parts: dict[str, bytes], reason: str
+) -> None:
+    with pytest.raises(Rejected, match=reason):
+        await read(job_of(bomb(tmp_path / name, parts)), sandbox.Limits(memory_mb=400))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b"[" * 200_000),
+        ("a.html", b"<!doctype html><html><body>" + b"<div>" * 100_000 + b"x"),
+        ("a.rtf", b"{\\rtf1" + b"{" * 100_000),
+        ("a.eml", b"From: a\nTo: b\nSubject: c\n" + b"Content-Type: multipart/mixed;"
+         b" boundary=x\n\n--x\n" * 5_000 + b"x"),
+        ("a.md", b"> " * 20_000 + b"x"),
+    ],
+)  # fmt: skip
+async def test_nesting_without_end_is_read_or_has_a_reason(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    reason = ""
+    try:
+        await read(job_of(tmp_path / name), sandbox.Limits(memory_mb=400, seconds=60))
+    except Rejected as error:
+        reason = error.reason
+    assert "crashed" not in reason
+    assert "in a way its reader does not know" not in reason
+
+
+async def test_a_scan_without_the_program_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = formats.scan(tmp_path / "a.pdf")
+    done, found = await read(job_of(path))
+    assert (done.pages, done.note) == (1, "")
+    assert [p.kind for p in found] == ["text", "row", "row"]
+    monkeypatch.setitem(sandbox._ENVIRONMENT, "ANDON_TESSERACT", "/nowhere")
+    with pytest.raises(NeedsOcr, match="the text recognition program is missing"):
+        await read(job_of(path))
+
+
+async def test_recognition_stays_within_the_limit_on_memory(tmp_path: Path) -> None:
+    path = formats.scan(tmp_path / "a.pdf")
+    with pytest.raises(Rejected, match="more than 90 MB of memory"):
+        await read(job_of(path), sandbox.Limits(memory_mb=90))
+    assert children() == []
+
+
+@pytest.mark.parametrize("name", list(formats.MAKERS))
+async def test_each_office_format_in_a_process_of_its_own(tmp_path: Path, name: str) -> None:
+    done, found = await read(job_of(formats.MAKERS[name](tmp_path / name)))
+    assert done.passages == len(found) >= 1
 
 
 def test_a_reader_works_where_the_service_is_process_1(tmp_path: Path) -> None:

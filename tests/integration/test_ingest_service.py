@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from services.ingest import sandbox
 from services.runtime.config import Config, Ingest
 from services.runtime.errors import Fatal, Rejected, Unavailable
+from tests.support import formats
 from tests.support.ingest import Drawn, names_in
 from tests.support.plant import SOON_S, Plant, manual, opened
 from tests.support.sample import sample_manual
@@ -69,6 +71,36 @@ async def test_a_failed_revision_leaves_the_older_one(plant: Plant, tmp_path: Pa
         assert "damaged" in state.reason
         assert state.reason.endswith("; revision 1 still answers")
         assert (await plant.search("E005")).hits[0].document.revision == 1
+
+
+async def test_scans_wait_for_the_program_that_reads_them(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = formats.scan(tmp_path / "a.pdf")
+    async with plant.retriever():
+        monkeypatch.setitem(sandbox._ENVIRONMENT, "ANDON_TESSERACT", "/nowhere")
+        async with plant.ingest():
+            await plant.add(path)
+            state, _ = await plant.until("needs-ocr")
+            assert "apt-get install tesseract-ocr tesseract-ocr-chi-sim" in state.reason
+        monkeypatch.delitem(sandbox._ENVIRONMENT, "ANDON_TESSERACT")
+        async with plant.ingest():
+            state, _ = await plant.until("ready")
+            assert (state.revision, state.pages, state.reason) == (1, 1, "")
+            assert (await plant.search("E001")).hits[0].passage.page == 1
+
+
+async def test_a_scan_added_again_is_tried_again(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = formats.scan(tmp_path / "a.pdf")
+    async with plant.retriever(), plant.ingest():
+        monkeypatch.setitem(sandbox._ENVIRONMENT, "ANDON_TESSERACT", "/nowhere")
+        await plant.add(path)
+        await plant.until("needs-ocr")
+        monkeypatch.delitem(sandbox._ENVIRONMENT, "ANDON_TESSERACT")
+        assert not (await plant.add(path)).unchanged
+        await plant.until("ready", revision=2)
 
 
 async def test_one_that_fails_does_not_stop_the_next(plant: Plant, tmp_path: Path) -> None:

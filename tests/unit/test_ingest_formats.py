@@ -13,7 +13,7 @@ import pytest
 
 from schemas.retrieval import Passage
 from services.ingest import chunking, partition
-from services.ingest.partition import table
+from services.ingest.partition import sniffing, table
 from services.retriever import records
 from services.runtime.errors import Rejected
 from tests.support.ingest import Drawn, words
@@ -199,8 +199,13 @@ def zipped(tmp_path: Path, name: str, **members: str) -> Path:
         ("a.docx", b"PK\x03\x04garbage", "damaged archive"),
         ("a.docx", OLE + "EncryptedPackage".encode("utf-16-le"), "password"),
         ("a.doc", OLE + "WordDocument".encode("utf-16-le"), r"old \.doc format"),
-        ("a.xls", OLE + "Workbook".encode("utf-16-le"), r"old \.xls format"),
-        ("a.png", b"\x89PNG\r\n\x1a\n0000", "PNG picture"),
+        ("a.ppt", OLE + "PowerPoint Document".encode("utf-16-le"), r"old \.ppt format"),
+        ("a.xls", OLE + "Workbook".encode("utf-16-le"), "the workbook is damaged"),
+        ("a.msg", OLE + "__properties_version1.0".encode("utf-16-le"), "the message is damaged"),
+        ("a.png", b"\x89PNG\r\n\x1a\n0000", "the picture is damaged"),
+        ("a.xlsx", b"PK\x05\x06" + bytes(18), "unknown kind"),
+        ("a.rtf", b"{\\rtf1" + b"{" * 2000, "nested without end"),
+        ("a.gz", b"\x1f\x8b\x08" + bytes(20), "gzip archive"),
         ("a.bin", bytes(range(256)), "binary data"),
         ("a.json", b"{", "no JSON"),
         ("~$manual.docx", b"\x05Somebody", "while a document is open"),
@@ -216,9 +221,9 @@ def test_what_cannot_be_read_says_why(
 
 def test_unsupported_names_what_is_supported(tmp_path: Path) -> None:
     with pytest.raises(Rejected) as caught:
-        passages_of(zipped(tmp_path, "a.xlsx", xl__workbook="<x/>"))
-    assert "Excel" in caught.value.reason
-    assert partition.SUPPORTED in caught.value.hint
+        passages_of(zipped(tmp_path, "a.xlsb", **{"xl__workbook.bin": "x"}))
+    assert "binary Excel workbook" in caught.value.reason
+    assert sniffing.SUPPORTED in caught.value.hint
 
 
 def test_content_decides_not_the_name(tmp_path: Path) -> None:
@@ -242,7 +247,10 @@ def test_no_reader_loads_spacy_or_torch() -> None:
     code = (
         "import sys;from services.ingest.partition import html,offline,office,pdf,table;"
         "offline.prepare();import unstructured.partition.docx,unstructured.partition.md;"
-        "bad=('spacy','torch','pandas','unstructured_client','transformers');"
+        "import unstructured.partition.pptx;"
+        "from services.ingest.partition import epub,image,mail,odf,ocr,rtf,slides,workbook;"
+        "import openpyxl,xlrd;"
+        "bad=('spacy','torch','pandas','unstructured_client','transformers','unstructured_inference');"
         "print(*[m for m in bad if m in sys.modules])"
     )
     done = subprocess.run(

@@ -19,3 +19,5 @@ class Document:
     """Pages in all; None where the format has none."""
     labels: dict[int, str] = field(default_factory=dict)
     """Printed page numbers by physical page."""
+    note: str = ""
+    """What people should know of pages that could not be read, empty when all were."""

@@ -23,15 +23,28 @@ def read_html(path: Path, progress: Callable[[int, int | None], None]) -> Docume
     Raises:
         Rejected: it cannot be parsed.
     """
-    offline.prepare()
-    from unstructured.partition.html import partition_html  # noqa: PLC0415
-
     content = _content(path)
     match = _TITLE.search(content[:65536])
     title = " ".join(match[1].split()) if match else ""
-    elements = _parsed(partition_html, content, "web page")
+    found = _web(content)
     progress(1, 1)
-    return Document(elements, title)
+    return Document(found, title)
+
+
+def elements(data: bytes) -> list[Any]:
+    """Return the elements of a web page that is part of something else.
+
+    Raises:
+        Rejected: it cannot be parsed.
+    """
+    return _web(_decoded(data))
+
+
+def _web(content: str) -> list[Any]:
+    offline.prepare()
+    from unstructured.partition.html import partition_html  # noqa: PLC0415
+
+    return _parsed(partition_html, content, "web page")
 
 
 def read_markdown(path: Path, progress: Callable[[int, int | None], None]) -> Document:
@@ -53,7 +66,10 @@ def read_markdown(path: Path, progress: Callable[[int, int | None], None]) -> Do
 def _content(path: Path) -> str:
     if path.stat().st_size > MAX_SIZE:
         raise Rejected("read text", f"the file is larger than {MAX_SIZE // 2**20} MB")
-    data = path.read_bytes()
+    return _decoded(path.read_bytes())
+
+
+def _decoded(data: bytes) -> str:
     named = _CHARSET.search(data[:4096])
     if named:
         try:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from services.ingest.partition import offline
+from services.ingest.partition import archive, offline
 from services.ingest.partition.document import Document
 from services.runtime.errors import Rejected
-
-MAX_MEMBER = 256 * 2**20
-"""Unpacked size of one part of the file, bytes: more is a bomb."""
-MAX_RATIO = 200
-"""Unpacked to packed size of a large part above which it is a bomb."""
 
 
 def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
@@ -22,7 +16,7 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
     Raises:
         Rejected: it is damaged, or unpacks to more than any manual has.
     """
-    _check(path)
+    archive.check(path, "Word document")
     offline.prepare()
     import docx  # noqa: PLC0415  (after `prepare`, and only in the child)
     from unstructured.documents.elements import Footer, Header, PageBreak  # noqa: PLC0415
@@ -50,23 +44,3 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
             element.metadata.page_number = None
     progress(pages or 1, pages or 1)
     return Document(kept, title, pages)
-
-
-def _check(path: Path) -> None:
-    """Look at the parts before anything unpacks them."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for part in archive.infolist():
-                ratio = part.file_size / max(part.compress_size, 1)
-                if part.file_size > MAX_MEMBER or (part.file_size > 2**24 and ratio > MAX_RATIO):
-                    raise Rejected(
-                        "read Word document",
-                        f"its part {part.filename} unpacks to {part.file_size // 2**20} MB",
-                        "this is no manual: the file was made to do harm, or is damaged",
-                    )
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise Rejected(
-            "read Word document",
-            "the file is damaged: it breaks off or is no complete archive",
-            "copy it again from where it came from",
-        ) from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from unstructured.documents.elements import (
     Element,
@@ -24,14 +25,15 @@ from services.ingest.partition import (
     headings,
     layout,
     listed,
+    overleaf,
     paragraphs,
     ruled,
-    sheets,
 )
 from services.ingest.partition.document import Document
+from services.ingest.partition.effort import Effort, needed
+from services.ingest.partition.overleaf import Sheet
 from services.ingest.partition.page import Line, Page
 from services.ingest.partition.pdfium import Bookmark, Pdf
-from services.ingest.partition.sheets import Sheet
 from services.runtime.errors import Rejected
 
 Progress = Callable[[int, int | None], None]
@@ -51,13 +53,23 @@ class _PageContent:
     """Pictures on it."""
 
 
-def read(path: Path, progress: Progress) -> Document:
-    """Read a PDF.
+def read(path: Path, progress: Progress, effort: Effort) -> Document:
+    """Read a PDF; `effort` limits recognition of the pages that are pictures.
 
     Raises:
         Rejected: it is encrypted, damaged, empty, or has no text on any page.
+        NeedsOcr: its pages are pictures, and nothing here can recognise them.
     """
-    pdf = Pdf(path)
+    return read_pages(Pdf(path, effort), progress, effort)
+
+
+def read_pages(pdf: Source, progress: Progress, effort: Effort) -> Document:
+    """Read pages, wherever they come from, and close their source.
+
+    Raises:
+        Rejected: there is no text on any of them.
+        NeedsOcr: they are pictures, and nothing here can recognise them.
+    """
     try:
         content: list[_PageContent] = []
         for page in pdf.read():
@@ -68,7 +80,7 @@ def read(path: Path, progress: Progress) -> Document:
     finally:
         pdf.close()
     if not any(page.lines.lines or page.tables for page in content):
-        raise _no_text(content)
+        raise _no_text(content, effort)
     labels = furniture.strip([page.lines for page in content])
     entries = contents.take([page.lines for page in content])
     everything = [line for page in content for line in page.lines.lines]
@@ -80,16 +92,40 @@ def read(path: Path, progress: Progress) -> Document:
     printed = {page.lines.page: labels.get(page.lines.page) or page.label for page in content}
     stream = _with_bookmarks(_stream(content), found.lost)
     elements = _elements(stream, found, everything, printed)
-    return Document(elements, _title(title, everything), len(content), printed)
+    read = Document(elements, _title(title, everything), len(content), printed)
+    read.note = effort.note()
+    return read
 
 
-def _no_text(content: list[_PageContent]) -> Rejected:
+class Source(Protocol):
+    """Where pages come from."""
+
+    pages: int
+
+    @property
+    def title(self) -> str:
+        """Return the title the file gives itself."""
+
+    def read(self) -> Iterator[Page]:
+        """Yield the pages in order."""
+
+    def bookmarks(self) -> list[Bookmark]:
+        """Return the outline."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+def _no_text(content: list[_PageContent], effort: Effort) -> Rejected:
     """Return why there is nothing to read: pictures of pages, or nothing at all."""
-    if any(page.pictures for page in content):
+    if effort.missed:
+        return needed(len(content))
+    if effort.read:
         return Rejected(
             "read PDF",
-            f"no text on any of its {len(content)} pages: needs OCR, the pages are pictures",
-            "run it through a text recognition program and add the result",
+            f"no text on any of its {len(content)} pages: they are pictures, and text recognition "
+            "found nothing in them that it could read" + (effort.note() and f"; {effort.note()}"),
+            "scan it again, straight and at 200 dots an inch or more",
         )
     return Rejected(
         "read PDF",
@@ -102,7 +138,7 @@ def _content(page: Page, before: list[ruled.RuledTable]) -> _PageContent:
     found = [
         table
         for table in ruled.find(page)
-        if not table.rest or any(sheets.alike(one.edges, table.edges) for one in before[-1:])
+        if not table.rest or any(overleaf.alike(one.edges, table.edges) for one in before[-1:])
     ]
     used = set().union(*(table.words for table in found)) if found else set()
     rest = [word for word in page.words if id(word) not in used]

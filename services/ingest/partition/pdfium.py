@@ -12,8 +12,10 @@ from pypdfium2 import raw
 
 from services.ingest.partition import rulings, words
 from services.ingest.partition.characters import clean
+from services.ingest.partition.effort import Effort
 from services.ingest.partition.page import Page
 from services.ingest.partition.rulings import Turn
+from services.ingest.partition.scans import Scans
 from services.runtime.errors import Rejected
 
 
@@ -33,8 +35,8 @@ class Bookmark:
 class Pdf:
     """An open PDF; close it after use."""
 
-    def __init__(self, path: Path) -> None:
-        """Open a file.
+    def __init__(self, path: Path, effort: Effort) -> None:
+        """Open a file; `effort` limits recognition of the pages that are pictures.
 
         Raises:
             Rejected: it needs a password, is damaged beyond reading, or has no pages.
@@ -55,6 +57,7 @@ class Pdf:
                 "open it in a PDF viewer, save it anew and add that",
             ) from error
         self._turned: dict[int, Turn] = {}
+        self._scans = Scans(effort)
         self.pages = len(self._document)
         if self.pages == 0:
             self.close()
@@ -62,6 +65,7 @@ class Pdf:
 
     def close(self) -> None:
         """Close the file."""
+        self._scans.close()
         self._document.close()
 
     @property
@@ -101,7 +105,7 @@ class Pdf:
                 yield Page(index + 1, "", 0, 0, [])
                 continue
             try:
-                yield self._page(page, index)
+                yield self._scans.read(page, self._page(page, index))
             finally:
                 page.close()
 

@@ -1,103 +1,171 @@
-"""Tables over all the pages they run (pure)."""
+"""Sheets of a workbook to elements: every row with its sheet, its header and its number (pure)."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
-from services.ingest import tables
-from services.ingest.partition.ruled import Cell, RuledTable
+from unstructured.documents.elements import (
+    Element,
+    ElementMetadata,
+    NarrativeText,
+    Table,
+    Title,
+)
 
-_NEAR = 6.0
-"""Column edges this close are the same column on the next page, points."""
+from services.ingest import tables
+
+MAX_COLUMNS = 256
+"""Columns beyond which a sheet is data, not a list."""
+_LOOKED_AT = 12
+"""Rows of a block among which its header is looked for."""
+_TOGETHER = 250
+"""Rows that one element holds."""
+_LONG = 60
+"""Characters up to which a cell may name a column."""
+_NUMERIC = re.compile(r"[-+]?[\d.,:/%\s]+")
 
 
 @dataclass(slots=True)
 class Sheet:
-    """A table, over all the pages it runs."""
+    """What a sheet shows."""
 
-    page: int
-    """The last page it is on so far."""
-    edges: list[float]
-    """Where the columns begin and the last ends, on its first page."""
-    bottom: float
-    """Where it ends on its first page, from the top, points."""
-    cells: list[list[Cell | None]] = field(default_factory=list)
-    pages: list[int | None] = field(default_factory=list)
-    """The page of each row."""
+    name: str
+    rows: list[tuple[int, list[str]]]
+    """Number, as the program shows it, and cells of the rows that are not empty."""
+    merged: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Cells that are one: first row, first column, last row, last column; columns from 0."""
+    hidden: bool = False
 
-    @classmethod
-    def of(cls, table: RuledTable) -> Sheet:
-        """Return a table's beginning."""
-        sheet = cls(table.page, table.edges, table.box[3])
-        sheet.add(table)
-        return sheet
 
-    def goes_on(self, table: RuledTable) -> bool:
-        """Return whether a table at the top of the next page is the rest of this one."""
-        return table.page == self.page + 1 and alike(self.edges, table.edges)
+def elements(sheets: list[Sheet]) -> Iterator[Element]:
+    """Yield headings, tables and texts of a workbook."""
+    for sheet in sheets:
+        if not sheet.rows:
+            continue
+        name = f"{sheet.name} (hidden)" if sheet.hidden else sheet.name
+        yield Title(text=name.strip() or "Sheet", metadata=ElementMetadata(category_depth=0))
+        _spread(sheet)
+        header: list[str] = []
+        for block in _blocks(sheet.rows):
+            for part in _beside(block):
+                header = yield from _block(part, header)
 
-    def add(self, table: RuledTable) -> None:
-        """Add a page's rows: a header is not repeated, a row that the page break cut is joined."""
-        self.page = table.page
-        first = bool(self.cells)
-        for row in table.grid:
-            texts = [cell.text if cell else "" for cell in row]
-            if first and self._repeats(row, texts):
+
+def _spread(sheet: Sheet) -> None:
+    """Write what merged cells show into all the rows they cover, and over the columns of a head."""
+    rows = dict(sheet.rows)
+    for top, left, bottom, right in sheet.merged:
+        if bottom - top > 2000 or right >= MAX_COLUMNS or top not in rows:
+            continue
+        first = rows[top]
+        value = first[left] if left < len(first) else ""
+        if not value:
+            continue
+        for number in range(top, bottom + 1):
+            row = rows.get(number)
+            if row is None:
                 continue
-            if first and any(texts) and not texts[0] and self._is_cut(row):
-                self._join(row)
-                first = False
-                continue
-            # An empty row keeps its place: cells of the row above may reach over it.
-            if first and any(texts):
-                first = False
-                if row[0] is not None and not row[0].text:
-                    row[0].text = self._above()
-            self.cells.append(row)
-            self.pages.append(table.page)
-
-    def tables(self) -> list[tables.Table]:
-        """Return what it says."""
-        cells: list[list[tables.GridCell | None]] = [
-            [
-                tables.GridCell(cell.text, cell.rows, cell.columns, cell.bold) if cell else None
-                for cell in row
-            ]
-            for row in self.cells
-        ]
-        return tables.understand(tables.Grid(cells, self.pages))
-
-    def _repeats(self, row: list[Cell | None], texts: list[str]) -> bool:
-        """Return whether a row is the header once more: no row that happens to recur."""
-        head = [cell.text if cell else "" for cell in self.cells[0]]
-        if not tables.same_header(head, texts):
-            return False
-        bold = all(cell.bold for cell in row if cell and cell.text)
-        return bold or tables.looks_like_header(head) or self.pages[-1] == self.pages[0]
-
-    def _is_cut(self, row: list[Cell | None]) -> bool:
-        """Return whether a first row without a key is the rest of the row before the break."""
-        first, second = row[0], row[1]
-        if first is None or first.rows > 1:
-            return False
-        keyless = len(row) > 2 and second is not None and not second.text
-        return self.cells[-1][0] is not None or keyless
-
-    def _above(self) -> str:
-        """Return the text of the first column's last cell: it spans the page break."""
-        return next((row[0].text for row in reversed(self.cells) if row[0] and row[0].text), "")
-
-    def _join(self, row: list[Cell | None]) -> None:
-        """Add a row's texts to the cells above, which may span rows."""
-        for column, cell in enumerate(row):
-            above = next((r[column] for r in reversed(self.cells) if r[column]), None)
-            if above and cell and cell.text:
-                above.text = f"{above.text}\n{cell.text}" if above.text else cell.text
+            last = right if bottom == top and len(value) <= _LONG else left
+            row.extend([""] * (last + 1 - len(row)))
+            for column in range(left, last + 1):
+                row[column] = row[column] or value
 
 
-def alike(one: list[float], two: list[float]) -> bool:
-    """Return whether the edges of two tables' columns are the same, wherever they stand."""
-    if len(one) != len(two):
-        return False
-    shift = two[0] - one[0]
-    return all(abs(b - a - shift) <= _NEAR for a, b in zip(one, two, strict=True))
+def _blocks(rows: list[tuple[int, list[str]]]) -> Iterator[list[tuple[int, list[str]]]]:
+    """Yield the rows in groups that empty rows separate."""
+    block: list[tuple[int, list[str]]] = []
+    for number, cells in rows:
+        if block and number > block[-1][0] + 1:
+            yield block
+            block = []
+        block.append((number, cells))
+    if block:
+        yield block
+
+
+def _beside(block: list[tuple[int, list[str]]]) -> list[list[tuple[int, list[str]]]]:
+    """Return the tables of a block that stand side by side, an empty column between them."""
+    width = max(len(cells) for _, cells in block)
+    used = [False] * width
+    for _, cells in block:
+        for column, cell in enumerate(cells):
+            used[column] = used[column] or bool(cell)
+    spans: list[tuple[int, int]] = []
+    for column, filled in enumerate(used):
+        if filled and (column == 0 or not used[column - 1]):
+            spans.append((column, column + 1))
+        elif filled:
+            spans[-1] = (spans[-1][0], column + 1)
+    if len(spans) < 2 or any(end - start < 2 for start, end in spans) or len(block) < 2:
+        return [block]
+    parts = []
+    for start, end in spans:
+        part = [(number, cells[start:end]) for number, cells in block]
+        parts.append([(number, cells) for number, cells in part if any(cells)])
+    return parts
+
+
+def _block(
+    block: list[tuple[int, list[str]]], before: list[str]
+) -> Generator[Element, None, list[str]]:
+    """Yield what a block holds; return its header: that of the block above where it has none."""
+    start = 0
+    lines: list[str] = []
+    # A single cell over a table is its caption.
+    while start < len(block) and sum(map(bool, block[start][1])) == 1:
+        lines.append(next(filter(None, block[start][1])))
+        start += 1
+    rest = block[start:]
+    if not rest:
+        yield NarrativeText(text="\n".join(lines))
+        return before
+    if lines and len(lines[0]) <= 2 * _LONG and len(lines) <= 3:
+        yield Title(text=" ".join(lines), metadata=ElementMetadata(category_depth=1))
+    elif lines:
+        yield NarrativeText(text="\n".join(lines))
+    width = min(max(len(cells) for _, cells in rest), MAX_COLUMNS)
+    rows = [(number, _padded(cells, width)) for number, cells in rest]
+    head = _header([cells for _, cells in rows[:_LOOKED_AT]])
+    if head is None:
+        header = before if len(before) == width else [""] * width
+    else:
+        for number, cells in rows[:head]:
+            yield _table([], [(number, cells)])
+        header = rows[head][1]
+        rows = rows[head + 1 :]
+    for first in range(0, len(rows), _TOGETHER):
+        yield _table(header, rows[first : first + _TOGETHER])
+    return header
+
+
+def _header(rows: list[list[str]]) -> int | None:
+    """Return which row names the columns, None where none does."""
+    for index, cells in enumerate(rows):
+        if tables.looks_like_header(cells):
+            return index
+    width = len(rows[0])
+    for index, cells in enumerate(rows[:4]):
+        filled = [cell for cell in cells if cell]
+        if (
+            len(rows) > index + 1
+            and len(filled) >= max(2, 0.6 * width)
+            and len(set(filled)) == len(filled)
+            and max(map(len, filled)) <= _LONG
+            and not any(_NUMERIC.fullmatch(cell) for cell in filled)
+        ):
+            return index
+    return None
+
+
+def _table(header: list[str], rows: list[tuple[int, list[str]]]) -> Table:
+    table = tables.Table(header, [tables.Row(cells) for _, cells in rows])
+    metadata = ElementMetadata(text_as_html=tables.to_html(table))
+    metadata.row_groups = [f"row {number}" for number, _ in rows]
+    text = "\n".join(tables.row_text(header, cells) for _, cells in rows)
+    return Table(text=text, metadata=metadata)
+
+
+def _padded(cells: list[str], width: int) -> list[str]:
+    return cells[:width] + [""] * (width - len(cells))

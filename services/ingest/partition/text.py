@@ -22,8 +22,15 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
     Raises:
         Rejected: it is no text.
     """
-    lines = encoding.decode(path.read_bytes()).split("\n")
-    elements: list[Element] = []
+    found = elements(encoding.decode(path.read_bytes()))
+    progress(1, 1)
+    return Document(found)
+
+
+def elements(content: str) -> list[Element]:
+    """Return the elements of a text."""
+    lines = content.replace("\r\n", "\n").split("\n")
+    found: list[Element] = []
     block: list[str] = []
     styles: list[str] = []
 
@@ -31,7 +38,7 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
         if block:
             text = "\n".join(block)
             kind = ListItem if _BULLET.match(text) else NarrativeText
-            elements.append(kind(text=text))
+            found.append(kind(text=text))
             block.clear()
 
     index = 0
@@ -44,21 +51,20 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
             style = underline[1]
             if style not in styles:
                 styles.append(style)
-            elements.append(_title(line.strip(), styles.index(style)))
+            found.append(_title(line.strip(), styles.index(style)))
             index += 2
             continue
         if _UNDERLINE.match(line) or not line.strip():
             close()
         elif not block and _is_numbered(line, lines, index):
-            elements.append(_title(line.strip(), line.split()[0].rstrip(".").count(".")))
+            found.append(_title(line.strip(), line.split()[0].rstrip(".").count(".")))
         else:
             if _BULLET.match(line):
                 close()
             block.append(line)
         index += 1
     close()
-    progress(1, 1)
-    return Document(elements)
+    return found
 
 
 def _is_numbered(line: str, lines: list[str], index: int) -> bool:

@@ -1,0 +1,103 @@
+"""Tables over all the pages they run (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.ingest import tables
+from services.ingest.partition.ruled import Cell, RuledTable
+
+_NEAR = 6.0
+"""Column edges this close are the same column on the next page, points."""
+
+
+@dataclass(slots=True)
+class Sheet:
+    """A table, over all the pages it runs."""
+
+    page: int
+    """The last page it is on so far."""
+    edges: list[float]
+    """Where the columns begin and the last ends, on its first page."""
+    bottom: float
+    """Where it ends on its first page, from the top, points."""
+    cells: list[list[Cell | None]] = field(default_factory=list)
+    pages: list[int | None] = field(default_factory=list)
+    """The page of each row."""
+
+    @classmethod
+    def of(cls, table: RuledTable) -> Sheet:
+        """Return a table's beginning."""
+        sheet = cls(table.page, table.edges, table.box[3])
+        sheet.add(table)
+        return sheet
+
+    def goes_on(self, table: RuledTable) -> bool:
+        """Return whether a table at the top of the next page is the rest of this one."""
+        return table.page == self.page + 1 and alike(self.edges, table.edges)
+
+    def add(self, table: RuledTable) -> None:
+        """Add a page's rows: a header is not repeated, a row that the page break cut is joined."""
+        self.page = table.page
+        first = bool(self.cells)
+        for row in table.grid:
+            texts = [cell.text if cell else "" for cell in row]
+            if first and self._repeats(row, texts):
+                continue
+            if first and any(texts) and not texts[0] and self._is_cut(row):
+                self._join(row)
+                first = False
+                continue
+            # An empty row keeps its place: cells of the row above may reach over it.
+            if first and any(texts):
+                first = False
+                if row[0] is not None and not row[0].text:
+                    row[0].text = self._above()
+            self.cells.append(row)
+            self.pages.append(table.page)
+
+    def tables(self) -> list[tables.Table]:
+        """Return what it says."""
+        cells: list[list[tables.GridCell | None]] = [
+            [
+                tables.GridCell(cell.text, cell.rows, cell.columns, cell.bold) if cell else None
+                for cell in row
+            ]
+            for row in self.cells
+        ]
+        return tables.understand(tables.Grid(cells, self.pages))
+
+    def _repeats(self, row: list[Cell | None], texts: list[str]) -> bool:
+        """Return whether a row is the header once more: no row that happens to recur."""
+        head = [cell.text if cell else "" for cell in self.cells[0]]
+        if not tables.same_header(head, texts):
+            return False
+        bold = all(cell.bold for cell in row if cell and cell.text)
+        return bold or tables.looks_like_header(head) or self.pages[-1] == self.pages[0]
+
+    def _is_cut(self, row: list[Cell | None]) -> bool:
+        """Return whether a first row without a key is the rest of the row before the break."""
+        first, second = row[0], row[1]
+        if first is None or first.rows > 1:
+            return False
+        keyless = len(row) > 2 and second is not None and not second.text
+        return self.cells[-1][0] is not None or keyless
+
+    def _above(self) -> str:
+        """Return the text of the first column's last cell: it spans the page break."""
+        return next((row[0].text for row in reversed(self.cells) if row[0] and row[0].text), "")
+
+    def _join(self, row: list[Cell | None]) -> None:
+        """Add a row's texts to the cells above, which may span rows."""
+        for column, cell in enumerate(row):
+            above = next((r[column] for r in reversed(self.cells) if r[column]), None)
+            if above and cell and cell.text:
+                above.text = f"{above.text}\n{cell.text}" if above.text else cell.text
+
+
+def alike(one: list[float], two: list[float]) -> bool:
+    """Return whether the edges of two tables' columns are the same, wherever they stand."""
+    if len(one) != len(two):
+        return False
+    shift = two[0] - one[0]
+    return all(abs(b - a - shift) <= _NEAR for a, b in zip(one, two, strict=True))
