@@ -17,7 +17,7 @@ from services.orchestrator import sparkplug
 from services.orchestrator.board import Board
 from services.orchestrator.flow import Flow
 from services.orchestrator.housekeeping import Housekeeping
-from services.orchestrator.intake import Intake, digest_of
+from services.orchestrator.intake import Intake, digest_of, filters
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
@@ -68,6 +68,8 @@ class OrchestratorService:
     async def start(self, context: Context) -> None:
         """Open the ledger, take up what was left, and listen."""
         self._context = context
+        # First of all: while the ledger is looked at or mended, faults wait here or at the broker.
+        messages = await context.bus.consume(*filters(self._config))
         path = self._config.data_dir / "ledger.db"
         await mend(path, LEDGER, context.health)
         self._ledger = await Ledger.open(path)
@@ -89,7 +91,6 @@ class OrchestratorService:
             committed=self._outbox.wake,
             model_ready=lambda: self._model_ready,
         )
-        messages = await context.bus.consume(*self._intake.filters)
         # QoS 0: while we are away the broker must keep faults for us, and not every status.
         statuses = await context.bus.consume(
             STATUS.topic(self._config.prefix, service="llm_bridge"), qos=0
