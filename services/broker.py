@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services import broker_file
+from services.child import End
 from services.runtime.config import Broker
 from services.runtime.errors import Fatal, Unavailable
 
@@ -96,6 +97,7 @@ class OwnBroker:
         self._port = port
         self.log = folder / "mosquitto.log"
         self.file = folder / "mosquitto.db"
+        self._fatal: str | None = None
         self.connection = Broker(
             url=f"mqtt://127.0.0.1:{port}", username=USER, password=secrets.token_urlsafe(24)
         )
@@ -129,8 +131,25 @@ class OwnBroker:
         What it held of sessions, of messages that waited and of retained ones is lost; the
         services subscribe anew, and the ledger has all they took in.
         """
-        if not (reason := broker_file.damage(self.file)):
+        if reason := broker_file.damage(self.file):
+            self._set_aside(reason, tell)
+
+    def ended(self, end: End, tell: Callable[[str], None]) -> None:
+        """After each end that was not asked for: set a file aside that it cannot begin with.
+
+        Some damage only Mosquitto itself sees, or dies of: twice with the same file is enough.
+        """
+        known, self._fatal = self._fatal, None
+        by_itself = end.code not in {0, -signal.SIGTERM, -signal.SIGKILL}
+        at_fault = by_itself and not end.ready and port_is_free(self._port)
+        if not at_fault or not (found := broker_file.fingerprint(self.file)):
             return
+        if found == known:
+            self._set_aside(f"Mosquitto twice {end} with it", tell)
+        else:
+            self._fatal = found
+
+    def _set_aside(self, reason: str, tell: Callable[[str], None]) -> None:
         aside = broker_file.set_aside(self.file)
         line = (
             f"The broker's file was damaged ({reason}) and is set aside as {aside.name}:"

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +20,7 @@ import yaml
 from schemas.channels import STATUS
 from schemas.health import SERVICES, ServiceStatus
 from services.broker import SAVE_EVERY_S, SAVE_FOR_S, OwnBroker, any_port, port_is_free
+from services.child import Child, End
 from services.client import connected
 from services.runtime.bus import Bus
 from services.runtime.config import Config
@@ -30,9 +29,6 @@ from services.runtime.errors import Fatal
 Tell = Callable[[str], None]
 
 DEFAULT_PORT = 1883
-_RESTART_S = 1.0
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 
 
 class Up:
@@ -69,8 +65,7 @@ class Up:
             self._broker = OwnBroker(self._data / "broker", self._choose(port))
             self.config = msgspec.structs.replace(self.config, broker=self._broker.connection)
         self.config_file = self._data / "up.yaml"
-        self.pids: dict[str, int] = {}
-        """Process ids by name, `mosquitto` among them."""
+        self._children: dict[str, Child] = {}
         self._alone = asyncio.Event()
 
     def _choose(self, port: int | None) -> int:
@@ -106,20 +101,46 @@ class Up:
             async with asyncio.TaskGroup() as outer:
                 if self._broker:
                     command = await self._broker.prepare(self.config.prefix)
-                    keep = self._keep("mosquitto", command, self._broker.log)
-                    outer.create_task(keep, name="mosquitto")
+                    child = self._child("mosquitto", command, self._broker)
+                    outer.create_task(child.keep(), name="mosquitto")
                     await self._broker.listening()
                     outer.create_task(self._save(self._broker), name="save")
                 async with asyncio.TaskGroup() as inner:
                     for name in self._services:
                         command = [sys.executable, "-m", f"services.{name}", "--config"]
-                        keep = self._keep(name, [*command, str(self.config_file)])
-                        inner.create_task(keep, name=name)
+                        child = self._child(name, [*command, str(self.config_file)])
+                        inner.create_task(child.keep(), name=name)
                     async with connected(self.config) as bus:
                         await self._each_ready(bus, begun)
                     self._alone.set()
                     if ready:
                         ready(self)
+
+    def _child(self, name: str, command: list[str], broker: OwnBroker | None = None) -> Child:
+        """Return what keeps one of them running; `broker` where it is ours."""
+
+        def after(end: End) -> None:
+            if name in {"orchestrator", "mosquitto"}:
+                self._alone.set()
+            if broker:
+                broker.ended(end, self._tell)
+
+        self._children[name] = Child(
+            name,
+            command,
+            stop_within_s=self.config.stop_within_s + 2,
+            tell=self._tell,
+            watchdog_s=None if broker else self.config.watchdog_s,
+            log=broker.log if broker else None,
+            before=(lambda: broker.mend(self._tell)) if broker else (lambda: None),
+            after=after,
+        )
+        return self._children[name]
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of what runs now, by name, `mosquitto` among them."""
+        return {name: child.pid for name, child in self._children.items() if child.pid}
 
     def _leave_config(self) -> None:
         """Write what the services and the other commands read."""
@@ -136,33 +157,6 @@ class Up:
             while time.monotonic() < until:
                 pid = self.pids.get("mosquitto")
                 await asyncio.sleep(broker.save(pid) if pid else SAVE_EVERY_S)
-
-    async def _keep(self, name: str, command: list[str], log: Path | None = None) -> None:
-        """Run a program for ever; end it when cancelled. What it says goes to `log`, if given."""
-        while True:
-            if self._broker and name == "mosquitto":
-                self._broker.mend(self._tell)
-            # A group of its own: Ctrl-C reaches us alone, and we end the others in order.
-            with log.open("ab") if log else contextlib.nullcontext() as said:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
-                    start_new_session=True,
-                    stdout=said,
-                    stderr=said,
-                    preexec_fn=_die_with_parent,
-                )
-            self.pids[name] = process.pid
-            try:
-                code = await process.wait()
-            finally:
-                self.pids.pop(name, None)
-                await _end(process, self.config.stop_within_s + 2)
-            if name in {"orchestrator", "mosquitto"}:
-                self._alone.set()
-            if code == os.EX_CONFIG:
-                raise Fatal(f"start {name}", "it cannot run like this, see above")
-            self._tell(f"{name} ended with code {code} and is started again")
-            await asyncio.sleep(_RESTART_S)
 
     async def _each_ready(self, bus: Bus, begun: float) -> None:
         """Wait for each service's word that it is ready, and pass it on."""
@@ -198,25 +192,6 @@ def _only_one(folder: Path) -> Iterator[None]:
                 "start", f"another `andon up` runs in {folder}", "end it, or name another --data"
             ) from None
         yield
-
-
-def _die_with_parent() -> None:
-    """For a child: SIGTERM when we are killed and cannot end it ourselves (prctl(2))."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-async def _end(process: asyncio.subprocess.Process, within_s: float) -> None:
-    """End a child: politely, then not."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
-    try:
-        async with asyncio.timeout(within_s):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def lasting(folder: Path) -> Path:

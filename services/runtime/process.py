@@ -258,7 +258,9 @@ def run(build: Callable[[Config], Service], argv: list[str] | None = None) -> in
         return EXIT_CONFIG
     logs.setup(config.log)
     try:
-        asyncio.run(_run(build, config))
+        service = build(config)
+        logs.setup(config.log, service.name)
+        asyncio.run(_Runner(service, config).run())
     except (AndonError, ExceptionGroup) as error:
         causes = leaves(error)
         for cause in causes:
@@ -268,7 +270,3 @@ def run(build: Callable[[Config], Service], argv: list[str] | None = None) -> in
         fatal = all(isinstance(c, Fatal) and not isinstance(c, Damaged) for c in causes)
         return EXIT_CONFIG if fatal else EXIT_FAILED
     return 0
-
-
-async def _run(build: Callable[[Config], Service], config: Config) -> None:
-    await _Runner(build(config), config).run()
