@@ -9,6 +9,7 @@ from collections.abc import Callable
 from schemas.channels import CORPUS, FORGET
 from schemas.knowledge import DocumentState
 from schemas.retrieval import CorpusQuery, CorpusState, RemovePassages
+from services.ingest.awaited import Awaited
 from services.ingest.differences import Differences, differences, name_of
 from services.ingest.library import MIGRATIONS, Library
 from services.runtime.errors import Rejected, Retryable
@@ -52,6 +53,8 @@ class Mender:
         self._health = health
         self._say = say
         self._wake = wake
+        self._awaited = Awaited()
+        self._missing = 0
 
     async def run(self) -> None:
         """Compare at once, and again and again."""
@@ -62,7 +65,7 @@ class Mender:
                 log.debug("not compared with the retriever: %s", error)
                 await asyncio.sleep(_AGAIN_S)
             else:
-                await asyncio.sleep(EVERY_S)
+                await asyncio.sleep(_AGAIN_S if self._missing else EVERY_S)
 
     async def compare(self) -> Differences:
         """Compare once, and mend.
@@ -82,10 +85,13 @@ class Mender:
             if state is not None:
                 log.warning("%s: the retriever lacks it; it is read again", state.file)
                 self._say(state)
+                self._awaited.add(doc_id)
                 self._wake()
         for held in found.unknown:
             state = await self._library.adopt(held)
             if state is not None:
                 log.warning("%s answers and was not in the library", name_of(held.document))
                 self._say(state)
+        self._missing = self._awaited.count(await self._library.states())
+        await self._caller.call(CORPUS, CorpusQuery(missing=self._missing), deadline_s=_RPC_S)
         return found

@@ -196,6 +196,7 @@ class Flow:
             lang=work.lang,
             unknown_codes=found.unknown_codes,
         )
+        lacking = found.incomplete and not got.citations
         return self._answer(
             work,
             code,
@@ -207,7 +208,7 @@ class Flow:
             text=got.text,
             citations=got.citations,
             answered_by=got.answered_by,
-            note=got.note,
+            note=join(got.note, note("incomplete", work.lang)) if lacking else got.note,
         )
 
     def _answer(

@@ -23,6 +23,7 @@ from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
 from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
+from services.orchestrator.refresh import Refresh
 from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import Damaged, Retryable
@@ -39,6 +40,7 @@ _AT_ONCE = 200
 _TICK_S = 1.0
 """Alarms are looked at this often for what time brings about."""
 _COUNT_EVERY_S = 5.0
+_HELPERS = ("llm_bridge", "retriever")
 _MODEL_WAITING = 200
 """Answers whose passages are out and which wait for the model, at most; the rest stays due."""
 
@@ -47,10 +49,10 @@ class OrchestratorService:
     """Decides what happens to a fault; owns the ledger.
 
     In:  the triggers' topics, `andon/ask/<client>`, `andon/feedback/<answer id>`,
-         `andon/status/<service>` (of the bridge).
+         `andon/status/<service>` (of bridge and retriever).
     Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox;
          `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
-    Asks: retriever/search, llm_bridge/generate.
+    Asks: retriever/search, retriever/corpus, llm_bridge/generate.
     """
 
     name: ClassVar[str] = "orchestrator"
@@ -92,12 +94,18 @@ class OrchestratorService:
             model_ready=lambda: self._model_ready,
         )
         # QoS 0: while we are away the broker must keep faults for us, and not every status.
-        statuses = await context.bus.consume(
-            STATUS.topic(self._config.prefix, service="llm_bridge"), qos=0
+        topics = [STATUS.topic(self._config.prefix, service=one) for one in _HELPERS]
+        statuses = await context.bus.consume(*topics, qos=0)
+        self._refresh = Refresh(
+            self._ledger,
+            context.caller,
+            deadline_s=self._config.orchestrator.deadline_s,
+            wake=self._work.set,
         )
+        context.spawn(self._refresh.run(), "refresh answers")
         self._work.set()
         self._listening = context.spawn(self._listen(messages), "listen")
-        context.spawn(self._watch_model(statuses), "watch model")
+        context.spawn(self._watch(statuses), "watch model and manuals")
         self._dispatching = context.spawn(self._dispatch(), "dispatch")
         context.spawn(self._outbox.run(), "outbox")
         context.spawn(self._renew(), "leases")
@@ -224,14 +232,18 @@ class OrchestratorService:
                 self._rebirths.asked((group, edge), at)
                 log.info("asked the edge node %s/%s for a rebirth", group, edge)
 
-    async def _watch_model(self, statuses: Inbox) -> None:
-        """Know whether the bridge has a model to ask."""
+    async def _watch(self, statuses: Inbox) -> None:
+        """Know whether the bridge has a model to ask, and when the manuals change."""
         while True:
             delivery = await statuses.get()
             try:
                 status: ServiceStatus = STATUS.decode(delivery.payload)
             except msgspec.DecodeError as error:
-                log.warning("unreadable status of the bridge: %s", error)
+                log.warning("unreadable status on %s: %s", delivery.topic, error)
+                self._context.bus.ack(delivery)
+                continue
+            if status.service == "retriever":
+                self._refresh.heard(status)
             else:
                 self._model_ready = status.state == "ready" and bool(status.facts.get("model"))
             self._context.bus.ack(delivery)

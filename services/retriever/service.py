@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import ClassVar
 
+from msgspec import structs
+
 from schemas.channels import ACTIVATE, CORPUS, FORGET, INDEX, SEARCH
 from schemas.retrieval import (
     Activate,
@@ -59,6 +61,8 @@ class RetrieverService:
         self._embedder: Embedder | None = None
         self._indexer: Indexer | None = None
         self._finder: Finder | None = None
+        self._missing: int | None = 0
+        """Documents that should answer and do not; None after a loss, until ingest has said."""
 
     async def start(self, context: Context) -> None:
         """Open the corpus, load model and index, then take requests."""
@@ -68,6 +72,7 @@ class RetrieverService:
             path = self._folder / "corpus.db"
             if await mend(path, PLAN, context.health):
                 await Corpus.begin_anew(path)
+                self._missing = None
             self._corpus = await Corpus.open(path)
         finally:
             await asyncio.wait({opening})
@@ -110,7 +115,8 @@ class RetrieverService:
         """Return the passages that answer."""
         if self._finder is None:
             raise Unavailable("retriever", "the corpus is not open yet")
-        return await self._finder.find(request)
+        found = await self._finder.find(request)
+        return structs.replace(found, incomplete=True) if self._missing != 0 else found
 
     async def index(self, request: IndexPassages) -> Indexed:
         """Keep a batch of passages."""
@@ -131,6 +137,11 @@ class RetrieverService:
     async def corpus(self, request: CorpusQuery) -> CorpusState:
         """Say what the corpus holds."""
         corpus = self._open()
+        if request.missing is not None:
+            self._missing = request.missing
+            if not self._missing:
+                self._health.well("salvage corpus.db")
+            self._count()
         passages, vectors = await corpus.totals()
         return CorpusState(
             documents=[
@@ -226,5 +237,7 @@ class RetrieverService:
             documents=len(corpus.active),
             passages=corpus.size,
             vectors=len(self._indexer.index) if self._indexer else 0,
+            incomplete=self._missing != 0,
             generation=corpus.generation,
         )
+        self._health.changed.set()  # whoever answers alarms anew waits for it
