@@ -130,6 +130,12 @@ class Child:
         self._after = after
         self.pid: int | None = None
         """Of the process that runs now."""
+        self._signs: Signs | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it runs and has said that it is ready."""
+        return self._signs is not None and self._signs.ready
 
     async def keep(self) -> None:
         """Run for ever; the process ends when this is cancelled.
@@ -171,6 +177,7 @@ class Child:
                     preexec_fn=_die_with_parent,
                 )
             self.pid = process.pid
+            self._signs = signs
             watching = asyncio.create_task(self._hangs(signs), name=f"watch {self._name}")
             waiting = asyncio.create_task(process.wait(), name=f"wait for {self._name}")
             try:
@@ -182,7 +189,7 @@ class Child:
                     process.kill()
                 return End(await waiting, signs.ready, hung)
             finally:
-                self.pid = None
+                self.pid = self._signs = None
                 watching.cancel()
                 await _end(process, self._stop_within_s)
 

@@ -19,7 +19,7 @@ import yaml
 
 from schemas.channels import STATUS
 from schemas.health import SERVICES, ServiceStatus
-from services.broker import SAVE_EVERY_S, SAVE_FOR_S, OwnBroker, any_port, port_is_free
+from services.broker import SETTLE_S, OwnBroker, any_port, port_is_free
 from services.child import Child, End
 from services.client import connected
 from services.runtime.bus import Bus
@@ -29,6 +29,7 @@ from services.runtime.errors import Fatal
 Tell = Callable[[str], None]
 
 DEFAULT_PORT = 1883
+_LOOK_S = 0.1
 
 
 class Up:
@@ -67,6 +68,7 @@ class Up:
         self.config_file = self._data / "up.yaml"
         self._children: dict[str, Child] = {}
         self._alone = asyncio.Event()
+        self._careful_until = 0.0
 
     def _choose(self, port: int | None) -> int:
         if port == 0:
@@ -104,7 +106,7 @@ class Up:
                     child = self._child("mosquitto", command, self._broker)
                     outer.create_task(child.keep(), name="mosquitto")
                     await self._broker.listening()
-                    outer.create_task(self._save(self._broker), name="save")
+                    outer.create_task(self._guard(self._broker), name="guard")
                 async with asyncio.TaskGroup() as inner:
                     for name in self._services:
                         command = [sys.executable, "-m", f"services.{name}", "--config"]
@@ -112,18 +114,24 @@ class Up:
                         inner.create_task(child.keep(), name=name)
                     async with connected(self.config) as bus:
                         await self._each_ready(bus, begun)
-                    self._alone.set()
+                    if self._broker and (pid := self.pids.get("mosquitto")):
+                        self._broker.save(pid)
                     if ready:
                         ready(self)
 
     def _child(self, name: str, command: list[str], broker: OwnBroker | None = None) -> Child:
         """Return what keeps one of them running; `broker` where it is ours."""
+        own = self._broker
 
         def after(end: End) -> None:
-            if name in {"orchestrator", "mosquitto"}:
+            if own and name == "orchestrator":
+                own.careful(self.pids.get("mosquitto"), on=True)
                 self._alone.set()
             if broker:
+                self._careful_until = time.monotonic() + SETTLE_S
+                broker.careful(None, on=True)
                 broker.ended(end, self._tell)
+                self._alone.set()
 
         self._children[name] = Child(
             name,
@@ -148,15 +156,22 @@ class Up:
         text = yaml.safe_dump(msgspec.to_builtins(self.config), allow_unicode=True, sort_keys=False)
         self.config_file.write_text(f"# Written by `andon up`.\n{text}", encoding="utf-8")
 
-    async def _save(self, broker: OwnBroker) -> None:
-        """Have the broker write its file while it alone has what the orchestrator should have."""
+    async def _guard(self, broker: OwnBroker) -> None:
+        """Have the broker be careful while it alone has what the orchestrator should have."""
         while True:
             await self._alone.wait()
             self._alone.clear()
-            until = time.monotonic() + SAVE_FOR_S
-            while time.monotonic() < until:
-                pid = self.pids.get("mosquitto")
-                await asyncio.sleep(broker.save(pid) if pid else SAVE_EVERY_S)
+            known = False
+            while self._away or time.monotonic() < self._careful_until:
+                known = known or broker.careful(self.pids.get("mosquitto"), on=True)
+                await asyncio.sleep(_LOOK_S)
+            if pid := self.pids.get("mosquitto"):
+                broker.careful(pid, on=False)
+
+    @property
+    def _away(self) -> bool:
+        orchestrator = self._children.get("orchestrator")
+        return orchestrator is not None and not orchestrator.ready
 
     async def _each_ready(self, bus: Bus, begun: float) -> None:
         """Wait for each service's word that it is ready, and pass it on."""

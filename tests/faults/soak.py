@@ -35,8 +35,9 @@ _RESTART_S = 0.9
 """`andon up` waits longer than this before it starts a process again."""
 _ON_THE_WAY_S = 0.1
 WINDOW_S = 0.3
-"""Longer than this no broker may have gone without writing its file while the orchestrator was
-away: it is asked to every 0.1 s, and what came since is all that a kill may take along."""
+"""Longer than this nothing a broker confirmed may wait to be in its file while the orchestrator is
+away: it writes after each turn of its loop, and what came since is all that a kill may take along.
+"""
 COMING_AND_GOING = ("C001", "C002")
 """Codes of alarms that are cleared now and then; all others stand."""
 
@@ -89,7 +90,8 @@ class Outcome:
     lost: list[str] = field(default_factory=list)
     """Those of them that are not in the ledger: the broker took them along."""
     windows: list[float] = field(default_factory=list)
-    """Of brokers killed while the orchestrator was away: s since the last write of the file."""
+    """Of brokers killed while the orchestrator was away: s since the first PUBACK of what was not
+    in the file yet."""
     wrong: list[str] = field(default_factory=list)
     """What must not be; empty."""
 
@@ -168,12 +170,12 @@ def play(seed: int, size: Size, begin: Path, folder: Path) -> Outcome:
         messages=len(answers),
         at_risk=len(risky),
         lost=[mark for mark in missing if mark in risky],
-        windows=windows(blows, ready),
+        windows=windows(confirmed, blows, ready),
     )
     begun = blows[0].at if blows else 0.0
     outcome.wrong += [f"{mark} lost, confirmed at {confirmed[mark] - begun:.3f}" for mark in missing
                       if mark not in risky]  # fmt: skip
-    outcome.wrong += [f"a broker had not written its file for {one:.3f} s when it was killed"
+    outcome.wrong += [f"a killed broker had not written what it confirmed {one:.3f} s before"
                       for one in outcome.windows if one > WINDOW_S]  # fmt: skip
     if unheard := [mark for plc in plcs for mark in plc.unheard]:
         outcome.wrong.append(f"{len(unheard)} faults found no subscriber, {unheard[0]} first")
@@ -236,8 +238,8 @@ def _returns(blow: Blow, blows: list[Blow], ready: list[float]) -> list[tuple[fl
     return [(since, min((r for r in ready if r > since), default=blow.over)) for since in away]
 
 
-def windows(blows: list[Blow], ready: list[float]) -> list[float]:
-    """Of each broker killed while the orchestrator was away: s since its last write, or its start.
+def windows(confirmed: dict[str, float], blows: list[Blow], ready: list[float]) -> list[float]:
+    """Of each broker killed while the orchestrator was away: s for which something was unwritten.
 
     A hung orchestrator is not away for `andon up` before it has ended, nor one that is away for
     less than the window.
@@ -252,7 +254,9 @@ def windows(blows: list[Blow], ready: list[float]) -> list[float]:
         if any(until >= blow.at for until in back):
             born = max((b.over + _RESTART_S for b in blows
                         if b.name == "mosquitto" and b.over < blow.at), default=0.0)  # fmt: skip
-            found.append(max(0.0, blow.at - max(blow.saved, born)))
+            since = max(blow.saved, born)
+            unsaved = [at for at in confirmed.values() if since < at < blow.at]
+            found.append(blow.at - min(unsaved, default=blow.at))
     return found
 
 

@@ -100,16 +100,19 @@ def test_no_broker_goes_long_without_writing_its_file() -> None:
     """Nor is anything excused that came before it should have."""
     orchestrator = blow("orchestrator", 10.0)
     confirmed = {f"m{n}": n * 0.1 for n in range(200)}
-    saved = blow("mosquitto", 12.0, saved=11.9)
-    assert soak.windows([orchestrator, saved], []) == [pytest.approx(0.1)]
+    saved = blow("mosquitto", 12.0, saved=11.95)
+    assert soak.windows(confirmed, [orchestrator, saved], []) == [0.0]
+    late = blow("mosquitto", 12.0, saved=11.75)
+    assert soak.windows(confirmed, [orchestrator, late], []) == [pytest.approx(0.2)]
     never = blow("mosquitto", 12.0, saved=0.0)
-    assert soak.windows([orchestrator, never], []) == [12.0]
+    assert soak.windows(confirmed, [orchestrator, never], []) == [pytest.approx(11.9)]
     lost = soak.at_risk(confirmed, [orchestrator, never], [])
     assert min(confirmed[mark] for mark in lost) > 12.0 - soak.WINDOW_S
     # One that has just begun had nothing to write; an orchestrator that is back has it all.
-    assert soak.windows([blow("mosquitto", 11.0), never], []) == [pytest.approx(0.1)]
-    assert soak.windows([orchestrator, never], [11.0]) == []
-    assert soak.windows([blow("orchestrator", 11.9), never], []) == []
+    begun = [blow("mosquitto", 11.0), never]
+    assert soak.windows({"before": 10.9, "after": 11.95}, begun, []) == [pytest.approx(0.05)]
+    assert soak.windows(confirmed, [orchestrator, never], [11.0]) == []
+    assert soak.windows(confirmed, [blow("orchestrator", 11.9), never], []) == []
 
 
 def test_databases_are_looked_at(tmp_path: Path) -> None:
