@@ -9,6 +9,7 @@ import gzip
 import signal
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -87,7 +88,7 @@ def _lines(path: Path) -> Iterator[Iterator[bytes]]:
             zipped = raw.peek(2)[:2] == b"\x1f\x8b"
             lines: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
             yield iter(lines)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Rejected(f"read {path}", str(getattr(error, "strerror", None) or error)) from error
 
 

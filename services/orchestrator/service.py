@@ -78,7 +78,7 @@ class OrchestratorService:
         self._closing.push_async_callback(self._ledger.close)
         if left := await self._ledger.release(all_of_it=True):
             log.info("%d answers were left unfinished and are taken up again", left)
-        self._outbox = Outbox(self._ledger, context.bus)
+        self._outbox = Outbox(self._ledger, context.bus, context.health)
         board = Board(
             self._config.orchestrator.alarms,
             await self._ledger.standings(),
