@@ -13,7 +13,7 @@ from schemas.answers import Answer, Ask
 from schemas.knowledge import DocumentState
 from schemas.retrieval import Search
 from services.client import Client, connected
-from services.runtime import config as configuration
+from services.running import settings
 from services.runtime import log as logs
 from services.runtime.clock import now
 from services.runtime.config import Config
@@ -27,7 +27,7 @@ LONGEST_QUESTION = 4000
 
 def load(options: argparse.Namespace) -> Config:
     """Return the configuration a command names or finds."""
-    return configuration.load(configuration.find(options.config))
+    return settings(options.config)
 
 
 def _talk(options: argparse.Namespace, work: Callable[[Any, Config], Awaitable[int]]) -> int:

@@ -6,12 +6,10 @@ On a box systemd does this; here one terminal does.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,14 +20,17 @@ from schemas.health import SERVICES, ServiceStatus
 from services.broker import SETTLE_S, OwnBroker, any_port, port_is_free
 from services.child import Child, End
 from services.client import connected
+from services.running import LEFT, only_one
+from services.runtime.address import BrokerAddress
 from services.runtime.bus import Bus
-from services.runtime.config import Config
+from services.runtime.config import Broker, Config
 from services.runtime.errors import Fatal
 
 Tell = Callable[[str], None]
 
 DEFAULT_PORT = 1883
 _LOOK_S = 0.1
+_HERE = {"localhost", "127.0.0.1", "::1"}
 
 
 class Up:
@@ -48,8 +49,8 @@ class Up:
 
         Args:
             config: the configuration; its broker is replaced by one of our own, if wanted.
-            port: TCP port of that broker; 0 for a free one; None for 1883, or if that is taken
-                for a free one.
+            port: TCP port of that broker; 0 for a free one; None for the configured one, else 1883,
+                or if that is taken a free one.
             own_broker: whether to start a broker; else the configured one is used.
             services: which to run.
             tell: where a line for a person goes.
@@ -63,12 +64,26 @@ class Up:
         self._broker: OwnBroker | None = None
         self.config = msgspec.structs.replace(config, data=str(self._data))
         if own_broker:
-            self._broker = OwnBroker(self._data / "broker", self._choose(port))
+            wanted = self._configured_port(config.broker) if port is None else port
+            self._broker = OwnBroker(self._data / "broker", self._choose(wanted))
             self.config = msgspec.structs.replace(self.config, broker=self._broker.connection)
-        self.config_file = self._data / "up.yaml"
+        self.config_file = self._data / LEFT
         self._children: dict[str, Child] = {}
         self._alone = asyncio.Event()
         self._careful_until = 0.0
+
+    def _configured_port(self, broker: Broker) -> int | None:
+        """Return the port of a configured broker, where one of ours can be in its place."""
+        if broker == Broker():
+            return None
+        address = BrokerAddress.from_url(broker.url)
+        if address.scheme == "mqtt" and address.host in _HERE:
+            return address.port
+        self._tell(
+            f"broker.url {broker.url} is not used: this starts a broker of its own;"
+            " --no-broker uses the configured one."
+        )
+        return None
 
     def _choose(self, port: int | None) -> int:
         if port == 0:
@@ -96,7 +111,7 @@ class Up:
             Fatal: another `andon up` uses the folder, or something that is needed is missing.
         """
         os.umask(0o077)  # what is kept here is nobody else's; the services inherit it
-        with _only_one(lasting(self._data)):
+        with only_one(lasting(self._data)):
             self._leave_config()
             begun = time.monotonic()
             # The broker is in the outer group: it goes last, so that the others can say goodbye.
@@ -194,19 +209,6 @@ class Up:
                     f"{status.service:<13}{status.state} after {took:.1f} s,"
                     f" {status.memory_mb:.0f} MB{why}"
                 )
-
-
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process: two that write the same files would damage them."""
-    with (folder / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Fatal(
-                "start", f"another `andon up` runs in {folder}", "end it, or name another --data"
-            ) from None
-        yield
 
 
 def lasting(folder: Path) -> Path:
