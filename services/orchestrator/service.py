@@ -24,6 +24,7 @@ from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
 from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
 from services.orchestrator.refresh import Refresh
+from services.orchestrator.steady import onward
 from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import Damaged, Retryable
@@ -65,6 +66,7 @@ class OrchestratorService:
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._with_model: dict[int, asyncio.Task[None]] = {}
         self._rebirths = Rebirths()
+        self._clock = onward()
         self._closing = contextlib.AsyncExitStack()
 
     async def start(self, context: Context) -> None:
@@ -169,7 +171,7 @@ class OrchestratorService:
         Returns:
             Whether there was anything to write: most messages of an edge node tell no fault.
         """
-        received, at = now(), time.time()
+        received, at = now(), self._clock()
         while True:
             try:
                 news = await self._commit(batch, received, at)
