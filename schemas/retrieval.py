@@ -180,6 +180,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """Where it was found."""
     generation: int = 0
     """Corpus generation that was searched."""
+    incomplete: bool = False
+    """Manuals that should answer are being read again: what is not found may be in one of them."""
     took_ms: dict[str, float] = {}
     """Where the time went: embed, words, vectors, rank; milliseconds."""
 
@@ -189,6 +191,9 @@ class CorpusQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     doc_id: str = ""
     """Only this document; empty for all."""
+    missing: int | None = None
+    """How many documents that should answer are being read again, by the library's account; null
+    where the asker does not know."""
 
 
 class CorpusDocument(msgspec.Struct, frozen=True, kw_only=True):

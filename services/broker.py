@@ -13,18 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services import broker_file
+from services.child import End
 from services.runtime.config import Broker
 from services.runtime.errors import Fatal, Unavailable
 
 USER = "andon"
 LISTEN_S = 5.0
-SAVE_EVERY_S = 0.1
-"""How often the broker writes its file while the orchestrator is away: what a kill -9 of the
-broker can take along is what came since."""
-_SAVE_BYTES_S = 4_000_000
-"""A file with many retained answers is written less often, for the sake of an SD card."""
-SAVE_FOR_S = 10.0
-"""How long after an end of either; by then they are back and the ledger has what waited."""
+SETTLE_S = 10.0
+"""How long a broker that was restarted stays careful; by then the services are back."""
 _PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 _CONF = """\
 # Written by `andon up`; loopback only, so that PLCs and scanners need no password.
@@ -41,13 +37,15 @@ persistence true
 persistence_location {folder}/
 # A PUBACK says that Mosquitto has a message, not that the disk has it. To write the file after
 # each message costs 43 to 177 messages a second instead of 3,000, and with the answers of 500
-# machines retained 3.8 MB a message. So `andon up` asks for it when it matters: see `save`.
-autosave_interval 60
+# machines retained 3.8 MB a message. So `andon up` has it do so while it matters: see `careful`.
+{autosave}
 log_dest file {folder}/mosquitto.log
 log_type error
 log_type warning
 log_type notice
 """
+_EASY = "autosave_interval 60"
+_CAREFUL = "autosave_on_changes true\nautosave_interval 1"
 _ACL = """\
 # Anybody on this machine may report faults and read answers, but not speak for the services.
 topic readwrite #
@@ -96,6 +94,7 @@ class OwnBroker:
         self._port = port
         self.log = folder / "mosquitto.log"
         self.file = folder / "mosquitto.db"
+        self._fatal: str | None = None
         self.connection = Broker(
             url=f"mqtt://127.0.0.1:{port}", username=USER, password=secrets.token_urlsafe(24)
         )
@@ -108,10 +107,7 @@ class OwnBroker:
         """
         command = [program("mosquitto"), "-c", str(self._folder / "mosquitto.conf")]
         self._folder.mkdir(parents=True, exist_ok=True)
-        conf = _CONF.format(port=self._port, folder=self._folder)
-        if os.geteuid() == 0:
-            conf += "user root\n"  # it would give up root, and with it the folder
-        (self._folder / "mosquitto.conf").write_text(conf, encoding="utf-8")
+        self._write_conf(_EASY)
         acl = _ACL.format(prefix=prefix, user=USER)
         (self._folder / "acl").write_text(acl, encoding="utf-8")
         passwords = str(self._folder / "passwords")
@@ -129,8 +125,25 @@ class OwnBroker:
         What it held of sessions, of messages that waited and of retained ones is lost; the
         services subscribe anew, and the ledger has all they took in.
         """
-        if not (reason := broker_file.damage(self.file)):
+        if reason := broker_file.damage(self.file):
+            self._set_aside(reason, tell)
+
+    def ended(self, end: End, tell: Callable[[str], None]) -> None:
+        """After each end that was not asked for: set a file aside that it cannot begin with.
+
+        Some damage only Mosquitto itself sees, or dies of: twice with the same file is enough.
+        """
+        known, self._fatal = self._fatal, None
+        by_itself = end.code not in {0, -signal.SIGTERM, -signal.SIGKILL}
+        at_fault = by_itself and not end.ready and port_is_free(self._port)
+        if not at_fault or not (found := broker_file.fingerprint(self.file)):
             return
+        if found == known:
+            self._set_aside(f"Mosquitto twice {end} with it", tell)
+        else:
+            self._fatal = found
+
+    def _set_aside(self, reason: str, tell: Callable[[str], None]) -> None:
         aside = broker_file.set_aside(self.file)
         line = (
             f"The broker's file was damaged ({reason}) and is set aside as {aside.name}:"
@@ -140,23 +153,38 @@ class OwnBroker:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"{line}\n")
 
-    def save(self, pid: int) -> float:
+    def careful(self, pid: int | None, *, on: bool) -> bool:
+        """Have the broker write its file after whatever it confirmed, or once a minute.
+
+        For the time when the orchestrator is away and faults lie with the broker alone. Mosquitto
+        reads that setting again on SIGHUP and writes in the turn of its loop in which it sent the
+        PUBACKs, right after them.
+
+        Args:
+            pid: the broker that runs; None for the one that starts next.
+            on: whether to.
+
+        Returns:
+            Whether it knows. One that has just begun may not; ask again.
+        """
+        self._write_conf(_CAREFUL if on else _EASY)
+        return pid is None or _signalled(pid, signal.SIGHUP)
+
+    def save(self, pid: int) -> None:
         """Have the running broker write its file now; mosquitto(8), SIGUSR1.
 
         Asked for once all are ready, since a broker killed before knows no session afterwards
-        and confirms faults that nobody gets; and again and again while the orchestrator is away,
-        when faults lie with the broker alone.
-
-        Returns:
-            Seconds after which to do it again, while there is reason to.
+        and confirms faults that nobody gets.
         """
-        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-            caught = int(status.split("SigCgt:")[1].split()[0], 16)
-            if caught >> (signal.SIGUSR1 - 1) & 1:  # one that has just begun would end of it
-                os.kill(pid, signal.SIGUSR1)
-        size = self.file.stat().st_size if self.file.exists() else 0
-        return max(SAVE_EVERY_S, size / _SAVE_BYTES_S)
+        _signalled(pid, signal.SIGUSR1)
+
+    def _write_conf(self, autosave: str) -> None:
+        conf = _CONF.format(port=self._port, folder=self._folder, autosave=autosave)
+        if os.geteuid() == 0:
+            conf += "user root\n"  # it would give up root, and with it the folder
+        new = self._folder / "mosquitto.conf.new"
+        new.write_text(conf, encoding="utf-8")
+        new.replace(self._folder / "mosquitto.conf")
 
     async def listening(self) -> None:
         """Wait until it takes connections.
@@ -177,3 +205,16 @@ class OwnBroker:
             raise Unavailable(
                 "start broker", "it does not listen", f"{self.log} says why"
             ) from None
+
+
+def _signalled(pid: int, number: signal.Signals) -> bool:
+    """Send a signal to a program that catches it; one that has just begun would end of it."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        caught = int(status.split("SigCgt:")[1].split()[0], 16)
+        if not caught >> (number - 1) & 1:
+            return False
+        os.kill(pid, number)
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return True

@@ -5,10 +5,13 @@ After a power cut it can be all nulls or end too early, and Mosquitto 2.0.11 the
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import time
 from pathlib import Path
 
+KEPT_ASIDE = 3
+"""Damaged files that are kept, so that a failing disk does not fill up as well."""
 _MAGIC = b"\x00\xb5\x00mosquitto db"
 _HEADER = struct.Struct(">15sII")
 """Magic, checksum (unused), version of the format."""
@@ -46,12 +49,27 @@ def damage(path: Path) -> str:
     return "" if at == size else f"it ends too early, after {size} bytes"
 
 
+def fingerprint(path: Path) -> str:
+    """Return what tells whether the file is the same as before; empty where there is none."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def set_aside(path: Path) -> Path:
-    """Rename the file so that Mosquitto starts without it; return its new name."""
+    """Rename the file so that Mosquitto starts without it; return its new name.
+
+    Of those set aside the newest `KEPT_ASIDE` stay.
+    """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     number = 1
     while aside.exists():
         number += 1
         aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
-    return path.rename(aside)
+    path.rename(aside)
+    older = sorted(path.parent.glob(f"{path.name}.damaged-*"), key=lambda p: p.stat().st_mtime_ns)
+    for old in [one for one in older if one != aside][: -(KEPT_ASIDE - 1)]:
+        old.unlink()
+    return aside

@@ -17,6 +17,7 @@ from services.runtime import config as configuration
 from services.runtime.errors import AndonError, Fatal, Unavailable, leaves
 from services.terminal import print_json, say, tell
 
+CUT_OFF = 141  # as a shell has it for SIGPIPE
 OK, FAILED, UNAVAILABLE, WRONG_CONFIG = 0, 1, os.EX_UNAVAILABLE, os.EX_CONFIG
 
 
@@ -27,7 +28,12 @@ def main(argv: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output had enough; what is left to flush at the end goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CUT_OFF
     except KeyboardInterrupt:
         say("\nandon: interrupted; what was handed over goes on, `andon documents` shows it")
         return 130
@@ -39,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(error, Fatal):
             return WRONG_CONFIG
         return UNAVAILABLE if isinstance(error, Unavailable) else FAILED
+    else:
+        return code
 
 
 def _parser() -> argparse.ArgumentParser:

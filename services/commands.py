@@ -10,7 +10,7 @@ from typing import Any
 from schemas.answers import Answer, Ask
 from schemas.retrieval import Search
 from services.client import Client, connected
-from services.runtime import config as configuration
+from services.running import settings
 from services.runtime import log as logs
 from services.runtime.config import Config
 from services.runtime.errors import Rejected
@@ -23,7 +23,7 @@ LONGEST_QUESTION = 4000
 
 def load(options: argparse.Namespace) -> Config:
     """Return the configuration a command names or finds."""
-    return configuration.load(configuration.find(options.config))
+    return settings(options.config)
 
 
 def talk(options: argparse.Namespace, work: Callable[[Any, Config], Awaitable[int]]) -> int:

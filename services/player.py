@@ -9,6 +9,7 @@ import gzip
 import signal
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -16,9 +17,10 @@ from typing import IO, Any
 import msgspec
 
 from services.replay import Message, Reject, Timing, check_topic, read, record
-from services.runtime import config as configuration
+from services.running import settings
 from services.runtime import log as logs
 from services.runtime.clock import now
+from services.runtime.config import Config
 from services.runtime.errors import Rejected, Retryable
 
 _IN_FLIGHT = 100
@@ -87,7 +89,7 @@ def _lines(path: Path) -> Iterator[Iterator[bytes]]:
             zipped = raw.peek(2)[:2] == b"\x1f\x8b"
             lines: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
             yield iter(lines)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Rejected(f"read {path}", str(getattr(error, "strerror", None) or error)) from error
 
 
@@ -196,7 +198,7 @@ async def _publish(player: Player, options: argparse.Namespace) -> None:
     # Here, so that --dry-run and the other commands need not wait for it.
     from services.client import connected  # noqa: PLC0415
 
-    config = configuration.load(configuration.find(options.config))
+    config = settings(options.config)
     logs.setup("error")
     draw = _progress(player.summary, options)
     async with connected(config) as bus:
@@ -254,7 +256,7 @@ async def _until_told(work: Any) -> None:
 
 
 def _record(options: argparse.Namespace) -> int:
-    config = configuration.load(configuration.find(options.config))
+    config = settings(options.config)
     logs.setup("error")
     filters = options.topic or [trigger.topic for trigger in config.orchestrator.triggers]
     written = [0]
@@ -281,9 +283,7 @@ def _new(path: Path) -> Iterator[IO[bytes]]:
         raise Rejected(f"record {path}", str(error.strerror or error)) from error
 
 
-async def _write(
-    config: configuration.Config, filters: list[str], file: IO[bytes], written: list[int]
-) -> None:
+async def _write(config: Config, filters: list[str], file: IO[bytes], written: list[int]) -> None:
     from services.client import connected  # noqa: PLC0415
 
     async with connected(config) as bus:

@@ -6,14 +6,10 @@ On a box systemd does this; here one terminal does.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
-import fcntl
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,18 +17,20 @@ import yaml
 
 from schemas.channels import STATUS
 from schemas.health import SERVICES, ServiceStatus
-from services.broker import SAVE_EVERY_S, SAVE_FOR_S, OwnBroker, any_port, port_is_free
+from services.broker import SETTLE_S, OwnBroker, any_port, port_is_free
+from services.child import Child, End
 from services.client import connected
+from services.running import LEFT, only_one
+from services.runtime.address import BrokerAddress
 from services.runtime.bus import Bus
-from services.runtime.config import Config
+from services.runtime.config import Broker, Config
 from services.runtime.errors import Fatal
 
 Tell = Callable[[str], None]
 
 DEFAULT_PORT = 1883
-_RESTART_S = 1.0
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
+_LOOK_S = 0.1
+_HERE = {"localhost", "127.0.0.1", "::1"}
 
 
 class Up:
@@ -51,8 +49,8 @@ class Up:
 
         Args:
             config: the configuration; its broker is replaced by one of our own, if wanted.
-            port: TCP port of that broker; 0 for a free one; None for 1883, or if that is taken
-                for a free one.
+            port: TCP port of that broker; 0 for a free one; None for the configured one, else 1883,
+                or if that is taken a free one.
             own_broker: whether to start a broker; else the configured one is used.
             services: which to run.
             tell: where a line for a person goes.
@@ -66,12 +64,26 @@ class Up:
         self._broker: OwnBroker | None = None
         self.config = msgspec.structs.replace(config, data=str(self._data))
         if own_broker:
-            self._broker = OwnBroker(self._data / "broker", self._choose(port))
+            wanted = self._configured_port(config.broker) if port is None else port
+            self._broker = OwnBroker(self._data / "broker", self._choose(wanted))
             self.config = msgspec.structs.replace(self.config, broker=self._broker.connection)
-        self.config_file = self._data / "up.yaml"
-        self.pids: dict[str, int] = {}
-        """Process ids by name, `mosquitto` among them."""
+        self.config_file = self._data / LEFT
+        self._children: dict[str, Child] = {}
         self._alone = asyncio.Event()
+        self._careful_until = 0.0
+
+    def _configured_port(self, broker: Broker) -> int | None:
+        """Return the port of a configured broker, where one of ours can be in its place."""
+        if broker == Broker():
+            return None
+        address = BrokerAddress.from_url(broker.url)
+        if address.scheme == "mqtt" and address.host in _HERE:
+            return address.port
+        self._tell(
+            f"broker.url {broker.url} is not used: this starts a broker of its own;"
+            " --no-broker uses the configured one."
+        )
+        return None
 
     def _choose(self, port: int | None) -> int:
         if port == 0:
@@ -99,27 +111,59 @@ class Up:
             Fatal: another `andon up` uses the folder, or something that is needed is missing.
         """
         os.umask(0o077)  # what is kept here is nobody else's; the services inherit it
-        with _only_one(lasting(self._data)):
+        with only_one(lasting(self._data)):
             self._leave_config()
             begun = time.monotonic()
             # The broker is in the outer group: it goes last, so that the others can say goodbye.
             async with asyncio.TaskGroup() as outer:
                 if self._broker:
                     command = await self._broker.prepare(self.config.prefix)
-                    keep = self._keep("mosquitto", command, self._broker.log)
-                    outer.create_task(keep, name="mosquitto")
+                    child = self._child("mosquitto", command, self._broker)
+                    outer.create_task(child.keep(), name="mosquitto")
                     await self._broker.listening()
-                    outer.create_task(self._save(self._broker), name="save")
+                    outer.create_task(self._guard(self._broker), name="guard")
                 async with asyncio.TaskGroup() as inner:
                     for name in self._services:
                         command = [sys.executable, "-m", f"services.{name}", "--config"]
-                        keep = self._keep(name, [*command, str(self.config_file)])
-                        inner.create_task(keep, name=name)
+                        child = self._child(name, [*command, str(self.config_file)])
+                        inner.create_task(child.keep(), name=name)
                     async with connected(self.config) as bus:
                         await self._each_ready(bus, begun)
-                    self._alone.set()
+                    if self._broker and (pid := self.pids.get("mosquitto")):
+                        self._broker.save(pid)
                     if ready:
                         ready(self)
+
+    def _child(self, name: str, command: list[str], broker: OwnBroker | None = None) -> Child:
+        """Return what keeps one of them running; `broker` where it is ours."""
+        own = self._broker
+
+        def after(end: End) -> None:
+            if own and name == "orchestrator":
+                own.careful(self.pids.get("mosquitto"), on=True)
+                self._alone.set()
+            if broker:
+                self._careful_until = time.monotonic() + SETTLE_S
+                broker.careful(None, on=True)
+                broker.ended(end, self._tell)
+                self._alone.set()
+
+        self._children[name] = Child(
+            name,
+            command,
+            stop_within_s=self.config.stop_within_s + 2,
+            tell=self._tell,
+            watchdog_s=None if broker else self.config.watchdog_s,
+            log=broker.log if broker else None,
+            before=(lambda: broker.mend(self._tell)) if broker else (lambda: None),
+            after=after,
+        )
+        return self._children[name]
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of what runs now, by name, `mosquitto` among them."""
+        return {name: child.pid for name, child in self._children.items() if child.pid}
 
     def _leave_config(self) -> None:
         """Write what the services and the other commands read."""
@@ -127,42 +171,22 @@ class Up:
         text = yaml.safe_dump(msgspec.to_builtins(self.config), allow_unicode=True, sort_keys=False)
         self.config_file.write_text(f"# Written by `andon up`.\n{text}", encoding="utf-8")
 
-    async def _save(self, broker: OwnBroker) -> None:
-        """Have the broker write its file while it alone has what the orchestrator should have."""
+    async def _guard(self, broker: OwnBroker) -> None:
+        """Have the broker be careful while it alone has what the orchestrator should have."""
         while True:
             await self._alone.wait()
             self._alone.clear()
-            until = time.monotonic() + SAVE_FOR_S
-            while time.monotonic() < until:
-                pid = self.pids.get("mosquitto")
-                await asyncio.sleep(broker.save(pid) if pid else SAVE_EVERY_S)
+            known = False
+            while self._away or time.monotonic() < self._careful_until:
+                known = known or broker.careful(self.pids.get("mosquitto"), on=True)
+                await asyncio.sleep(_LOOK_S)
+            if pid := self.pids.get("mosquitto"):
+                broker.careful(pid, on=False)
 
-    async def _keep(self, name: str, command: list[str], log: Path | None = None) -> None:
-        """Run a program for ever; end it when cancelled. What it says goes to `log`, if given."""
-        while True:
-            if self._broker and name == "mosquitto":
-                self._broker.mend(self._tell)
-            # A group of its own: Ctrl-C reaches us alone, and we end the others in order.
-            with log.open("ab") if log else contextlib.nullcontext() as said:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
-                    start_new_session=True,
-                    stdout=said,
-                    stderr=said,
-                    preexec_fn=_die_with_parent,
-                )
-            self.pids[name] = process.pid
-            try:
-                code = await process.wait()
-            finally:
-                self.pids.pop(name, None)
-                await _end(process, self.config.stop_within_s + 2)
-            if name in {"orchestrator", "mosquitto"}:
-                self._alone.set()
-            if code == os.EX_CONFIG:
-                raise Fatal(f"start {name}", "it cannot run like this, see above")
-            self._tell(f"{name} ended with code {code} and is started again")
-            await asyncio.sleep(_RESTART_S)
+    @property
+    def _away(self) -> bool:
+        orchestrator = self._children.get("orchestrator")
+        return orchestrator is not None and not orchestrator.ready
 
     async def _each_ready(self, bus: Bus, begun: float) -> None:
         """Wait for each service's word that it is ready, and pass it on."""
@@ -185,38 +209,6 @@ class Up:
                     f"{status.service:<13}{status.state} after {took:.1f} s,"
                     f" {status.memory_mb:.0f} MB{why}"
                 )
-
-
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process: two that write the same files would damage them."""
-    with (folder / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Fatal(
-                "start", f"another `andon up` runs in {folder}", "end it, or name another --data"
-            ) from None
-        yield
-
-
-def _die_with_parent() -> None:
-    """For a child: SIGTERM when we are killed and cannot end it ourselves (prctl(2))."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-async def _end(process: asyncio.subprocess.Process, within_s: float) -> None:
-    """End a child: politely, then not."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
-    try:
-        async with asyncio.timeout(within_s):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def lasting(folder: Path) -> Path:

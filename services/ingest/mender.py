@@ -21,6 +21,7 @@ from schemas.retrieval import (
     Prune,
     RemovePassages,
 )
+from services.ingest.awaited import Awaited
 from services.ingest.differences import Differences, Own, Shelved, differences, name_of
 from services.ingest.library import MIGRATIONS, Library
 from services.ingest.revisions import Revisions
@@ -81,6 +82,8 @@ class Mender:
         self._drop = drop
         self._mending = asyncio.Lock()
         self._soon = asyncio.Event()
+        self._awaited = Awaited()
+        self._missing = 0
 
     async def run(self) -> None:
         """Compare at once, and again and again."""
@@ -91,6 +94,9 @@ class Mender:
             except (Retryable, Rejected) as error:
                 log.debug("not compared with the retriever: %s", error)
                 pause = _AGAIN_S
+            else:
+                if self._missing:
+                    pause = _AGAIN_S
             try:
                 async with asyncio.timeout(pause):
                     await self._soon.wait()
@@ -116,6 +122,9 @@ class Mender:
             found = differences(shelf, corpus.documents, self._keep)
             await self._mend(found)
             await self._tidy(shelf)
+            if not doc_id:
+                self._missing = self._awaited.count(await self._library.states())
+                await self._ask(CORPUS, CorpusQuery(missing=self._missing))
             return found
 
     async def _mend(self, found: Differences) -> None:
@@ -138,6 +147,7 @@ class Mender:
             if state is not None:
                 log.warning("%s: the retriever lacks it; it is read again", state.file)
                 self._say(state)
+                self._awaited.add(own.ref.doc_id)
                 self._wake()
         await self._learn(found)
 

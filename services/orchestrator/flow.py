@@ -235,6 +235,7 @@ class Flow:
             lang=work.lang,
             unknown_codes=found.unknown_codes,
         )
+        lacking = found.incomplete and not got.citations
         return self._answer(
             work,
             code,
@@ -246,7 +247,7 @@ class Flow:
             text=got.text,
             citations=got.citations,
             answered_by=got.answered_by,
-            note=got.note,
+            note=join(got.note, note("incomplete", work.lang)) if lacking else got.note,
         )
 
     def _answer(

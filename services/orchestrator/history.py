@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -17,7 +18,7 @@ from typing import Any, Self
 
 import msgspec
 
-from services.runtime.errors import Retryable
+from services.runtime.errors import Rejected, Retryable
 
 _NAME = re.compile(r"ledger-\d{4}-\d\d-\d\d-(\d{4}-\d\d-\d\d)(?:-\d+)?\.jsonl\.gz")
 _LEVEL = 6  # 9 takes twice the time for 1 % less
@@ -45,15 +46,32 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file, each with its `table`.
 
     Raises:
-        Retryable: the file cannot be read.
+        Rejected: the file is damaged; that may show at its end only.
+        Retryable: the disk does not give it.
     """
     try:
         with gzip.open(path, "rb") as file:
             yield from map(msgspec.json.decode, file)
-    except (OSError, EOFError, msgspec.DecodeError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error, msgspec.DecodeError) as error:
+        raise Rejected("read history", f"{path}: {error}", "the file is damaged") from error
+    except OSError as error:
         raise Retryable(
             "read history", f"{path}: {error}", f"look at the disk of {path.parent}"
         ) from error
+
+
+def verify(path: Path) -> None:
+    """Read a file to its end, with its checksum; raises as `read`."""
+    for _ in read(path):
+        pass
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file; return its new name. Raises Retryable."""
+    aside = path.with_name(f"{path.name}.damaged")
+    with _disk(path):
+        path.replace(aside)
+    return aside
 
 
 def free_name(folder: Path, first: date, until: date) -> str:

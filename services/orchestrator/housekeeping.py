@@ -16,7 +16,7 @@ from typing import Any
 
 from services.orchestrator import history
 from services.runtime.clock import stamp
-from services.runtime.errors import Retryable
+from services.runtime.errors import Rejected, Retryable
 from services.runtime.process import Health
 from services.runtime.sqlite import Database, queries
 
@@ -143,7 +143,7 @@ class Housekeeping:
     async def _remove(self, name: str) -> int:
         """Remove the rows of a file from the ledger, as far as they are there; return how many."""
         path, removed = self._folder / name, 0
-        if await asyncio.to_thread(path.is_file):
+        if await asyncio.to_thread(self._is_whole, path):
             rows = history.read(path)
             while step := await asyncio.to_thread(_take, rows):
                 async with self._db.transaction() as db:
@@ -154,6 +154,21 @@ class Housekeeping:
         async with self._db.transaction() as db:
             await db.execute("DELETE FROM leaving WHERE name = ?", (name,))
         return removed
+
+    def _is_whole(self, path: Path) -> bool:
+        """Return whether a file is there and can be read; a damaged one is set aside.
+
+        What it has and the ledger still has is written again.
+        """
+        if not path.is_file():
+            return False
+        try:
+            history.verify(path)
+        except Rejected as error:
+            aside = history.set_aside(path)
+            self._health.trouble("damaged history", f"{error}; it is set aside as {aside}")
+            return False
+        return True
 
     async def _delete_exports(self, now: datetime) -> None:
         if self._history_days:

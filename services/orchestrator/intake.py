@@ -31,6 +31,12 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 _HEAD = 256
 
 
+def filters(config: Config) -> list[str]:
+    """Return the subscriptions."""
+    own = [ASK.filter(config.prefix), FEEDBACK.filter(config.prefix)]
+    return list(dict.fromkeys([t.topic for t in config.orchestrator.triggers] + own))
+
+
 class Intake:
     """Turns deliveries into entries; keeps the board of alarms."""
 
@@ -42,12 +48,6 @@ class Intake:
         self._sparkplug = Sparkplug(set[str]().union(*named))
         self._unborn: set[tuple[str, str]] = set()
         self._bare = {c.filter(self._prefix).rstrip("/+#") for c in (ASK, FEEDBACK)}
-
-    @property
-    def filters(self) -> list[str]:
-        """Return the subscriptions."""
-        own = [ASK.filter(self._prefix), FEEDBACK.filter(self._prefix)]
-        return list(dict.fromkeys([t.topic for t in self._config.triggers] + own))
 
     def read(self, delivery: Delivery, received: str, at: float) -> list[Entry] | Refusal:
         """Return what a message adds to the ledger, or why it cannot be used.

@@ -29,6 +29,11 @@ _NOTES: dict[str, dict[Language, str]] = {
         "en": "The manuals could not be searched in time: the search service is away.",
         "zh": "未能及时检索手册：检索服务不可用。",
     },
+    "incomplete": {
+        "en": "Manuals are being read again just now; an alarm that stands is answered anew when"
+        " they are back.",
+        "zh": "手册正在重新读取；读取完成后，仍然存在的报警会得到新的答案。",
+    },
     "unreadable": {
         "en": "The question could not be read: {reason}.",
         "zh": "无法读取该问题：{reason}。",

@@ -14,6 +14,7 @@ from services.orchestrator.records import Outgoing
 from services.runtime.bus import Bus
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.messages import Properties
+from services.runtime.process import Health
 from services.runtime.retained import Retained
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,9 @@ _RESTORED_AT_ONCE = 20
 """Messages sent again because the broker lost them, between two looks for what is new."""
 _SUSPICIOUS = 3
 """Connections lost while publishing, one after the other, until messages go one by one."""
-_POISON = 8
-"""Connections lost over the same message until it is set aside."""
+_POISON = 5
+"""Connections lost over one message alone in flight, one after the other, until it is set aside."""
+_CLOSED = "the broker closed the connection each time this was published"
 
 
 Make = Callable[[], Awaitable[Outgoing | None]]
@@ -41,11 +43,13 @@ class Outbox:
     one that left before.
     """
 
-    def __init__(self, ledger: Ledger, bus: Bus) -> None:
+    def __init__(self, ledger: Ledger, bus: Bus, health: Health | None = None) -> None:
         self._ledger = ledger
         self._bus = bus
         self._retained: Retained | None = None
         self._lost: deque[Make] = deque()
+        self._health = health
+        self._refused: set[str] = set()
         self._due = asyncio.Event()
         self._due.set()
         self._idle = asyncio.Event()
@@ -74,7 +78,7 @@ class Outbox:
 
     async def run(self) -> None:
         """Publish for ever; a broker that is away is waited for."""
-        lost = 0
+        lost = alone = 0
         while True:
             try:
                 await self._wait()
@@ -84,12 +88,15 @@ class Outbox:
                     batch = await self._ledger.outbox(0, 1 if lost >= _SUSPICIOUS else _BATCH)
                     if not batch:
                         more = await self._restore()
-                    elif lost >= _POISON:
-                        await self._set_aside(batch[0])
+                    elif alone >= _POISON:
+                        await self._set_aside(batch[0], _CLOSED)
                     elif failure := await self._leave(batch):
-                        lost += 1  # only these: a ledger that fails is no message's fault
+                        # A ledger that fails, a broker that is slow or away: no message's fault.
+                        if type(failure) is Retryable:
+                            alone += lost >= _SUSPICIOUS
+                            lost += 1
                         raise failure
-                    lost = 0
+                    lost = alone = 0
                 if not self._due.is_set():
                     self._idle.set()
             except Retryable as error:
@@ -111,11 +118,26 @@ class Outbox:
             await self._due.wait()
         self._due.clear()
 
-    async def _set_aside(self, message: Outgoing) -> None:
-        """Give up on a message over which the broker closes the connection again and again."""
-        log.error("set aside what the broker does not take on %r", message.topic)
-        reason = "the broker closed the connection each time this was published"
+    async def _set_aside(self, message: Outgoing, reason: str) -> None:
+        """Give up on a message that the broker does not take; the ledger keeps why."""
+        log.error("set aside what the broker does not take on %r: %s", message.topic, reason)
+        self._refused.add(message.topic)
+        self._tell()
         await self._ledger.set_aside(message, reason)
+
+    def _tell(self) -> None:
+        """Say what topics the broker refused, until it takes something there."""
+        if self._health is None:
+            return
+        if not self._refused:
+            self._health.well("outbox")
+            return
+        first = min(self._refused)
+        self._health.trouble(
+            "outbox",
+            f"the broker does not take what is published on {first} and {len(self._refused) - 1}"
+            " other topics: look at its log and its access rules",
+        )
 
     async def _leave(self, batch: list[Outgoing]) -> Retryable | None:
         """Publish a batch, all in flight together; the order on the wire is kept.
@@ -125,18 +147,23 @@ class Outbox:
         """
         results = await asyncio.gather(*map(self._publish, batch), return_exceptions=True)
         gone: list[int] = []
+        refused: list[tuple[Outgoing, str]] = []
         lost: Retryable | None = None
         for message, result in zip(batch, results, strict=True):
             if isinstance(result, Retryable):
                 lost = lost or result
             elif isinstance(result, Rejected):
-                # It would be refused for ever and hold up all behind it; the ledger has the answer.
-                log.error("the broker refuses %s: %s", message.topic, result)
-                gone.append(message.id)
+                # It would be refused for ever and hold up all behind it.
+                refused.append((message, str(result)))
             elif isinstance(result, BaseException):
                 raise result
             else:
                 gone.append(message.id)
+                if message.topic in self._refused:
+                    self._refused.discard(message.topic)
+                    self._tell()
+        for message, reason in refused:
+            await self._set_aside(message, reason)
         if gone:
             with contextlib.suppress(Retryable):  # as in `_wait`; it knows them all the same
                 await self._ledger.sent(gone)

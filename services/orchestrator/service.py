@@ -19,14 +19,16 @@ from services.orchestrator.again import Stands
 from services.orchestrator.board import Board
 from services.orchestrator.flow import Flow
 from services.orchestrator.housekeeping import Housekeeping
-from services.orchestrator.intake import Intake
+from services.orchestrator.intake import Intake, filters
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.rebirths import Rebirths
 from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
 from services.orchestrator.redelivered import REMEMBERED, Redelivered
+from services.orchestrator.refresh import Refresh
 from services.orchestrator.standing import Kept
+from services.orchestrator.steady import onward
 from services.runtime.clock import now, stamp
 from services.runtime.config import Config
 from services.runtime.errors import Damaged, Retryable
@@ -44,6 +46,7 @@ _AT_ONCE = 200
 _TICK_S = 1.0
 """Alarms are looked at this often for what time brings about."""
 _COUNT_EVERY_S = 5.0
+_HELPERS = ("llm_bridge", "retriever")
 
 
 class OrchestratorService:
@@ -54,7 +57,7 @@ class OrchestratorService:
     Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox, and again
          when the broker lost them, which `andon/mark/orchestrator` tells;
          `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
-    Asks: retriever/search, llm_bridge/generate.
+    Asks: retriever/search, retriever/corpus, llm_bridge/generate.
     """
 
     name: ClassVar[str] = "orchestrator"
@@ -69,18 +72,21 @@ class OrchestratorService:
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._with_model: dict[int, asyncio.Task[None]] = {}
         self._rebirths = Rebirths()
+        self._clock = onward()
         self._closing = contextlib.AsyncExitStack()
 
     async def start(self, context: Context) -> None:
         """Open the ledger, take up what was left, and listen."""
         self._context = context
+        # First of all: while the ledger is looked at or mended, faults wait here or at the broker.
+        messages = await context.bus.consume(*filters(self._config))
         path = self._config.data_dir / "ledger.db"
         await mend(path, LEDGER, context.health)
         self._ledger = await Ledger.open(path)
         self._closing.push_async_callback(self._ledger.close)
         if left := await self._ledger.release(all_of_it=True):
             log.info("%d answers were left unfinished and are taken up again", left)
-        self._outbox = Outbox(self._ledger, context.bus)
+        self._outbox = Outbox(self._ledger, context.bus, context.health)
         retained = Retained(
             context.bus,
             MARK.topic(self._config.prefix, service=self.name),
@@ -104,10 +110,15 @@ class OrchestratorService:
             alarm=board.now,
         )
         # QoS 0: while we are away the broker must keep faults for us, and not every status.
-        asked = ("llm_bridge", "retriever")
-        topics = [STATUS.topic(self._config.prefix, service=name) for name in asked]
+        topics = [STATUS.topic(self._config.prefix, service=one) for one in _HELPERS]
         statuses = await context.bus.consume(*topics, qos=0)
-        messages = await context.bus.consume(*self._intake.filters)
+        self._refresh = Refresh(
+            self._ledger,
+            context.caller,
+            deadline_s=self._config.orchestrator.deadline_s,
+            wake=self._work.set,
+        )
+        context.spawn(self._refresh.run(), "refresh answers")
         self._work.set()
         self._listening = context.spawn(self._listen(messages), "listen")
         context.spawn(self._watch(statuses), "watch the others")
@@ -172,7 +183,7 @@ class OrchestratorService:
         Returns:
             Whether there was anything to write: most messages of an edge node tell no fault.
         """
-        received, at = now(), time.time()
+        received, at = now(), self._clock()
         while True:
             try:
                 news = await self._commit(batch, received, at)
@@ -256,7 +267,9 @@ class OrchestratorService:
     def _learn(self, status: ServiceStatus) -> None:
         if status.service == "llm_bridge":
             self._model_ready = status.state == "ready" and bool(status.facts.get("model"))
-        elif isinstance(generation := status.facts.get("generation"), int):
+            return
+        self._refresh.heard(status)
+        if isinstance(generation := status.facts.get("generation"), int):
             self._generation = generation
 
     def _stands(self, at: float) -> Stands:

@@ -73,6 +73,8 @@ class RetrieverService:
         self._finder: Finder | None = None
         self._deleted = asyncio.Event()
         self._deleted.set()  # the last stop may have come between
+        self._missing: int | None = 0
+        """Documents that should answer and do not; None after a loss, until ingest has said."""
 
     async def start(self, context: Context) -> None:
         """Open the corpus, load model and index, then take requests."""
@@ -82,6 +84,7 @@ class RetrieverService:
             path = self._folder / "corpus.db"
             if await mend(path, PLAN, context.health):
                 await Corpus.begin_anew(path)
+                self._missing = None
             self._corpus = await Corpus.open(path)
         finally:
             await asyncio.wait({opening})
@@ -130,7 +133,8 @@ class RetrieverService:
         """Return the passages that answer."""
         if self._finder is None:
             raise Unavailable("retriever", "the corpus is not open yet")
-        return await self._finder.find(request)
+        found = await self._finder.find(request)
+        return msgspec.structs.replace(found, incomplete=True) if self._missing != 0 else found
 
     async def index(self, request: IndexPassages) -> Indexed:
         """Keep a batch of passages."""
@@ -171,6 +175,11 @@ class RetrieverService:
     async def corpus(self, request: CorpusQuery) -> CorpusState:
         """Say what the corpus holds."""
         corpus = self._open()
+        if request.missing is not None:
+            self._missing = request.missing
+            if not self._missing:
+                self._health.well("salvage corpus.db")
+            self._count()
         passages, vectors = await corpus.totals(request.doc_id)
         return CorpusState(
             documents=[
@@ -273,12 +282,12 @@ class RetrieverService:
 
     def _count(self) -> None:
         corpus = self._open()
-        if self._health.facts.get("generation") != corpus.generation:
-            self._health.changed.set()  # answers that stand may be out of date
         index = self._indexer.index if self._indexer else None
         self._health.facts.update(
             documents=len(corpus.active),
             passages=corpus.size,
             vectors=len(index) if index is not None else 0,
+            incomplete=self._missing != 0,
             generation=corpus.generation,
         )
+        self._health.changed.set()  # answers that stand may be out of date

@@ -18,10 +18,11 @@ Rules that hold for both:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -163,7 +164,8 @@ class Bus(ABC):
 
         Connected, it returns when the broker has confirmed. Offline, it returns at once. What
         the broker queued for an earlier process with the same client id comes at the connect,
-        and waits `STRAY_GRACE_S` for its `consume`; after that it is acked and logged.
+        and waits `STRAY_GRACE_S` for its `consume`; after that it is acked and logged. The
+        time does not begin before the end of `starting`.
 
         Raises:
             Fatal: a filter is malformed or already consumed.
@@ -178,6 +180,15 @@ class Bus(ABC):
         """Unsubscribe an inbox; for QoS 0, where nothing of it waits for an ack."""
         self._router.remove(inbox)
         self._unsubscribe(inbox)
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """For the time until all is consumed that will be, however long that takes."""
+        self._router.expect(True)
+        try:
+            yield
+        finally:
+            self._router.expect(False)
 
     def ack(self, delivery: Delivery) -> None:
         """Tell the broker that the message is safe with us; it will not come again.

@@ -289,6 +289,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Seconds between two status messages."""
     stop_within_s: Seconds = 10.0
     """A process told to stop ends within this time."""
+    watchdog_s: Seconds = 30.0
+    """`andon up` ends a service that gives no sign of life for so long, and starts it again."""
     broker: Broker = Broker()
     """How to reach Mosquitto."""
     orchestrator: Orchestrator = Orchestrator()

@@ -15,13 +15,11 @@ _SYSLOG = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
 
 
 class _Lines(logging.Formatter):
-    def __init__(self, *, journal: bool) -> None:
-        # journald stamps the time itself and takes the level from sd-daemon(3)'s <n>.
-        super().__init__(
-            "%(name)s: %(message)s"
-            if journal
-            else "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-        )
+    def __init__(self, *, journal: bool, who: str) -> None:
+        # journald stamps the time itself, names the unit, and takes the level from
+        # sd-daemon(3)'s <n>.
+        head = "" if journal else f"%(asctime)s %(levelname)-7s {f'{who} ' if who else ''}"
+        super().__init__(f"{head}%(name)s: %(message)s")
         self._journal = journal
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
@@ -52,9 +50,14 @@ def _journal_reads(stream: TextIO) -> bool:
     return (device, inode) == (str(status.st_dev), str(status.st_ino))
 
 
-def setup(level: str) -> None:
-    """Send everything of at least this level to stderr."""
+def setup(level: str, who: str = "") -> None:
+    """Send everything of at least this level to stderr.
+
+    Args:
+        level: debug, info, warning or error.
+        who: the service, for a terminal that several of them share.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines(journal=_journal_reads(sys.stderr)))
+    handler.setFormatter(_Lines(journal=_journal_reads(sys.stderr), who=who))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits(3): systemd must not restart a wrong configuration
 EXIT_FAILED = 1
+_LAST_WORDS_S = 2.0
+"""How long a process that fails waits for the broker, to tell why."""
 
 
 class Health:
@@ -119,6 +121,8 @@ class _Runner:
         self._config = config
         self._since = now()
         self._health = Health()
+        self._started = False
+        self._ended_by = ""
         self._stopping = asyncio.Event()
         self._version = version_of_andon()
 
@@ -126,11 +130,12 @@ class _Runner:
         self, state: Literal["starting", "ready", "degraded", "stopping", "offline"]
     ) -> bytes:
         alive = state != "offline"
+        gone = self._ended_by or "the process is not running"
         return STATUS.encode(
             ServiceStatus(
                 service=self._service.name,
                 state=state,
-                reason=self._health.reason if alive else "the process is not running",
+                reason=self._health.reason if alive else gone,
                 memory_mb=memory_mb() if alive else 0.0,
                 budget_mb=getattr(self._config, self._service.name).budget_mb,
                 pid=os.getpid() if alive else 0,
@@ -160,6 +165,11 @@ class _Runner:
         async with bus:
             try:
                 await self._serve(bus, topic)
+            except Exception as error:
+                self._ended_by = "the process ended: " + "; ".join(map(str, leaves(error)))
+                with contextlib.suppress(Retryable):  # a start that fails at once is that quick
+                    await bus.wait_connected(_LAST_WORDS_S)
+                raise
             finally:
                 with contextlib.suppress(Retryable):  # a broker that is away has our will
                     await bus.publish(topic, self._status("offline"), retain=True, timeout=2.0)
@@ -181,10 +191,13 @@ class _Runner:
                 )
                 tasks.create_task(bus.failed(), name="bus")
                 tasks.create_task(self._callbacks(), name="callbacks")
-                await self._service.start(context)
+                reporting = tasks.create_task(self._report(bus, topic), name="status")
+                with bus.starting():
+                    await self._service.start(context)
+                self._started = True
+                self._health.changed.set()
                 notify("READY=1", "STATUS=ready")
                 log.debug("%s is ready", self._service.name)
-                reporting = tasks.create_task(self._report(bus, topic), name="status")
                 await self._stopping.wait()
                 reporting.cancel()
                 await self._stop(bus, topic, context)
@@ -217,9 +230,8 @@ class _Runner:
                 self._health.facts.pop("client_id_disputed", None)
             self._health.changed.clear()
             if bus.connected:
-                state: Literal["ready", "degraded"] = "degraded" if self._health.reason else "ready"
                 with contextlib.suppress(Retryable):  # the next one tells as much
-                    await bus.publish(topic, self._status(state), retain=True)
+                    await bus.publish(topic, self._status(self._state), retain=True)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._config.status_every_s):
                     await self._health.changed.wait()
@@ -239,6 +251,12 @@ class _Runner:
             self._callback_broke.set_exception(error)
         else:
             loop.default_exception_handler(context)
+
+    @property
+    def _state(self) -> Literal["starting", "ready", "degraded"]:
+        if not self._started:
+            return "starting"
+        return "degraded" if self._health.reason else "ready"
 
     async def _beat(self) -> None:
         """Tell systemd that the event loop turns, while draining too."""
@@ -264,7 +282,9 @@ def run(build: Callable[[Config], Service], argv: list[str] | None = None) -> in
         return EXIT_CONFIG
     logs.setup(config.log)
     try:
-        asyncio.run(_run(build, config))
+        service = build(config)
+        logs.setup(config.log, service.name)
+        asyncio.run(_run(service, config))
     except Exception as error:
         causes = leaves(error)
         for cause in causes:
@@ -276,5 +296,5 @@ def run(build: Callable[[Config], Service], argv: list[str] | None = None) -> in
     return 0
 
 
-async def _run(build: Callable[[Config], Service], config: Config) -> None:
-    await _Runner(build(config), config).run()
+async def _run(service: Service, config: Config) -> None:
+    await _Runner(service, config).run()

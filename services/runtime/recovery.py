@@ -23,8 +23,15 @@ RowTest = Callable[[Mapping[str, Any]], bool]
 
 PROBES = 20_000
 """Failing reads a table is worth: some 20 µs each."""
+HOPELESS = 1_500
+"""Of them without a single row, one after the other, after which a table is left alone."""
 FRUITLESS = 8
 """Halvings in a row that give no row, after which a range of text keys is given up."""
+_MAGIC = b"SQLite format 3\0"
+_PADDING = 256
+"""Pages of nulls that take the place of those that were cut off."""
+_SMALLEST_ROW = 32
+"""Bytes; with its number and time none of ours is smaller."""
 _BATCH = 500
 _INTERIOR = 5
 """Kind of a page of a table that names others."""
@@ -60,6 +67,7 @@ def recover(
         sqlite3.Error: the disk is full or failing, or `mend` is wrong.
         OSError: the disk is full or failing.
     """
+    _pad(source)
     pattern = target.with_name(target.name + ".empty")
     _create(pattern, migrations, 0, sparing=sparing)
     version = _make_readable(source, pattern, len(migrations))
@@ -145,6 +153,33 @@ def _make_readable(source: Path, pattern: Path, newest: int) -> int:
                 file.write(empty[(number - 1) * size : number * size])
         version = _version(source, set())
     return min(version or newest, newest) or newest
+
+
+def _pad(source: Path) -> None:
+    """Make a file that was cut off as long as its header says, or the header say less.
+
+    SQLite reads nothing at all of a file that is shorter than its header says, nor of one that
+    lacks a page where a table begins. Those lie near the front.
+    """
+    left = source.stat().st_size
+    with source.open("r+b") as file:
+        head = file.read(100)
+        if len(head) < 100 or not head.startswith(_MAGIC):
+            return
+        size = _page_size(head)
+        (pages,) = struct.unpack(">I", head[28:32])
+        if size < 512 or pages * size <= left:
+            return
+        pages = min(pages, -(-left // size) + _PADDING)
+        file.truncate(pages * size)
+        file.seek(28)
+        file.write(struct.pack(">I", pages))
+
+
+def _first_page(path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(65536)
+    return head[: _page_size(head)]
 
 
 def _page_size(file: bytes) -> int:
@@ -240,6 +275,7 @@ class _Reader:
         self._connection: sqlite3.Connection | None = None
         self._prefix = b""
         self._last: Any = None
+        self._rows = 0
 
     def close(self) -> None:
         """Let go of the file."""
@@ -255,15 +291,18 @@ class _Reader:
         if (yield from self._read(None, None, backwards=True)):
             return
         high = self._last
-        if not self._table.by_number:
+        if self._table.by_number:
+            low, high = self._reach(low, high)
+        else:
             self._prefix = _common(low, high)
         # Widest first, so that the probes are spread over the whole table when there are too few.
         gaps = [(0, self._place(low, -1), self._place(high, 1), 0)]
-        probes = 0
+        probes = found = 0
         most = 128 if self._table.by_number else FRUITLESS
-        while gaps and probes < PROBES:
+        while gaps and probes < PROBES and probes - found < HOPELESS:
             _, begin, end, vain = heapq.heappop(gaps)
             probes += 1
+            before = self._rows
             middle = (begin + end) // 2
             for left, right in ((begin, middle), (middle, end)):
                 if 0 < right - left < end - begin:
@@ -272,6 +311,20 @@ class _Reader:
                         again = vain + 1 if gap == (left, right) else 0
                         if again <= most:
                             heapq.heappush(gaps, (gap[0] - gap[1], *gap, again))
+            if self._rows > before:
+                found = probes
+
+    def _reach(self, low: int | None, high: int | None) -> tuple[int | None, int | None]:
+        """Return the ends of a table by number; one that is unknown as far off as rows may be.
+
+        Numbers are given one after the other, and a file has room for so many rows only.
+        """
+        room = self._source.stat().st_size // _SMALLEST_ROW
+        if low is None and high is not None:
+            low = high - room
+        elif high is None and low is not None:
+            high = low + room
+        return low, high
 
     def _narrow(
         self, left: int, right: int
@@ -329,6 +382,7 @@ class _Reader:
             for row in self._connection.execute(sql, [value for _, value in limits]):
                 rows.append(row)
                 self._last = row["_place"]
+                self._rows += 1
                 if len(rows) == _BATCH:
                     yield rows
                     rows = []

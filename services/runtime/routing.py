@@ -29,6 +29,7 @@ class Router:
         self._epoch = 1
         self._strays: list[Delivery] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._expecting = False
 
     def add(self, inbox: Inbox) -> None:
         """Take a new inbox, and give it the messages that waited for it.
@@ -51,6 +52,12 @@ class Router:
                 inbox.put(delivery)
             else:
                 self._strays.append(delivery)
+
+    def expect(self, more: bool) -> None:
+        """Say whether more inboxes are to come: until then nothing is dropped."""
+        self._expecting = more
+        if self._strays:
+            self._drop_later()
 
     def remove(self, inbox: Inbox) -> None:
         """Forget an inbox."""
@@ -75,8 +82,7 @@ class Router:
         if not inboxes:
             self._strays.append(self._stamped(delivery, mid, group))
             if self._timer is None:
-                loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(STRAY_GRACE_S, self.drop_strays)
+                self._drop_later()
 
     def ack(self, delivery: Delivery) -> None:
         """See `Bus.ack`."""
@@ -110,6 +116,12 @@ class Router:
         if self._timer:
             self._timer.cancel()
             self._timer = None
+
+    def _drop_later(self) -> None:
+        self.close()
+        if not self._expecting:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(STRAY_GRACE_S, self.drop_strays)
 
     def drop_strays(self) -> None:
         """Left unacked, messages nobody wants would fill the broker's window and stop the rest."""

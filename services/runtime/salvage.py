@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from services.runtime.errors import Damaged, Retryable
+from services.runtime.errors import Damaged, Fatal, Retryable
 from services.runtime.process import Health
 from services.runtime.recovery import RowTest, copy_with_wal, recover
 from services.runtime.sqlite import Database
@@ -32,7 +34,13 @@ CHECK_MB = 16
 KEPT_ASIDE = 3
 """Damaged files of one name that are kept, so that a failing disk does not fill up as well."""
 
+TOLD_DAYS = 7
+"""How long starts tell that a file was damaged, or until the one set aside is gone."""
+
 _SUSPECT = ".suspect"
+_NOTE = ".txt"
+_NO_VERSION = 10_000
+"""From here on it is no version of a schema but damage."""
 _DONE = ".salvaged"
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -72,13 +80,22 @@ class Salvage:
 async def mend(path: Path, plan: Plan, health: Health) -> Salvage | None:
     """Make sure that a file can be opened, before it is; None where nothing was wrong.
 
-    The trouble it tells of stays until the next start.
+    The trouble it tells of stays until the next start; where rows may be missing for `TOLD_DAYS`,
+    over restarts too, unless what was set aside is moved or deleted before a start.
 
     Raises:
         Retryable: the disk is full, read-only or failing; the file stays where it is.
+        Fatal: a newer Andon wrote the file, which stays where it is.
     """
+    loop = asyncio.get_running_loop()
+    key = f"salvage {path.name}"
+
+    def begins(reason: str) -> None:
+        text = f"{path.name} is damaged ({reason}) and is being repaired"
+        loop.call_soon_threadsafe(health.trouble, key, text)
+
     try:
-        salvage = await asyncio.to_thread(_mend, path, plan)
+        salvage = await asyncio.to_thread(_mend, path, plan, begins)
     except (OSError, sqlite3.OperationalError) as error:
         raise Retryable(
             f"recover {path.name}", str(error), f"look at the disk of {path.parent}"
@@ -86,7 +103,11 @@ async def mend(path: Path, plan: Plan, health: Health) -> Salvage | None:
     if salvage is not None:
         text = _told(path, plan, salvage)
         log.error("%s", text)
-        health.trouble(f"salvage {path.name}", text)
+        health.trouble(key, text)
+        if plan.recover:
+            await asyncio.to_thread(_leave_note, _note_of(salvage.aside), text)
+    elif told := await asyncio.to_thread(_notes, path):
+        health.trouble(key, told)
     return salvage
 
 
@@ -117,7 +138,23 @@ def _told(path: Path, plan: Plan, salvage: Salvage) -> str:
     )
 
 
-def _mend(path: Path, plan: Plan) -> Salvage | None:
+def _note_of(aside: Path) -> Path:
+    return Path(f"{aside}{_NOTE}")
+
+
+def _notes(path: Path) -> str:
+    """Return what was said of the newest file set aside, if it is still there and not old."""
+    for aside in sorted(path.parent.glob(f"{path.name}.damaged-*Z"), reverse=True):
+        note = _note_of(aside)
+        if note.exists():
+            age_s = time.time() - note.stat().st_mtime
+            return note.read_text(encoding="utf-8") if age_s < TOLD_DAYS * 86_400 else ""
+    return ""
+
+
+def _mend(path: Path, plan: Plan, begins: Callable[[str], None]) -> Salvage | None:
+    for left in path.parent.glob(f".{path.name}-*"):  # by one that was ended while it was at it
+        shutil.rmtree(left)
     done = path.with_name(path.name + _DONE)
     suspect = path.with_name(path.name + _SUSPECT)
     if done.exists():  # the power went while files were being renamed
@@ -129,9 +166,11 @@ def _mend(path: Path, plan: Plan) -> Salvage | None:
         if suspect.exists():
             suspect.unlink()
         return None
+    _newer(path, plan)
     reason = _reason(path, suspect, plan)
     if not reason:
         return None
+    begins(reason)
     kept: dict[str, int] = {}
     if plan.recover:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
@@ -149,6 +188,23 @@ def _mend(path: Path, plan: Plan) -> Salvage | None:
     suspect.unlink(missing_ok=True)
     _sync(path.parent)
     return Salvage(aside=aside, reason=reason, kept=kept)
+
+
+def _newer(path: Path, plan: Plan) -> None:
+    """Leave alone what a newer Andon wrote: its rows make no sense to us. Raises Fatal."""
+    try:
+        with closing(_look(path)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError:
+        return  # damaged, or cannot be opened: `_reason` says which
+    known = len(plan.migrations)
+    if known < version < _NO_VERSION:
+        raise Fatal(
+            f"open {path.name}",
+            f"its schema is version {version}, this Andon knows {known}",
+            "install the newer Andon that wrote it",
+        )
 
 
 def _reason(path: Path, suspect: Path, plan: Plan) -> str:
@@ -215,7 +271,7 @@ def _set_aside(path: Path) -> Path:
             part.replace(f"{aside}{ending}")
     older = sorted(p for p in path.parent.glob(f"{path.name}.damaged-*Z"))
     for old in older[:-KEPT_ASIDE]:
-        for ending in ("", "-wal", "-shm"):
+        for ending in ("", "-wal", "-shm", _NOTE):
             Path(f"{old}{ending}").unlink(missing_ok=True)
         log.warning("%s is deleted: %d newer ones are kept", old.name, KEPT_ASIDE)
     return aside
@@ -223,11 +279,15 @@ def _set_aside(path: Path) -> Path:
 
 def _suspect(path: Path, reason: str) -> None:
     """Leave a note for the next start."""
+    _leave_note(path.with_name(path.name + _SUSPECT), reason)
+
+
+def _leave_note(note: Path, text: str) -> None:
     try:
-        path.with_name(path.name + _SUSPECT).write_text(reason, encoding="utf-8")
+        note.write_text(text, encoding="utf-8")
     except OSError as error:
-        # A full disk; the next start looks at the file by itself.
-        log.warning("no note about %s could be left: %s", path.name, error)
+        # A full disk; the log has the text, and the next start looks at the file by itself.
+        log.warning("%s could not be written: %s", note.name, error)
 
 
 def _size(path: Path) -> int:

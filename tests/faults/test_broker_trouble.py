@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -187,6 +188,37 @@ def test_a_broker_file_cut_short_does_not_keep_andon_from_starting(tmp_path: Pat
         answer = running.json("ask", "anything")
         assert answer["stage"] == "final"
     assert running.exit_code == 0, running.said()
+
+
+def spoiled(whole: bytes) -> bytes:
+    """A file of Mosquitto's whose chunks are in order, with a message it cannot read."""
+    at = 23
+    while (chunk := struct.unpack(">II", whole[at : at + 8]))[0] != 2:
+        at += 8 + chunk[1]
+    length_of_topic = at + 8 + 26  # persist.h of Mosquitto 2.0, PF_msg_store
+    return whole[:length_of_topic] + b"\xff\xff" + whole[length_of_topic + 2 :]
+
+
+def test_a_broker_file_that_mosquitto_dies_of_is_set_aside(tmp_path: Path) -> None:
+    other = Mosquitto(tmp_path / "other", persistence=True)
+    with other, listening(other.port) as client:
+        for number in range(5):
+            client.publish(f"kept/{number}", "x" * 50, retain=True)
+    bad = spoiled((other.folder / "mosquitto.db").read_bytes())
+    folder = tmp_path / "data" / "broker"
+    folder.mkdir(parents=True)
+    (folder / "mosquitto.db").write_bytes(bad)
+    assert broker_file.damage(folder / "mosquitto.db") == ""
+    for number in range(5):  # of earlier troubles
+        (folder / f"mosquitto.db.damaged-{number}").write_bytes(b"old")
+        os.utime(folder / f"mosquitto.db.damaged-{number}", (number, number))
+    with Andon(tmp_path, CONFIG) as running:
+        assert "Mosquitto twice ended with code 1 with it" in running.said()
+        assert running.json("ask", "anything")["stage"] == "final"
+    assert running.exit_code == 0, running.said()
+    kept = {one.read_bytes() for one in folder.glob("mosquitto.db.damaged-*")}
+    assert kept == {bad, b"old"}
+    assert len(list(folder.glob("mosquitto.db.damaged-*"))) == broker_file.KEPT_ASIDE
 
 
 def test_every_cut_of_a_broker_file_that_mosquitto_would_not_take_is_known(

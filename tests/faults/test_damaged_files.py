@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
@@ -99,8 +100,23 @@ def test_a_damaged_ledger_goes_on_with_what_can_be_read(andon: Andon, head: bool
     assert is_sound(path)
     # Three pages of some hundred, an event's being one of two or three kinds.
     assert events(path) > before / 2
+    for aside in andon.data.glob("ledger.db.damaged-*"):
+        aside.rename(andon.data / f"seen-{aside.name}")
     with andon:
         assert "ledger.db" not in andon.json_whatever("status")["orchestrator"]["reason"]
+
+
+def test_a_ledger_cut_off_is_repaired_and_told_until_somebody_saw_it(andon: Andon) -> None:
+    path = andon.data / "ledger.db"
+    os.truncate(path, 30_000)
+    (leftover := andon.data / ".ledger.db-0123abcd").mkdir()
+    with andon:
+        assert fault(andon, "after")["citations"]
+        told(andon, "orchestrator", "ledger.db")
+    assert is_sound(path)
+    assert not leftover.exists()
+    with andon:
+        told(andon, "orchestrator", "ledger.db")
 
 
 def test_a_ledger_of_nulls_is_begun_anew(andon: Andon) -> None:

@@ -93,6 +93,19 @@ async def test_a_blocked_loop_stops_beating_so_that_systemd_ends_the_process(
             await process.communicate()
 
 
+def test_a_service_that_hangs_is_ended_and_its_work_goes_on(tmp_path: Path) -> None:
+    with Andon(tmp_path, "watchdog_s: 2\nstatus_every_s: 1\n") as andon:
+        hung = processes.wait_for(andon.up_pid, "orchestrator")
+        processes.send(hung, signal.SIGSTOP)
+        with listening(andon.port, "andon/answer/plant/m1") as client:
+            client.publish("plant/m1/fault", "E005")
+            assert client.answer()["code"] == "E005"
+        assert processes.wait_for(andon.up_pid, "orchestrator", but=hung)
+        assert "orchestrator gives no sign of life" in andon.said()
+    assert " orchestrator services." in andon.said()
+    assert andon.exit_code == 0
+
+
 # -- a part of it breaks ------------------------------------------------------------------------
 
 _BREAK = """

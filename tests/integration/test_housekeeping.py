@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -365,3 +366,39 @@ async def test_a_payload_that_is_not_text_is_kept_as_it_came(tmp_path: Path) -> 
         await keeper(ledger, tmp_path).once(NOW)
     [event] = [row for row in exported(tmp_path) if row["table"] == "event"]
     assert event["payload_base64"] == "/wA="
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_damaged_file_is_set_aside_and_takes_no_row_with_it(
+    tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    path = tmp_path / "history" / "ledger-2026-01-01-2026-01-02.jsonl.gz"
+    path.parent.mkdir()
+    async with opened(tmp_path) as ledger:
+        await fill(ledger, YOUNG, ["E1", "E2"])
+        before = await numbers(ledger)
+        with gzip.open(path, "wb") as file:  # as a crash leaves it: the ledger still has its rows
+            for table in ("event", "job", "rejected"):
+                for row in await rows(ledger, table):
+                    file.write(history.line(table, row))
+            file.write(
+                history.line("rejected", {"id": 10**6, "reason": chance.randbytes(900).hex()})
+            )
+        damaged = bytearray(path.read_bytes())
+        at = chance.randrange(20, len(damaged) - 8)
+        damaged[at : at + 8] = chance.randbytes(8)
+        path.write_bytes(damaged)
+        async with ledger.database.transaction() as db:
+            await db.execute("INSERT INTO leaving VALUES (?)", (path.name,))
+        health = Health()
+        keeping = Housekeeping(
+            ledger.database, path.parent, keep_days=90, history_days=0, quiet=lambda: True,
+            health=health,
+        )  # fmt: skip
+        assert await keeping.once(NOW) == 0
+        assert await rows(ledger, "leaving") == []
+        assert await numbers(ledger) == before
+    aside = Path(f"{path}.damaged")
+    assert aside.read_bytes() == damaged  # noqa: ASYNC240
+    assert str(aside) in health.reason

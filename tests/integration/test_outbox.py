@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +17,10 @@ from services.orchestrator.board import Changes
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.outbox import Outbox
 from services.orchestrator.records import Deeds, Outgoing
+from services.runtime.errors import DeadlineExceeded, Rejected, Retryable, Unavailable
 from services.runtime.fake_bus import FakeBroker, FakeBus
 from services.runtime.messages import Inbox
+from services.runtime.process import Health
 
 pytestmark = pytest.mark.integration
 
@@ -86,7 +90,7 @@ async def test_what_the_broker_lost_does_not_hold_up_what_is_new(tmp_path: Path)
     ):
         inbox = await other.consume("t/+")
         await other.wait_connected()
-        outbox = Outbox(ledger, bus)
+        outbox = Outbox(ledger, bus, Health())
         came: list[str] = []
 
         async def lost(number: int) -> Outgoing | None:
@@ -109,3 +113,75 @@ async def test_what_the_broker_lost_does_not_hold_up_what_is_new(tmp_path: Path)
     expected = [f"t/{number}" for number in range(many) if number != 31]
     assert [topic for topic in came if topic != "t/new"] == expected
     assert came.index("t/new") < 30 + outbox_module._RESTORED_AT_ONCE
+
+
+class Troubled(FakeBus):
+    """A bus on which publishing to some topics fails, as often as told."""
+
+    failure: Exception
+    left = 0
+    topic = "t/"
+
+    async def publish(self, topic: str, *given: Any, **options: Any) -> bool:
+        if topic.startswith(self.topic) and self.left:
+            self.left -= 1
+            raise self.failure
+        return await super().publish(topic, *given, **options)
+
+
+@asynccontextmanager
+async def sending(
+    ledger: Ledger, failure: Exception, times: int, topic: str = "t/"
+) -> AsyncIterator[tuple[Inbox, Outbox, Health]]:
+    broker, health = FakeBroker(), Health()
+    async with (
+        asyncio.timeout(60),
+        Troubled(broker, "out", reply_topic="r/out") as bus,
+        FakeBus(broker, "in", reply_topic="r/in") as other,
+    ):
+        bus.failure, bus.left, bus.topic = failure, times, topic
+        inbox = await other.consume("t/+")
+        await other.wait_connected()
+        outbox = Outbox(ledger, bus, health)
+        running = asyncio.create_task(outbox.run())
+        try:
+            yield inbox, outbox, health
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def aside(ledger: Ledger) -> list[tuple[str, str]]:
+    rows = await ledger.database.fetch("SELECT topic, reason FROM rejected")
+    return [(row["topic"], row["reason"]) for row in rows]
+
+
+@pytest.mark.parametrize("kind", [DeadlineExceeded, Unavailable])
+async def test_a_slow_or_missing_broker_is_no_message_s_fault(
+    ledger: Ledger, kind: type[Retryable]
+) -> None:
+    async with sending(ledger, kind("publish", "the test says so"), 40) as (inbox, _, _):
+        assert await come(inbox, len(TOPICS)) == TOPICS
+    assert await aside(ledger) == []
+
+
+async def test_only_the_message_that_ends_connections_is_set_aside(ledger: Ledger) -> None:
+    lost = Retryable("publish t/0", "the connection broke")
+    async with sending(ledger, lost, 1000, topic="t/0") as (inbox, _, health):
+        assert await come(inbox, len(TOPICS) - 1) == TOPICS[1:]
+        assert "the broker does not take what is published on t/0" in health.reason
+    assert [topic for topic, _ in await aside(ledger)] == ["t/0"]
+
+
+async def test_what_the_broker_refuses_is_kept_and_told_until_it_takes_it(ledger: Ledger) -> None:
+    refusal = Rejected("publish t/0", "not authorized (reason 135)")
+    async with sending(ledger, refusal, 1, topic="t/0") as (inbox, outbox, health):
+        assert await come(inbox, len(TOPICS) - 1) == TOPICS[1:]
+        assert await aside(ledger) == [("t/0", str(refusal))]
+        assert "t/0" in health.reason
+        more = Deeds(outgoing=[Outgoing(topic="t/0", payload=b"2")])
+        await ledger.accept([], [], Changes({}, {}), deadline_s=60, deeds=[more])
+        outbox.wake()
+        assert await come(inbox, 1) == ["t/0"]
+        await outbox.drained()
+        assert health.reason == ""

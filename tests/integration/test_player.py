@@ -119,6 +119,18 @@ def test_a_compressed_file_cut_short_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_damaged_compressed_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl.gz"
+    lines = "".join(f'{{"at":"2026-01-01T00:00:00Z","topic":"t/{n**9}"}}\n' for n in range(3000))
+    whole = gzip.compress(lines.encode())
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + b"\xff" * 8 + whole[middle + 8 :])
+    done = andon("replay", str(path), "--dry-run")
+    assert done.returncode == 1
+    assert f"read {path}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_a_broker_it_says_so(tmp_path: Path) -> None:
     path = recording(tmp_path / "day.jsonl", [(0, "a", "E1")])
     given = tmp_path / "config.yaml"

@@ -97,6 +97,31 @@ async def test_ready_then_stopped_and_the_status_says_so(broker: Mosquitto, tmp_
         assert (code, out) == (0, "drained\nclosed\n")
 
 
+async def test_a_long_start_is_in_the_status(broker: Mosquitto, tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    os.mkfifo(hold)
+    async with (
+        connected(config_of(broker)) as bus,
+        probe(broker, tmp_path, "slow", PROBE_HOLD=str(hold)) as process,
+    ):
+        inbox = await bus.consume(STATUS.filter())
+        early = await until(inbox, bus, lambda s: s.state != "offline")
+        assert (early.state, early.reason) == ("starting", "probe.db is being repaired")
+        assert early.pid == process.pid
+        await asyncio.to_thread(hold.write_text, "go")
+        ready = await until(inbox, bus, lambda s: s.state == "ready")
+        assert ready.reason == ""
+
+
+async def test_why_a_process_ended_stays_in_the_status(broker: Mosquitto, tmp_path: Path) -> None:
+    async with connected(config_of(broker)) as bus:
+        inbox = await bus.consume(STATUS.filter())
+        async with probe(broker, tmp_path, "fatal") as process:
+            await finished(process)
+        gone = await until(inbox, bus, lambda s: s.state == "offline")
+    assert gone.reason == "the process ended: open probe.db: it is damaged (set it aside)"
+
+
 async def test_the_will_speaks_for_a_killed_process(broker: Mosquitto, tmp_path: Path) -> None:
     async with connected(config_of(broker)) as bus, probe(broker, tmp_path) as process:
         inbox = await bus.consume(STATUS.filter())

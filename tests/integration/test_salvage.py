@@ -3,15 +3,21 @@
 # ruff: noqa: ASYNC240  (nothing else runs in these loops)
 from __future__ import annotations
 
+import asyncio
+import os
 import random
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from services.runtime.errors import Damaged, Retryable
+from services.runtime.errors import Damaged, Fatal, Retryable
 from services.runtime.process import Health
+from services.runtime.recovery import recover
 from services.runtime.salvage import KEPT_ASIDE, Plan, mend, watch
 from services.runtime.sqlite import open_database
 from tests.support.damage import PAGE, is_sound, overwrite, seed_of
@@ -23,6 +29,7 @@ CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE place (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 """
 ROWS = 3000
+SOON_S = 30.0
 SEED = seed_of("ANDON_SALVAGE_SEED", 7)
 
 
@@ -92,6 +99,105 @@ async def test_a_first_page_of_nulls_costs_nothing_else(path: Path) -> None:
         file.write(bytes(PAGE))
     assert await mend(path, plan(recover=True), Health()) is not None
     assert counts(path) == (ROWS, ROWS)
+
+
+@pytest.mark.parametrize("left", [2, 5, 9, 13, 14])
+async def test_of_a_file_cut_off_the_pages_that_are_left_go_on(tmp_path: Path, left: int) -> None:
+    """As after a power cut, or on a full card: even the first pages of some tables are gone."""
+    path = tmp_path / "many.db"
+    names = [f"t{number}" for number in range(14)]
+    schema = "".join(f"CREATE TABLE {one} (id INTEGER PRIMARY KEY, n);" for one in names)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(f"PRAGMA journal_mode=WAL; {schema} PRAGMA user_version=1;")
+        for one in names:
+            db.execute(f"INSERT INTO {one} VALUES (7, 'row')")  # noqa: S608
+        db.commit()
+    os.truncate(path, left * PAGE)
+    rules = Plan(migrations=(schema,), recover=True, consequence="some are gone")
+    salvage = await mend(path, rules, Health())
+    assert salvage is not None
+    assert is_sound(path)
+    # The first page is the schema's, each of the others a table's.
+    assert [salvage.kept[one] for one in names] == [n < left - 1 for n in range(14)]
+
+
+async def test_rows_between_two_lost_ends_are_found(tmp_path: Path) -> None:
+    """Numbers in use lie far from zero after years, and far from the largest there can be."""
+    path = tmp_path / "notes.db"
+    begin = 7_000_000
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(f"PRAGMA journal_mode=WAL; {SCHEMA} PRAGMA user_version=1;")
+        db.executemany(
+            "INSERT INTO note VALUES (?, ?)",
+            [(begin + n, f"{n} " + "x" * 200) for n in range(ROWS)],
+        )
+        db.commit()
+    pages = path.stat().st_size // PAGE
+    with path.open("r+b") as file:
+        for number in (pages - 40, pages - 1):
+            file.seek(number * PAGE)
+            file.write(bytes(PAGE))
+    salvage = await mend(path, plan(recover=True), Health())
+    assert salvage is not None
+    assert salvage.kept["note"] >= ROWS - 2 * 25
+
+
+async def test_it_says_so_while_it_repairs_and_tidies_up_after_one_that_was_ended(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = path.with_name(".notes.db-abcd1234")
+    left.mkdir()
+    (left / "notes.db").write_bytes(b"a copy")
+    overwrite(path, random.Random(SEED), 1, head=True)
+    health = Health()
+    hold = threading.Event()
+
+    def slow(*given: Any, **named: Any) -> dict[str, int]:
+        assert hold.wait(SOON_S)
+        return recover(*given, **named)
+
+    monkeypatch.setattr("services.runtime.salvage.recover", slow)
+    task = asyncio.create_task(mend(path, plan(recover=True), health))
+    async with asyncio.timeout(SOON_S):
+        await health.changed.wait()
+    assert health.reason.startswith("notes.db is damaged (")
+    assert health.reason.endswith("and is being repaired")
+    assert not left.exists()
+    hold.set()
+    assert await task is not None
+    assert "notes.db was damaged" in health.reason
+
+
+async def test_what_may_be_missing_is_told_at_later_starts_too(path: Path) -> None:
+    overwrite(path, random.Random(SEED), 1, head=True)
+    salvage = await mend(path, plan(recover=True), Health())
+    assert salvage is not None
+    later = Health()
+    assert await mend(path, plan(recover=True), later) is None
+    assert str(salvage.aside) in later.reason
+    note = Path(f"{salvage.aside}.txt")
+    os.utime(note, (0, 0))
+    assert await mend(path, plan(recover=True), old := Health()) is None
+    assert old.reason == ""
+    os.utime(note)
+    salvage.aside.rename(path.with_name("taken to the office"))
+    assert await mend(path, plan(recover=True), gone := Health()) is None
+    assert gone.reason == ""
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_what_a_newer_andon_wrote_is_left_alone(path: Path, damaged: bool) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=2")
+    if damaged:
+        with path.open("r+b") as file:
+            file.seek(20 * PAGE)
+            file.write(bytes(PAGE))
+    before = path.read_bytes()
+    rules = plan(recover=True, readable={"SELECT text FROM note": msgspec.json.decode})
+    with pytest.raises(Fatal, match="install the newer Andon"):
+        await mend(path, rules, Health())
+    assert path.read_bytes() == before
 
 
 async def test_what_is_only_in_the_wal_goes_on(path: Path, tmp_path: Path) -> None:

@@ -58,9 +58,15 @@ class Plc:
 
     def report(self, asset: str, mark: str, **payload: Any) -> None:
         """Report a fault whose text is `mark`; returns before the broker has it."""
-        body = json.dumps({**payload, "text": mark})
+        self._send(f"{asset}/fault", mark, {**payload, "text": mark})
+
+    def ask(self, name: str, mark: str, question: str) -> None:
+        """Ask a question that ends with `mark`, as the scanner `name`."""
+        self._send(f"andon/ask/{name}", mark, {"question": f"{question} {mark}"})
+
+    def _send(self, topic: str, mark: str, body: dict[str, Any]) -> None:
         # Without our lock: paho holds its own while it calls `_published`.
-        info = self._client.publish(f"{asset}/fault", body, qos=1)
+        info = self._client.publish(topic, json.dumps(body), qos=1)
         with self._done:
             self._mids[info.mid] = mark
             self._match()

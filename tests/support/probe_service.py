@@ -1,8 +1,8 @@
 """A service that does little, to see how `process.run` runs it.
 
 PROBE says what it does wrong: `fail`, `fatal`, `hang` (never drains), `block` (its event loop
-stands still until somebody writes to the FIFO PROBE_HOLD), or one of `INNER`: which part of the
-bus breaks when it is used.
+stands still until somebody writes to the FIFO PROBE_HOLD), `slow` (it starts when somebody does),
+or one of `INNER`: which part of the bus breaks when it is used.
 """
 
 from __future__ import annotations
@@ -69,6 +69,10 @@ class Probe:
         """Serve, or fail as told."""
         if self._mode == "fatal":
             raise Fatal("open probe.db", "it is damaged", "set it aside")
+        if self._mode == "slow":
+            context.health.trouble("probe.db", "probe.db is being repaired")
+            await asyncio.to_thread(Path(os.environ["PROBE_HOLD"]).read_text)
+            context.health.well("probe.db")
         if self._mode == "fail":
             context.spawn(self._fail(), "fails")
         if self._mode == "block":

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import msgspec
 import pytest
 
+from services.runtime import routing
 from services.runtime.calls import puback_error
 from services.runtime.errors import Fatal, Rejected, Retryable
 from services.runtime.messages import NO_PROPERTIES, Delivery, Inbox
@@ -82,6 +84,23 @@ async def test_a_message_nobody_wants_is_dropped_aloud(
         router.drop_strays()
     assert confirmed == [4]
     assert "old/topic" in caplog.text
+
+
+async def test_nothing_is_dropped_while_more_inboxes_are_to_come(
+    router: Router, confirmed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "STRAY_GRACE_S", 0.0)
+    router.expect(True)
+    router.route(message("plant/m1/fault"), 4, [])
+    router.route(message("old/topic"), 5, [])
+    await asyncio.sleep(0.01)
+    inbox = Inbox(["plant/+/fault"], 1)
+    router.add(inbox)
+    assert [one.topic for one in inbox.drain()] == ["plant/m1/fault"]
+    assert confirmed == []
+    router.expect(False)
+    await asyncio.sleep(0.01)
+    assert confirmed == [5]
 
 
 async def test_a_resumed_session_has_each_message_once_and_in_order(
