@@ -19,8 +19,6 @@ from services.runtime.errors import Fatal, Unavailable
 
 USER = "andon"
 LISTEN_S = 5.0
-SETTLE_S = 10.0
-"""How long a broker that was restarted stays careful; by then the services are back."""
 _PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 _CONF = """\
 # Written by `andon up`; loopback only, so that PLCs and scanners need no password.
@@ -107,7 +105,7 @@ class OwnBroker:
         """
         command = [program("mosquitto"), "-c", str(self._folder / "mosquitto.conf")]
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._write_conf(_EASY)
+        self._write_conf(_CAREFUL)  # its file may hold faults for the orchestrator's session
         acl = _ACL.format(prefix=prefix, user=USER)
         (self._folder / "acl").write_text(acl, encoding="utf-8")
         passwords = str(self._folder / "passwords")

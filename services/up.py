@@ -17,7 +17,7 @@ import yaml
 
 from schemas.channels import STATUS
 from schemas.health import SERVICES, ServiceStatus
-from services.broker import SETTLE_S, OwnBroker, any_port, port_is_free
+from services.broker import OwnBroker, any_port, port_is_free
 from services.child import Child, End
 from services.client import connected
 from services.running import LEFT, only_one
@@ -25,6 +25,7 @@ from services.runtime.address import BrokerAddress
 from services.runtime.bus import Bus
 from services.runtime.config import Broker, Config
 from services.runtime.errors import Fatal
+from services.runtime.messages import Delivery, Inbox
 
 Tell = Callable[[str], None]
 
@@ -70,7 +71,9 @@ class Up:
         self.config_file = self._data / LEFT
         self._children: dict[str, Child] = {}
         self._alone = asyncio.Event()
-        self._careful_until = 0.0
+        self._alone.set()
+        self._heard = False
+        """Whether the orchestrator is known to be connected to the broker that runs now."""
 
     def _configured_port(self, broker: Broker) -> int | None:
         """Return the port of a configured broker, where one of ours can be in its place."""
@@ -128,11 +131,13 @@ class Up:
                         child = self._child(name, [*command, str(self.config_file)])
                         inner.create_task(child.keep(), name=name)
                     async with connected(self.config) as bus:
-                        await self._each_ready(bus, begun)
-                    if self._broker and (pid := self.pids.get("mosquitto")):
-                        self._broker.save(pid)
-                    if ready:
-                        ready(self)
+                        inbox = await bus.consume(STATUS.filter(self.config.prefix))
+                        await self._each_ready(bus, inbox, begun)
+                        if self._broker and (pid := self.pids.get("mosquitto")):
+                            self._broker.save(pid)
+                        if ready:
+                            ready(self)
+                        await self._listen(bus, inbox)
 
     def _child(self, name: str, command: list[str], broker: OwnBroker | None = None) -> Child:
         """Return what keeps one of them running; `broker` where it is ours."""
@@ -140,10 +145,9 @@ class Up:
 
         def after(end: End) -> None:
             if own and name == "orchestrator":
-                own.careful(self.pids.get("mosquitto"), on=True)
-                self._alone.set()
+                self._worry(own)
             if broker:
-                self._careful_until = time.monotonic() + SETTLE_S
+                self._heard = False
                 broker.careful(None, on=True)
                 broker.ended(end, self._tell)
                 self._alone.set()
@@ -171,34 +175,54 @@ class Up:
         text = yaml.safe_dump(msgspec.to_builtins(self.config), allow_unicode=True, sort_keys=False)
         self.config_file.write_text(f"# Written by `andon up`.\n{text}", encoding="utf-8")
 
+    def _worry(self, broker: OwnBroker) -> None:
+        """Have the broker be careful from now on, the orchestrator being away.
+
+        One that has not seen the orchestrator since it began is careful already, and must not be
+        told again: when it reads its configuration anew it ends sessions that it knows from its
+        file alone, since it has no password for them, and with the session go the faults.
+        """
+        if self._heard:
+            broker.careful(self.pids.get("mosquitto"), on=True)
+            self._heard = False
+        self._alone.set()
+
     async def _guard(self, broker: OwnBroker) -> None:
-        """Have the broker be careful while it alone has what the orchestrator should have."""
+        """Let the broker be at ease once the orchestrator has what is its own."""
         while True:
             await self._alone.wait()
-            self._alone.clear()
-            known = False
-            while self._away or time.monotonic() < self._careful_until:
-                known = known or broker.careful(self.pids.get("mosquitto"), on=True)
-                await asyncio.sleep(_LOOK_S)
-            if pid := self.pids.get("mosquitto"):
+            if self._heard and (pid := self.pids.get("mosquitto")):
+                self._alone.clear()
                 broker.careful(pid, on=False)
+            await asyncio.sleep(_LOOK_S)
 
-    @property
-    def _away(self) -> bool:
-        orchestrator = self._children.get("orchestrator")
-        return orchestrator is not None and not orchestrator.ready
+    async def _listen(self, bus: Bus, inbox: Inbox) -> None:
+        """Take note of who speaks through the broker that runs now."""
+        while True:
+            self._note(delivery := await inbox.get())
+            bus.ack(delivery)
 
-    async def _each_ready(self, bus: Bus, begun: float) -> None:
+    def _note(self, delivery: Delivery) -> ServiceStatus | None:
+        """Return a status, None for one that cannot be read."""
+        try:
+            status: ServiceStatus = STATUS.decode(delivery.payload)
+        except msgspec.DecodeError as error:
+            self._tell(f"an unreadable status on {delivery.topic}: {error}")
+            return None
+        # What is retained may be from before.
+        if status.service == "orchestrator" and not delivery.retain:
+            ready = status.state in {"ready", "degraded"}
+            self._heard |= ready and status.pid == self.pids.get("orchestrator")
+        return status
+
+    async def _each_ready(self, bus: Bus, inbox: Inbox, begun: float) -> None:
         """Wait for each service's word that it is ready, and pass it on."""
-        inbox = await bus.consume(STATUS.filter(self.config.prefix))
         waiting = set(self._services)
         while waiting:
             delivery = await inbox.get()
             bus.ack(delivery)
-            try:
-                status: ServiceStatus = STATUS.decode(delivery.payload)
-            except msgspec.DecodeError as error:
-                self._tell(f"an unreadable status on {delivery.topic}: {error}")
+            status = self._note(delivery)
+            if status is None:
                 continue
             known = status.pid == self.pids.get(status.service)
             if known and status.service in waiting and status.state in {"ready", "degraded"}:

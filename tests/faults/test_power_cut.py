@@ -170,7 +170,9 @@ async def test_a_corpus_opens_clean_after_any_cut(tmp_path: Path) -> None:
                 for i in range(15)
             ]
             vectors = np.full((15, 8), 8**-0.5, dtype=np.float32)
-            await corpus.put(document, prepare(document, passages), vectors)
+            await corpus.put(document, prepare(document, passages))
+            waiting = [label for label, _, _ in await corpus.without_vector(0, 100)]
+            await corpus.put_vectors(waiting, waiting, vectors)
             copies.append(snapshot(path, tmp_path / f"put{number}"))
             await corpus.activate(document.doc_id, document.revision, 15)
             copies.append(snapshot(path, tmp_path / f"on{number}"))
