@@ -29,7 +29,7 @@ _OPEN = "SELECT count(*) FROM job WHERE state IN ('due', 'working') AND priority
 _LAST = 2
 """Priority of what can wait for all else."""
 _GIVEN = """
-SELECT job.id, answer.body FROM job JOIN answer ON answer.id = job.id
+SELECT job.id, answer.body, answer.generation FROM job JOIN answer ON answer.id = job.id
 WHERE job.answer_id = ? AND job.place = ? AND job.state IN ('done', 'failed')
 """
 _DUE = """
@@ -97,7 +97,7 @@ class Refresh:
             if not whole or generation == self._done:
                 continue
             try:
-                await self._all(grown=self._done is not None)
+                await self._all()
             except Retryable as error:
                 log.info("standing answers are looked at later: %s", error)
                 await asyncio.sleep(_AGAIN_S)
@@ -107,7 +107,7 @@ class Refresh:
             else:
                 self._done = generation
 
-    async def _all(self, *, grown: bool) -> None:
+    async def _all(self) -> None:
         """Make due what is stale. Raises AndonError."""
         corpus: CorpusState = await self._caller.call(CORPUS, CorpusQuery(), deadline_s=_RPC_S)
         active = {(d.document.doc_id, d.document.revision) for d in corpus.documents if d.active}
@@ -121,6 +121,7 @@ class Refresh:
             )
             for row in rows:
                 answer = msgspec.json.decode(row["body"], type=Answer)
+                grown = row["generation"] != corpus.generation
                 if is_stale(answer, active, grown=grown):
                     stale.append(row["id"])
         if stale:

@@ -188,7 +188,8 @@ def test_a_changed_file_is_a_new_revision(andon: Andon, tmp_path: Path) -> None:
         ("text.pdf", b"this is not a PDF at all", "PDF"),
         ("empty.docx", b"", "empty"),
         ("fake.docx", b"PK\x03\x04" + bytes(200), "damaged"),
-        ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(100), "supported are"),
+        ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(100), "damaged"),
+        ("archive.7z", b"7z\xbc\xaf\x27\x1c" + bytes(100), "supported are"),
     ],
 )
 def test_bad_documents_fail_with_a_reason(

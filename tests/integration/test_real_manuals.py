@@ -45,7 +45,7 @@ def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Andon]:
     with Andon(tmp_path_factory.mktemp("real")) as running:
         paths = [str(DATA / "manuals" / name) for name in MANUALS]
         added = running.cli("add", *paths, timeout=110)
-        assert added.returncode == 1, "one of them is a scan without text"
+        assert added.returncode == 0, added.stdout
         assert added.stdout.count("failed") == 1
         assert "needs OCR" in added.stdout
         yield running

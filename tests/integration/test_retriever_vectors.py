@@ -199,7 +199,11 @@ def test_revisions_come_and_go_and_each_finds_its_own(
             with TemporaryDirectory() as folder:
                 index.save(Path(folder), generation=1, embedding="m")
                 loaded = VectorIndex.load(
-                    Path(folder), generation=1, embedding="m", dimension=DIMENSION
+                    Path(folder),
+                    generation=1,
+                    count=len(index),
+                    embedding="m",
+                    dimension=DIMENSION,
                 )
             assert loaded is not None
             index = loaded

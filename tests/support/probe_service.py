@@ -38,7 +38,7 @@ COUNT = Rpc("ingest", "count", Number, StreamDelta, "Counts.", streamed=True)
 
 INNER = {
     "keepalive": (Link, "tick"),
-    "reader": (MqttBus, "_on_message"),
+    "reader": (MqttBus, "_on_delivery"),
     "subscriber": (MqttBus, "_on_subscribe"),
     "timer": (Router, "settled"),
     "connect": (MqttBus, "_connection"),
