@@ -42,8 +42,9 @@ demo: $(VENV)/.demo ## The main job once: a fault becomes a cited answer
 run: $(VENV)/.demo ## Broker and services, until Ctrl-C
 	@exec $(BIN)/andon up
 
+# Most tests wait for processes: two at a time need half as long.
 test: $(VENV)/.dev ## All tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev ## Lint and types
 	@$(BIN)/ruff check .
