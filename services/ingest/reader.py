@@ -100,14 +100,23 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
         raise
     except Exception as error:
         raise _meaning(error, job.path) from error
-    frames.write(pipe, frames.Begun(title=document.title))
+    title = document.title[: frames.MAX_TITLE]
+    frames.write(pipe, frames.Begun(title=title))
     sizes = chunking.Sizes(job.chunk_tokens, job.overlap_tokens)
     batch: list[Passage] = []
     weight = total = 0
     sample = ""
     for passage in chunking.passages(document.elements, count, sizes, document.labels):
         batch.append(passage)
-        weight += frames.size(passage)
+        own = frames.size(passage)
+        if own > frames.MAX_PASSAGE:
+            raise Rejected(
+                "read",
+                f"passage {passage.ordinal + 1} of it has {own / 2**20:.1f} MB, more than the "
+                f"{frames.MAX_PASSAGE // 2**20} allowed",
+                "split what is so long in it, or leave it out",
+            )
+        weight += own
         total += 1
         if len(sample) < _LANGUAGE_SAMPLE:
             sample += passage.text
@@ -120,7 +129,7 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
     frames.write(
         pipe,
         frames.Done(
-            title=document.title,
+            title=title,
             lang=language.of(sample),
             pages=document.pages,
             passages=total,

@@ -158,7 +158,7 @@ class _Child:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(left):
-                    payload = await self._frame()
+                    payload = await self._frame(job)
             except TimeoutError:
                 raise Rejected(
                     f"read {job.name}",
@@ -201,15 +201,24 @@ class _Child:
         with contextlib.suppress(asyncio.CancelledError):
             await self._watcher
 
-    async def _frame(self) -> bytes | None:
-        """Return the next frame's payload, None when the child ended without one."""
+    async def _frame(self, job: frames.Job) -> bytes | None:
+        """Return the next frame's payload, None when the child ended without one.
+
+        Raises:
+            Rejected: it is larger than any may be.
+        """
         stream = self._process.stdout
         if stream is None:
             return None
         try:
             (length,) = frames.HEAD.unpack(await stream.readexactly(frames.HEAD.size))
             if length > frames.MAX_FRAME:
-                return None
+                raise Rejected(
+                    f"read {job.name}",
+                    f"its reader sent {length / 2**20:.0f} MB in one piece, more than the "
+                    f"{frames.MAX_FRAME // 2**20} allowed",
+                    _DAMAGED,
+                )
             return await stream.readexactly(length)
         except asyncio.IncompleteReadError:
             return None
