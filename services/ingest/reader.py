@@ -23,6 +23,8 @@ from services.runtime.errors import AndonError, Fatal, Rejected, Retryable
 
 _LANGUAGE_SAMPLE = 200_000
 """Characters of a document its language is judged by."""
+_OCR_SHARE = 0.8
+"""Part of the reader's time after which no more pages are recognised."""
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 _ROOM = "look at the disk of the data folder and of the folder for temporary files"
 
@@ -94,7 +96,7 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
         frames.write(pipe, frames.Progress(done=done, total=total))
 
     try:
-        limit = effort.Effort(pages=job.ocr_pages, seconds=job.ocr_seconds)
+        limit = effort.Effort(job.ocr_pages, job.ocr_seconds, _OCR_SHARE * job.cpu_s)
         document = partition.read(Path(job.path), job.name, progress, limit)
     except (AndonError, MemoryError, RecursionError):
         raise

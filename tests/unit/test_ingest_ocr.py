@@ -153,6 +153,20 @@ def test_effort_is_limited_and_what_is_left_out_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("recognition")
+def test_the_time_for_a_document_ends_and_what_was_read_stays(tmp_path: Path) -> None:
+    path = mixed(tmp_path / "a.pdf", 2)
+    over = Effort(total=0.0)
+    assert {p.page for p in read(path, over)} == {1}
+    assert over.note() == (
+        "2 pages (2, 3) not read: recognition had taken the time for the document "
+        "(ingest.reader_seconds)"
+    )
+    assert over.read == 0
+    with pytest.raises(Rejected, match="they are pictures; page 1 not read"):
+        read(formats.scan(tmp_path / "b.pdf"), Effort(total=0.0))
+
+
+@pytest.mark.usefixtures("recognition")
 def test_nothing_but_noise_has_a_reason(tmp_path: Path) -> None:
     Image.fromarray(np.full((800, 600), 255, np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(Rejected, match="nothing in them that it could read"):
