@@ -85,6 +85,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """Most memory the child had resident, MiB."""
     note: str = ""
     """What people should know of what could not be read, empty when all was."""
+    lacks_ocr: bool = False
+    """Whether that is for want of text recognition on this machine."""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):

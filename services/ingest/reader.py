@@ -137,6 +137,7 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
             passages=total,
             peak_mb=round(peak, 1),
             note=document.note,
+            lacks_ocr=bool(limit.missed),
         ),
     )
 

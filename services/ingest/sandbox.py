@@ -28,6 +28,11 @@ from services.runtime.errors import AndonError, Fatal, Rejected, Retryable
 
 log = logging.getLogger(__name__)
 
+
+class NoRoom(Retryable):
+    """A reader cannot be started, or has no room for its temporary files."""
+
+
 _ROOT = Path(__file__).resolve().parents[2]
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
@@ -81,7 +86,8 @@ async def read(
 
     Raises:
         Rejected: the file cannot be read, with the reason; also a crash, or a limit it ran into.
-        Retryable: the reader cannot be started or work: the disk is full.
+        NoRoom: the reader cannot be started or work: the disk is full.
+        Retryable: `batch` has no room.
         Fatal: Andon itself is at fault: a missing tokenizer file.
     """
     job = msgspec.structs.replace(
@@ -97,7 +103,7 @@ async def read(
             folder = Path(tempfile.mkdtemp(prefix="andon-reader-"))
             child = await _start(job, folder)
         except OSError as error:
-            raise Retryable(
+            raise NoRoom(
                 f"read {job.name}",
                 f"its reader cannot be started: {error.strerror or error}",
                 "look at the disk of the folder for temporary files, and at the memory",
@@ -274,7 +280,7 @@ def _failure(job: frames.Job, limits: Limits, failed: frames.Failed) -> AndonErr
         return _memory(job, limits)
     kinds: dict[str, type[AndonError]] = {
         "fatal": Fatal,
-        "retryable": Retryable,
+        "retryable": NoRoom,
         NeedsOcr.kind: NeedsOcr,
     }
     return kinds.get(failed.kind, Rejected)(f"read {job.name}", failed.reason, failed.hint)

@@ -55,8 +55,7 @@ class Effort:
         if self.missed:
             parts.append(
                 f"{_pages(self.missed)} not read: text recognition is missing; install the Debian "
-                f"packages {tesseract.missing() or 'tesseract-ocr'}, then remove the document and "
-                "add it again"
+                f"packages {tesseract.missing() or 'tesseract-ocr'} and start ingest again"
             )
         if self.over:
             parts.append(
