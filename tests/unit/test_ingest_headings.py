@@ -8,6 +8,7 @@ import pytest
 from unstructured.documents.elements import Title
 
 from services.ingest.partition import document, numbering, pdf
+from services.ingest.partition.effort import Effort
 from services.ingest.splitting import WordCount
 from tests.support.ingest import Drawn
 
@@ -20,7 +21,7 @@ def drawn(tmp_path: Path) -> Drawn:
 
 
 def read(drawn: Drawn) -> document.Document:
-    return pdf.read(drawn.save(), lambda _done, _total: None)
+    return pdf.read(drawn.save(), lambda _done, _total: None, Effort())
 
 
 def titles(found: document.Document) -> list[tuple[str, int | None]]:

@@ -11,6 +11,7 @@ from unstructured.documents.elements import Element, ListItem, NarrativeText, Ta
 from schemas.retrieval import Passage
 from services.ingest import chunking
 from services.ingest.partition import characters, document, pdf
+from services.ingest.partition.effort import Effort
 from services.runtime.errors import Rejected
 from tests.support.ingest import Drawn, words
 
@@ -23,7 +24,7 @@ def drawn(tmp_path: Path) -> Drawn:
 
 
 def read(drawn: Drawn) -> document.Document:
-    return pdf.read(drawn.save(), lambda _done, _total: None)
+    return pdf.read(drawn.save(), lambda _done, _total: None, Effort())
 
 
 def passages_of(read_document: document.Document) -> list[Passage]:
@@ -211,7 +212,7 @@ def test_another_table_on_the_next_page_is_its_own(drawn: Drawn) -> None:
 def test_a_frame_around_text_is_no_table(drawn: Drawn) -> None:
     drawn.table([["Danger of death by electric shock: switch off first."]], [72, 500], 30)
     assert texts(read(drawn).elements, Table) == []
-    assert "Danger" in passages_of(pdf.read(drawn.path, lambda _d, _t: None))[0].text
+    assert "Danger" in passages_of(pdf.read(drawn.path, lambda _d, _t: None, Effort()))[0].text
 
 
 def test_an_entry_over_a_page_break_is_one_passage(drawn: Drawn) -> None:

@@ -12,6 +12,7 @@ from unstructured.documents.elements import Table
 from schemas.retrieval import Passage
 from services.ingest import chunking
 from services.ingest.partition import document, pdf
+from services.ingest.partition.effort import Effort
 from tests.support.ingest import Drawn, words
 
 pytestmark = pytest.mark.unit
@@ -23,7 +24,7 @@ def drawn(tmp_path: Path) -> Drawn:
 
 
 def read(path: Path) -> document.Document:
-    return pdf.read(path, lambda _done, _total: None)
+    return pdf.read(path, lambda _done, _total: None, Effort())
 
 
 def rows(path: Path) -> list[Passage]:
