@@ -56,7 +56,7 @@ def passages(
     sizes: Sizes | None = None,
     labels: dict[int, str] | None = None,
 ) -> Iterator[Passage]:
-    """Yield the passages of a document: ordinals from 0 without gaps, pages never going back.
+    """Yield the passages of a document: ordinals from 0 without gaps, pages as found.
 
     Args:
         elements: unstructured's elements in reading order.
@@ -69,15 +69,11 @@ def passages(
     def counted(text: str) -> int:
         return max(count(text), len(text) // _TOKEN)
 
-    reached = 0
     for ordinal, draft in enumerate(_drafts(_cut(elements), counted, sizes or Sizes())):
-        page = draft.page
-        if page is not None:
-            reached = page = max(reached, page)
         yield Passage(
             ordinal=ordinal,
-            page=page,
-            page_label=labels.get(page or 0, "")[:MAX_LABEL],
+            page=draft.page,
+            page_label=labels.get(draft.page or 0, "")[:MAX_LABEL],
             section=draft.section,
             kind=draft.kind,
             text=draft.text,

@@ -177,3 +177,12 @@ def test_an_entry_and_a_heading_without_end_make_no_passage_without_end() -> Non
     assert max(map(frames.size, found)) <= 70_000
     assert [passage.kind for passage in found].count("entry") == 1
     assert sum(passage.text.count("x") for passage in found) >= 2_000_000
+
+
+def test_a_page_number_too_high_does_not_spoil_the_later_ones() -> None:
+    found = made(
+        table(["Code", "Cause"], ["E1", "low"], ["E2", "high"], pages=[3, 99]),
+        title("8 Care", page=4),
+        text("Clean.", page=4),
+    )
+    assert [passage.page for passage in found] == [3, 99, 4]
