@@ -279,6 +279,31 @@ def test_a_reader_sees_its_file_and_no_other(tmp_path: Path) -> None:
 
 
 @needs_landlock
+def test_a_reader_sees_no_other_process() -> None:
+    assert confined(opening("/proc/self/status", "r")).stdout.split() == ["opened", "True"]
+    for path in (f"/proc/{os.getpid()}/environ", "/proc/1/cmdline"):
+        assert confined(opening(path, "r")).stdout.split() == ["denied", "False"]
+
+
+@pytest.mark.parametrize(
+    "call", ["fork()", "vfork()", "socket(2, 1, 0)", "ptrace(0, 0, 0, 0)", "execl(b'/bin/true', 0)"]
+)
+def test_the_kernel_refuses_libraries_too(call: str) -> None:
+    code = (
+        f"import ctypes\nc = ctypes.CDLL(None, use_errno=True)\nprint(c.{call}, ctypes.get_errno())"
+    )
+    refused = {"-1 1", "-1 13"} if call.startswith("execl") else {"-1 1"}
+    assert confined(code).stdout.strip() in refused
+
+
+def test_a_reader_may_have_threads() -> None:
+    code = (
+        "import threading\nt = threading.Thread(target=print, args=('ran',))\nt.start()\nt.join()"
+    )
+    assert confined(code).stdout.strip() == "ran"
+
+
+@needs_landlock
 def test_a_reader_writes_only_in_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     given: dict[str, Any] = {"writes": (str(tmp_path / "own"),)}
