@@ -15,6 +15,13 @@ from services.ingest.splitting import Count, Unit, split
 
 MAX_ROW_TOKENS = 2048
 """A row or an entry is one passage up to this many tokens; what is longer goes on as text."""
+MAX_FIELDS = 32 * 1024
+"""Characters of the fields of a passage, with their names: the rest is in its text only."""
+MAX_LABEL = 40
+"""Characters of a printed page number."""
+_TOKEN = 16
+"""Characters of a token at most. A tokenizer counts a word of a megabyte, or its blanks, as one:
+a passage must end all the same."""
 MAX_PATH = 6
 """Levels of a section path that are kept."""
 MAX_LEVEL = 160
@@ -49,7 +56,7 @@ def passages(
     sizes: Sizes | None = None,
     labels: dict[int, str] | None = None,
 ) -> Iterator[Passage]:
-    """Yield the passages of a document: ordinals from 0 without gaps, pages never going back.
+    """Yield the passages of a document: ordinals from 0 without gaps, pages as found.
 
     Args:
         elements: unstructured's elements in reading order.
@@ -58,19 +65,19 @@ def passages(
         labels: Printed page numbers by physical page.
     """
     labels = labels or {}
-    reached = 0
-    for ordinal, draft in enumerate(_drafts(_cut(elements), count, sizes or Sizes())):
-        page = draft.page
-        if page is not None:
-            reached = page = max(reached, page)
+
+    def counted(text: str) -> int:
+        return max(count(text), len(text) // _TOKEN)
+
+    for ordinal, draft in enumerate(_drafts(_cut(elements), counted, sizes or Sizes())):
         yield Passage(
             ordinal=ordinal,
-            page=page,
-            page_label=labels.get(page or 0, ""),
+            page=draft.page,
+            page_label=labels.get(draft.page or 0, "")[:MAX_LABEL],
             section=draft.section,
             kind=draft.kind,
             text=draft.text,
-            fields=draft.fields,
+            fields=_fitting(draft.fields),
             lang=language.of(draft.text),
         )
 
@@ -129,7 +136,7 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
         text = []
         if entry is not None and isinstance(element, Title):
             path.leave(element.metadata.category_depth or 0)
-        yield from _leftover(heads, path.text)
+        yield from _leftover(heads, path.text, count)
         if entry is None:
             yield from _rows(element, path.text, count)
             index += 1
@@ -141,7 +148,7 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
             path.enter(element)
         index = entry.end
     heads = yield from _running(text, count, sizes)
-    yield from _leftover(heads, "")
+    yield from _leftover(heads, "", count)
 
 
 class _Path:
@@ -197,13 +204,15 @@ def _sections(elements: list[Any]) -> Iterator[list[Any]]:
         yield elements[start:]
 
 
-def _leftover(heads: list[Any], following: str) -> Iterator[_Draft]:
+def _leftover(heads: list[Any], following: str, count: Count) -> Iterator[_Draft]:
     """Yield headings that neither text nor the section of what follows repeats."""
     for head in heads:
-        if " ".join(head.text.split())[:MAX_LEVEL] not in following.split(" > "):
+        name = " ".join(head.text.split())
+        if len(name) > MAX_LEVEL or name not in following.split(" > "):
             unit = _unit(head)
             section = getattr(head.metadata, "section_path", "")
-            yield _Draft("text", head.text.strip(), unit.page, unit.label, section)
+            draft = _Draft("text", head.text.strip(), unit.page, unit.label, section)
+            yield from _whole(draft, count)
 
 
 def _unit(element: Any) -> Unit:
@@ -270,3 +279,17 @@ def _whole(draft: _Draft, count: Count) -> Iterator[_Draft]:
             yield replace(draft, text=piece.text)
         else:
             yield replace(draft, kind="text", text=piece.text, fields=[])
+
+
+def _fitting(fields: list[Field]) -> list[Field]:
+    """Return the fields up to their limit, the one that reaches it cut."""
+    kept = []
+    room = MAX_FIELDS
+    for one in fields:
+        name = one.name[:MAX_LEVEL]
+        room -= len(name) + 1
+        if room <= 0:
+            break
+        kept.append(Field(name, one.value[:room]))
+        room -= len(kept[-1].value)
+    return kept

@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import Any
 
-from services.ingest import landlock
+from services.ingest import landlock, seccomp
 
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWUSER = 0x10000000
@@ -17,6 +17,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _TEMPORARY = 64 * 2**20
 _FORBIDDEN = (
+    "socket.__new__",
     "socket.connect",
     "socket.bind",
     "socket.sendto",
@@ -46,7 +47,8 @@ def confine(
 
     Memory, processor time, open files and the size of written files are limited, no core is
     dumped, no network is left, no program can be started, and the process ends with its parent.
-    Where the kernel has Landlock, no other file can be opened, whoever asks: Python or a library.
+    The kernel refuses sockets and other processes, whoever asks (seccomp, on x86-64 and ARM64).
+    Where it has Landlock, no other file can be opened, whoever asks: Python or a library.
 
     Args:
         parent: Process id of the starter; when it is gone already, so is this process.
@@ -76,6 +78,9 @@ def confine(
     _limit(resource.RLIMIT_AS, memory + 512 * 2**20)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
     landlock.restrict(reads, writes)
+    # Not RLIMIT_NPROC: it does not hold for root, counts what others of the same user run, and
+    # forbids threads as well.
+    seccomp.restrict()
     sys.addaudithook(_refuse)
 
 

@@ -58,6 +58,10 @@ _SYMPTOM = re.compile(
     re.IGNORECASE,
 )
 """What an entry without a code begins with."""
+_ITEM = re.compile(r"\s*(?:[-–—•·*▪●○◦‣]|[①-⑳]|[(（]?(?:\d{1,3}|[A-Za-z])[.)、）:：](?!\d))")
+"""What an item of a list begins with."""
+_UNFINISHED = (",", ":", ";", "-", "，", "：", "；", "、")
+"""What a paragraph ends with that goes on in the next."""
 LOOK_AHEAD = 14
 """Blocks after a heading within which a cause or a remedy must come."""
 MAX_BLOCKS = 400
@@ -191,11 +195,18 @@ def _entry(blocks: Sequence[Block], start: int) -> Entry | None:
 def _end(blocks: Sequence[Block], start: int) -> int:
     """Return the index after the last block of the entry that begins at `start`."""
     index = start + 1
+    seen: dict[str, str] = {}
     while index < len(blocks) and index - start < MAX_BLOCKS:
         block = blocks[index]
-        inside = block.table or LABEL.match(block.text)
-        if not inside and (
-            _is_head(blocks, index) or (block.title and _ends(blocks[start], block))
+        label = None if block.table else LABEL.match(block.text)
+        if label:
+            seen[_name(label)] = label.lastgroup or ""
+        elif not block.table and (
+            _is_head(blocks, index)
+            or (block.title and _ends(blocks[start], block))
+            # Under a heading all is the entry's up to the next one. Without headings nothing but
+            # the text itself tells where the last entry of a list ends.
+            or not (blocks[start].title or _goes_on(blocks, index, seen))
         ):
             break
         index += 1
@@ -205,3 +216,33 @@ def _end(blocks: Sequence[Block], start: int) -> int:
 def _ends(head: Block, block: Block) -> bool:
     """Return whether a heading ends the entry: one as high as its own, or any in plain text."""
     return not head.title or block.depth <= head.depth
+
+
+def _name(label: re.Match[str]) -> str:
+    return label.group().strip(" :：【】[]\n").casefold()
+
+
+def _goes_on(blocks: Sequence[Block], index: int, seen: dict[str, str]) -> bool:
+    """Return whether a paragraph goes on with the entry above it.
+
+    `seen` are the labels so far and their kinds. Until there are both cause and remedy, one that
+    comes soon tells that the entry is not over.
+    """
+    text, above = blocks[index].text, blocks[index - 1]
+    if _ITEM.match(text) or text.lstrip()[:1].islower():
+        return True
+    if not above.table:
+        label = LABEL.match(above.text)
+        if (label and label.end() == len(above.text)) or above.text.rstrip().endswith(_UNFINISHED):
+            return True
+    if {"cause", "remedy"} <= set(seen.values()):
+        return False
+    for ahead in range(index + 1, min(index + 1 + LOOK_AHEAD, len(blocks))):
+        other = blocks[ahead]
+        if other.table:
+            continue
+        if label := LABEL.match(other.text):
+            return _name(label) not in seen
+        if other.title or _is_head(blocks, ahead):
+            return False
+    return False

@@ -11,6 +11,10 @@ from schemas.retrieval import Passage
 
 MAX_FRAME = 16 * 2**20
 """Bytes of a frame beyond which the child is not believed."""
+MAX_PASSAGE = 2**20
+"""Bytes of a passage at most: what is larger does not go through the broker."""
+MAX_TITLE = 300
+"""Characters of a document's own title that are kept."""
 BATCH_BYTES = 256 * 1024
 """Bytes of passages after which a batch is sent."""
 HEAD = struct.Struct(">I")
@@ -81,6 +85,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """Most memory the child had resident, MiB."""
     note: str = ""
     """What people should know of what could not be read, empty when all was."""
+    lacks_ocr: bool = False
+    """Whether that is for want of text recognition on this machine."""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):

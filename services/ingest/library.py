@@ -6,6 +6,7 @@ import math
 from datetime import datetime
 from pathlib import Path, PurePath
 
+import aiosqlite
 import msgspec
 
 from schemas.knowledge import DocumentState
@@ -13,6 +14,7 @@ from schemas.retrieval import DocumentRef
 from services.ingest import entries, rows
 from services.ingest.differences import IN_WORK
 from services.ingest.labels import Labels, labels_of
+from services.ingest.partition import tesseract
 from services.ingest.rows import CURRENT, ENDED
 from services.runtime.clock import now
 from services.runtime.errors import Rejected
@@ -20,7 +22,7 @@ from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = tuple(
     Path(__file__).with_name(name).read_text(encoding="utf-8")
-    for name in ("library.sql", "library_2.sql")
+    for name in ("library.sql", "library_2.sql", "library_3.sql")
 )
 
 _THERE = f"{CURRENT} AND NOT d.removing"
@@ -37,9 +39,18 @@ answer again."""
 
 _SET = {
     name: f"UPDATE revision SET {name} = ?, updated = ? WHERE doc_id = ? AND revision = ?"  # noqa: S608
-    for name in ("state", "reason", "title", "lang", "pages", "passages")
+    for name in ("state", "reason", "title", "lang", "pages", "passages", "note", "lacks_ocr")
 }
 """How each column is written, by its name."""
+
+_PARTLY = """
+    SELECT d.doc_id, d.file, r.sha256, r.size
+    FROM document d JOIN revision r ON r.doc_id = d.doc_id
+    WHERE r.lacks_ocr AND r.state = 'ready' AND r.sha256 <> '' AND NOT d.removing
+    AND r.revision = d.last AND r.answered = (
+        SELECT max(answered) FROM revision a WHERE a.doc_id = d.doc_id)
+"""
+"""Documents of which recognition would read more."""
 
 _ANSWERS = """
     UPDATE revision SET held = 1, answered = 1 + (
@@ -59,6 +70,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """What people say about it."""
     passages: int = 0
     """How many it has, where it was read before."""
+    note: str = ""
+    """What was said then of what could not be read."""
 
     def ref(self, *, title: str, lang: str) -> DocumentRef:
         """Return what the retriever is told: the file's title and language where none was said."""
@@ -118,9 +131,12 @@ class Library:
             await db.execute("INSERT OR IGNORE INTO fact VALUES ('born', ?)", (now(),))
             # What recognises text may have been installed meanwhile; the reader finds out.
             await db.execute(
-                "UPDATE revision SET state = 'queued' WHERE state = 'needs-ocr' AND revision ="
+                "UPDATE revision SET state = 'queued' WHERE state = 'needs-ocr' AND held >= 0"
+                " AND revision ="
                 " (SELECT max(r.revision) FROM revision r WHERE r.doc_id = revision.doc_id)"
             )
+            if tesseract.data_there():
+                await _complete(db)
         return library
 
     async def born(self) -> float:
@@ -278,6 +294,7 @@ class Library:
             sha256=row["sha256"],
             labels=rows.labels_in(row),
             passages=row["passages"],
+            note=row["note"],
         )
 
     async def update(self, work: Work, **columns: str | int | None) -> DocumentState | None:
@@ -285,7 +302,7 @@ class Library:
 
         Args:
             work: The revision.
-            **columns: Of state, reason, title, lang, pages, passages.
+            **columns: Of state, reason, title, lang, pages, passages, note, lacks_ocr.
         """
         key = (work.doc_id, work.revision)
         async with self._database.transaction() as db:
@@ -345,3 +362,9 @@ class Library:
             )
             await db.execute("DELETE FROM document WHERE doc_id = ?", (removal.doc_id,))
         await self._database.checkpoint("TRUNCATE")
+
+
+async def _complete(db: aiosqlite.Connection) -> None:
+    """Let documents that were read in part be read again, the part answering meanwhile."""
+    for row in await db.execute_fetchall(_PARTLY):
+        await entries.insert(db, row["doc_id"], row["file"], row["sha256"], row["size"])

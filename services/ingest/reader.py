@@ -23,6 +23,8 @@ from services.runtime.errors import AndonError, Fatal, Rejected, Retryable
 
 _LANGUAGE_SAMPLE = 200_000
 """Characters of a document its language is judged by."""
+_OCR_SHARE = 0.8
+"""Part of the reader's time after which no more pages are recognised."""
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 _ROOM = "look at the disk of the data folder and of the folder for temporary files"
 
@@ -94,20 +96,29 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
         frames.write(pipe, frames.Progress(done=done, total=total))
 
     try:
-        limit = effort.Effort(pages=job.ocr_pages, seconds=job.ocr_seconds)
+        limit = effort.Effort(job.ocr_pages, job.ocr_seconds, _OCR_SHARE * job.cpu_s)
         document = partition.read(Path(job.path), job.name, progress, limit)
     except (AndonError, MemoryError, RecursionError):
         raise
     except Exception as error:
         raise _meaning(error, job.path) from error
-    frames.write(pipe, frames.Begun(title=document.title))
+    title = document.title[: frames.MAX_TITLE]
+    frames.write(pipe, frames.Begun(title=title))
     sizes = chunking.Sizes(job.chunk_tokens, job.overlap_tokens)
     batch: list[Passage] = []
     weight = total = 0
     sample = ""
     for passage in chunking.passages(document.elements, count, sizes, document.labels):
         batch.append(passage)
-        weight += frames.size(passage)
+        own = frames.size(passage)
+        if own > frames.MAX_PASSAGE:
+            raise Rejected(
+                "read",
+                f"passage {passage.ordinal + 1} of it has {own / 2**20:.1f} MB, more than the "
+                f"{frames.MAX_PASSAGE // 2**20} allowed",
+                "split what is so long in it, or leave it out",
+            )
+        weight += own
         total += 1
         if len(sample) < _LANGUAGE_SAMPLE:
             sample += passage.text
@@ -120,12 +131,13 @@ def _read(job: frames.Job, pipe: BinaryIO) -> None:
     frames.write(
         pipe,
         frames.Done(
-            title=document.title,
+            title=title,
             lang=language.of(sample),
             pages=document.pages,
             passages=total,
             peak_mb=round(peak, 1),
             note=document.note,
+            lacks_ocr=bool(limit.missed),
         ),
     )
 

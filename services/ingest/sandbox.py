@@ -28,6 +28,11 @@ from services.runtime.errors import AndonError, Fatal, Rejected, Retryable
 
 log = logging.getLogger(__name__)
 
+
+class NoRoom(Retryable):
+    """A reader cannot be started, or has no room for its temporary files."""
+
+
 _ROOT = Path(__file__).resolve().parents[2]
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
@@ -81,7 +86,8 @@ async def read(
 
     Raises:
         Rejected: the file cannot be read, with the reason; also a crash, or a limit it ran into.
-        Retryable: the reader cannot be started or work: the disk is full.
+        NoRoom: the reader cannot be started or work: the disk is full.
+        Retryable: `batch` has no room.
         Fatal: Andon itself is at fault: a missing tokenizer file.
     """
     job = msgspec.structs.replace(
@@ -97,7 +103,7 @@ async def read(
             folder = Path(tempfile.mkdtemp(prefix="andon-reader-"))
             child = await _start(job, folder)
         except OSError as error:
-            raise Retryable(
+            raise NoRoom(
                 f"read {job.name}",
                 f"its reader cannot be started: {error.strerror or error}",
                 "look at the disk of the folder for temporary files, and at the memory",
@@ -158,7 +164,7 @@ class _Child:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(left):
-                    payload = await self._frame()
+                    payload = await self._frame(job)
             except TimeoutError:
                 raise Rejected(
                     f"read {job.name}",
@@ -201,15 +207,24 @@ class _Child:
         with contextlib.suppress(asyncio.CancelledError):
             await self._watcher
 
-    async def _frame(self) -> bytes | None:
-        """Return the next frame's payload, None when the child ended without one."""
+    async def _frame(self, job: frames.Job) -> bytes | None:
+        """Return the next frame's payload, None when the child ended without one.
+
+        Raises:
+            Rejected: it is larger than any may be.
+        """
         stream = self._process.stdout
         if stream is None:
             return None
         try:
             (length,) = frames.HEAD.unpack(await stream.readexactly(frames.HEAD.size))
             if length > frames.MAX_FRAME:
-                return None
+                raise Rejected(
+                    f"read {job.name}",
+                    f"its reader sent {length / 2**20:.0f} MB in one piece, more than the "
+                    f"{frames.MAX_FRAME // 2**20} allowed",
+                    _DAMAGED,
+                )
             return await stream.readexactly(length)
         except asyncio.IncompleteReadError:
             return None
@@ -265,7 +280,7 @@ def _failure(job: frames.Job, limits: Limits, failed: frames.Failed) -> AndonErr
         return _memory(job, limits)
     kinds: dict[str, type[AndonError]] = {
         "fatal": Fatal,
-        "retryable": Retryable,
+        "retryable": NoRoom,
         NeedsOcr.kind: NeedsOcr,
     }
     return kinds.get(failed.kind, Rejected)(f"read {job.name}", failed.reason, failed.hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from schemas.knowledge import (
     DocumentState,
     ListDocuments,
 )
+from services.ingest import landlock
 from services.ingest.announcer import Announcer
 from services.ingest.clerk import Clerk
 from services.ingest.follower import Follower
@@ -33,6 +35,8 @@ from services.runtime.errors import Fatal, Rejected
 from services.runtime.process import Context
 from services.runtime.retained import Retained
 from services.runtime.salvage import mend, watch
+
+log = logging.getLogger(__name__)
 
 _AGAIN_S = 5.0
 
@@ -74,6 +78,12 @@ class IngestService:
                 f"the tokenizer file {tokenizer} is missing",
                 "set ingest.tokenizer to the tokenizer.json of the embedding model",
             )
+        if not landlock.version():
+            log.warning(
+                "this kernel has no Landlock: a reader that is taken over by a document can read"
+                " every file that this service can"
+            )
+            context.health.facts["landlock"] = False
         self._context = context
         path = self._config.data_dir / "library.db"
         salvaged = await mend(path, LIBRARY, context.health)

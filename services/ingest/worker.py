@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -33,6 +34,10 @@ RPC_S = 120.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
 _ATTEMPTS = 2
+_TRIES = 2
+"""Readings that may fail for want of room elsewhere while the data folder has it."""
+_ROOM = 64 * 2**20
+"""Bytes free in the data folder that count as room: what a reader may write in one file."""
 
 
 class Abandoned(Exception):
@@ -120,16 +125,17 @@ class Worker:
         Raises:
             Abandoned: it is being removed.
         """
-        room = 0
+        room = tries = 0
         while True:
             try:
                 # What was spooled when there was no room left must fit before it is read again.
                 with Spool(self._spool, room) as spool:
                     try:
-                        await self._one(work, spool)
+                        await self._one(work, spool, patient=tries < _TRIES)
                     finally:
                         room = max(room, spool.bytes)
             except Retryable as error:
+                tries += isinstance(error, sandbox.NoRoom) and self._has_room()
                 await self._wait(work, error)
             else:
                 return
@@ -161,8 +167,13 @@ class Worker:
             return
         raise Abandoned
 
-    async def _one(self, work: Work, spool: Spool) -> None:
+    async def _one(self, work: Work, spool: Spool, *, patient: bool) -> None:
         """Read and index a document; what is wrong with it is noted.
+
+        Args:
+            work: The revision.
+            spool: Takes its passages.
+            patient: Whether it is waited for where a reader has no room.
 
         Raises:
             Abandoned: it is being removed.
@@ -171,19 +182,34 @@ class Worker:
         try:
             if not await self._is_there(work):
                 await self._take_in(work, spool)
-        except Retryable:
-            raise
+        except Retryable as error:
+            # A folder for temporary files that stays full must not stop all other documents.
+            if patient or not isinstance(error, sandbox.NoRoom):
+                raise
+            await self._failed(work, error, "failed")
         except AndonError as error:
-            log.warning("%s revision %d: %s", work.file, work.revision, error)
-            if spool.passages:  # some of them were sent
-                gone = RemovePassages(doc_id=work.doc_id, revision=work.revision)
-                await self._call(FORGET, gone)
-            reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
-            older = await self._library.answering(work.doc_id)
-            if older is not None:
-                reason += f"; revision {older} still answers"
-            state = NeedsOcr.kind if isinstance(error, NeedsOcr) else "failed"
-            await self._update(work, state=state, reason=reason)
+            await self._failed(
+                work, error, NeedsOcr.kind if isinstance(error, NeedsOcr) else "failed"
+            )
+
+    async def _failed(self, work: Work, error: AndonError, state: str) -> None:
+        """Note that a document cannot be read, and why; the retriever forgets what it has of it.
+
+        Raises:
+            Abandoned: it is being removed.
+            Retryable: the library cannot be written.
+        """
+        log.warning("%s revision %d: %s", work.file, work.revision, error)
+        # Also where nothing was sent: an earlier run that was killed may have.
+        await self._call(FORGET, RemovePassages(doc_id=work.doc_id, revision=work.revision))
+        reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
+        older = await self._library.answering(work.doc_id)
+        if older is not None:
+            reason += f"; revision {older} still answers"
+        await self._update(work, state=state, reason=reason)
+
+    def _has_room(self) -> bool:
+        return shutil.disk_usage(self._spool).free >= _ROOM
 
     async def _is_there(self, work: Work) -> bool:
         """Go on with a document that was read before, if the retriever has all of it."""
@@ -193,7 +219,7 @@ class Worker:
             indexed = await self._call(ACTIVATE, _activation(work))
         except Rejected:
             return False
-        await self._update(work, state="indexing", reason="")
+        await self._update(work, state="indexing", reason=work.note)
         await self._follower.follow(work, indexed)
         return True
 
@@ -211,6 +237,8 @@ class Worker:
                 work,
                 state="indexing",
                 reason=done.note,
+                note=done.note,
+                lacks_ocr=int(done.lacks_ocr),
                 title=done.title or Path(work.file).stem,
                 lang=done.lang,
                 pages=done.pages,

@@ -42,6 +42,11 @@ from services.runtime.routing import Router
 
 log = logging.getLogger(__name__)
 
+MAX_PACKET = 2 * 1024 * 1024
+"""Bytes of a message, both ways: a larger one would cost a process its memory. The broker ends
+the connection of who sends it one."""
+_HEAD = 2048
+"""Bytes kept for what goes along with topic and payload."""
 PUBLISH_TIMEOUT_S = 10.0
 """Default wait for the broker's PUBACK."""
 
@@ -75,6 +80,7 @@ class Bus(ABC):
         self.disputed: str | None = None
         """What was said of another client with our client id, until we had peace for a while."""
         self._on_connection = on_connection
+        self._most = MAX_PACKET
         self._online = asyncio.Event()
         self._number = 0
         self._newly = asyncio.Event()
@@ -218,8 +224,9 @@ class Bus(ABC):
             Unavailable: not connected; the message was not sent and will not be.
             Retryable: the connection broke before the broker confirmed; it may have the message.
             DeadlineExceeded: no confirmation within `timeout` seconds; it may have the message.
-            Rejected: the broker refuses it.
+            Rejected: the broker refuses it, or would for its size.
         """
+        self._check_size(topic, payload)
         if qos == 0:
             self._send(topic, payload, qos=0, retain=retain, properties=properties, acked=None)
             return True
@@ -263,6 +270,7 @@ class Bus(ABC):
         Raises:
             Unavailable: not connected, or nobody serves the topic.
             DeadlineExceeded: no reply in time.
+            Rejected: it is too large to be sent.
             AndonError: the kind of error the service replied with.
         """
         call = self._ask(topic, payload, deadline_s, properties)
@@ -310,7 +318,7 @@ class Bus(ABC):
         no error.
 
         Raises:
-            Rejected: the request names no response topic.
+            Rejected: the request names no response topic, or the reply is too large.
             Unavailable: not connected.
             Retryable: the connection broke before the broker confirmed.
         """
@@ -327,6 +335,7 @@ class Bus(ABC):
             user += (("traceparent", asked.traceparent),)
         properties = Properties(correlation=asked.correlation, expiry_s=asked.expiry_s, user=user)
         if more:
+            self._check_size(asked.response_topic, payload)
             self._send(
                 asked.response_topic,
                 payload,
@@ -350,6 +359,7 @@ class Bus(ABC):
     ) -> Call:
         if deadline_s <= 0:
             raise DeadlineExceeded(f"request {topic}", "the deadline had passed before asking")
+        self._check_size(topic, payload)
         given = properties or NO_PROPERTIES
         call = self._calls.begin(topic, deadline_s)
         try:
@@ -371,6 +381,19 @@ class Bus(ABC):
             self._calls.end(call)
             raise
         return call
+
+    def _check_size(self, topic: str, payload: bytes) -> None:
+        """Refuse what the broker would end the connection for, each time it is tried again.
+
+        Raises:
+            Rejected: it is too large.
+        """
+        if len(topic) + len(payload) + _HEAD > self._most:
+            raise Rejected(
+                f"publish {topic}",
+                f"the message has {len(payload)} bytes, the broker takes {self._most - _HEAD}",
+                "what it holds must be sent in smaller pieces",
+            )
 
     # -- what a transport reports -------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from services.runtime.address import BrokerAddress
 from services.runtime.backoff import Backoff, Ending, Retries
-from services.runtime.bus import Bus
+from services.runtime.bus import MAX_PACKET, Bus
 from services.runtime.calls import Acked
 from services.runtime.errors import Rejected, Retryable, Unavailable
 from services.runtime.link import TICK_S, Link
@@ -36,10 +36,6 @@ _MAX_INFLIGHT = 20
 """Messages sent and not confirmed; Mosquitto's own default, which it announces."""
 _MAX_QUEUED = 10_000
 """Messages waiting for their turn in the window; beyond it `publish` raises Retryable."""
-
-
-MAX_PACKET = 2 * 1024 * 1024
-"""Bytes of a message the broker may send us: a larger one would cost the process its memory."""
 
 
 class MqttBus(Bus):
@@ -196,8 +192,8 @@ class MqttBus(Bus):
 
     def _listen(self, link: Link) -> None:
         client, own = link.client, partial(self._own, link)
-        client.on_connect = lambda _c, _u, flags, reason, _p: own(
-            self._on_connect, link, reason, present=flags.session_present
+        client.on_connect = lambda _c, _u, flags, reason, properties: own(
+            self._on_connect, link, reason, properties, present=flags.session_present
         )
         client.on_disconnect = lambda _c, _u, _f, reason, _p: own(self._on_disconnect, link, reason)
         client.on_subscribe = lambda _c, _u, mid, reasons, _p: own(self._on_subscribe, mid, reasons)
@@ -217,11 +213,15 @@ class MqttBus(Bus):
             self._crash = self._crash or error
             self._over(link, Ending.FAILED, f"{type(error).__name__}: {error}")
 
-    def _on_connect(self, link: Link, reason: ReasonCode, *, present: bool) -> None:
+    def _on_connect(
+        self, link: Link, reason: ReasonCode, properties: PahoProperties, *, present: bool
+    ) -> None:
         if reason.is_failure:
             self._over(link, Ending.REFUSED, _refusal(reason, self._address))
             return
         link.accept()
+        # A broker that is not ours may take less.
+        self._most = min(MAX_PACKET, getattr(properties, "MaximumPacketSize", MAX_PACKET))
         self._session(present=present)
         for inbox in self._router.inboxes.values():
             self._send_subscribe(link, inbox, None)

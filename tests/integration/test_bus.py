@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.bus import Bus
+from services.runtime.bus import MAX_PACKET, Bus
 from services.runtime.errors import (
     KINDS,
     AndonError,
@@ -84,6 +84,37 @@ async def serving(
 
 
 # -- messages -----------------------------------------------------------------------------------
+
+
+async def test_a_message_over_the_limit_is_rejected_and_the_connection_stays(world: World) -> None:
+    bus = await world.bus("sender")
+    inbox = await bus.consume("t/large")
+    first = await bus.next_connection()
+    with pytest.raises(Rejected, match="the broker takes"):
+        await bus.publish("t/large", bytes(MAX_PACKET))
+    with pytest.raises(Rejected, match="smaller pieces"):
+        await bus.request("t/large", bytes(MAX_PACKET), deadline_s=1)
+
+    most = MAX_PACKET - 4096
+    await bus.publish("t/large", bytes(most))
+    got = await take(inbox)
+    assert len(got.payload) == most
+    bus.ack(got)
+    assert await bus.next_connection() == first
+
+
+async def test_a_reply_over_the_limit_is_told_to_the_asker(world: World) -> None:
+    asker, server = await world.bus("asker"), await world.bus("server")
+
+    async def answer(request: Delivery) -> None:
+        try:
+            await server.reply(request, bytes(MAX_PACKET))
+        except Rejected as error:
+            await server.reply_error(request, error)
+
+    async with serving(server, "t/rpc", answer):
+        with pytest.raises(Rejected, match="smaller pieces"):
+            await asker.request("t/rpc", b"", deadline_s=SOON_S)
 
 
 async def test_a_message_arrives_as_it_was_sent(world: World) -> None:

@@ -109,6 +109,20 @@ async def test_a_restart_takes_up_what_was_begun(tmp_path: Path) -> None:
         await library.close()
 
 
+async def test_what_nobody_waits_for_is_not_read_again_at_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "library.db"
+    library = await Library.open(path)
+    await library.add("m.pdf", "1" * 64, 1)
+    await ready(library)
+    await library.add("m.pdf", "2" * 64, 1)
+    await library.update(await taken(library), state="needs-ocr", reason="scan")
+    await library.add("m.pdf", "1" * 64, 1)  # back to what answers
+    await library.close()
+    library = await Library.open(path)
+    assert await library.next() is None
+    await library.close()
+
+
 async def test_the_one_that_waits_longest_is_next(library: Library) -> None:
     for name in ("b.pdf", "a.pdf"):
         await library.add(name, A, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -278,6 +279,31 @@ def test_a_reader_sees_its_file_and_no_other(tmp_path: Path) -> None:
 
 
 @needs_landlock
+def test_a_reader_sees_no_other_process() -> None:
+    assert confined(opening("/proc/self/status", "r")).stdout.split() == ["opened", "True"]
+    for path in (f"/proc/{os.getpid()}/environ", "/proc/1/cmdline"):
+        assert confined(opening(path, "r")).stdout.split() == ["denied", "False"]
+
+
+@pytest.mark.parametrize(
+    "call", ["fork()", "vfork()", "socket(2, 1, 0)", "ptrace(0, 0, 0, 0)", "execl(b'/bin/true', 0)"]
+)
+def test_the_kernel_refuses_libraries_too(call: str) -> None:
+    code = (
+        f"import ctypes\nc = ctypes.CDLL(None, use_errno=True)\nprint(c.{call}, ctypes.get_errno())"
+    )
+    refused = {"-1 1", "-1 13"} if call.startswith("execl") else {"-1 1"}
+    assert confined(code).stdout.strip() in refused
+
+
+def test_a_reader_may_have_threads() -> None:
+    code = (
+        "import threading\nt = threading.Thread(target=print, args=('ran',))\nt.start()\nt.join()"
+    )
+    assert confined(code).stdout.strip() == "ran"
+
+
+@needs_landlock
 def test_a_reader_writes_only_in_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     given: dict[str, Any] = {"writes": (str(tmp_path / "own"),)}
@@ -343,6 +369,26 @@ async def test_passages_without_end_end_at_the_limit(tmp_path: Path) -> None:
     path.write_text("Code;Cause\n" + "E1;" + "low " * 100 + "\n" + "E2;low\n" * 300_000)
     with pytest.raises(Rejected, match="more than 1 MB of text came out of it"):
         await read(job_of(path), sandbox.Limits(output_mb=1, memory_mb=2000))
+
+
+async def test_a_cell_of_megabytes_makes_passages_that_can_be_sent(tmp_path: Path) -> None:
+    rows = [{"code": "E1", "cause": "low " * 750_000}, {"code": "E2", "cause": "x" * 3_000_000}]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(rows))
+    done, found = await read(job_of(path))
+    assert done.passages == len(found) > 2
+    assert max(map(frames.size, found)) < 128 * 1024
+    assert [p.fields[0].value for p in found if p.kind == "row"] == ["E1", "E2"]
+
+
+async def test_too_much_in_one_piece_has_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "MAX_FRAME", 200)
+    path = tmp_path / "a.csv"
+    path.write_text("Code;Cause\n" + "E1;low\n" * 100)
+    with pytest.raises(Rejected, match="in one piece"):
+        await read(job_of(path))
 
 
 def bomb(path: Path, parts: dict[str, bytes]) -> Path:

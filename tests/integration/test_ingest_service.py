@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from schemas.retrieval import Passage
 from services.ingest import sandbox
+from services.retriever.service import RetrieverService
 from services.runtime.config import Config, Ingest
 from services.runtime.errors import Fatal, Rejected, Unavailable
 from tests.support import formats
@@ -88,6 +93,109 @@ async def test_scans_wait_for_the_program_that_reads_them(
             state, _ = await plant.until("ready")
             assert (state.revision, state.pages, state.reason) == (1, 1, "")
             assert (await plant.search("E001")).hits[0].passage.page == 1
+
+
+async def test_a_document_read_in_part_is_read_again_when_the_program_is_there(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = formats.mixed(tmp_path / "a.pdf", 1)
+    async with plant.retriever():
+        monkeypatch.setitem(sandbox._ENVIRONMENT, "ANDON_TESSERACT", "/nowhere")
+        async with plant.ingest():
+            await plant.add(path)
+            state, _ = await plant.until("ready")
+            assert state.reason.startswith("page 2 not read: text recognition is missing")
+        monkeypatch.delitem(sandbox._ENVIRONMENT, "ANDON_TESSERACT")
+        async with plant.ingest():
+            state, _ = await plant.until("ready", revision=2)
+            assert state.reason == ""
+            assert (await plant.search("E001")).hits[0].passage.page == 2
+        async with plant.ingest():
+            [state] = await plant.documents()
+            assert (state.revision, state.state) == (2, "ready")
+
+
+async def test_what_was_not_read_is_told_after_a_restart(plant: Plant, tmp_path: Path) -> None:
+    plant.config = Config(
+        data=plant.config.data, retriever=plant.config.retriever, ingest=Ingest(ocr_pages=0)
+    )
+    async with plant.retriever():
+        async with plant.ingest():
+            await plant.add(formats.mixed(tmp_path / "a.pdf", 1))
+            before, _ = await plant.until("ready")
+            assert "ingest.ocr_pages" in before.reason
+        # As when it ended before all vectors were there.
+        with contextlib.closing(sqlite3.connect(plant.folder / "library.db")) as db:
+            db.execute("UPDATE revision SET state = 'indexing', reason = 'no room'")
+            db.commit()
+        async with plant.ingest():
+            after, seen = await plant.until("ready")
+            assert seen[:1] != ["ready"]
+            assert after.reason == before.reason
+
+
+async def test_what_a_killed_run_sent_is_forgotten_when_the_next_one_fails(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def endless(_job: object, _limits: object, **told: Any) -> NoReturn:
+        told["begun"]("Manual")
+        told["batch"]([Passage(ordinal=0, text="E005 Undervoltage")])
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def broken(_job: object, _limits: object, **_told: Any) -> NoReturn:
+        raise Rejected("read", "it is damaged")
+
+    indexed = asyncio.Event()
+    real = RetrieverService.index
+
+    async def index(self: RetrieverService, request: Any) -> Any:
+        reply = await real(self, request)
+        indexed.set()
+        return reply
+
+    monkeypatch.setattr(RetrieverService, "index", index)
+    forgotten: list[int] = []
+    forget = RetrieverService.remove
+
+    async def count(self: RetrieverService, request: Any) -> Any:
+        forgotten.append(request.revision)
+        return await forget(self, request)
+
+    monkeypatch.setattr(RetrieverService, "remove", count)
+    async with plant.retriever():
+        monkeypatch.setattr(sandbox, "read", endless)
+        async with plant.ingest():
+            await plant.add(manual(tmp_path))
+            await asyncio.wait_for(indexed.wait(), SOON_S)
+        monkeypatch.setattr(sandbox, "read", broken)
+        async with plant.ingest():
+            await plant.until("failed")
+            assert forgotten == [1]
+            assert (await plant.corpus()).passages == 0
+
+
+async def test_readers_without_room_do_not_stop_the_next(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sandbox.read
+
+    async def full(job: Any, limits: Any, **told: Any) -> Any:
+        if job.name == "large.pdf":
+            raise sandbox.NoRoom("read large.pdf", "No space left on device", "look at the disk")
+        return await real(job, limits, **told)
+
+    monkeypatch.setattr(sandbox, "read", full)
+    async with plant.retriever(), plant.ingest():
+        await plant.add(manual(tmp_path), name="large.pdf")
+        await plant.add(manual(tmp_path))
+        state, seen = await plant.until("failed")
+        assert (state.file, state.reason) == (
+            "large.pdf",
+            "No space left on device (look at the disk)",
+        )
+        assert seen.count("queued") > 1
+        await plant.until("ready")
 
 
 async def test_a_scan_added_again_is_tried_again(

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from reportlab.pdfgen.canvas import Canvas
 
 from tests.support import ole
+from tests.support.ingest import Drawn
 
 ROWS = [
     ("Code", "Cause", "Remedy"),
@@ -270,3 +271,18 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "a.xls": xls,
 }
 """Name of each format's sample, and what makes it."""
+
+
+def mixed(path: Path, pages: int) -> Path:
+    """A page of text, then scans."""
+    import pypdfium2
+
+    drawn = Drawn(path.with_name("text.pdf"))
+    drawn.line("The drive must be earthed before it is switched on, see chapter 3.")
+    target = pypdfium2.PdfDocument.new()
+    for part in (drawn.save(), scan(path.with_name("scan.pdf"), pages=pages)):
+        with pypdfium2.PdfDocument(part) as source:
+            target.import_pages(source)
+    target.save(path)
+    target.close()
+    return path

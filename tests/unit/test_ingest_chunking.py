@@ -13,7 +13,7 @@ from unstructured.documents.elements import (
 )
 
 from schemas.retrieval import Field, Passage
-from services.ingest import chunking, tables
+from services.ingest import chunking, frames, tables
 from services.ingest.chunking import Sizes, passages
 from tests.support.ingest import words
 
@@ -156,3 +156,33 @@ def test_what_goes_in_comes_out(
         assert passage.text.strip()
         if passage.kind == "text":
             assert words(passage.text) <= tokens
+
+
+@pytest.mark.parametrize(
+    "cell", ["low " * 750_000, "x" * 3_000_000, "x" + " " * 3_000_000 + "y"], ids=len
+)
+def test_a_cell_without_end_makes_no_passage_without_end(cell: str) -> None:
+    found = made(table(["Code", "Cause"], ["E1", cell]))
+    assert max(map(frames.size, found)) <= 70_000
+    assert found[0].fields[0] == Field("Code", "E1")
+    letters = sum(len("".join(passage.text.split())) for passage in found)
+    assert letters >= len("".join(cell.split()))
+
+
+def test_an_entry_and_a_heading_without_end_make_no_passage_without_end() -> None:
+    long = "x" * 1_000_000
+    found = made(
+        title(long), table(["A", "B"], ["1", "2"]), title("E1 Low"), text(f"Cause: {long}")
+    )
+    assert max(map(frames.size, found)) <= 70_000
+    assert [passage.kind for passage in found].count("entry") == 1
+    assert sum(passage.text.count("x") for passage in found) >= 2_000_000
+
+
+def test_a_page_number_too_high_does_not_spoil_the_later_ones() -> None:
+    found = made(
+        table(["Code", "Cause"], ["E1", "low"], ["E2", "high"], pages=[3, 99]),
+        title("8 Care", page=4),
+        text("Clean.", page=4),
+    )
+    assert [passage.page for passage in found] == [3, 99, 4]

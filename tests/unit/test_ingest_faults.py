@@ -144,6 +144,38 @@ def test_a_chapter_ends_the_last_entry() -> None:
     assert (entry.end, dict(entry.fields)["Remedy"]) == (3, "check")
 
 
+def test_without_headings_the_last_entry_ends_with_its_own_words() -> None:
+    found = list(
+        faults.find(
+            blocks(
+                "E005 Undervoltage",
+                "The drive has stopped.",
+                "Cause: The mains is low.",
+                "It may be one phase only.",
+                "Remedy:",
+                "Check in this order:",
+                "1. the mains",
+                "- the fuses, which are",
+                "in the cabinet",
+                "Appendix A Spare parts",
+                "Fan P-007",
+                "Warranty",
+                "Description: two years",
+                "All rights reserved.",
+            )
+        )
+    )
+    assert [(entry.start, entry.end) for entry in found] == [(0, 9)]
+    assert found[0].fields[2:] == [
+        ("Description", "The drive has stopped."),
+        ("Cause", "The mains is low.\nIt may be one phase only."),
+        (
+            "Remedy",
+            "Check in this order:\n1. the mains\n- the fuses, which are\nin the cabinet",
+        ),
+    ]
+
+
 def test_a_table_within_is_told_and_one_after_is_not() -> None:
     (entry,) = faults.find(blocks("# E1 Low", "Cause: m", "|table", "Remedy: check", "|after"))
     assert (entry.tables, entry.end) == ([2], 4)

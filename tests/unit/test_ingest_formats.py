@@ -105,11 +105,39 @@ def test_csv_rows(tmp_path: Path) -> None:
     ] == [
         (
             "row",
-            "a",
+            "a > row 2",
             "Code: E1 | Cause: low; or lost",
             [("Code", "E1"), ("Cause", "low; or lost")],
         ),
-        ("row", "a", "Code: E2 | Cause: high", [("Code", "E2"), ("Cause", "high")]),
+        ("row", "a > row 3", "Code: E2 | Cause: high", [("Code", "E2"), ("Cause", "high")]),
+    ]
+
+
+def test_csv_captions_and_cells_of_several_lines(tmp_path: Path) -> None:
+    path = put(
+        tmp_path,
+        "alarm_list.csv",
+        "Alarms of the FD40;;\r\nCode;Cause;Remedy\r\n"
+        'E1;low;"1. check mains\r\n2. reset"\r\nE2;"high; or lost";wait\r\n',
+    )
+    assert [(p.section, p.text) for p in passages_of(path) if p.kind == "row"] == [
+        (
+            "alarm list > Alarms of the FD40 > row 3",
+            "Code: E1 | Cause: low | Remedy: 1. check mains 2. reset",
+        ),
+        (
+            "alarm list > Alarms of the FD40 > row 4",
+            "Code: E2 | Cause: high; or lost | Remedy: wait",
+        ),
+    ]
+
+
+def test_csv_with_a_note_above_keeps_the_files_name(tmp_path: Path) -> None:
+    path = put(tmp_path, "alarm_list.csv", "From 2024 on\n\nCode,Cause\nE1,low\nE2,high\n")
+    assert [(p.kind, p.section, p.text) for p in passages_of(path)] == [
+        ("text", "alarm list", "alarm list\nFrom 2024 on"),
+        ("row", "alarm list > row 4", "Code: E1 | Cause: low"),
+        ("row", "alarm list > row 5", "Code: E2 | Cause: high"),
     ]
 
 

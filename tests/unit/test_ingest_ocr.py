@@ -15,7 +15,7 @@ from services.ingest.partition.effort import Effort, NeedsOcr
 from services.ingest.partition.tesseract import Seen
 from services.runtime.errors import Rejected
 from tests.support import formats
-from tests.support.ingest import Drawn, words
+from tests.support.ingest import words
 
 pytestmark = pytest.mark.unit
 
@@ -111,33 +111,18 @@ def test_without_chinese_data_it_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     assert tesseract.missing() == "tesseract-ocr-chi-sim"
 
 
-def mixed(path: Path, pages: int) -> Path:
-    """A page of text, then scans."""
-    import pypdfium2
-
-    drawn = Drawn(path.with_name("text.pdf"))
-    drawn.line("The drive must be earthed before it is switched on, see chapter 3.")
-    target = pypdfium2.PdfDocument.new()
-    for part in (drawn.save(), formats.scan(path.with_name("scan.pdf"), pages=pages)):
-        with pypdfium2.PdfDocument(part) as source:
-            target.import_pages(source)
-    target.save(path)
-    target.close()
-    return path
-
-
 def test_a_document_with_text_is_read_without_the_program_and_says_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANDON_TESSERACT", "/nowhere/libtesseract.so")
-    found = partition.read(mixed(tmp_path / "a.pdf", 2), "a.pdf", lambda _d, _t: None)
+    found = partition.read(formats.mixed(tmp_path / "a.pdf", 2), "a.pdf", lambda _d, _t: None)
     assert "earthed" in found.elements[0].text
     assert found.note.startswith("2 pages (2, 3) not read: text recognition is missing")
 
 
 @pytest.mark.usefixtures("recognition")
 def test_effort_is_limited_and_what_is_left_out_is_told(tmp_path: Path) -> None:
-    path = mixed(tmp_path / "a.pdf", 2)
+    path = formats.mixed(tmp_path / "a.pdf", 2)
     few = Effort(pages=1)
     assert {p.page for p in read(path, few)} == {1, 2}
     assert (
@@ -150,6 +135,20 @@ def test_effort_is_limited_and_what_is_left_out_is_told(tmp_path: Path) -> None:
         "2 pages (2, 3) not read to the end: recognition took more than 0.001 s "
         "(ingest.ocr_seconds)"
     )
+
+
+@pytest.mark.usefixtures("recognition")
+def test_the_time_for_a_document_ends_and_what_was_read_stays(tmp_path: Path) -> None:
+    path = formats.mixed(tmp_path / "a.pdf", 2)
+    over = Effort(total=0.0)
+    assert {p.page for p in read(path, over)} == {1}
+    assert over.note() == (
+        "2 pages (2, 3) not read: recognition had taken the time for the document "
+        "(ingest.reader_seconds)"
+    )
+    assert over.read == 0
+    with pytest.raises(Rejected, match="they are pictures; page 1 not read"):
+        read(formats.scan(tmp_path / "b.pdf"), Effort(total=0.0))
 
 
 @pytest.mark.usefixtures("recognition")

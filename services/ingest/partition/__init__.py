@@ -57,21 +57,24 @@ def read(path: Path, name: str, progress: Progress, effort: Effort | None = None
     more = (effort or Effort(),) if kind in _PAGES else ()
     document: Document = reader(path, progress, *more)
     if kind in ("csv", "json"):
-        _name_tables(document, name)
+        _name_tables(document, name, kind)
     if not any(element.text.strip() for element in document.elements):
         raise Rejected("read", f"the {NAMES[kind]} holds no text")
     return document
 
 
-def _name_tables(document: Document, name: str) -> None:
-    """Put the file's name over a table that stands under no heading.
+def _name_tables(document: Document, name: str, kind: str) -> None:
+    """Put the file's name over a table that stands under no heading; in CSV over its caption too.
 
     `alarm_servo.json` holds rows of `id` and `description`: that these are alarms, only its
     name says.
     """
     words = " ".join(PurePath(name).stem.replace("_", " ").split())
     first = next(iter(document.elements), None)
-    if first is None or first.category != "Table" or not words:
+    bare = first is not None and first.category == "Table"
+    if kind == "csv":
+        bare = any(element.category == "Table" for element in document.elements)
+    if not bare or not words:
         return
     from unstructured.documents.elements import ElementMetadata, Title  # noqa: PLC0415  (heavy)
 

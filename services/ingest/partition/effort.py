@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 
 from services.ingest.partition import tesseract
@@ -22,16 +24,30 @@ class Effort:
     """Pages recognised in a document at most."""
     seconds: float = 30.0
     """Time for a page; larger ones than usual have more."""
+    total: float = math.inf
+    """Time for all of them, seconds from now on: after it what was read must still become
+    passages before the reader is ended."""
     able: bool | None = None
     """Whether there is recognition on this machine; None while nobody asked."""
     read: int = 0
     """Pages recognised."""
     over: list[int] = field(default_factory=list)
     """Pages left out because there were too many."""
+    late: list[int] = field(default_factory=list)
+    """Pages, or parts of them, left out because the time for the document was over."""
     slow: list[int] = field(default_factory=list)
     """Pages, or parts of them, left out because they took too long."""
     missed: list[int] = field(default_factory=list)
     """Pages left out because there is no recognition on this machine."""
+
+    _end: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._end = time.monotonic() + self.total
+
+    def left(self) -> float:
+        """Return the time left for the document, seconds; 0 when it is over."""
+        return max(self._end - time.monotonic(), 0.0)
 
     def note(self) -> str:
         """Return what people should know, empty when all pages were read."""
@@ -39,13 +55,17 @@ class Effort:
         if self.missed:
             parts.append(
                 f"{_pages(self.missed)} not read: text recognition is missing; install the Debian "
-                f"packages {tesseract.missing() or 'tesseract-ocr'}, then remove the document and "
-                "add it again"
+                f"packages {tesseract.missing() or 'tesseract-ocr'} and start ingest again"
             )
         if self.over:
             parts.append(
                 f"{_pages(self.over)} not read: more than the {self.pages} pictures of pages "
                 "allowed (ingest.ocr_pages)"
+            )
+        if self.late:
+            parts.append(
+                f"{_pages(self.late)} not read: recognition had taken the time for the document "
+                "(ingest.reader_seconds)"
             )
         if self.slow:
             parts.append(
@@ -62,6 +82,8 @@ class Effort:
             self.missed.append(page)
         elif self.read >= self.pages:
             self.over.append(page)
+        elif not self.left():
+            self.late.append(page)
         else:
             self.read += 1
             return True

@@ -68,13 +68,14 @@ class Recognizer:
             picture: Grey values, uint8, shape (height, width).
             dpi: Pixels an inch; what the places are told by.
         """
-        clock = _Clock(self.effort.seconds * max(1.0, picture.size / _USUAL_PIXELS))
+        seconds = self.effort.seconds * max(1.0, picture.size / _USUAL_PIXELS)
+        clock = _Clock(min(seconds, self.effort.left()))
         turns = tesseract.turned(np.ascontiguousarray(picture), round(dpi))
         if turns:
             picture = np.ascontiguousarray(np.rot90(picture, -turns))
         found = self._found(picture, round(dpi), clock)
         if clock.over:
-            self.effort.slow.append(number)
+            (self.effort.slow if self.effort.left() else self.effort.late).append(number)
         points = 72 / dpi
         height, width = picture.shape
         words = [_word(seen, line, points) for seen, line in _leveled(found.words)]

@@ -120,6 +120,12 @@ def _no_text(content: list[_PageContent], effort: Effort) -> Rejected:
     """Return why there is nothing to read: pictures of pages, or nothing at all."""
     if effort.missed:
         return needed(len(content))
+    if effort.over or effort.late:
+        return Rejected(
+            "read PDF",
+            f"no text on any of its {len(content)} pages: they are pictures; {effort.note()}",
+            "split the document, or raise what is named",
+        )
     if effort.read:
         return Rejected(
             "read PDF",

@@ -1,20 +1,23 @@
-"""CSV to elements: one table, its first row the header."""
+"""CSV to elements: read as a sheet of a workbook is, with captions, header and row numbers."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
-from unstructured.documents.elements import Element, ElementMetadata, NarrativeText, Table
+from unstructured.documents.elements import Element, NarrativeText
 
-from services.ingest import tables
-from services.ingest.partition import encoding
+from services.ingest.partition import encoding, sheets
 from services.ingest.partition.document import Document
 from services.runtime.errors import Rejected
 
 _SEPARATORS = ";\t,|"
 _SAMPLE = 20
+_SAMPLE_LENGTH = 64 * 1024
+"""Characters within which the sample lies: fewer than a cell may have."""
 
 
 def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
@@ -25,36 +28,37 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
     """
     text = encoding.decode(path.read_bytes())
     try:
-        rows = list(csv.reader(text.splitlines(), delimiter=separator(text), strict=False))
+        records = list(_records(text, separator(text)))
     except csv.Error as error:
         raise Rejected("read table", f"it is no table of separated values: {error}") from error
-    rows = [row for row in rows if any(cell.strip() for cell in row)]
-    width = max((len(row) for row in rows), default=0)
-    elements: list[Element]
-    if width < 2 or len(rows) < 2:
-        elements = [NarrativeText(text=text.strip())]
+    rows = [
+        (number, [cell.strip().replace("\r\n", "\n") for cell in record])
+        for number, record in enumerate(records, start=1)
+        if any(cell.strip() for cell in record)
+    ]
+    found: list[Element]
+    if len(rows) < 2 or max(len(cells) for _, cells in rows) < 2:
+        found = [NarrativeText(text=text.strip())]
     else:
-        table = tables.Table(
-            _padded(rows[0], width), [tables.Row(_padded(row, width)) for row in rows[1:]]
-        )
-        words = "\n".join(tables.row_text(table.header, row.cells) for row in table.rows)
-        metadata = ElementMetadata(text_as_html=tables.to_html(table))
-        elements = [Table(text=words, metadata=metadata)]
+        # The first is the sheet's name, which a file of one table does not have.
+        found = list(sheets.elements([sheets.Sheet("", rows)]))[1:]
     progress(1, 1)
-    return Document(elements)
+    return Document(found)
 
 
 def separator(text: str) -> str:
-    """Return what separates the cells: what the first lines have most often, and equally often."""
-    lines = [line for line in text.splitlines() if line.strip()][:_SAMPLE]
+    """Return what separates the cells: what the first rows have most often, and equally often."""
+    sample = text[:_SAMPLE_LENGTH]
 
     def merit(mark: str) -> tuple[int, int]:
-        counts = [len(row) - 1 for row in csv.reader(lines, delimiter=mark, strict=False)]
+        records = islice(filter(None, _records(sample, mark)), _SAMPLE)
+        counts = [len(record) - 1 for record in records]
         usual = max(set(counts), key=counts.count) if counts else 0
         return (counts.count(usual) if usual else 0, usual)
 
     return max(_SEPARATORS, key=merit)
 
 
-def _padded(row: list[str], width: int) -> list[str]:
-    return [cell.strip() for cell in row] + [""] * (width - len(row))
+def _records(text: str, mark: str) -> Iterator[list[str]]:
+    """Yield the records; a quoted cell may have several lines."""
+    return csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=False)

@@ -65,6 +65,11 @@ def missing() -> str:
     return " ".join(names[name] for name in lacking)
 
 
+def data_there() -> bool:
+    """Return whether the languages are there, so that recognition may work; loads nothing."""
+    return all((_data() / f"{name}.traineddata").is_file() for name in (ENGLISH, CHINESE))
+
+
 def _library() -> str:
     # Threads of its own make it slower, not faster; read when the library is loaded.
     os.environ.setdefault(_LIMIT, "1")
