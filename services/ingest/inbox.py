@@ -15,13 +15,15 @@ from pathlib import Path
 import msgspec
 
 from schemas.knowledge import EditDocument, RemoveDocument
+from services.ingest.absence import above, away
 from services.ingest.clerk import Clerk
 from services.ingest.folders import LONGEST_NOTE, NOTE, FolderNote, labels_for, read_note
 from services.ingest.labels import Labels, changed
 from services.ingest.library import Library
+from services.ingest.marking import MARK, marked
 from services.ingest.naming import file_name
 from services.ingest.originals import digest
-from services.ingest.scan import MARK, Seen, look_at, scan, written_now
+from services.ingest.scan import Seen, look_at, scan, written_now
 from services.ingest.taken import File, Taken
 from services.ingest.watching import Effects, Look, Watch
 from services.runtime.config import Ingest
@@ -62,11 +64,16 @@ class Inbox:
         self._notes: dict[str, FolderNote] = {}
         self._notes_seen: dict[str, Look] | None = None
         self._wrong: list[str] = []
+        self._mark = ""
+        self._mounts: set[str] = set()
+        self._away: list[str] = []
         self._looking_s = 0.0
 
     async def run(self) -> None:
         """Watch, forever; what happened while nobody did is found at the first look."""
         self._files = await self._taken.all()
+        self._mark = await self._taken.fact("mark")
+        self._mounts = set(msgspec.json.decode(await self._taken.fact("mounts") or "[]"))
         watch = Watch(
             {path: file.look for path, file in self._files.items()},
             settle_s=self._config.inbox_settle_s,
@@ -83,24 +90,24 @@ class Inbox:
 
     async def _is_there(self) -> bool:
         """Make the folder and mark it, or see that it is the one that was marked."""
-        mark = self._folder / MARK
         try:
-            if mark.exists():
-                return True
-            if not self._files:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                mark.touch()
-                return True
+            mark = await asyncio.to_thread(marked, self._folder, self._mark, free=not self._files)
         except OSError as error:
-            self._health.trouble(_TROUBLE, f"inbox {self._folder}: {error.strerror}")
+            self._health.trouble(_TROUBLE, f"inbox {self._folder}: {MARK}: {error.strerror}")
             return False
-        # Its documents must not go because a share is not mounted.
-        self._health.trouble(
-            _TROUBLE,
-            f"inbox {self._folder}: it is not the folder it was, {MARK} is not there"
-            " (is it mounted? If it is meant to be another one, make a file of that name in it)",
-        )
-        return False
+        if mark is None:
+            # Its documents must not go because a share is not mounted.
+            self._health.trouble(
+                _TROUBLE,
+                f"inbox {self._folder}: it is not the folder it was, its {MARK} is missing or"
+                " another one (is it mounted? If it is meant to be another one, write"
+                f" {self._mark or 'a word of your own'} into a file of that name in it)",
+            )
+            return False
+        if mark != self._mark:
+            await self._taken.keep_fact("mark", mark)
+            self._mark = mark
+        return True
 
     async def _once(self, watch: Watch) -> None:
         began = time.perf_counter()
@@ -113,15 +120,38 @@ class Inbox:
         now = time.monotonic()
         effects = watch.look(seen.files, now, time.time_ns())
         await self._take(watch, effects, now)
+        await self._see_what_is_away(seen, watch)
         for path in effects.gone:
+            # A person removed the document: that is told by nobody's absence.
+            if self._is_away(path) and await self._library.state(self._files[path].doc_id):
+                continue
             await self._gone(path)
             watch.forgotten(path)
         self._tell(seen)
+
+    async def _see_what_is_away(self, seen: Seen, watch: Watch) -> None:
+        missing = list(watch.missing)
+        lost = self._mounts - seen.mounts
+        self._away = away(missing, seen.files, seen.folders, lost)
+        # A mount point is one for as long as something of it is missed.
+        mounts = seen.mounts | (lost & {folder for path in missing for folder in above(path)})
+        if mounts != self._mounts:
+            await self._taken.keep_fact("mounts", msgspec.json.encode(sorted(mounts)).decode())
+            self._mounts = mounts
+
+    def _is_away(self, path: str) -> bool:
+        return self._config.inbox_deletes and not set(self._away).isdisjoint(above(path))
 
     def _tell(self, seen: Seen) -> None:
         troubles = [
             f"{self._folder}/{_readable(folder)}: {why}" for folder, why in seen.unreadable.items()
         ] + self._wrong
+        if self._config.inbox_deletes:
+            troubles += [
+                f"{self._folder}/{_readable(folder)}: all its files went at once; their documents"
+                " stay (is it mounted? If they were deleted, delete the folder too)"
+                for folder in self._away
+            ]
         troubles += [
             f"{_readable(file.path)[:80]}…: its name is too long, give it a shorter one"
             for file in self._files.values()

@@ -46,6 +46,16 @@ class Taken:
         ]
         return {file.path: file for file in files}
 
+    async def fact(self, key: str) -> str:
+        """Return what is kept about the inbox under a key, empty where nothing is."""
+        row = await self._database.first("SELECT value FROM fact WHERE key = ?", (f"inbox {key}",))
+        return str(row["value"]) if row else ""
+
+    async def keep_fact(self, key: str, value: str) -> None:
+        """Keep something about the inbox."""
+        async with self._database.transaction() as db:
+            await db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (f"inbox {key}", value))
+
     async def put(self, file: File, *, instead_of: str = "") -> None:
         """Keep one, in place of another where it was moved."""
         async with self._database.transaction() as db:

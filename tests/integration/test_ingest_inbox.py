@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from schemas.knowledge import DocumentState
-from services.ingest.scan import MARK, look_at, scan, written_now
+from services.ingest.marking import MARK
+from services.ingest.scan import look_at, scan, written_now
 from tests.support.ingest import names_in
 from tests.support.plant import SOON_S, Plant, manual, opened
 
@@ -87,7 +88,10 @@ async def test_a_file_dropped_in_answers_with_what_its_folders_say(
         # What a folder says later is heard as well, and nothing is read for it.
         notes(plant, "drives", "assets: [plant/m8]\nkind: wiring")
         await until(plant.documents, lambda found: found[0].kind == "wiring")
-        [hit] = (await until(lambda: plant.search("E005", asset="plant/m8"), lambda f: f.hits)).hits
+        found_there = await until(
+            lambda: plant.search("E005", asset="plant/m8"), lambda f: f.scope == "asset"
+        )
+        [hit] = found_there.hits
         assert (hit.document.assets, hit.document.revision) == (["plant/m8"], 1)
 
 
@@ -270,6 +274,51 @@ async def test_a_share_that_is_not_mounted_takes_nothing_away(plant: Plant) -> N
         inbox(plant).rmdir()
         away.rename(inbox(plant))
         await until(_reason(context), lambda text: text == "")
+
+
+async def test_a_mount_point_that_was_marked_before_the_share_came_is_not_taken_for_it(
+    plant: Plant,
+) -> None:
+    point, share = plant.folder / "point", plant.folder / "share"
+    async with plant.retriever():
+        async with plant.ingest():
+            await watching(plant)
+        inbox(plant).rename(point)
+        inbox(plant).mkdir()  # mounted
+        async with plant.ingest():
+            await watching(plant)
+            manual(inbox(plant))
+            await documents(plant, ("m.pdf", "ready"))
+        inbox(plant).rename(share)
+        point.rename(inbox(plant))  # and away
+        async with plant.ingest() as context:
+            await until(_reason(context), lambda text: "is it mounted?" in text)
+            await asyncio.sleep(3 * QUICK["inbox_grace_s"])
+            await documents(plant, ("m.pdf", "ready"))
+            # A person says that this is the inbox from now on.
+            (inbox(plant) / MARK).write_text((share / MARK).read_text())
+            await documents(plant)
+
+
+async def test_a_share_below_the_inbox_that_goes_takes_nothing_away(plant: Plant) -> None:
+    shared, away = inbox(plant) / "shared", plant.folder / "away"
+    async with plant.retriever(), plant.ingest() as context:
+        await watching(plant)
+        for name in ("a", "b"):
+            manual(shared, f"cause {name}", name=f"{name}.pdf")
+        both = [("shared/a.pdf", "ready"), ("shared/b.pdf", "ready")]
+        await documents(plant, *both)
+        shared.rename(away)
+        shared.mkdir()
+        await until(_reason(context), lambda text: "shared: all its files went at once" in text)
+        await asyncio.sleep(3 * QUICK["inbox_grace_s"])
+        found = await documents(plant, *both)
+        await plant.remove(found["shared/a.pdf"].doc_id)
+        shared.rmdir()
+        away.rename(shared)
+        await until(_reason(context), lambda text: text == "")
+        shared.rename(plant.folder / "gone")
+        await documents(plant)
 
 
 async def test_one_that_people_removed_stays_removed_until_its_file_changes(plant: Plant) -> None:
