@@ -22,7 +22,7 @@ from schemas.knowledge import (
 )
 from schemas.retrieval import RemovePassages
 from services.ingest.announcer import Announcer
-from services.ingest.attic import sort_out
+from services.ingest.attic import sort_out, younger
 from services.ingest.differences import Own
 from services.ingest.library import Added, Library, Removal
 from services.ingest.mender import Mender
@@ -222,6 +222,18 @@ class Clerk:
             await self._look_for_room()
             await asyncio.sleep(self._again_s)
 
+    async def look_back(self) -> None:
+        """Find out, before anything is written, whether the library is an older one put back.
+
+        Raises:
+            Retryable: the disk fails.
+        """
+        there = await asyncio.to_thread(self._originals.there)
+        needed, left = await self.revisions.originals(), await self.revisions.left()
+        if younger(there, needed, left, await self.revisions.written()):
+            log.warning("there are originals the library does not know: they stay")
+            await self._library.reborn()
+
     async def look_after_originals(self) -> None:
         """Tell which originals are missing, and delete those nobody needs; again and again."""
         while True:
@@ -241,6 +253,7 @@ class Clerk:
             await self.revisions.left(),
             born=await self._library.born(),
             now=time.time(),
+            certain=await self.revisions.all_known(),
         )
         for name in found.orphans:
             log.info("original %s is nobody's, and deleted", name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -187,6 +188,17 @@ class Revisions:
             " JOIN document d ON d.doc_id = r.doc_id WHERE r.sha256 <> '' GROUP BY r.sha256"
         )
         return {row["sha256"]: row["file"] for row in found}
+
+    async def all_known(self) -> bool:
+        """Return whether no revision lacks the hash of its original, as an adopted one does."""
+        return not await self._database.fetch(
+            "SELECT 1 FROM revision WHERE sha256 = '' AND passages > 0 LIMIT 1"
+        )
+
+    async def written(self) -> float:
+        """Return when a revision was last written, seconds since 1970; 0 where there is none."""
+        [row] = await self._database.fetch("SELECT max(updated) FROM revision")
+        return datetime.fromisoformat(row[0]).timestamp() if row[0] else 0.0
 
     async def left(self) -> set[str]:
         """Return the hashes of originals that were left when their documents were removed."""

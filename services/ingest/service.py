@@ -107,6 +107,7 @@ class IngestService:
             abandon=self._worker.abandon,
             again_s=self._again_s,
         )
+        await self._clerk.look_back()
         inbox = Inbox(
             self._config.inbox_dir,
             self._config.ingest,

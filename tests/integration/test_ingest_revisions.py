@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -320,6 +321,39 @@ async def test_a_missing_original_is_told_and_orphans_go(plant: Plant, tmp_path:
             again = await plant.add(manual(tmp_path, "one"))
             assert again.unchanged
             assert (await plant.revisions(doc_id))[0].original
+
+
+async def test_an_older_library_put_back_deletes_no_original(plant: Plant, tmp_path: Path) -> None:
+    library, backup = plant.folder / "library.db", tmp_path / "library.db"
+    async with plant.retriever():
+        async with plant.ingest():
+            await added(plant, tmp_path, "one")
+        shutil.copy(library, backup)
+        async with plant.ingest():
+            await plant.add(manual(tmp_path, "since", name="since.pdf"))
+            await plant.until("ready")
+        before = names_in(plant.folder / "originals")
+        assert len(before) == 2
+        for path in plant.folder.glob("library.db*"):
+            path.unlink()
+        shutil.copy(backup, library)
+        change(library, "UPDATE fact SET value = '2000-01-01T00:00:00.000Z' WHERE key = 'born'")
+        change(library, "UPDATE revision SET updated = '2001-01-01T00:00:00.000Z'")
+        for name in before:  # a day and more ago, after the backup
+            os.utime(plant.folder / "originals" / name, (1.5e9, 1.5e9))
+        async with plant.ingest():
+            await until(lambda: _files(plant), ["m.pdf", "since.pdf"])
+        async with plant.ingest():  # the adopted one is known at the first look
+            assert names_in(plant.folder / "originals") == before
+            [since] = [d for d in await plant.documents() if d.file == "since.pdf"]
+            await plant.remove(since.doc_id)
+        async with plant.ingest():
+            await until(lambda: _files(plant), ["m.pdf"])
+            assert names_in(plant.folder / "originals") == before
+
+
+async def _files(plant: Plant) -> list[str]:
+    return sorted(d.file for d in await plant.documents())
 
 
 async def _documents_of(plant: Plant) -> list[DocumentState]:
