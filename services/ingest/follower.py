@@ -130,8 +130,10 @@ class Follower:
         elif state.state == "ready":
             self._say(state)
         else:
+            waits = f"it waits for its vectors: {indexed.waits_for}" if indexed.waits_for else ""
             told = self._told[work.doc_id] = msgspec.structs.replace(
                 state,
+                reason="; ".join(part for part in (state.reason, waits) if part),
                 pages_done=state.pages or 0,
                 passages_done=work.passages,
                 searchable=indexed.answers,
