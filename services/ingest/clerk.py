@@ -24,6 +24,7 @@ from schemas.retrieval import RemovePassages
 from services.ingest.announcer import Announcer
 from services.ingest.attic import sort_out, younger
 from services.ingest.differences import Own
+from services.ingest.follower import Follower
 from services.ingest.library import Added, Library, Removal
 from services.ingest.mender import Mender
 from services.ingest.originals import Originals
@@ -54,6 +55,7 @@ class Clerk:
         caller: Caller,
         health: Health,
         announcer: Announcer,
+        follower: Follower,
         wake: Callable[[], None],
         abandon: Callable[[str], Awaitable[None]],
         again_s: float,
@@ -67,6 +69,7 @@ class Clerk:
             caller: asks the retriever.
             health: told what is missing.
             announcer: publishes states.
+            follower: knows of vectors.
             wake: told that a document waits to be read.
             abandon: stops work on a document.
             again_s: seconds between two tries of what failed for want of disk or retriever.
@@ -93,6 +96,7 @@ class Clerk:
             say=announcer.say,
             wake=wake,
             drop=self._drop,
+            follow=follower.follow,
         )
         """Makes the retriever follow."""
 
@@ -180,13 +184,14 @@ class Clerk:
         state = await self._library.state(request.doc_id)
         if state is None:
             raise _unknown("rollback", request.doc_id)
-        if state.state == "ready":
-            state = await self.in_step(state)
-        else:
+        reading = state.state != "ready"
+        if reading:
             self._announcer.say(state)
             self._wake()
-        reading = state.state != "ready"
-        return RolledBack(state=state, before=before or 0, reading=reading)
+        else:
+            state = await self.in_step(state)
+        waiting = not reading and state.state == "indexing"
+        return RolledBack(state=state, before=before or 0, reading=reading, waiting=waiting)
 
     async def remove(self, request: RemoveDocument) -> RemovedDocument:
         """Remove a document.

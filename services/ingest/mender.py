@@ -18,12 +18,14 @@ from schemas.retrieval import (
     CorpusQuery,
     CorpusState,
     Describe,
+    Indexed,
     Prune,
     RemovePassages,
 )
 from services.ingest.awaited import Awaited
 from services.ingest.differences import Differences, Own, Shelved, differences, name_of
-from services.ingest.library import MIGRATIONS, Library
+from services.ingest.labels import Labels
+from services.ingest.library import MIGRATIONS, Library, Work
 from services.ingest.revisions import Revisions
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.rpc import Caller
@@ -61,6 +63,7 @@ class Mender:
         say: Callable[[DocumentState], None],
         wake: Callable[[], None],
         drop: Callable[[Sequence[Own]], Awaitable[None]],
+        follow: Callable[[Work, Indexed], Awaitable[None]],
     ) -> None:
         """Make it.
 
@@ -72,6 +75,7 @@ class Mender:
             say: publishes a state.
             wake: told that a document waits to be read.
             drop: deletes revisions of the library with their originals.
+            follow: told of one that answers only when it has all its vectors.
         """
         self._revisions = revisions
         self._library = library
@@ -80,6 +84,7 @@ class Mender:
         self._say = say
         self._wake = wake
         self._drop = drop
+        self._follow = follow
         self._mending = asyncio.Lock()
         self._soon = asyncio.Event()
         self._awaited = Awaited()
@@ -129,11 +134,7 @@ class Mender:
 
     async def _mend(self, found: Differences) -> None:
         for own in found.switch:
-            await self._ask(
-                ACTIVATE,
-                Activate(doc_id=own.ref.doc_id, revision=own.number, passages=own.passages),
-            )
-            log.info("%s answers again", name_of(own.ref))
+            await self._switch(own)
         for ref in found.describe:
             await self._ask(DESCRIBE, Describe(document=ref))
         for own, held in found.held:
@@ -150,6 +151,24 @@ class Mender:
                 self._awaited.add(own.ref.doc_id)
                 self._wake()
         await self._learn(found)
+
+    async def _switch(self, own: Own) -> None:
+        """Let a revision answer again, at once or when it has all its vectors."""
+        request = Activate(doc_id=own.ref.doc_id, revision=own.number, passages=own.passages)
+        indexed: Indexed = await self._ask(ACTIVATE, request)
+        if indexed.answers:
+            log.info("%s answers again", name_of(own.ref))
+            return
+        work = Work(
+            doc_id=own.ref.doc_id,
+            file=own.ref.file,
+            revision=own.number,
+            sha256=own.sha256,
+            labels=Labels(),
+            passages=own.passages,
+        )
+        if await self._library.update(work, state="indexing"):
+            await self._follow(work, indexed)
 
     async def _learn(self, found: Differences) -> None:
         """Take what the library does not know from the retriever, or have it forgotten there."""

@@ -103,6 +103,7 @@ class IngestService:
             caller=context.caller,
             health=context.health,
             announcer=self._announcer,
+            follower=self._follower,
             wake=self._worker.wake,
             abandon=self._worker.abandon,
             again_s=self._again_s,

@@ -11,10 +11,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.knowledge import DocumentState
 from schemas.retrieval import CorpusDocument
+from services.runtime.config import Embedding, Retriever
 from services.runtime.errors import Rejected, Unavailable
 from services.runtime.process import Context
 from tests.support.ingest import names_in
@@ -179,6 +181,34 @@ async def test_a_kept_revision_the_retriever_lost_is_read_again(
         assert back.reading
         assert (back.state.revision, back.state.state, back.state.answers) == (1, "queued", 2)
         await until(lambda: says(plant), [(1, "one")])
+
+
+async def test_a_kept_revision_without_vectors_answers_when_it_has_them(
+    plant: Plant, tmp_path: Path
+) -> None:
+    async with plant.ingest():
+        async with plant.retriever():
+            doc_id = await added(plant, tmp_path, "one")
+            await added(plant, tmp_path, "two", 2)
+        change(
+            plant.folder / "corpus.db",
+            "DELETE FROM vectors WHERE passage IN (SELECT p.id FROM passages p JOIN documents d"
+            " ON d.id = p.document WHERE NOT d.active)",
+        )
+        bundled = plant.config
+        away = Embedding(backend="llama-server", url="http://127.0.0.1:9", model="")
+        plant.config = msgspec.structs.replace(bundled, retriever=Retriever(embedding=away))
+        async with plant.retriever():
+            back = await plant.roll_back(doc_id)
+            assert (back.waiting, back.reading, back.before) == (True, False, 2)
+            assert (back.state.revision, back.state.state, back.state.answers) == (1, "indexing", 2)
+            assert await says(plant) == [(2, "two")]
+        plant.config = bundled
+        async with plant.retriever():
+            await until(lambda: _state(plant, doc_id), ("ready", 1))
+            assert await says(plant) == [(1, "one")]
+            [state] = await plant.documents()
+            assert (state.answers, state.kept) == (1, [2])
 
 
 async def _state(plant: Plant, doc_id: str) -> tuple[str, int]:
