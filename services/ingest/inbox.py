@@ -67,6 +67,8 @@ class Inbox:
         self._mark = ""
         self._mounts: set[str] = set()
         self._away: list[str] = []
+        self._nameless: dict[str, str] = {}
+        """Files that became no document, and why."""
         self._looking_s = 0.0
 
     async def run(self) -> None:
@@ -125,8 +127,7 @@ class Inbox:
             # A person removed the document: that is told by nobody's absence.
             if self._is_away(path) and await self._library.state(self._files[path].doc_id):
                 continue
-            await self._gone(path)
-            watch.forgotten(path)
+            await self._gone(path, watch)
         self._tell(seen)
 
     async def _see_what_is_away(self, seen: Seen, watch: Watch) -> None:
@@ -153,9 +154,9 @@ class Inbox:
                 for folder in self._away
             ]
         troubles += [
-            f"{_readable(file.path)[:80]}…: its name is too long, give it a shorter one"
-            for file in self._files.values()
-            if not file.doc_id
+            f"{_readable(path)[:80]}: {why}"
+            for path, why in self._nameless.items()
+            if path in self._files
         ]
         if troubles:
             self._health.trouble(_TROUBLE, "inbox: " + "; ".join(troubles[:5]))
@@ -236,11 +237,21 @@ class Inbox:
     async def _one(self, path: str, look: Look, watch: Watch) -> File:
         """Take one file: new, changed, or known under another name."""
         labels = labels_for(_readable(path), self._notes)
+        self._nameless.pop(path, None)
+        nameless = File(path=path, doc_id="", sha256="", look=look, labels=labels)
         try:
             name = file_name(_readable(path))
         except Rejected:  # no document can be called that; see `_tell`
-            return File(path=path, doc_id="", sha256="", look=look, labels=labels)
+            self._nameless[path] = "its name is too long, give it a shorter one"
+            return nameless
+        if holder := self._holder(path, name, watch):
+            self._nameless[path] = (
+                f"{holder!r} has the same name in other letters ({path!r}), rename one of them"
+            )
+            return nameless
         before = self._files.get(path)
+        known = await self._clerk.revisions.named(name)
+        made = before.made if before and before.doc_id == known else known is None
         try:
             if before is None and (moved := await self._moved(path, look, name, watch)):
                 file = msgspec.structs.replace(moved, path=path, look=look)
@@ -258,15 +269,19 @@ class Inbox:
             reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
             told = reason.encode("utf-8", "replace").decode()
             identity = await self._clerk.refuse(name, told)
-            return File(path=path, doc_id=identity, sha256="", look=look, labels=labels)
+            return msgspec.structs.replace(nameless, doc_id=identity, made=made)
         log.info("%s: taken from the inbox", name)
-        return File(
-            path=path,
-            doc_id=added.state.doc_id,
-            sha256=added.sha256,
-            look=look,
-            labels=labels,
+        return msgspec.structs.replace(
+            nameless, doc_id=added.state.doc_id, sha256=added.sha256, made=made
         )
+
+    def _holder(self, path: str, name: str, watch: Watch) -> str:
+        """Return another file that is there and has become the document of a name."""
+        for other, file in self._files.items():
+            there = other != path and file.doc_id and other not in watch.missing
+            if there and file_name(_readable(other)) == name:
+                return other
+        return ""
 
     async def _moved(self, path: str, look: Look, name: str, watch: Watch) -> File | None:
         """Return what a file was taken as before it was moved here; its document has its name.
@@ -284,9 +299,13 @@ class Inbox:
                 return file
         return None
 
-    async def _gone(self, path: str) -> None:
-        file = self._files[path]
-        state = await self._library.state(file.doc_id) if file.doc_id else None
+    async def _gone(self, path: str, watch: Watch) -> None:
+        file = self._files.pop(path)
+        watch.forgotten(path)
+        own = file.doc_id and file.made
+        if any(other.doc_id == file.doc_id for other in self._files.values()):
+            own = False  # as where its name is written in other letters now
+        state = await self._library.state(file.doc_id) if own else None
         # A document that has another name by now is no more this file's.
         if self._config.inbox_deletes and state and state.file == file_name(_readable(path)):
             log.info("%s: deleted in the inbox, and removed", state.file)
@@ -295,7 +314,11 @@ class Inbox:
             except (Retryable, Rejected) as error:
                 log.info("%s", error)  # the removal is begun, and goes on by itself
         await self._taken.drop(path)
-        del self._files[path]
+        # One that had to stand back for it may have the name now.
+        for other in [p for p, one in self._files.items() if not one.doc_id]:
+            del self._files[other]
+            watch.forgotten(other)
+            await self._taken.drop(other)
 
     async def _keep(self, file: File) -> None:
         self._files[file.path] = file

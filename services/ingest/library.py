@@ -20,7 +20,7 @@ from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = tuple(
     Path(__file__).with_name(name).read_text(encoding="utf-8")
-    for name in ("library.sql", "library_2.sql")
+    for name in ("library.sql", "library_2.sql", "library_3.sql")
 )
 
 _THERE = f"{CURRENT} AND NOT d.removing"

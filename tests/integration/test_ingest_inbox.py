@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -319,6 +320,46 @@ async def test_a_share_below_the_inbox_that_goes_takes_nothing_away(plant: Plant
         await until(_reason(context), lambda text: text == "")
         shared.rename(plant.folder / "gone")
         await documents(plant)
+
+
+async def test_one_name_in_two_forms_is_one_document_of_the_first(plant: Plant) -> None:
+    composed, apart = (unicodedata.normalize(form, "Übersicht.pdf") for form in ("NFC", "NFD"))
+    async with plant.retriever(), plant.ingest() as context:
+        await watching(plant)
+        manual(inbox(plant), "one", name=composed)
+        await documents(plant, (composed, "ready"))
+        manual(inbox(plant), "two", name=apart)
+        await until(_reason(context), lambda text: "the same name in other letters" in text)
+        [state] = await plant.documents()
+        assert state.revision == 1
+        (inbox(plant) / composed).unlink()
+        await until(lambda: plant.search("E005"), lambda f: _causes(f) == ["two"])
+        await until(_reason(context), lambda text: text == "")
+        # Written otherwise by whoever copies the folder, it is the same document.
+        [before] = await plant.documents()
+        (inbox(plant) / apart).rename(inbox(plant) / composed)
+        await asyncio.sleep(3 * QUICK["inbox_grace_s"])
+        [after] = await plant.documents()
+        assert (after.doc_id, after.revision) == (before.doc_id, before.revision)
+
+
+def _causes(found: Any) -> list[str]:
+    return [hit.passage.fields[1].value for hit in found.hits]
+
+
+async def test_a_file_of_the_inbox_takes_no_document_along_that_somebody_added(
+    plant: Plant, tmp_path: Path
+) -> None:
+    async with plant.retriever(), plant.ingest():
+        await watching(plant)
+        await plant.add(manual(tmp_path / "other", "one"))
+        await documents(plant, ("m.pdf", "ready"))
+        path = manual(inbox(plant), "two")
+        await until(plant.documents, lambda f: (f[0].revision, f[0].state) == (2, "ready"))
+        path.unlink()
+        manual(inbox(plant), "three", name="n.pdf")
+        await asyncio.sleep(3 * QUICK["inbox_grace_s"])
+        await documents(plant, ("m.pdf", "ready"), ("n.pdf", "ready"))
 
 
 async def test_one_that_people_removed_stays_removed_until_its_file_changes(plant: Plant) -> None:
