@@ -39,6 +39,8 @@ _EAGER = 4
 """While a file is waited for, looks are so many times as frequent."""
 _AGAIN_S = 30.0
 _TROUBLE = "inbox"
+_NEVER = Look(-1, 0)
+"""How no file looks."""
 
 
 class Inbox:
@@ -73,7 +75,7 @@ class Inbox:
 
     async def run(self) -> None:
         """Watch, forever; what happened while nobody did is found at the first look."""
-        self._files = await self._taken.all()
+        self._files = await asyncio.to_thread(self._as_they_are, await self._taken.all())
         self._mark = await self._taken.fact("mark")
         self._mounts = set(msgspec.json.decode(await self._taken.fact("mounts") or "[]"))
         watch = Watch(
@@ -89,6 +91,21 @@ class Inbox:
                 self._health.trouble(_TROUBLE, f"the inbox waits: {error}")
             every = self._config.inbox_scan_s / (_EAGER if watch.unsettled else 1)
             await asyncio.sleep(min(max(every, SHARE * self._looking_s), _LONGEST_PAUSE_S))
+
+    def _as_they_are(self, files: dict[str, File]) -> dict[str, File]:
+        """Return known files as they look now where they are the same.
+
+        Those that were refused look like none: a limit may have been raised meanwhile.
+        """
+        found = {}
+        for path, file in files.items():
+            look = look_at(self._folder / path)
+            if not file.sha256:
+                look = _NEVER
+            elif look and (look.size, look.mtime_ns) != (file.look.size, file.look.mtime_ns):
+                look = None
+            found[path] = msgspec.structs.replace(file, look=look or file.look)
+        return found
 
     async def _is_there(self) -> bool:
         """Make the folder and mark it, or see that it is the one that was marked."""
@@ -261,7 +278,7 @@ class Inbox:
                 if labels != file.labels:
                     await self._say(file, labels)
                 return msgspec.structs.replace(file, labels=labels)
-            said = Labels(**changed(before.labels, labels)) if before else labels
+            said = Labels(**changed(before.labels, labels)) if before and before.sha256 else labels
             added = await self._clerk.take(self._folder / path, name, said)
         except Rejected as error:
             if await asyncio.to_thread(look_at, self._folder / path) is None:

@@ -82,7 +82,11 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 def _look(entry: os.DirEntry[str]) -> Look:
     status = entry.stat(follow_symlinks=False)
-    return Look(status.st_size, status.st_mtime_ns)
+    return _look_of(status)
+
+
+def _look_of(status: os.stat_result) -> Look:
+    return Look(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def look_at(path: Path) -> Look | None:
@@ -91,7 +95,7 @@ def look_at(path: Path) -> Look | None:
         status = path.stat(follow_symlinks=False)
     except OSError:
         return None
-    return Look(status.st_size, status.st_mtime_ns)
+    return _look_of(status)
 
 
 def written_now(path: Path) -> bool | None:

@@ -226,6 +226,31 @@ async def test_a_file_that_fails_says_why_and_is_not_tried_again(plant: Plant) -
         assert found["empty.pdf"].revision == 2
 
 
+async def test_what_was_refused_is_looked_at_again_at_the_next_start(plant: Plant) -> None:
+    configure(plant, max_file_mb=1)
+    async with plant.retriever():
+        async with plant.ingest():
+            await watching(plant)
+            (inbox(plant) / "drives").mkdir()
+            large = "# Faults\n\nE005 mains too low\n" + "\n" * 2**20
+            (inbox(plant) / "drives" / "large.md").write_text(large)
+            await documents(plant, ("drives/large.md", "failed"))
+        configure(plant, max_file_mb=2)
+        async with plant.ingest():
+            found = await documents(plant, ("drives/large.md", "ready"))
+            assert found["drives/large.md"].collection == "drives"
+
+
+def test_other_permissions_are_another_look(tmp_path: Path) -> None:
+    path = tmp_path / "m.pdf"
+    path.write_bytes(b"x")
+    before = look_at(path)
+    path.chmod(0o600)
+    path.chmod(0o644)
+    assert look_at(path) != before
+    assert scan(tmp_path).files == {"m.pdf": look_at(path)}
+
+
 async def test_names_in_any_encoding_and_names_that_are_too_long(plant: Plant) -> None:
     old = os.fsencode(inbox(plant)) + "/说明/手册.pdf".encode("gb18030")
     async with plant.retriever():
