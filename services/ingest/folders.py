@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from services.ingest.labels import Labels, labels_of, overlaid
+from services.ingest.labels import Labels, labels_of, overlaid, word_of
 from services.runtime.errors import Rejected
 
 NOTE = "andon.yaml"
@@ -70,7 +70,7 @@ class _Plain(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """See `yaml.composer.Composer`."""
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="an alias (*) is not allowed", problem_mark=mark)
         return super().compose_node(parent, index)
 
@@ -107,7 +107,12 @@ def labels_for(path: str, notes: Mapping[str, FolderNote]) -> Labels:
     """
     place = PurePosixPath(path)
     folders = place.parts[:-1]
-    labels = labels_of(FileNote(collection=folders[0] if folders else "", tags=list(folders[1:])))
+    labels = labels_of(
+        FileNote(
+            collection=word_of(folders[0]) if folders else "",
+            tags=[word_of(folder.lower()) for folder in folders[1:]],
+        )
+    )
     for folder in _down(folders):
         note = notes.get(folder)
         if note is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -51,7 +52,9 @@ def scan(root: Path) -> Seen:
                     if depth < DEEPEST and not ignored(entry.name):
                         folders.append((path, depth + 1, device))
                 elif entry.is_file(follow_symlinks=False):
-                    _note(seen, folder, path, entry)
+                    # It may be deleted just now; the others of its folder are there.
+                    with contextlib.suppress(FileNotFoundError):
+                        _note(seen, folder, path, entry)
         except FileNotFoundError:
             # Deleted while we looked; the inbox itself may be a share that is away.
             if not folder:

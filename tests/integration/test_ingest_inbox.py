@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from schemas.knowledge import DocumentState
+from services.ingest import scan as scan_module
 from services.ingest.marking import MARK
 from services.ingest.scan import look_at, scan, written_now
 from tests.support.ingest import names_in
@@ -413,6 +414,23 @@ def test_a_scan_sees_files_and_no_links_and_tells_what_it_cannot_read(tmp_path: 
     assert seen.unreadable == {}
     gone = scan(tmp_path / "nowhere")
     assert (gone.files, gone.hides("a/m.pdf")) == ({}, True)
+
+
+def test_a_file_that_goes_while_we_look_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcd":
+        (tmp_path / name).write_bytes(b"x")
+    entries = scan_module._entries
+
+    def while_somebody_deletes(folder: Path) -> Iterator[os.DirEntry[str]]:
+        for number, entry in enumerate(list(entries(folder))):
+            if number == 1:
+                Path(entry.path).unlink()
+            yield entry
+
+    monkeypatch.setattr(scan_module, "_entries", while_somebody_deletes)
+    assert len(scan(tmp_path).files) == 3
 
 
 def test_who_writes_a_file_is_known_on_a_disk_of_our_own(tmp_path: Path) -> None:
