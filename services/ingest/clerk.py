@@ -97,6 +97,7 @@ class Clerk:
             wake=wake,
             drop=self._drop,
             follow=follower.follow,
+            has=originals.has,
         )
         """Makes the retriever follow."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, PRUNE, Rpc
@@ -64,6 +65,7 @@ class Mender:
         wake: Callable[[], None],
         drop: Callable[[Sequence[Own]], Awaitable[None]],
         follow: Callable[[Work, Indexed], Awaitable[None]],
+        has: Callable[[str], bool],
     ) -> None:
         """Make it.
 
@@ -76,6 +78,7 @@ class Mender:
             wake: told that a document waits to be read.
             drop: deletes revisions of the library with their originals.
             follow: told of one that answers only when it has all its vectors.
+            has: whether the original of a hash is there; blocks.
         """
         self._revisions = revisions
         self._library = library
@@ -85,6 +88,7 @@ class Mender:
         self._wake = wake
         self._drop = drop
         self._follow = follow
+        self._has = has
         self._mending = asyncio.Lock()
         self._soon = asyncio.Event()
         self._awaited = Awaited()
@@ -125,12 +129,28 @@ class Mender:
             shelf = await self._revisions.shelf(doc_id)
             corpus: CorpusState = await self._ask(CORPUS, CorpusQuery(doc_id=doc_id))
             found = differences(shelf, corpus.documents, self._keep)
+            found = await self._make_do(found, corpus)
             await self._mend(found)
             await self._tidy(shelf)
             if not doc_id:
                 self._missing = self._awaited.count(await self._library.states())
                 await self._ask(CORPUS, CorpusQuery(missing=self._missing))
             return found
+
+    async def _make_do(self, found: Differences, corpus: CorpusState) -> Differences:
+        """Keep what answers with other passages where it cannot be read again, and tell it."""
+        counts = {(c.document.doc_id, c.document.revision): c.passages for c in corpus.documents}
+        readable = []
+        for own in found.wrong:
+            if await asyncio.to_thread(self._has, own.sha256):
+                readable.append(own)
+                continue
+            count = counts[own.ref.doc_id, own.number]
+            log.warning("%s: %d of %d passages", name_of(own.ref), count, own.passages)
+            state = await self._revisions.make_do(own, count)
+            if state is not None:
+                self._say(state)
+        return replace(found, wrong=tuple(readable))
 
     async def _mend(self, found: Differences) -> None:
         for own in found.switch:
@@ -140,7 +160,7 @@ class Mender:
         for own, held in found.held:
             await self._revisions.set_held(own, held=held)
         for own in found.wrong:
-            await self._ask(FORGET, RemovePassages(doc_id=own.ref.doc_id))
+            await self._ask(FORGET, RemovePassages(doc_id=own.ref.doc_id, revision=own.number))
         for doc_id, stay in found.prune:
             await self._ask(PRUNE, Prune(doc_id=doc_id, keep=list(stay)))
         for own in (*found.lost, *found.wrong):

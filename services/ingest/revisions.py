@@ -118,6 +118,20 @@ class Revisions:
                 (int(held), own.ref.doc_id, own.number),
             )
 
+    async def make_do(self, own: Own, passages: int) -> DocumentState | None:
+        """Note that a revision has other passages than it was read with, and stays so."""
+        reason = (
+            f"it answers with {passages} of its {own.passages} passages, and its original is gone"
+            " (remove it, and add the file again)"
+        )
+        async with self._database.transaction() as db:
+            await db.execute(
+                "UPDATE revision SET passages = ?, reason = ?, updated = ? WHERE doc_id = ?"
+                " AND revision = ? AND state = 'ready'",
+                (passages, reason, now(), own.ref.doc_id, own.number),
+            )
+        return await self._library.state(own.ref.doc_id)
+
     async def read_again(self, identity: str, revision: int) -> DocumentState | None:
         """Let a revision that is ready wait to be read; None where it is not ready any more."""
         async with (

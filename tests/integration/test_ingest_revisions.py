@@ -299,6 +299,41 @@ async def test_what_the_retriever_lost_or_changed_is_mended_at_the_next_start(
         await until(others, {before.document.doc_id})
 
 
+@pytest.mark.parametrize("gone", [True, False])
+async def test_what_has_lost_passages_answers_on_where_its_original_is_gone(
+    plant: Plant, tmp_path: Path, gone: bool
+) -> None:
+    async with plant.retriever(), plant.ingest():
+        doc_id = await added(plant, tmp_path, "one")
+        await added(plant, tmp_path, "two", 2)
+        [state] = await plant.documents()
+    if gone:
+        (plant.folder / "originals" / state.sha256).unlink()
+    change(
+        plant.folder / "corpus.db",
+        "DELETE FROM passages WHERE ordinal = 0 AND document ="
+        " (SELECT id FROM documents WHERE active)",
+    )
+    left = state.passages - 1
+    async with plant.retriever(), plant.ingest():
+        if gone:
+            await until(lambda: _passages(plant), left)
+            [told] = await plant.documents()
+            assert f"{left} of its {state.passages} passages" in told.reason
+            assert told.state == "ready"
+        else:
+            await until(lambda: says(plant), [(2, "two")])
+            await until(lambda: _state(plant, doc_id), ("ready", 2))
+        # The kept one was not forgotten with it.
+        assert not (await plant.roll_back(doc_id)).reading
+        assert await says(plant) == [(1, "one")]
+
+
+async def _passages(plant: Plant) -> int:
+    [state] = await plant.documents()
+    return state.passages
+
+
 @pytest.mark.parametrize(
     ("sql", "left"),
     [
