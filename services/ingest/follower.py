@@ -122,6 +122,11 @@ class Follower:
             state = await self._library.update(work, state="ready")
             self.leave(work.doc_id)
         else:
+            told = self._told.get(work.doc_id)
+            if indexed.answers and not (
+                told and told.searchable and told.revision == work.revision
+            ):
+                await self._library.searchable(work)
             state = await self._library.state(work.doc_id)
         if state is None:
             self.leave(work.doc_id)

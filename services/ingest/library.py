@@ -301,6 +301,13 @@ class Library:
                 )
         return await self.state(work.doc_id)
 
+    async def searchable(self, work: Work) -> None:
+        """Note that a revision answers already, though its vectors follow."""
+        async with self._database.transaction() as db:
+            await db.execute(
+                f"{_ANSWERS} AND answered = 0 AND state = 'indexing'", (work.doc_id, work.revision)
+            )
+
     async def start_removing(self, identity: str, *, purge: bool) -> Removal | None:
         """Mark a document as going: from now on it is in no list. None where there is none."""
         state = await self.state(identity)

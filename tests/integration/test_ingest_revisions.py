@@ -211,6 +211,40 @@ async def test_a_kept_revision_without_vectors_answers_when_it_has_them(
             assert (state.answers, state.kept) == (1, [2])
 
 
+@pytest.mark.parametrize("broken", [True, False])
+async def test_one_that_answers_without_vectors_stays_when_the_next_comes(
+    plant: Plant, tmp_path: Path, broken: bool
+) -> None:
+    bundled = plant.config
+    away = Embedding(backend="llama-server", url="http://127.0.0.1:9", model="")
+    plant.config = msgspec.structs.replace(bundled, retriever=Retriever(embedding=away))
+    async with plant.ingest():
+        async with plant.retriever():
+            doc_id = (await plant.add(manual(tmp_path, "one"))).doc_id
+            await until(lambda: says(plant), [(1, "one")])
+            await until(lambda: _searchable(plant), True)
+            path = manual(tmp_path, "two")
+            if broken:
+                path.write_bytes(b"%PDF-1.7 broken")
+                await plant.add(path)
+                state, _ = await plant.until("failed", revision=2)
+                assert "revision 1 still answers" in state.reason
+                assert (state.answers, await says(plant)) == (1, [(1, "one")])
+                return
+            await plant.add(path)
+            await plant.until("indexing", revision=2)
+        plant.config = bundled
+        async with plant.retriever():
+            await until(lambda: _numbers(plant, doc_id), [2, 1])
+            assert not (await plant.roll_back(doc_id)).reading
+            await until(lambda: says(plant), [(1, "one")])
+
+
+async def _searchable(plant: Plant) -> bool:
+    [state] = await plant.documents()
+    return state.searchable
+
+
 async def _state(plant: Plant, doc_id: str) -> tuple[str, int]:
     [state] = [d for d in await plant.documents() if d.doc_id == doc_id]
     return state.state, state.revision
