@@ -80,6 +80,7 @@ class Clerk:
         self._caller = caller
         self._health = health
         self._announcer = announcer
+        self._latest = follower.latest
         self._wake = wake
         self._abandon = abandon
         self._again_s = again_s
@@ -138,7 +139,7 @@ class Clerk:
         """Give a document another file name; False where that cannot be."""
         state = await self._library.rename(doc_id, name)
         if state is not None:
-            self._announcer.say(state)
+            self._announcer.say(self._latest(state))
             self.mender.soon()
         return state is not None
 
@@ -148,14 +149,14 @@ class Clerk:
         Raises:
             Retryable: the retriever is away; it follows when it is back.
         """
-        self._announcer.say(state)
+        self._announcer.say(self._latest(state))
         try:
             await self.mender.compare(state.doc_id)
         except Retryable as error:
             raise type(error)(
                 f"change {state.file}", error.reason, "it is done when the retriever is back"
             ) from error
-        return await self._library.state(state.doc_id) or state
+        return self._latest(await self._library.state(state.doc_id) or state)
 
     def pass_on(self, state: DocumentState) -> None:
         """Pass on what the worker says; after a new revision there may be one too many."""
@@ -176,7 +177,7 @@ class Clerk:
         state, changed = edited
         if changed:
             state = await self.in_step(state)
-        return EditedDocument(state=state, changed=changed)
+        return EditedDocument(state=self._latest(state), changed=changed)
 
     async def roll_back(self, request: Rollback) -> RolledBack:
         """Let another revision answer; raises as `edit`."""

@@ -77,8 +77,17 @@ class Follower:
     def latest(self, state: DocumentState) -> DocumentState:
         """Return a document's state of the library with what is known of its vectors."""
         told = self._told.get(state.doc_id, state)
-        same = (told.revision, told.state) == (state.revision, state.state)
-        return told if same else state
+        if (told.revision, told.state) != (state.revision, state.state):
+            return state
+        return msgspec.structs.replace(  # what people say of it may have changed since
+            state,
+            reason=told.reason,
+            pages_done=told.pages_done,
+            passages_done=told.passages_done,
+            searchable=told.searchable,
+            vectors_done=told.vectors_done,
+            seconds_left=told.seconds_left,
+        )
 
     async def run(self, wake: Callable[[], None]) -> None:
         """Look at each again and again; `wake` is called when one has to be read again."""

@@ -118,7 +118,7 @@ class IngestService:
             health=context.health,
         )
         mark = MARK.topic(self._config.prefix, service=self.name)
-        kept = Kept(self._announcer, self._config.prefix, self._library.states)
+        kept = Kept(self._announcer, self._config.prefix, self._states)
         retained = Retained(context.bus, mark, kept)
         self._announcer.look_after(retained)
         await context.server.serve(ADD, self._add)
@@ -166,10 +166,13 @@ class IngestService:
             state=self._follower.latest(state),
         )
 
+    async def _states(self) -> list[DocumentState]:
+        """Return the state of each document with what is known of its vectors."""
+        return [self._follower.latest(state) for state in await self._library.states()]
+
     async def _documents(self, request: ListDocuments) -> DocumentList:
         if not request.doc_id:
-            states = await self._library.states()
-            return DocumentList(documents=[self._follower.latest(state) for state in states])
+            return DocumentList(documents=await self._states())
         state = await self._library.state(request.doc_id)
         if state is None:
             return DocumentList(documents=[])

@@ -240,6 +240,28 @@ async def test_one_that_answers_without_vectors_stays_when_the_next_comes(
             await until(lambda: says(plant), [(1, "one")])
 
 
+async def test_an_edit_does_not_take_back_that_it_can_be_searched(
+    plant: Plant, tmp_path: Path
+) -> None:
+    away = Embedding(backend="llama-server", url="http://127.0.0.1:9", model="")
+    plant.config = msgspec.structs.replace(plant.config, retriever=Retriever(embedding=away))
+    async with plant.ingest(), plant.retriever():
+        doc_id = (await plant.add(manual(tmp_path, "one"))).doc_id
+        await until(lambda: _searchable(plant), True)
+        edited = await plant.edit(doc_id, title="Palletiser")
+        assert (edited.state.title, edited.state.searchable) == ("Palletiser", True)
+        [listed] = await plant.documents()
+        assert (listed.title, listed.searchable) == ("Palletiser", True)
+        await until(lambda: _title(plant), ("Palletiser", True))
+        await plant.forget()  # what the broker lost comes back as it is
+        await until(lambda: _title(plant), ("Palletiser", True))
+
+
+async def _title(plant: Plant) -> tuple[str, bool]:
+    state = await plant.late()
+    return state.title, state.searchable
+
+
 async def _searchable(plant: Plant) -> bool:
     [state] = await plant.documents()
     return state.searchable
