@@ -198,6 +198,8 @@ class RolledBack(msgspec.Struct, frozen=True, kw_only=True):
     """The revision that answered until now."""
     reading: bool = False
     """The retriever had lost it: it is read again, and answers when that is done."""
+    waiting: bool = False
+    """It has not all its vectors, and answers when it has."""
 
 
 class RemoveDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -85,7 +85,9 @@ class Indexed(msgspec.Struct, frozen=True, kw_only=True):
     """Of these, how many need no vector any more."""
     answers: bool = False
     """Whether this revision answers: at once where it replaces none, else when vectors and
-    passages are equal."""
+    passages are equal, or when the embedding model has been away for five minutes."""
+    waits_for: str = ""
+    """Why it gets no vectors now; empty while it gets them, or answers."""
     seconds_left: float | None = None
     """Until it has all its vectors; null while unknown."""
     generation: int
@@ -96,8 +98,9 @@ class Activate(msgspec.Struct, frozen=True, kw_only=True):
     """Let a complete revision answer, and the one before no more, at once; that one is kept.
 
     Where there is no older one it answers from now on, by codes and words, and by meaning as its
-    vectors follow. An older one answers until the new one has all vectors: ask again until
-    `Indexed.answers`, which also tells how far they are.
+    vectors follow. An older one answers until the new one has all vectors, or until the embedding
+    model has been away for five minutes: ask again until `Indexed.answers`, which also tells how
+    far they are.
     """
 
     doc_id: str

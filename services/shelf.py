@@ -254,6 +254,11 @@ def rollback(options: argparse.Namespace) -> int:
             print_json(done)
         elif done.reading:
             tell(f"{done.state.file}: revision {done.state.revision} is read again first")
+        elif done.waiting:
+            tell(
+                f"{done.state.file}: revision {done.state.revision} answers when it has its"
+                f" vectors, until then revision {done.state.answers} does"
+            )
         else:
             back = f"{done.state.file}: revision {done.state.answers} answers"
             tell(back + (f", no longer {done.before}" if done.before != done.state.answers else ""))

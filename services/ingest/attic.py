@@ -27,7 +27,7 @@ class Findings:
 
 def sort_out(
     there: Mapping[str, float], needed: Collection[str], left: Collection[str], *, born: float,
-    now: float,
+    now: float, certain: bool = True,
 ) -> Findings:  # fmt: skip
     """Compare the folder of originals with the library.
 
@@ -37,6 +37,7 @@ def sort_out(
         left: hashes of originals that people left when they removed their documents.
         born: since when the library knows every original: it may have been lost before.
         now: seconds since 1970.
+        certain: whether each revision knows its original; else one nobody needs may be its.
     """
     orphans = []
     for name, made in there.items():
@@ -46,7 +47,26 @@ def sort_out(
         elif not _ORIGINAL.match(name) or name in needed or name in left:
             continue
         # What was there before the library is not known to be nobody's.
-        elif made > born and now - made > GRACE_S:
+        elif certain and made > born and now - made > GRACE_S:
             orphans.append(name)
     missing = tuple(sha256 for sha256 in needed if sha256 and sha256 not in there)
     return Findings(missing, tuple(orphans))
+
+
+def younger(
+    there: Mapping[str, float], needed: Collection[str], left: Collection[str], written: float
+) -> bool:
+    """Return whether an original nobody needs came after the library was last written.
+
+    Then the library is an older one that was put back, and the original is its lost document's.
+
+    Args:
+        there: as for `sort_out`.
+        needed: the same.
+        left: the same.
+        written: when the newest of the revisions was, seconds since 1970.
+    """
+    return any(
+        made > written and _ORIGINAL.match(name) and name not in needed and name not in left
+        for name, made in there.items()
+    )

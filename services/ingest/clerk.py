@@ -22,8 +22,9 @@ from schemas.knowledge import (
 )
 from schemas.retrieval import RemovePassages
 from services.ingest.announcer import Announcer
-from services.ingest.attic import sort_out
+from services.ingest.attic import sort_out, younger
 from services.ingest.differences import Own
+from services.ingest.follower import Follower
 from services.ingest.library import Added, Library, Removal
 from services.ingest.mender import Mender
 from services.ingest.originals import Originals
@@ -54,6 +55,7 @@ class Clerk:
         caller: Caller,
         health: Health,
         announcer: Announcer,
+        follower: Follower,
         wake: Callable[[], None],
         abandon: Callable[[str], Awaitable[None]],
         again_s: float,
@@ -67,6 +69,7 @@ class Clerk:
             caller: asks the retriever.
             health: told what is missing.
             announcer: publishes states.
+            follower: knows of vectors.
             wake: told that a document waits to be read.
             abandon: stops work on a document.
             again_s: seconds between two tries of what failed for want of disk or retriever.
@@ -77,6 +80,7 @@ class Clerk:
         self._caller = caller
         self._health = health
         self._announcer = announcer
+        self._latest = follower.latest
         self._wake = wake
         self._abandon = abandon
         self._again_s = again_s
@@ -93,6 +97,8 @@ class Clerk:
             say=announcer.say,
             wake=wake,
             drop=self._drop,
+            follow=follower.follow,
+            has=originals.has,
         )
         """Makes the retriever follow."""
 
@@ -133,7 +139,7 @@ class Clerk:
         """Give a document another file name; False where that cannot be."""
         state = await self._library.rename(doc_id, name)
         if state is not None:
-            self._announcer.say(state)
+            self._announcer.say(self._latest(state))
             self.mender.soon()
         return state is not None
 
@@ -143,14 +149,14 @@ class Clerk:
         Raises:
             Retryable: the retriever is away; it follows when it is back.
         """
-        self._announcer.say(state)
+        self._announcer.say(self._latest(state))
         try:
             await self.mender.compare(state.doc_id)
         except Retryable as error:
             raise type(error)(
                 f"change {state.file}", error.reason, "it is done when the retriever is back"
             ) from error
-        return await self._library.state(state.doc_id) or state
+        return self._latest(await self._library.state(state.doc_id) or state)
 
     def pass_on(self, state: DocumentState) -> None:
         """Pass on what the worker says; after a new revision there may be one too many."""
@@ -171,7 +177,7 @@ class Clerk:
         state, changed = edited
         if changed:
             state = await self.in_step(state)
-        return EditedDocument(state=state, changed=changed)
+        return EditedDocument(state=self._latest(state), changed=changed)
 
     async def roll_back(self, request: Rollback) -> RolledBack:
         """Let another revision answer; raises as `edit`."""
@@ -180,13 +186,14 @@ class Clerk:
         state = await self._library.state(request.doc_id)
         if state is None:
             raise _unknown("rollback", request.doc_id)
-        if state.state == "ready":
-            state = await self.in_step(state)
-        else:
+        reading = state.state != "ready"
+        if reading:
             self._announcer.say(state)
             self._wake()
-        reading = state.state != "ready"
-        return RolledBack(state=state, before=before or 0, reading=reading)
+        else:
+            state = await self.in_step(state)
+        waiting = not reading and state.state == "indexing"
+        return RolledBack(state=state, before=before or 0, reading=reading, waiting=waiting)
 
     async def remove(self, request: RemoveDocument) -> RemovedDocument:
         """Remove a document.
@@ -222,6 +229,18 @@ class Clerk:
             await self._look_for_room()
             await asyncio.sleep(self._again_s)
 
+    async def look_back(self) -> None:
+        """Find out, before anything is written, whether the library is an older one put back.
+
+        Raises:
+            Retryable: the disk fails.
+        """
+        there = await asyncio.to_thread(self._originals.there)
+        needed, left = await self.revisions.originals(), await self.revisions.left()
+        if younger(there, needed, left, await self.revisions.written()):
+            log.warning("there are originals the library does not know: they stay")
+            await self._library.reborn()
+
     async def look_after_originals(self) -> None:
         """Tell which originals are missing, and delete those nobody needs; again and again."""
         while True:
@@ -241,6 +260,7 @@ class Clerk:
             await self.revisions.left(),
             born=await self._library.born(),
             now=time.time(),
+            certain=await self.revisions.all_known(),
         )
         for name in found.orphans:
             log.info("original %s is nobody's, and deleted", name)

@@ -59,6 +59,13 @@ async def say(db: aiosqlite.Connection, identity: str, labels: Labels) -> None:
 async def insert(db: aiosqlite.Connection, identity: str, name: str, sha256: str, size: int) -> int:
     """Enter the next revision of a document; return its number."""
     await db.execute("UPDATE document SET last = last + 1 WHERE doc_id = ?", (identity,))
+    # From now on the new one is waited for; one that answers is kept, its vectors follow anyway.
+    await db.execute(
+        "UPDATE revision SET state = 'ready' WHERE doc_id = ? AND state = 'indexing'"
+        " AND answered > 0 AND answered = (SELECT max(answered) FROM revision o"
+        " WHERE o.doc_id = revision.doc_id) AND held > 0",
+        (identity,),
+    )
     await db.execute(
         "INSERT INTO revision (doc_id, revision, sha256, size, title, state, updated)"
         " SELECT doc_id, last, ?, ?, ?, 'queued', ? FROM document WHERE doc_id = ?",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 import msgspec
 import yaml
 
-from services.ingest.labels import Labels, labels_of, overlaid
+from services.ingest.labels import Labels, labels_of, overlaid, word_of
 from services.runtime.errors import Rejected
 
 NOTE = "andon.yaml"
@@ -63,6 +64,17 @@ class FolderNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return ""
 
 
+class _Plain(yaml.SafeLoader):
+    """YAML without aliases: a few lines of them are millions of words."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """See `yaml.composer.Composer`."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="an alias (*) is not allowed", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
 def ignored(name: str) -> bool:
     """Return whether a file or folder of this name is none of ours: hidden, or unfinished."""
     lower = name.lower()
@@ -78,7 +90,7 @@ def read_note(text: str) -> FolderNote:
     if len(text) > LONGEST_NOTE:
         raise Rejected(f"read {NOTE}", f"it is longer than {LONGEST_NOTE // 1024} KiB")
     try:
-        note = msgspec.convert(yaml.safe_load(text) or {}, FolderNote)
+        note = msgspec.convert(yaml.load(text, _Plain) or {}, FolderNote)  # noqa: S506  it is safe_load's
     except (yaml.YAMLError, msgspec.ValidationError, RecursionError, ValueError) as error:
         raise Rejected(f"read {NOTE}", " ".join(str(error).split())) from error
     for said in (note, *note.files.values()):
@@ -95,7 +107,12 @@ def labels_for(path: str, notes: Mapping[str, FolderNote]) -> Labels:
     """
     place = PurePosixPath(path)
     folders = place.parts[:-1]
-    labels = labels_of(FileNote(collection=folders[0] if folders else "", tags=list(folders[1:])))
+    labels = labels_of(
+        FileNote(
+            collection=word_of(folders[0]) if folders else "",
+            tags=[word_of(folder.lower()) for folder in folders[1:]],
+        )
+    )
     for folder in _down(folders):
         note = notes.get(folder)
         if note is not None:

@@ -77,8 +77,17 @@ class Follower:
     def latest(self, state: DocumentState) -> DocumentState:
         """Return a document's state of the library with what is known of its vectors."""
         told = self._told.get(state.doc_id, state)
-        same = (told.revision, told.state) == (state.revision, state.state)
-        return told if same else state
+        if (told.revision, told.state) != (state.revision, state.state):
+            return state
+        return msgspec.structs.replace(  # what people say of it may have changed since
+            state,
+            reason=told.reason,
+            pages_done=told.pages_done,
+            passages_done=told.passages_done,
+            searchable=told.searchable,
+            vectors_done=told.vectors_done,
+            seconds_left=told.seconds_left,
+        )
 
     async def run(self, wake: Callable[[], None]) -> None:
         """Look at each again and again; `wake` is called when one has to be read again."""
@@ -122,6 +131,11 @@ class Follower:
             state = await self._library.update(work, state="ready")
             self.leave(work.doc_id)
         else:
+            told = self._told.get(work.doc_id)
+            if indexed.answers and not (
+                told and told.searchable and told.revision == work.revision
+            ):
+                await self._library.searchable(work)
             state = await self._library.state(work.doc_id)
         if state is None:
             self.leave(work.doc_id)
@@ -130,8 +144,10 @@ class Follower:
         elif state.state == "ready":
             self._say(state)
         else:
+            waits = f"it waits for its vectors: {indexed.waits_for}" if indexed.waits_for else ""
             told = self._told[work.doc_id] = msgspec.structs.replace(
                 state,
+                reason="; ".join(part for part in (state.reason, waits) if part),
                 pages_done=state.pages or 0,
                 passages_done=work.passages,
                 searchable=indexed.answers,

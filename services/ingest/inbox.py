@@ -15,13 +15,15 @@ from pathlib import Path
 import msgspec
 
 from schemas.knowledge import EditDocument, RemoveDocument
+from services.ingest.absence import above, away
 from services.ingest.clerk import Clerk
 from services.ingest.folders import LONGEST_NOTE, NOTE, FolderNote, labels_for, read_note
 from services.ingest.labels import Labels, changed
 from services.ingest.library import Library
+from services.ingest.marking import MARK, marked
 from services.ingest.naming import file_name
 from services.ingest.originals import digest
-from services.ingest.scan import MARK, Seen, look_at, scan, written_now
+from services.ingest.scan import Seen, look_at, scan, written_now
 from services.ingest.taken import File, Taken
 from services.ingest.watching import Effects, Look, Watch
 from services.runtime.config import Ingest
@@ -37,6 +39,8 @@ _EAGER = 4
 """While a file is waited for, looks are so many times as frequent."""
 _AGAIN_S = 30.0
 _TROUBLE = "inbox"
+_NEVER = Look(-1, 0)
+"""How no file looks."""
 
 
 class Inbox:
@@ -62,11 +66,18 @@ class Inbox:
         self._notes: dict[str, FolderNote] = {}
         self._notes_seen: dict[str, Look] | None = None
         self._wrong: list[str] = []
+        self._mark = ""
+        self._mounts: set[str] = set()
+        self._away: list[str] = []
+        self._nameless: dict[str, str] = {}
+        """Files that became no document, and why."""
         self._looking_s = 0.0
 
     async def run(self) -> None:
         """Watch, forever; what happened while nobody did is found at the first look."""
-        self._files = await self._taken.all()
+        self._files = await asyncio.to_thread(self._as_they_are, await self._taken.all())
+        self._mark = await self._taken.fact("mark")
+        self._mounts = set(msgspec.json.decode(await self._taken.fact("mounts") or "[]"))
         watch = Watch(
             {path: file.look for path, file in self._files.items()},
             settle_s=self._config.inbox_settle_s,
@@ -81,26 +92,41 @@ class Inbox:
             every = self._config.inbox_scan_s / (_EAGER if watch.unsettled else 1)
             await asyncio.sleep(min(max(every, SHARE * self._looking_s), _LONGEST_PAUSE_S))
 
+    def _as_they_are(self, files: dict[str, File]) -> dict[str, File]:
+        """Return known files as they look now where they are the same.
+
+        Those that were refused look like none: a limit may have been raised meanwhile.
+        """
+        found = {}
+        for path, file in files.items():
+            look = look_at(self._folder / path)
+            if not file.sha256:
+                look = _NEVER
+            elif look and (look.size, look.mtime_ns) != (file.look.size, file.look.mtime_ns):
+                look = None
+            found[path] = msgspec.structs.replace(file, look=look or file.look)
+        return found
+
     async def _is_there(self) -> bool:
         """Make the folder and mark it, or see that it is the one that was marked."""
-        mark = self._folder / MARK
         try:
-            if mark.exists():
-                return True
-            if not self._files:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                mark.touch()
-                return True
+            mark = await asyncio.to_thread(marked, self._folder, self._mark, free=not self._files)
         except OSError as error:
-            self._health.trouble(_TROUBLE, f"inbox {self._folder}: {error.strerror}")
+            self._health.trouble(_TROUBLE, f"inbox {self._folder}: {MARK}: {error.strerror}")
             return False
-        # Its documents must not go because a share is not mounted.
-        self._health.trouble(
-            _TROUBLE,
-            f"inbox {self._folder}: it is not the folder it was, {MARK} is not there"
-            " (is it mounted? If it is meant to be another one, make a file of that name in it)",
-        )
-        return False
+        if mark is None:
+            # Its documents must not go because a share is not mounted.
+            self._health.trouble(
+                _TROUBLE,
+                f"inbox {self._folder}: it is not the folder it was, its {MARK} is missing or"
+                " another one (is it mounted? If it is meant to be another one, write"
+                f" {self._mark or 'a word of your own'} into a file of that name in it)",
+            )
+            return False
+        if mark != self._mark:
+            await self._taken.keep_fact("mark", mark)
+            self._mark = mark
+        return True
 
     async def _once(self, watch: Watch) -> None:
         began = time.perf_counter()
@@ -113,19 +139,41 @@ class Inbox:
         now = time.monotonic()
         effects = watch.look(seen.files, now, time.time_ns())
         await self._take(watch, effects, now)
+        await self._see_what_is_away(seen, watch)
         for path in effects.gone:
-            await self._gone(path)
-            watch.forgotten(path)
+            # A person removed the document: that is told by nobody's absence.
+            if self._is_away(path) and await self._library.state(self._files[path].doc_id):
+                continue
+            await self._gone(path, watch)
         self._tell(seen)
+
+    async def _see_what_is_away(self, seen: Seen, watch: Watch) -> None:
+        missing = list(watch.missing)
+        lost = self._mounts - seen.mounts
+        self._away = away(missing, seen.files, seen.folders, lost)
+        # A mount point is one for as long as something of it is missed.
+        mounts = seen.mounts | (lost & {folder for path in missing for folder in above(path)})
+        if mounts != self._mounts:
+            await self._taken.keep_fact("mounts", msgspec.json.encode(sorted(mounts)).decode())
+            self._mounts = mounts
+
+    def _is_away(self, path: str) -> bool:
+        return self._config.inbox_deletes and not set(self._away).isdisjoint(above(path))
 
     def _tell(self, seen: Seen) -> None:
         troubles = [
             f"{self._folder}/{_readable(folder)}: {why}" for folder, why in seen.unreadable.items()
         ] + self._wrong
+        if self._config.inbox_deletes:
+            troubles += [
+                f"{self._folder}/{_readable(folder)}: all its files went at once; their documents"
+                " stay (is it mounted? If they were deleted, delete the folder too)"
+                for folder in self._away
+            ]
         troubles += [
-            f"{_readable(file.path)[:80]}…: its name is too long, give it a shorter one"
-            for file in self._files.values()
-            if not file.doc_id
+            f"{_readable(path)[:80]}: {why}"
+            for path, why in self._nameless.items()
+            if path in self._files
         ]
         if troubles:
             self._health.trouble(_TROUBLE, "inbox: " + "; ".join(troubles[:5]))
@@ -206,11 +254,21 @@ class Inbox:
     async def _one(self, path: str, look: Look, watch: Watch) -> File:
         """Take one file: new, changed, or known under another name."""
         labels = labels_for(_readable(path), self._notes)
+        self._nameless.pop(path, None)
+        nameless = File(path=path, doc_id="", sha256="", look=look, labels=labels)
         try:
             name = file_name(_readable(path))
         except Rejected:  # no document can be called that; see `_tell`
-            return File(path=path, doc_id="", sha256="", look=look, labels=labels)
+            self._nameless[path] = "its name is too long, give it a shorter one"
+            return nameless
+        if holder := self._holder(path, name, watch):
+            self._nameless[path] = (
+                f"{holder!r} has the same name in other letters ({path!r}), rename one of them"
+            )
+            return nameless
         before = self._files.get(path)
+        known = await self._clerk.revisions.named(name)
+        made = before.made if before and before.doc_id == known else known is None
         try:
             if before is None and (moved := await self._moved(path, look, name, watch)):
                 file = msgspec.structs.replace(moved, path=path, look=look)
@@ -220,7 +278,7 @@ class Inbox:
                 if labels != file.labels:
                     await self._say(file, labels)
                 return msgspec.structs.replace(file, labels=labels)
-            said = Labels(**changed(before.labels, labels)) if before else labels
+            said = Labels(**changed(before.labels, labels)) if before and before.sha256 else labels
             added = await self._clerk.take(self._folder / path, name, said)
         except Rejected as error:
             if await asyncio.to_thread(look_at, self._folder / path) is None:
@@ -228,15 +286,19 @@ class Inbox:
             reason = f"{error.reason} ({error.hint})" if error.hint else error.reason
             told = reason.encode("utf-8", "replace").decode()
             identity = await self._clerk.refuse(name, told)
-            return File(path=path, doc_id=identity, sha256="", look=look, labels=labels)
+            return msgspec.structs.replace(nameless, doc_id=identity, made=made)
         log.info("%s: taken from the inbox", name)
-        return File(
-            path=path,
-            doc_id=added.state.doc_id,
-            sha256=added.sha256,
-            look=look,
-            labels=labels,
+        return msgspec.structs.replace(
+            nameless, doc_id=added.state.doc_id, sha256=added.sha256, made=made
         )
+
+    def _holder(self, path: str, name: str, watch: Watch) -> str:
+        """Return another file that is there and has become the document of a name."""
+        for other, file in self._files.items():
+            there = other != path and file.doc_id and other not in watch.missing
+            if there and file_name(_readable(other)) == name:
+                return other
+        return ""
 
     async def _moved(self, path: str, look: Look, name: str, watch: Watch) -> File | None:
         """Return what a file was taken as before it was moved here; its document has its name.
@@ -254,9 +316,13 @@ class Inbox:
                 return file
         return None
 
-    async def _gone(self, path: str) -> None:
-        file = self._files[path]
-        state = await self._library.state(file.doc_id) if file.doc_id else None
+    async def _gone(self, path: str, watch: Watch) -> None:
+        file = self._files.pop(path)
+        watch.forgotten(path)
+        own = file.doc_id and file.made
+        if any(other.doc_id == file.doc_id for other in self._files.values()):
+            own = False  # as where its name is written in other letters now
+        state = await self._library.state(file.doc_id) if own else None
         # A document that has another name by now is no more this file's.
         if self._config.inbox_deletes and state and state.file == file_name(_readable(path)):
             log.info("%s: deleted in the inbox, and removed", state.file)
@@ -265,7 +331,11 @@ class Inbox:
             except (Retryable, Rejected) as error:
                 log.info("%s", error)  # the removal is begun, and goes on by itself
         await self._taken.drop(path)
-        del self._files[path]
+        # One that had to stand back for it may have the name now.
+        for other in [p for p, one in self._files.items() if not one.doc_id]:
+            del self._files[other]
+            watch.forgotten(other)
+            await self._taken.drop(other)
 
     async def _keep(self, file: File) -> None:
         self._files[file.path] = file

@@ -77,6 +77,16 @@ def changed(old: Labels, new: Labels) -> dict[str, Any]:
     }
 
 
+def word_of(name: str) -> str:
+    """Return what can be said of the name of a folder: shortened, without control characters."""
+    kept = (c for c in unicodedata.normalize("NFC", name) if not _is_control(c))
+    return "".join(kept)[:_LONGEST]
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cs"}
+
+
 def _assets(assets: list[str]) -> list[str]:
     for asset in assets:
         try:
@@ -105,6 +115,6 @@ def _word(name: str, word: str) -> str:
     kept = " ".join(unicodedata.normalize("NFC", word).split())
     if len(kept) > _LONGEST:
         raise Rejected("describe", f"a {name} of {len(kept)} characters", f"at most {_LONGEST}")
-    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in kept):
+    if any(_is_control(c) for c in kept):
         raise Rejected("describe", f"a {name} with control characters", "use letters")
     return kept

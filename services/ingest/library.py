@@ -22,7 +22,7 @@ from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = tuple(
     Path(__file__).with_name(name).read_text(encoding="utf-8")
-    for name in ("library.sql", "library_2.sql", "library_3.sql")
+    for name in ("library.sql", "library_2.sql", "library_3.sql", "library_4.sql")
 )
 
 _THERE = f"{CURRENT} AND NOT d.removing"
@@ -317,6 +317,13 @@ class Library:
                     key,
                 )
         return await self.state(work.doc_id)
+
+    async def searchable(self, work: Work) -> None:
+        """Note that a revision answers already, though its vectors follow."""
+        async with self._database.transaction() as db:
+            await db.execute(
+                f"{_ANSWERS} AND answered = 0 AND state = 'indexing'", (work.doc_id, work.revision)
+            )
 
     async def start_removing(self, identity: str, *, purge: bool) -> Removal | None:
         """Mark a document as going: from now on it is in no list. None where there is none."""

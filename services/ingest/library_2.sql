@@ -63,4 +63,6 @@ CREATE TABLE left_original (
 ) STRICT;
 
 -- `born`: since when this file knows of every original; see services/ingest/attic.py.
+-- `inbox mark`, `inbox mounts`: by which the inbox and the shares below it are known again; see
+-- services/ingest/marking.py and absence.py.
 CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, PRUNE, Rpc
@@ -18,12 +19,14 @@ from schemas.retrieval import (
     CorpusQuery,
     CorpusState,
     Describe,
+    Indexed,
     Prune,
     RemovePassages,
 )
 from services.ingest.awaited import Awaited
 from services.ingest.differences import Differences, Own, Shelved, differences, name_of
-from services.ingest.library import MIGRATIONS, Library
+from services.ingest.labels import Labels
+from services.ingest.library import MIGRATIONS, Library, Work
 from services.ingest.revisions import Revisions
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.rpc import Caller
@@ -61,6 +64,8 @@ class Mender:
         say: Callable[[DocumentState], None],
         wake: Callable[[], None],
         drop: Callable[[Sequence[Own]], Awaitable[None]],
+        follow: Callable[[Work, Indexed], Awaitable[None]],
+        has: Callable[[str], bool],
     ) -> None:
         """Make it.
 
@@ -72,6 +77,8 @@ class Mender:
             say: publishes a state.
             wake: told that a document waits to be read.
             drop: deletes revisions of the library with their originals.
+            follow: told of one that answers only when it has all its vectors.
+            has: whether the original of a hash is there; blocks.
         """
         self._revisions = revisions
         self._library = library
@@ -80,6 +87,8 @@ class Mender:
         self._say = say
         self._wake = wake
         self._drop = drop
+        self._follow = follow
+        self._has = has
         self._mending = asyncio.Lock()
         self._soon = asyncio.Event()
         self._awaited = Awaited()
@@ -120,6 +129,7 @@ class Mender:
             shelf = await self._revisions.shelf(doc_id)
             corpus: CorpusState = await self._ask(CORPUS, CorpusQuery(doc_id=doc_id))
             found = differences(shelf, corpus.documents, self._keep)
+            found = await self._make_do(found, corpus)
             await self._mend(found)
             await self._tidy(shelf)
             if not doc_id:
@@ -127,19 +137,30 @@ class Mender:
                 await self._ask(CORPUS, CorpusQuery(missing=self._missing))
             return found
 
+    async def _make_do(self, found: Differences, corpus: CorpusState) -> Differences:
+        """Keep what answers with other passages where it cannot be read again, and tell it."""
+        counts = {(c.document.doc_id, c.document.revision): c.passages for c in corpus.documents}
+        readable = []
+        for own in found.wrong:
+            if await asyncio.to_thread(self._has, own.sha256):
+                readable.append(own)
+                continue
+            count = counts[own.ref.doc_id, own.number]
+            log.warning("%s: %d of %d passages", name_of(own.ref), count, own.passages)
+            state = await self._revisions.make_do(own, count)
+            if state is not None:
+                self._say(state)
+        return replace(found, wrong=tuple(readable))
+
     async def _mend(self, found: Differences) -> None:
         for own in found.switch:
-            await self._ask(
-                ACTIVATE,
-                Activate(doc_id=own.ref.doc_id, revision=own.number, passages=own.passages),
-            )
-            log.info("%s answers again", name_of(own.ref))
+            await self._switch(own)
         for ref in found.describe:
             await self._ask(DESCRIBE, Describe(document=ref))
         for own, held in found.held:
             await self._revisions.set_held(own, held=held)
         for own in found.wrong:
-            await self._ask(FORGET, RemovePassages(doc_id=own.ref.doc_id))
+            await self._ask(FORGET, RemovePassages(doc_id=own.ref.doc_id, revision=own.number))
         for doc_id, stay in found.prune:
             await self._ask(PRUNE, Prune(doc_id=doc_id, keep=list(stay)))
         for own in (*found.lost, *found.wrong):
@@ -150,6 +171,24 @@ class Mender:
                 self._awaited.add(own.ref.doc_id)
                 self._wake()
         await self._learn(found)
+
+    async def _switch(self, own: Own) -> None:
+        """Let a revision answer again, at once or when it has all its vectors."""
+        request = Activate(doc_id=own.ref.doc_id, revision=own.number, passages=own.passages)
+        indexed: Indexed = await self._ask(ACTIVATE, request)
+        if indexed.answers:
+            log.info("%s answers again", name_of(own.ref))
+            return
+        work = Work(
+            doc_id=own.ref.doc_id,
+            file=own.ref.file,
+            revision=own.number,
+            sha256=own.sha256,
+            labels=Labels(),
+            passages=own.passages,
+        )
+        if await self._library.update(work, state="indexing"):
+            await self._follow(work, indexed)
 
     async def _learn(self, found: Differences) -> None:
         """Take what the library does not know from the retriever, or have it forgotten there."""

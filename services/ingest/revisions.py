@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -117,6 +118,20 @@ class Revisions:
                 (int(held), own.ref.doc_id, own.number),
             )
 
+    async def make_do(self, own: Own, passages: int) -> DocumentState | None:
+        """Note that a revision has other passages than it was read with, and stays so."""
+        reason = (
+            f"it answers with {passages} of its {own.passages} passages, and its original is gone"
+            " (remove it, and add the file again)"
+        )
+        async with self._database.transaction() as db:
+            await db.execute(
+                "UPDATE revision SET passages = ?, reason = ?, updated = ? WHERE doc_id = ?"
+                " AND revision = ? AND state = 'ready'",
+                (passages, reason, now(), own.ref.doc_id, own.number),
+            )
+        return await self._library.state(own.ref.doc_id)
+
     async def read_again(self, identity: str, revision: int) -> DocumentState | None:
         """Let a revision that is ready wait to be read; None where it is not ready any more."""
         async with (
@@ -187,6 +202,17 @@ class Revisions:
             " JOIN document d ON d.doc_id = r.doc_id WHERE r.sha256 <> '' GROUP BY r.sha256"
         )
         return {row["sha256"]: row["file"] for row in found}
+
+    async def all_known(self) -> bool:
+        """Return whether no revision lacks the hash of its original, as an adopted one does."""
+        return not await self._database.fetch(
+            "SELECT 1 FROM revision WHERE sha256 = '' AND passages > 0 LIMIT 1"
+        )
+
+    async def written(self) -> float:
+        """Return when a revision was last written, seconds since 1970; 0 where there is none."""
+        [row] = await self._database.fetch("SELECT max(updated) FROM revision")
+        return datetime.fromisoformat(row[0]).timestamp() if row[0] else 0.0
 
     async def left(self) -> set[str]:
         """Return the hashes of originals that were left when their documents were removed."""

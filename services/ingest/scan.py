@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -12,8 +13,6 @@ from pathlib import Path
 from services.ingest.folders import NOTE, ignored
 from services.ingest.watching import Look
 
-MARK = ".andon-inbox"
-"""A file by which the inbox is known again: an empty mount point has none."""
 DEEPEST = 16
 """Folders inside one another."""
 
@@ -26,6 +25,10 @@ class Seen:
     """By path inside the inbox, parts joined by `/`."""
     notes: dict[str, Look] = field(default_factory=dict)
     """Folders with a note."""
+    folders: set[str] = field(default_factory=set)
+    """Those that were looked at, without the inbox itself."""
+    mounts: set[str] = field(default_factory=set)
+    """Those of them where another file system begins."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Folders that could not be read, and why."""
 
@@ -37,17 +40,21 @@ class Seen:
 def scan(root: Path) -> Seen:
     """Return the files of a folder and those below it; links are not followed."""
     seen = Seen()
-    folders = [("", 0)]
+    folders = [("", 0, 0)]
     while folders:
-        folder, depth = folders.pop()
+        folder, depth, above = folders.pop()
         try:
+            device = (root / folder).stat().st_dev
+            _enter(seen, folder, mounted=device != above)
             for entry in _entries(root / folder):
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.is_dir(follow_symlinks=False):
                     if depth < DEEPEST and not ignored(entry.name):
-                        folders.append((path, depth + 1))
+                        folders.append((path, depth + 1, device))
                 elif entry.is_file(follow_symlinks=False):
-                    _note(seen, folder, path, entry)
+                    # It may be deleted just now; the others of its folder are there.
+                    with contextlib.suppress(FileNotFoundError):
+                        _note(seen, folder, path, entry)
         except FileNotFoundError:
             # Deleted while we looked; the inbox itself may be a share that is away.
             if not folder:
@@ -55,6 +62,13 @@ def scan(root: Path) -> Seen:
         except OSError as error:
             seen.unreadable[folder] = error.strerror or str(error)
     return seen
+
+
+def _enter(seen: Seen, folder: str, *, mounted: bool) -> None:
+    if folder:  # the inbox itself has a mark
+        seen.folders.add(folder)
+        if mounted:
+            seen.mounts.add(folder)
 
 
 def _note(seen: Seen, folder: str, path: str, entry: os.DirEntry[str]) -> None:
@@ -71,7 +85,11 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 def _look(entry: os.DirEntry[str]) -> Look:
     status = entry.stat(follow_symlinks=False)
-    return Look(status.st_size, status.st_mtime_ns)
+    return _look_of(status)
+
+
+def _look_of(status: os.stat_result) -> Look:
+    return Look(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def look_at(path: Path) -> Look | None:
@@ -80,7 +98,7 @@ def look_at(path: Path) -> Look | None:
         status = path.stat(follow_symlinks=False)
     except OSError:
         return None
-    return Look(status.st_size, status.st_mtime_ns)
+    return _look_of(status)
 
 
 def written_now(path: Path) -> bool | None:

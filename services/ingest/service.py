@@ -113,10 +113,12 @@ class IngestService:
             caller=context.caller,
             health=context.health,
             announcer=self._announcer,
+            follower=self._follower,
             wake=self._worker.wake,
             abandon=self._worker.abandon,
             again_s=self._again_s,
         )
+        await self._clerk.look_back()
         inbox = Inbox(
             self._config.inbox_dir,
             self._config.ingest,
@@ -126,7 +128,7 @@ class IngestService:
             health=context.health,
         )
         mark = MARK.topic(self._config.prefix, service=self.name)
-        kept = Kept(self._announcer, self._config.prefix, self._library.states)
+        kept = Kept(self._announcer, self._config.prefix, self._states)
         retained = Retained(context.bus, mark, kept)
         self._announcer.look_after(retained)
         await context.server.serve(ADD, self._add)
@@ -174,10 +176,13 @@ class IngestService:
             state=self._follower.latest(state),
         )
 
+    async def _states(self) -> list[DocumentState]:
+        """Return the state of each document with what is known of its vectors."""
+        return [self._follower.latest(state) for state in await self._library.states()]
+
     async def _documents(self, request: ListDocuments) -> DocumentList:
         if not request.doc_id:
-            states = await self._library.states()
-            return DocumentList(documents=[self._follower.latest(state) for state in states])
+            return DocumentList(documents=await self._states())
         state = await self._library.state(request.doc_id)
         if state is None:
             return DocumentList(documents=[])

@@ -24,6 +24,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     """As it was."""
     labels: Labels
     """What folders said about it."""
+    made: bool = True
+    """Whether the document was made for it; else somebody had added it before."""
 
 
 class Taken:
@@ -41,17 +43,29 @@ class Taken:
                 sha256=row["sha256"],
                 look=Look(row["size"], row["mtime_ns"]),
                 labels=msgspec.json.decode(row["labels"], type=Labels),
+                made=bool(row["made"]),
             )
             for row in await self._database.fetch("SELECT * FROM inbox")
         ]
         return {file.path: file for file in files}
+
+    async def fact(self, key: str) -> str:
+        """Return what is kept about the inbox under a key, empty where nothing is."""
+        row = await self._database.first("SELECT value FROM fact WHERE key = ?", (f"inbox {key}",))
+        return str(row["value"]) if row else ""
+
+    async def keep_fact(self, key: str, value: str) -> None:
+        """Keep something about the inbox."""
+        async with self._database.transaction() as db:
+            await db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (f"inbox {key}", value))
 
     async def put(self, file: File, *, instead_of: str = "") -> None:
         """Keep one, in place of another where it was moved."""
         async with self._database.transaction() as db:
             await db.execute("DELETE FROM inbox WHERE path = ?", (os.fsencode(instead_of),))
             await db.execute(
-                "INSERT OR REPLACE INTO inbox VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO inbox (path, doc_id, sha256, size, mtime_ns, labels, made)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     os.fsencode(file.path),
                     file.doc_id,
@@ -59,6 +73,7 @@ class Taken:
                     file.look.size,
                     file.look.mtime_ns,
                     msgspec.json.encode(file.labels).decode(),
+                    int(file.made),
                 ),
             )
 

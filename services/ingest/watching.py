@@ -17,6 +17,8 @@ class Look:
     """Bytes."""
     mtime_ns: int
     """When it was last written, by the clock of whoever wrote it."""
+    ctime_ns: int = 0
+    """When that or its permissions last changed; 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,11 +188,14 @@ class Corpus:
             ],
         )
 
-    async def check(self, doc_id: str, revision: int, passages: int) -> int | None:
+    async def check(
+        self, doc_id: str, revision: int, passages: int, *, at_once: bool = False
+    ) -> int | None:
         """See whether a revision may answer, and drop passages it has beyond its last.
 
         Those are left where it was read twice, with fewer the second time. Returns its number
-        where it would replace another one and is ready to, None where it replaces none.
+        where it would replace another one and is ready to, None where it replaces none. It is
+        ready when it has all its vectors, or `at_once`.
 
         Raises:
             Rejected: the revision is unknown, or some of its `passages` are missing.
@@ -218,7 +221,7 @@ class Corpus:
         replaces = any(
             one.doc_id == doc_id and one.revision != revision for one in self.active.values()
         )
-        return int(row["id"]) if replaces and vectors == held else None
+        return int(row["id"]) if replaces and (at_once or vectors == held) else None
 
     def answers(self, doc_id: str, revision: int) -> bool:
         """Return whether a revision answers."""
@@ -229,16 +232,19 @@ class Corpus:
         rows = await self._db.fetch(Q["progress"], (doc_id, revision))
         return int(rows[0][0]), int(rows[0][1]), int(rows[0][2])
 
-    async def activate(self, doc_id: str, revision: int, passages: int) -> Change:
+    async def activate(
+        self, doc_id: str, revision: int, passages: int, *, at_once: bool = False
+    ) -> Change:
         """Let a revision answer in place of the older one, in one transaction.
 
-        Not yet where that would replace one that answers, and vectors are missing. The revision
+        Not yet where that would replace one that answers, and vectors are missing, unless
+        `at_once`. The revision
         that answered before is kept, so that it can be brought back; see `prune`.
 
         Raises:
             Rejected: the revision is unknown, or some of its `passages` are missing.
         """
-        replaces = await self.check(doc_id, revision, passages)
+        replaces = await self.check(doc_id, revision, passages, at_once=at_once)
         removed: tuple[int, ...] = ()
         async with self._swap() as db:
             number = await number_of(db, doc_id, revision)

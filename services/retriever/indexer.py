@@ -129,11 +129,11 @@ class Indexer:
         await self._run(give_back)
         return Indexed(passages=count, generation=self._corpus.generation)
 
-    async def activate(self, request: Activate) -> Indexed:
+    async def activate(self, request: Activate, *, at_once: bool = False) -> Indexed:
         """Let a revision answer.
 
-        One that replaces another waits until each of its passages has a vector; until then
-        nothing changes, and `Indexed.answers` is False. Ask again.
+        One that replaces another waits until each of its passages has a vector, unless `at_once`;
+        until then nothing changes, and `Indexed.answers` is False. Ask again.
 
         Raises:
             Rejected: unknown, or some of its passages are missing.
@@ -141,12 +141,12 @@ class Indexer:
         """
         asked = (request.doc_id, request.revision, request.passages)
         async with self._first():
-            replaces = await self._corpus.check(*asked)
+            replaces = await self._corpus.check(*asked, at_once=at_once)
         if replaces is not None:
             # First, so that meaning finds the new one from the moment on that it answers.
             await self._add(replaces)
         if replaces is not None or not self._corpus.answers(request.doc_id, request.revision):
-            await self._whole(self._activate(asked))
+            await self._whole(self._activate(asked, at_once))
         return await self._indexed(request.doc_id, request.revision)
 
     async def remove(self, doc_id: str, revision: int = 0) -> Indexed:
@@ -262,8 +262,8 @@ class Indexer:
         if self._behind and not task.cancelled() and (error := task.exception()):
             log.warning("the index is behind the corpus and will be built again: %s", error)
 
-    async def _activate(self, asked: tuple[str, int, int]) -> None:
-        change = await self._corpus.activate(*asked)
+    async def _activate(self, asked: tuple[str, int, int], at_once: bool) -> None:
+        change = await self._corpus.activate(*asked, at_once=at_once)
         if self.index is None:
             return
         await self._run(self.index.remove, change.removed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import ClassVar
 
 import msgspec
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _AGAIN_S = 3.0
 """Pause between two tries to reach an embedding server."""
+PATIENCE_S = 300.0
+"""After so long without the embedding model a new revision answers by codes and words alone."""
 _SETTLE_EVERY_S = 5.0
 """Pause between two looks at whether the index has to be written, seconds."""
 _SCRUB_AFTER_S = 3.0
@@ -71,6 +74,10 @@ class RetrieverService:
         self._indexer: Indexer | None = None
         self._vectorizer: Vectorizer | None = None
         self._finder: Finder | None = None
+        self._not_embedding = ""
+        """Why passages get no vectors now, empty while they do."""
+        self._embedding_at = time.monotonic()
+        """When that last went well, or began to be tried."""
         self._deleted = asyncio.Event()
         self._deleted.set()  # the last stop may have come between
         self._missing: int | None = 0
@@ -95,6 +102,7 @@ class RetrieverService:
             await self._use(opening.result(), context, finder)
         except (Retryable, Rejected) as error:
             self._vector_trouble(error)
+            self._not_embedding = error.reason
             context.spawn(self._keep_opening(context, finder), "open the embedding model")
         serve = context.server.serve
         await serve(SEARCH, self.search)
@@ -144,14 +152,18 @@ class RetrieverService:
 
     async def activate(self, request: Activate) -> Indexed:
         """Let a revision answer, or tell how far it is from that."""
-        indexed = await self._writer().activate(request)
+        # Words that are right go before meaning, where nobody knows when that comes.
+        tired = bool(self._not_embedding) and time.monotonic() - self._embedding_at > PATIENCE_S
+        indexed = await self._writer().activate(request, at_once=tired)
         self._count()
         self._embed_soon()
         left = None
         if self._vectorizer is not None:
             *_, last = await self._open().progress(request.doc_id, request.revision)
             left = await self._vectorizer.seconds_left(last)
-        return msgspec.structs.replace(indexed, seconds_left=left)
+        return msgspec.structs.replace(
+            indexed, seconds_left=left, waits_for=self._not_embedding if not indexed.answers else ""
+        )
 
     async def remove(self, request: RemovePassages) -> Indexed:
         """Forget a document."""
@@ -199,7 +211,7 @@ class RetrieverService:
         await indexer.use(embedder)
         finder.use(embedder, lambda: indexer.index)
         self._health.well("embedding")
-        self._vectorizer = Vectorizer(self._open(), indexer, embedder, self._count)
+        self._vectorizer = Vectorizer(self._open(), indexer, embedder, self._embedded)
         context.spawn(self._vectorizer.run(self._not_embedded), "embed passages")
         context.spawn(self._keep_index(indexer), "keep the index")
         context.spawn(self._verify(embedder), "check the model")
@@ -241,10 +253,18 @@ class RetrieverService:
 
     def _not_embedded(self, reason: str) -> None:
         """Take note of how embedding passages goes."""
+        if not self._not_embedding:
+            self._embedding_at = time.monotonic()
+        self._not_embedding = reason
         if reason:
             self._health.trouble("vectors", f"{reason}; passages are found by codes and words")
         else:
             self._health.well("vectors")
+
+    def _embedded(self) -> None:
+        """Take note of passages that got their vectors."""
+        self._embedding_at = time.monotonic()
+        self._count()
 
     def _embed_soon(self) -> None:
         if self._vectorizer is not None:

@@ -285,7 +285,8 @@ def nearest(
 
 
 def _key(vector: NDArray[np.float32]) -> bytes:
-    return hashlib.blake2b(vector.tobytes(), digest_size=12).digest()
+    # As the corpus keeps it: a vector is first added as the model made it, and comes back rounded.
+    return hashlib.blake2b(vector.astype(np.float16).tobytes(), digest_size=12).digest()
 
 
 def _checksum(path: Path) -> int:

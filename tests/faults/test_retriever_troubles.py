@@ -237,6 +237,33 @@ async def test_a_server_that_refuses_passages_is_asked_again(
             await soon(lambda: asker.health.facts["vectors"] == len(PASSAGES))
 
 
+async def test_a_new_revision_answers_without_vectors_when_the_model_stays_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.retriever.vectorizer.AGAIN_S", 0.05)
+    server = Server()
+    async with http_server(server) as url:
+        settings = Embedding(backend="llama-server", url=url, model="")
+        async with retriever(tmp_path, settings) as asker:
+            await asker.add(ref("a"), PASSAGES[:3])
+            server.mood = "nonsense"
+            second = DocumentRef(doc_id="a", revision=2, title="a", file="a.txt")
+            new = [Passage(ordinal=n, text=p.text) for n, p in enumerate(PASSAGES[3:])]
+            await asker.index(second, new)
+            await soon(lambda: "found by codes and words" in asker.health.reason)
+            waiting = await asker.activate(second, 3)
+            assert not waiting.answers
+            assert waiting.waits_for
+            monkeypatch.setattr("services.retriever.service.PATIENCE_S", 0.0)
+            reply = await asker.activate(second, 3)
+            assert (reply.answers, reply.vectors, reply.waits_for) == (True, 0, "")
+            hits = (await asker.search(PASSAGES[4].text)).hits
+            assert (hits[0].document.revision, hits[0].passage.text) == (2, PASSAGES[4].text)
+            server.mood = "well"
+            await soon(lambda: asker.health.facts["vectors"] == 3)
+            assert (await asker.complete(second, 3)).answers
+
+
 async def test_a_passage_the_model_refuses_is_found_by_its_words(tmp_path: Path) -> None:
     server = Server()
     server.refused = PASSAGES[3].text

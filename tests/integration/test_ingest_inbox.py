@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import unicodedata
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import msgspec
 import pytest
 
 from schemas.knowledge import DocumentState
-from services.ingest.scan import MARK, look_at, scan, written_now
+from services.ingest import scan as scan_module
+from services.ingest.marking import MARK
+from services.ingest.scan import look_at, scan, written_now
 from tests.support.ingest import names_in
 from tests.support.plant import SOON_S, Plant, manual, opened
 
@@ -87,7 +90,10 @@ async def test_a_file_dropped_in_answers_with_what_its_folders_say(
         # What a folder says later is heard as well, and nothing is read for it.
         notes(plant, "drives", "assets: [plant/m8]\nkind: wiring")
         await until(plant.documents, lambda found: found[0].kind == "wiring")
-        [hit] = (await until(lambda: plant.search("E005", asset="plant/m8"), lambda f: f.hits)).hits
+        found_there = await until(
+            lambda: plant.search("E005", asset="plant/m8"), lambda f: f.scope == "asset"
+        )
+        [hit] = found_there.hits
         assert (hit.document.assets, hit.document.revision) == (["plant/m8"], 1)
 
 
@@ -221,6 +227,31 @@ async def test_a_file_that_fails_says_why_and_is_not_tried_again(plant: Plant) -
         assert found["empty.pdf"].revision == 2
 
 
+async def test_what_was_refused_is_looked_at_again_at_the_next_start(plant: Plant) -> None:
+    configure(plant, max_file_mb=1)
+    async with plant.retriever():
+        async with plant.ingest():
+            await watching(plant)
+            (inbox(plant) / "drives").mkdir()
+            large = "# Faults\n\nE005 mains too low\n" + "\n" * 2**20
+            (inbox(plant) / "drives" / "large.md").write_text(large)
+            await documents(plant, ("drives/large.md", "failed"))
+        configure(plant, max_file_mb=2)
+        async with plant.ingest():
+            found = await documents(plant, ("drives/large.md", "ready"))
+            assert found["drives/large.md"].collection == "drives"
+
+
+def test_other_permissions_are_another_look(tmp_path: Path) -> None:
+    path = tmp_path / "m.pdf"
+    path.write_bytes(b"x")
+    before = look_at(path)
+    path.chmod(0o600)
+    path.chmod(0o644)
+    assert look_at(path) != before
+    assert scan(tmp_path).files == {"m.pdf": look_at(path)}
+
+
 async def test_names_in_any_encoding_and_names_that_are_too_long(plant: Plant) -> None:
     old = os.fsencode(inbox(plant)) + "/说明/手册.pdf".encode("gb18030")
     async with plant.retriever():
@@ -272,6 +303,91 @@ async def test_a_share_that_is_not_mounted_takes_nothing_away(plant: Plant) -> N
         await until(_reason(context), lambda text: text == "")
 
 
+async def test_a_mount_point_that_was_marked_before_the_share_came_is_not_taken_for_it(
+    plant: Plant,
+) -> None:
+    point, share = plant.folder / "point", plant.folder / "share"
+    async with plant.retriever():
+        async with plant.ingest():
+            await watching(plant)
+        inbox(plant).rename(point)
+        inbox(plant).mkdir()  # mounted
+        async with plant.ingest():
+            await watching(plant)
+            manual(inbox(plant))
+            await documents(plant, ("m.pdf", "ready"))
+        inbox(plant).rename(share)
+        point.rename(inbox(plant))  # and away
+        async with plant.ingest() as context:
+            await until(_reason(context), lambda text: "is it mounted?" in text)
+            await asyncio.sleep(3 * QUICK["inbox_grace_s"])
+            await documents(plant, ("m.pdf", "ready"))
+            # A person says that this is the inbox from now on.
+            (inbox(plant) / MARK).write_text((share / MARK).read_text())
+            await documents(plant)
+
+
+async def test_a_share_below_the_inbox_that_goes_takes_nothing_away(plant: Plant) -> None:
+    shared, away = inbox(plant) / "shared", plant.folder / "away"
+    async with plant.retriever(), plant.ingest() as context:
+        await watching(plant)
+        for name in ("a", "b"):
+            manual(shared, f"cause {name}", name=f"{name}.pdf")
+        both = [("shared/a.pdf", "ready"), ("shared/b.pdf", "ready")]
+        await documents(plant, *both)
+        shared.rename(away)
+        shared.mkdir()
+        await until(_reason(context), lambda text: "shared: all its files went at once" in text)
+        await asyncio.sleep(3 * QUICK["inbox_grace_s"])
+        found = await documents(plant, *both)
+        await plant.remove(found["shared/a.pdf"].doc_id)
+        shared.rmdir()
+        away.rename(shared)
+        await until(_reason(context), lambda text: text == "")
+        shared.rename(plant.folder / "gone")
+        await documents(plant)
+
+
+async def test_one_name_in_two_forms_is_one_document_of_the_first(plant: Plant) -> None:
+    composed, apart = (unicodedata.normalize(form, "Übersicht.pdf") for form in ("NFC", "NFD"))
+    async with plant.retriever(), plant.ingest() as context:
+        await watching(plant)
+        manual(inbox(plant), "one", name=composed)
+        await documents(plant, (composed, "ready"))
+        manual(inbox(plant), "two", name=apart)
+        await until(_reason(context), lambda text: "the same name in other letters" in text)
+        [state] = await plant.documents()
+        assert state.revision == 1
+        (inbox(plant) / composed).unlink()
+        await until(lambda: plant.search("E005"), lambda f: _causes(f) == ["two"])
+        await until(_reason(context), lambda text: text == "")
+        # Written otherwise by whoever copies the folder, it is the same document.
+        [before] = await plant.documents()
+        (inbox(plant) / apart).rename(inbox(plant) / composed)
+        await asyncio.sleep(3 * QUICK["inbox_grace_s"])
+        [after] = await plant.documents()
+        assert (after.doc_id, after.revision) == (before.doc_id, before.revision)
+
+
+def _causes(found: Any) -> list[str]:
+    return [hit.passage.fields[1].value for hit in found.hits]
+
+
+async def test_a_file_of_the_inbox_takes_no_document_along_that_somebody_added(
+    plant: Plant, tmp_path: Path
+) -> None:
+    async with plant.retriever(), plant.ingest():
+        await watching(plant)
+        await plant.add(manual(tmp_path / "other", "one"))
+        await documents(plant, ("m.pdf", "ready"))
+        path = manual(inbox(plant), "two")
+        await until(plant.documents, lambda f: (f[0].revision, f[0].state) == (2, "ready"))
+        path.unlink()
+        manual(inbox(plant), "three", name="n.pdf")
+        await asyncio.sleep(3 * QUICK["inbox_grace_s"])
+        await documents(plant, ("m.pdf", "ready"), ("n.pdf", "ready"))
+
+
 async def test_one_that_people_removed_stays_removed_until_its_file_changes(plant: Plant) -> None:
     async with plant.retriever():
         async with plant.ingest():
@@ -298,6 +414,23 @@ def test_a_scan_sees_files_and_no_links_and_tells_what_it_cannot_read(tmp_path: 
     assert seen.unreadable == {}
     gone = scan(tmp_path / "nowhere")
     assert (gone.files, gone.hides("a/m.pdf")) == ({}, True)
+
+
+def test_a_file_that_goes_while_we_look_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcd":
+        (tmp_path / name).write_bytes(b"x")
+    entries = scan_module._entries
+
+    def while_somebody_deletes(folder: Path) -> Iterator[os.DirEntry[str]]:
+        for number, entry in enumerate(list(entries(folder))):
+            if number == 1:
+                Path(entry.path).unlink()
+            yield entry
+
+    monkeypatch.setattr(scan_module, "_entries", while_somebody_deletes)
+    assert len(scan(tmp_path).files) == 3
 
 
 def test_who_writes_a_file_is_known_on_a_disk_of_our_own(tmp_path: Path) -> None:

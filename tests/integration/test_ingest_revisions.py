@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.knowledge import DocumentState
 from schemas.retrieval import CorpusDocument
+from services.runtime.config import Embedding, Retriever
 from services.runtime.errors import Rejected, Unavailable
 from services.runtime.process import Context
 from tests.support.ingest import names_in
@@ -180,6 +183,90 @@ async def test_a_kept_revision_the_retriever_lost_is_read_again(
         await until(lambda: says(plant), [(1, "one")])
 
 
+async def test_a_kept_revision_without_vectors_answers_when_it_has_them(
+    plant: Plant, tmp_path: Path
+) -> None:
+    async with plant.ingest():
+        async with plant.retriever():
+            doc_id = await added(plant, tmp_path, "one")
+            await added(plant, tmp_path, "two", 2)
+        change(
+            plant.folder / "corpus.db",
+            "DELETE FROM vectors WHERE passage IN (SELECT p.id FROM passages p JOIN documents d"
+            " ON d.id = p.document WHERE NOT d.active)",
+        )
+        bundled = plant.config
+        away = Embedding(backend="llama-server", url="http://127.0.0.1:9", model="")
+        plant.config = msgspec.structs.replace(bundled, retriever=Retriever(embedding=away))
+        async with plant.retriever():
+            back = await plant.roll_back(doc_id)
+            assert (back.waiting, back.reading, back.before) == (True, False, 2)
+            assert (back.state.revision, back.state.state, back.state.answers) == (1, "indexing", 2)
+            assert await says(plant) == [(2, "two")]
+        plant.config = bundled
+        async with plant.retriever():
+            await until(lambda: _state(plant, doc_id), ("ready", 1))
+            assert await says(plant) == [(1, "one")]
+            [state] = await plant.documents()
+            assert (state.answers, state.kept) == (1, [2])
+
+
+@pytest.mark.parametrize("broken", [True, False])
+async def test_one_that_answers_without_vectors_stays_when_the_next_comes(
+    plant: Plant, tmp_path: Path, broken: bool
+) -> None:
+    bundled = plant.config
+    away = Embedding(backend="llama-server", url="http://127.0.0.1:9", model="")
+    plant.config = msgspec.structs.replace(bundled, retriever=Retriever(embedding=away))
+    async with plant.ingest():
+        async with plant.retriever():
+            doc_id = (await plant.add(manual(tmp_path, "one"))).doc_id
+            await until(lambda: says(plant), [(1, "one")])
+            await until(lambda: _searchable(plant), True)
+            path = manual(tmp_path, "two")
+            if broken:
+                path.write_bytes(b"%PDF-1.7 broken")
+                await plant.add(path)
+                state, _ = await plant.until("failed", revision=2)
+                assert "revision 1 still answers" in state.reason
+                assert (state.answers, await says(plant)) == (1, [(1, "one")])
+                return
+            await plant.add(path)
+            await plant.until("indexing", revision=2)
+        plant.config = bundled
+        async with plant.retriever():
+            await until(lambda: _numbers(plant, doc_id), [2, 1])
+            assert not (await plant.roll_back(doc_id)).reading
+            await until(lambda: says(plant), [(1, "one")])
+
+
+async def test_an_edit_does_not_take_back_that_it_can_be_searched(
+    plant: Plant, tmp_path: Path
+) -> None:
+    away = Embedding(backend="llama-server", url="http://127.0.0.1:9", model="")
+    plant.config = msgspec.structs.replace(plant.config, retriever=Retriever(embedding=away))
+    async with plant.ingest(), plant.retriever():
+        doc_id = (await plant.add(manual(tmp_path, "one"))).doc_id
+        await until(lambda: _searchable(plant), True)
+        edited = await plant.edit(doc_id, title="Palletiser")
+        assert (edited.state.title, edited.state.searchable) == ("Palletiser", True)
+        [listed] = await plant.documents()
+        assert (listed.title, listed.searchable) == ("Palletiser", True)
+        await until(lambda: _title(plant), ("Palletiser", True))
+        await plant.forget()  # what the broker lost comes back as it is
+        await until(lambda: _title(plant), ("Palletiser", True))
+
+
+async def _title(plant: Plant) -> tuple[str, bool]:
+    state = await plant.late()
+    return state.title, state.searchable
+
+
+async def _searchable(plant: Plant) -> bool:
+    [state] = await plant.documents()
+    return state.searchable
+
+
 async def _state(plant: Plant, doc_id: str) -> tuple[str, int]:
     [state] = [d for d in await plant.documents() if d.doc_id == doc_id]
     return state.state, state.revision
@@ -268,6 +355,41 @@ async def test_what_the_retriever_lost_or_changed_is_mended_at_the_next_start(
         await until(others, {before.document.doc_id})
 
 
+@pytest.mark.parametrize("gone", [True, False])
+async def test_what_has_lost_passages_answers_on_where_its_original_is_gone(
+    plant: Plant, tmp_path: Path, gone: bool
+) -> None:
+    async with plant.retriever(), plant.ingest():
+        doc_id = await added(plant, tmp_path, "one")
+        await added(plant, tmp_path, "two", 2)
+        [state] = await plant.documents()
+    if gone:
+        (plant.folder / "originals" / state.sha256).unlink()
+    change(
+        plant.folder / "corpus.db",
+        "DELETE FROM passages WHERE ordinal = 0 AND document ="
+        " (SELECT id FROM documents WHERE active)",
+    )
+    left = state.passages - 1
+    async with plant.retriever(), plant.ingest():
+        if gone:
+            await until(lambda: _passages(plant), left)
+            [told] = await plant.documents()
+            assert f"{left} of its {state.passages} passages" in told.reason
+            assert told.state == "ready"
+        else:
+            await until(lambda: says(plant), [(2, "two")])
+            await until(lambda: _state(plant, doc_id), ("ready", 2))
+        # The kept one was not forgotten with it.
+        assert not (await plant.roll_back(doc_id)).reading
+        assert await says(plant) == [(1, "one")]
+
+
+async def _passages(plant: Plant) -> int:
+    [state] = await plant.documents()
+    return state.passages
+
+
 @pytest.mark.parametrize(
     ("sql", "left"),
     [
@@ -320,6 +442,39 @@ async def test_a_missing_original_is_told_and_orphans_go(plant: Plant, tmp_path:
             again = await plant.add(manual(tmp_path, "one"))
             assert again.unchanged
             assert (await plant.revisions(doc_id))[0].original
+
+
+async def test_an_older_library_put_back_deletes_no_original(plant: Plant, tmp_path: Path) -> None:
+    library, backup = plant.folder / "library.db", tmp_path / "library.db"
+    async with plant.retriever():
+        async with plant.ingest():
+            await added(plant, tmp_path, "one")
+        shutil.copy(library, backup)
+        async with plant.ingest():
+            await plant.add(manual(tmp_path, "since", name="since.pdf"))
+            await plant.until("ready")
+        before = names_in(plant.folder / "originals")
+        assert len(before) == 2
+        for path in plant.folder.glob("library.db*"):
+            path.unlink()
+        shutil.copy(backup, library)
+        change(library, "UPDATE fact SET value = '2000-01-01T00:00:00.000Z' WHERE key = 'born'")
+        change(library, "UPDATE revision SET updated = '2001-01-01T00:00:00.000Z'")
+        for name in before:  # a day and more ago, after the backup
+            os.utime(plant.folder / "originals" / name, (1.5e9, 1.5e9))
+        async with plant.ingest():
+            await until(lambda: _files(plant), ["m.pdf", "since.pdf"])
+        async with plant.ingest():  # the adopted one is known at the first look
+            assert names_in(plant.folder / "originals") == before
+            [since] = [d for d in await plant.documents() if d.file == "since.pdf"]
+            await plant.remove(since.doc_id)
+        async with plant.ingest():
+            await until(lambda: _files(plant), ["m.pdf"])
+            assert names_in(plant.folder / "originals") == before
+
+
+async def _files(plant: Plant) -> list[str]:
+    return sorted(d.file for d in await plant.documents())
 
 
 async def _documents_of(plant: Plant) -> list[DocumentState]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.ingest.attic import GRACE_S, PART_GRACE_S, sort_out
+from services.ingest.attic import GRACE_S, PART_GRACE_S, sort_out, younger
 
 pytestmark = pytest.mark.unit
 
@@ -29,3 +29,14 @@ def test_what_was_there_before_the_library_stays() -> None:
 def test_copies_that_were_never_finished_go_sooner_and_other_files_never() -> None:
     there = {".new-x": NOW - PART_GRACE_S - 1, ".new-y": NOW - 1, "README": BORN + 1}
     assert sort_out(there, [], [], born=BORN, now=NOW).orphans == (".new-x",)
+
+
+def test_while_a_revision_does_not_know_its_original_none_goes() -> None:
+    there = {A: BORN + 1, ".new-x": BORN + 1}
+    assert sort_out(there, [], [], born=BORN, now=NOW, certain=False).orphans == (".new-x",)
+
+
+def test_an_original_younger_than_the_library_tells_of_a_backup_put_back() -> None:
+    assert younger({A: 5.0}, [], [], 4.0)
+    assert not younger({A: 3.0}, [], [], 4.0)
+    assert not younger({A: 5.0, B: 5.0, ".new-x": 5.0}, [A], [B], 4.0)

@@ -119,3 +119,29 @@ def test_changes_lead_from_the_old_to_the_new(old: Labels, new: Labels) -> None:
     both = overlaid(old, new)
     assert both.kind == (new.kind or old.kind)
     assert set(both.tags) == {*old.tags, *new.tags}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tags: &a [x, x]\nfiles:\n  m.pdf: {tags: *a}\n",
+        "files:\n  a: &a {kind: x}\n  b: {<<: *a}\n",
+        "\n".join(
+            ["a0: &a0 {x: 1}"]
+            + [f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, 40)]
+        ),
+    ],
+)
+def test_a_note_has_no_aliases(text: str) -> None:
+    with pytest.raises(Rejected, match=r"an alias \(\*\) is not allowed"):
+        read_note(text)
+
+
+def test_the_name_of_any_folder_can_be_said() -> None:
+    said = labels_for(f"{'x' * 255}/{'İ' * 127}/a\tb\x07/m.pdf", {})
+    assert (len(said.collection), len(said.tags[0]), said.tags[1]) == (200, 200, "ab")
+
+
+@given(st.lists(st.text(min_size=1, max_size=255), min_size=1, max_size=16))
+def test_labels_of_any_path_can_be(parts: list[str]) -> None:
+    labels_for("/".join([*parts, "m.pdf"]), {})
