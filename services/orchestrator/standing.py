@@ -20,7 +20,8 @@ from services.orchestrator.floods import Area
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.outbox import Make
 from services.orchestrator.publication import given
-from services.orchestrator.records import Outgoing
+from services.orchestrator.records import Outgoing, counted
+from services.runtime.clock import now
 from services.runtime.config import Config
 
 _NO_FLOOD = Flood(active=False, since="", alarms_in_window=0, first_out="")
@@ -63,6 +64,7 @@ class Kept:
 
     def begin(self) -> None:
         """See `retained.Owner.begin`."""
+        self._begun = now()
         self._alarms: dict[str, bytes] = {}
         self._floods: dict[str, bytes] = {}
         self._answers: dict[str, tuple[str, bytes]] = {}
@@ -108,7 +110,10 @@ class Kept:
         if await self._alarm_differs(asset, standings, seen):
             lost.append(partial(self._alarm, asset))
         answer_id, digest = self._answers.get(asset, ("", b""))
-        if answer := await self._given(asset, standings):
+        answer = await self._given(asset, standings)
+        if answer and answer.created >= self._begun:
+            pass  # it was on its way meanwhile
+        elif answer:
             as_json, as_text = given(answer, self._prefix, asset, 1)
             if _digest(as_json.payload) != digest:
                 lost.append(partial(self._answer, asset, ANSWER))
@@ -180,13 +185,16 @@ class Kept:
         shown = [one for one in standings if one.shown]
         if not shown:
             return None
+        alarm = on_top(shown).alarm
         row = await self._ledger.database.first(
             "SELECT answer.body FROM job JOIN answer USING (id)"
             " WHERE job.answer_id = ? AND job.place = ?",
-            (on_top(shown).alarm.answer_id, asset),
+            (alarm.answer_id, asset),
         )
         answer = msgspec.json.decode(row["body"], type=Answer) if row else None
-        return answer if answer and _age_s(answer) < self._stand_s else None
+        if answer is None or _age_s(answer) >= self._stand_s:
+            return None
+        return counted(answer, alarm)  # as its last repetition was told
 
     async def _known(self, asset: str, answer_id: str) -> bool:
         """Return whether the ledger gave this answer.
