@@ -162,7 +162,7 @@ async def test_a_deleted_file_takes_its_document_along_but_not_the_original(
         state = (await documents(plant, ("m.pdf", "ready")))["m.pdf"]
         path.unlink()
         await documents(plant)
-        assert (await plant.corpus()).documents == []
+        await until(plant.corpus, lambda corpus: corpus.documents == [])
         assert names_in(plant.folder / "originals") == [state.sha256]
         manual(inbox(plant))
         await documents(plant, ("m.pdf", "ready"))
