@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Search
+from services.retriever import asked as asked_for
 from services.retriever import corpus as store
 from services.retriever import ranking
-from services.retriever.codes import Code, cell_code, codes
+from services.retriever.codes import Code
 from services.retriever.embedding import Embedder, Vectors
 from services.retriever.holdings import Found as Candidate
 from services.retriever.records import DEFINES, LEADS
@@ -110,7 +111,7 @@ class Finder:
         return found
 
     async def _find(self, search: Search) -> Found:
-        asked = _Asked(search, _codes_in(search, self._corpus.names))
+        asked = _Asked(search, asked_for.codes_asked(search, self._corpus.names))
         among = limited(self._corpus.active, search)
         everywhere = None if among is None else list(among)
         inside = of_asset(self._corpus.active if among is None else among, search.asset)
@@ -172,8 +173,8 @@ class Finder:
         """Find out what the question's words tell and which of its codes are known."""
         began = time.perf_counter()
         exact = await self._corpus.lookup([code.canonical for code in asked.codes])
-        loose = await self._corpus.lookup_loose(_forgiving(asked.codes))
-        certain = {form for code in asked.codes if code.certain for form in _forms(code)}
+        loose = await self._corpus.lookup_loose(asked_for.forgiving(asked.codes))
+        certain = {form for code in asked.codes if code.certain for form in asked_for.forms(code)}
         surely = {hit.loose for hit in exact if hit.strength >= LEADS}
         others = [hit for hit in loose if hit.loose not in surely]
         for hit, is_exact in [(h, True) for h in exact] + [(h, False) for h in others]:
@@ -194,7 +195,7 @@ class Finder:
                 code.canonical
                 for code in asked.codes
                 if code.certain
-                and not known.intersection(_forms(code))
+                and not known.intersection(asked_for.forms(code))
                 and code.canonical.lower() not in frequency
             )
         )
@@ -292,30 +293,3 @@ class Finder:
             labels, vectors = await self._corpus.vectors(number=number)
             pairs += nearest(vector, labels, vectors, CANDIDATES)
         return sorted(pairs, key=lambda pair: -pair[1])[:CANDIDATES]
-
-
-def _codes_in(search: Search, names: frozenset[str]) -> list[Code]:
-    """Return the codes asked for, the payload's own first; a product's name is none."""
-    found: list[Code] = []
-    if search.code:
-        canonical = cell_code(search.code)
-        if canonical:
-            found.append(Code(canonical, search.code, 0))
-        else:
-            found += codes(search.code, loose=True)
-    asked = codes(search.question, loose=True)
-    return found + [code for code in asked if code.canonical.lower() not in names]
-
-
-def _forms(code: Code) -> tuple[str, ...]:
-    """Return the forgiving forms of a code: with and without the `E.` displays put before."""
-    loose = code.loose
-    if loose[0] == "E" and len(loose) > 2 and loose[1:3].isalpha():
-        return loose, loose[1:]
-    if len(loose) > 1 and loose[:2].isalpha():
-        return loose, f"E{loose}"
-    return (loose,)
-
-
-def _forgiving(found: Sequence[Code]) -> list[str]:
-    return list(dict.fromkeys(form for code in found for form in _forms(code)))
