@@ -70,7 +70,6 @@ _RANGE = re.compile(
     r"(?P<last>\d{1,6})(?![A-Za-z0-9.])"
 )
 _DIGITS_FIRST = re.compile(r"(?<![A-Za-z0-9])\d{1,2}[A-Z]{1,3}\d{2,6}[A-Z]{0,3}(?![A-Za-z0-9])")
-_BIT = re.compile(r"(?<![A-Za-z0-9])bit[ .\-_]?(\d{1,2})(?![A-Za-z0-9])", re.IGNORECASE)
 _BEFORE = re.compile(rf"(?:{FAULT_WORD}|code|代码|码)\s*[:=]?\s*$", re.IGNORECASE)
 _CELL = re.compile(r"#?\s*([A-Za-z0-9]{1,8}(?:[.\-_ ][A-Za-z0-9]{1,8}){0,2})")
 _PARTED = re.compile(r"[,，、;；\n]| / ")
@@ -150,8 +149,6 @@ def _all(folded: str, *, loose: bool) -> Iterator[Code]:
     yield from _plain(folded, loose=loose)
     yield from _two_part(folded, loose=loose)
     yield from _numbers(folded)
-    for match in _BIT.finditer(folded):
-        yield Code(f"BIT{match[1]}", match[0], match.start(), certain=False)
     yield from _parts(folded)
     if loose:
         yield from readings(folded)

@@ -25,7 +25,7 @@ FAULT_WORD = (
 
 UNITS = (
     r"(?:(?:[mµuk]?[VAWs]|k?Hz|[mk]?m|kg|Nm|rpm|min|times?|seconds?|minutes?|hours?|days?)"
-    r"(?![A-Za-z])|[%°℃次秒分个天台伏安])"
+    r"(?![A-Za-z])|[%°℃次秒分个天台级档位组伏安])"
 )
 """What makes a number before it a quantity."""
 AFTER = rf"(?![\dA-Za-z\-]|\.\d|\s*{UNITS})"
