@@ -178,7 +178,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     codes: list[str] = []
     """Codes found in the question, canonical spelling."""
     unknown_codes: list[str] = []
-    """Those of them that no document has."""
+    """Those of them that no document has; a bare number as it is, without a mark."""
+    near: dict[str, list[str]] = {}
+    """By unknown code, at most three that some passage defines and that may have been meant."""
     scope: Scope = "all"
     """Where it was found."""
     generation: int = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -474,18 +474,47 @@ class Corpus:
             rows = await self._db.fetch(Q["quoted_in"], (match, json.dumps(list(scope)), limit))
         return [row["id"] for row in rows]
 
-    async def lookup(self, canonical: Sequence[str], limit: int = 60) -> list[CodeHit]:
-        """Return passages that have one of these codes exactly, defining ones first."""
-        return await self._lookup("codes", canonical, limit)
+    async def lookup(
+        self, canonical: Sequence[str], limit: int = 60, *, first: Collection[int] = ()
+    ) -> list[CodeHit]:
+        """Return passages that have one of these codes exactly, defining ones first.
 
-    async def lookup_loose(self, loose: Sequence[str], limit: int = 60) -> list[CodeHit]:
+        Args:
+            canonical: the codes.
+            limit: how many at most.
+            first: numbers of revisions whose passages go before all others.
+        """
+        return await self._lookup("codes", canonical, limit, first)
+
+    async def lookup_loose(
+        self, loose: Sequence[str], limit: int = 120, *, first: Collection[int] = ()
+    ) -> list[CodeHit]:
         """Return passages that have one of these codes in the forgiving form."""
-        return await self._lookup("codes_loose", loose, limit)
+        return await self._lookup("codes_loose", loose, limit, first)
 
-    async def _lookup(self, query: str, forms: Sequence[str], limit: int) -> list[CodeHit]:
+    async def lookup_near(
+        self, loose: Sequence[str], *, first: Collection[int] = ()
+    ) -> dict[str, str]:
+        """Return those of these codes that a passage defines: forgiving form and canonical one.
+
+        Args:
+            loose: forgiving forms, hundreds of them.
+            first: numbers of revisions; where they define any, those of others are left out.
+        """
+        rows = await self._db.fetch(
+            Q["codes_near"], (json.dumps(list(loose)), json.dumps(list(first)))
+        )
+        inside = [row for row in rows if row["inside"]]
+        return {row["loose"]: row["canonical"] for row in inside or rows}
+
+    async def _lookup(
+        self, query: str, forms: Sequence[str], limit: int, first: Collection[int]
+    ) -> list[CodeHit]:
         if not forms:
             return []
-        rows = await self._db.fetch(Q[query], (json.dumps(list(forms)), limit))
+        rows = await self._db.fetch(
+            Q[query], (json.dumps(list(forms)), json.dumps(list(first)), limit)
+        )
         return [
             CodeHit(r["id"], r["document"], r["canonical"], r["loose"], r["strength"]) for r in rows
         ]

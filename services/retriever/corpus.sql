@@ -216,17 +216,25 @@ SELECT rowid AS id FROM fts WHERE fts MATCH ? LIMIT ?
 SELECT f.rowid AS id FROM fts f JOIN passages p ON p.id = f.rowid
 WHERE f.fts MATCH ? AND p.document IN (SELECT value FROM json_each(?)) LIMIT ?
 
--- name: codes: passages with one of these codes (JSON list), strongest first
+-- name: codes: passages with one of these codes (JSON list), those of some documents (JSON list
+-- of ids) first, then the strongest
 SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c
 JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
 WHERE c.canonical IN (SELECT value FROM json_each(?)) AND d.active
-ORDER BY c.strength DESC, c.passage LIMIT ?
+ORDER BY p.document IN (SELECT value FROM json_each(?)) DESC, c.strength DESC, c.passage LIMIT ?
 
 -- name: codes_loose: the same by the forgiving form
 SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c
 JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
 WHERE c.loose IN (SELECT value FROM json_each(?)) AND d.active
-ORDER BY c.strength DESC, c.passage LIMIT ?
+ORDER BY p.document IN (SELECT value FROM json_each(?)) DESC, c.strength DESC, c.passage LIMIT ?
+
+-- name: codes_near: those of these forgiving forms (JSON list) that some passage defines
+SELECT c.loose, min(c.canonical) AS canonical,
+       max(p.document IN (SELECT value FROM json_each(?2))) AS inside
+FROM json_each(?1) j CROSS JOIN codes c ON c.loose = j.value
+JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
+WHERE c.strength = 3 AND d.active GROUP BY c.loose
 
 -- name: passages: these passages (JSON list of ids), if they answer
 SELECT p.id, p.document, p.content, p.head, p.body FROM passages p

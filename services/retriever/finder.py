@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ from services.retriever import ranking
 from services.retriever.codes import Code
 from services.retriever.embedding import Embedder, Vectors
 from services.retriever.holdings import Found as Candidate
-from services.retriever.records import DEFINES, LEADS
+from services.retriever.known import look_up
 from services.retriever.scope import limited, of_asset
 from services.retriever.tokens import language, query_tokens, running_tokens
 from services.retriever.vectors import VectorIndex, nearest
@@ -52,6 +52,7 @@ class _Asked:
     hits: dict[int, ranking.CodeHit] = field(default_factory=dict)
     documents: dict[int, int] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    near_codes: dict[str, list[str]] = field(default_factory=dict)
     vector: NDArray[np.float32] | None = None
     took: dict[str, float] = field(default_factory=dict)
 
@@ -117,7 +118,7 @@ class Finder:
         inside = of_asset(self._corpus.active if among is None else among, search.asset)
         embedding = asyncio.create_task(self._embed(asked), name="embed question")
         try:
-            await self._read(asked)
+            await self._read(asked, inside or everywhere or ())
             words = await self._words(asked, inside or everywhere)
             asked.vector = await embedding
         finally:
@@ -131,6 +132,7 @@ class Finder:
             hits=hits,
             codes=list(dict.fromkeys(c.canonical for c in asked.codes if c.certain)),
             unknown_codes=asked.unknown,
+            near=asked.near_codes,
             scope=scope,
             generation=self._corpus.generation,
             took_ms=asked.took,
@@ -169,36 +171,20 @@ class Finder:
         """Let the threads go, without waiting for a server that hangs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _read(self, asked: _Asked) -> None:
+    async def _read(self, asked: _Asked, scope: Sequence[int]) -> None:
         """Find out what the question's words tell and which of its codes are known."""
         began = time.perf_counter()
-        exact = await self._corpus.lookup([code.canonical for code in asked.codes])
-        loose = await self._corpus.lookup_loose(asked_for.forgiving(asked.codes))
-        certain = {form for code in asked.codes if code.certain for form in asked_for.forms(code)}
-        surely = {hit.loose for hit in exact if hit.strength >= LEADS}
-        others = [hit for hit in loose if hit.loose not in surely]
-        for hit, is_exact in [(h, True) for h in exact] + [(h, False) for h in others]:
-            if hit.loose not in certain and hit.strength < DEFINES:
-                continue
-            asked.documents[hit.passage] = hit.document
-            before = asked.hits.get(hit.passage)
-            if before is None or hit.strength > before.strength:
-                asked.hits[hit.passage] = ranking.CodeHit(hit.strength, is_exact)
-        known = {hit.loose for hit in (*exact, *loose)}
+        known = await look_up(self._corpus, asked.codes, scope)
+        certain = any(code.certain for code in asked.codes)
+        for passage, (hit, exact) in known.hits.items():
+            asked.documents[passage] = hit.document
+            asked.hits[passage] = ranking.CodeHit(hit.strength, exact)
+        asked.unknown, asked.near_codes = known.unknown, known.near
         words = query_tokens(f"{asked.search.question} {asked.search.code}".strip())
         run = running_tokens(asked.search.question)
         frequency = await self._corpus.frequency(list({*words, *run}))
         if len(run) > 1 and all(word in frequency for word in run):
             asked.run = run  # else no passage holds it
-        asked.unknown = list(
-            dict.fromkeys(
-                code.canonical
-                for code in asked.codes
-                if code.certain
-                and not known.intersection(asked_for.forms(code))
-                and code.canonical.lower() not in frequency
-            )
-        )
         spelt = {form.lower() for code in asked.codes for form in (code.canonical, code.loose)}
         asked.weights = ranking.weigh(
             [word for word in words if word not in spelt or not certain],

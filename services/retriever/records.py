@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas.retrieval import DocumentRef, Passage
-from services.retriever.codes import cell_code, codes, loose_form
+from services.retriever.codes import cell_codes, codes, loose_form
 from services.retriever.tokens import tokens
 
 DEFINES, LEADS, MENTIONS = 3, 2, 1
@@ -23,7 +23,8 @@ _CODE_HEADER = re.compile(
 _FAULTS = re.compile(
     r"fault|alarm|error|trip|warning|故障|报警|告警|错误|异常|報警|錯誤|異常|エラー", re.IGNORECASE
 )
-_PARTED = re.compile(r"[,，、;；\n]| / ")
+_RUNNING = re.compile(r"序号|序號|item|行", re.IGNORECASE)
+"""Headers of numbers that count the rows, and are no codes even in a table of faults."""
 _LINE_LEAD = 24
 """A code within so many characters of a line's beginning leads it; manuals put marks before it."""
 
@@ -111,15 +112,13 @@ def _defined(passage: Passage) -> dict[str, int]:
         for place, field in enumerate(passage.fields):
             if said != (_CODE_HEADER.search(field.name) is not None) or (place and not said):
                 continue
-            cells = [cell_code(part) for part in _PARTED.split(field.value)]
-            found = [cell for cell in cells if cell]
+            found = cell_codes(field.value)
             bare = all(cell[0] == "#" for cell in found)
-            if len(found) < len(cells) or not (
-                said or (about_faults if bare else all(map(_telling, found)))
-            ):
+            if not found or not (said or (about_faults if bare else all(map(_telling, found)))):
                 continue
             # A bare number is a fault's where the table is about faults; else it may be anything.
-            return {c: DEFINES if about_faults or c[0] != "#" else LEADS for c in found}
+            fault = about_faults and (said or _RUNNING.search(field.name) is None)
+            return {c: DEFINES if fault or c[0] != "#" else LEADS for c in found}
     first = passage.fields[0].value if passage.fields else passage.text[:80]
     leading = [c.canonical for c in codes(first) if c.certain and c.start <= 2]
     if not leading and passage.kind == "entry":

@@ -36,6 +36,8 @@ _HYPHENED = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2,})-([A-Za-z]{2,})(?![A-Za-z
 _LETTERS_DIGITS = re.compile(
     r"(?<![A-Za-z0-9])(?:([A-Za-z]{1,6})[\-.]?|([A-Z]{2,4}) )(\d{1,5})(?![A-Za-z0-9])"
 )
+_BIT = re.compile(r"(?<![A-Za-z0-9])(?i:bit)[ .\-_]?0?(\d{1,2})(?![0-9a-z])")
+"""The bit of a status word, with its meaning glued to it or not."""
 _IS_CJK = re.compile(f"[{_CJK}]")
 
 
@@ -147,6 +149,7 @@ def _spellings(folded: str, *, loose: bool) -> dict[str, None]:
     spellings: dict[str, None] = {}
     for match in _LETTERS_DIGITS.finditer(folded):
         spellings[((match[1] or match[2]) + match[3]).lower()] = None
+    spellings |= dict.fromkeys(f"bit{match[1]}" for match in _BIT.finditer(folded))
     for code in codes(folded, loose=loose):
         if code.canonical[0] != "#" and any(c.isdigit() for c in code.canonical):
             spellings[code.canonical.lower()] = None

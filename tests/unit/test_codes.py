@@ -76,7 +76,7 @@ def test_what_only_looks_like_a_code_is_none(text: str) -> None:
 
 
 def test_both_ends_of_a_range_are_codes() -> None:
-    assert found("E01-E05") == ["E01", "E05"]
+    assert set(found("E01-E05")) == {"E01", "E02", "E03", "E04", "E05"}
     assert {"E01", "E05"} <= set(found("E01-05"))
 
 
@@ -86,7 +86,10 @@ def test_both_ends_of_a_range_are_codes() -> None:
         ("E005", "E5"),
         ("E05", "E5"),
         ("E5", "E5"),
-        ("ERR18", "#18"),
+        ("ERR18", "ERR18"),
+        ("ER018", "ERR18"),
+        ("ALM417", "AL417"),
+        ("0X0080", "0X80"),
         ("#018", "#18"),
         ("P0.17", "P0.17"),
     ],

@@ -1,0 +1,114 @@
+"""Which passages have the codes of a question, which codes nobody has, and what is near them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from services.retriever.asked import forgiving, forms, outermost, respelt
+from services.retriever.codes import Code
+from services.retriever.corpus import Corpus
+from services.retriever.holdings import CodeHit
+from services.retriever.near import likeliest, neighbours
+from services.retriever.normal import printable, split
+from services.retriever.records import DEFINES, LEADS
+
+_GENERIC = "ERR"
+"""A prefix that may stand for no more than the word `error`."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What the manuals have of the codes that were asked for."""
+
+    hits: dict[int, tuple[CodeHit, bool]] = field(default_factory=dict)
+    """The strongest of each passage, and whether it has the canonical form."""
+    unknown: list[str] = field(default_factory=list)
+    """Codes nobody has, as they are told to people."""
+    near: dict[str, list[str]] = field(default_factory=dict)
+    """By unknown code, defined ones that may have been meant, the likeliest first."""
+
+    def add(self, hits: Iterable[CodeHit], exact: Collection[str] = ()) -> None:
+        """Take the hits of a code, those that have one of these canonical forms as exact."""
+        for hit in hits:
+            mine = (hit, hit.canonical in exact)
+            there = self.hits.get(hit.passage)
+            if there is None or (hit.strength, mine[1]) > (there[0].strength, there[1]):
+                self.hits[hit.passage] = mine
+
+
+async def look_up(corpus: Corpus, asked: Sequence[Code], first: Collection[int] = ()) -> Known:
+    """Return what the manuals have of some codes.
+
+    Args:
+        corpus: where to look.
+        asked: codes of a question, from `asked.codes_asked`.
+        first: numbers of revisions that go before others, such as those of the asset.
+    """
+    known = Known()
+    if not asked:
+        return known
+    there = await corpus.lookup_loose(forgiving(asked), first=first)
+    found = {code: meant(code, there) for code in dict.fromkeys(asked)}
+    asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
+    for code in asked:
+        known.add(found[code], (code.canonical,))
+    missing = [code for code in asked if code.certain and not found[code]]
+    if missing:
+        await _of_missing(corpus, missing, known, first)
+    return known
+
+
+def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:
+    """Return the hits that are the code's: in each document those of its likeliest form there.
+
+    Args:
+        code: as asked.
+        there: hits of all its forms.
+    """
+    order = {form: place for place, form in enumerate(forms(code))}
+    mine = [hit for hit in there if hit.loose in order]
+    if not code.certain:
+        mine = [hit for hit in mine if hit.strength >= DEFINES]
+    best: dict[int, int] = {}
+    for hit in mine:
+        if hit.strength >= LEADS or order[hit.loose] == 0:
+            place = order[hit.loose]
+            best[hit.document] = min(place, best.get(hit.document, place))
+    # A form that is not the code's own one says nothing where it is only mentioned.
+    return [hit for hit in mine if order[hit.loose] == best.get(hit.document, -1)]
+
+
+async def _of_missing(
+    corpus: Corpus, missing: Sequence[Code], known: Known, first: Collection[int]
+) -> None:
+    """Look for other spellings of codes that no manual has, and for codes near them."""
+    words = await corpus.frequency([code.canonical.lower() for code in missing])
+    spelt = {code: respelt(code) for code in missing if code.canonical.lower() not in words}
+    slips = {code: neighbours(code.loose) for code in spelt}
+    wanted = {form for group in (*spelt.values(), *slips.values()) for form in group}
+    wanted |= {_number(code) for code in spelt}
+    there = await corpus.lookup_near(sorted(wanted), first=first)
+    for code, others in spelt.items():
+        near = likeliest(code.loose, [form for form in slips[code] if form in there])
+        instead = next((form for form in others if form in there), "")
+        own = split(code.loose)[0]
+        if not instead and own == _GENERIC and not any(split(n)[0] == own for n in near):
+            # No manual writes codes like that: `Err18` is error 18.
+            instead = _number(code) if _number(code) in there else ""
+        if instead:
+            known.add(await corpus.lookup_loose([instead], first=first))
+            continue
+        name = printable(code.canonical)
+        if name not in known.unknown:
+            known.unknown.append(name)
+        if near:
+            known.near[name] = [printable(there[form]) for form in near]
+
+
+def _number(code: Code) -> str:
+    return f"#{split(code.loose)[1]}"
+
+
+def _has(hits: Sequence[CodeHit], strength: int) -> bool:
+    return any(hit.strength >= strength for hit in hits)
