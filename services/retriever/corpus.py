@@ -30,6 +30,7 @@ from services.retriever.holdings import (
     ref_of,
     unpacked,
 )
+from services.retriever.names import Names
 from services.retriever.records import Record, content_of, head_of, passage_of, title_tokens
 from services.retriever.statements import MIGRATIONS, Q, all_of, ids_of, number_of, quoted, scalar
 from services.runtime.errors import Rejected
@@ -64,8 +65,10 @@ class Corpus:
         """Passages that answer."""
         self.sizes: dict[int, int] = {}
         """Of these, how many each revision has."""
-        self.names: frozenset[str] = frozenset()
-        """Tokens of their titles and file names: products, mostly."""
+        self.names = Names({})
+        """What their documents go by."""
+        self.titles: dict[int, int] = {}
+        """How long the tokens of each one's title are, at the beginning of a passage's head."""
         self.epoch = 0
         """Odd while what answers is being swapped: what was read then is of two times."""
         self._settled = asyncio.Event()
@@ -493,19 +496,21 @@ class Corpus:
         return await self._lookup("codes_loose", loose, limit, first)
 
     async def lookup_near(
-        self, loose: Sequence[str], *, first: Collection[int] = ()
+        self, loose: Sequence[str], *, first: Collection[int] = (), only: bool = False
     ) -> dict[str, str]:
         """Return those of these codes that a passage defines: forgiving form and canonical one.
 
         Args:
             loose: forgiving forms, hundreds of them.
             first: numbers of revisions; where they define any, those of others are left out.
+            only: those of others are left out in any case.
         """
         rows = await self._db.fetch(
             Q["codes_near"], (json.dumps(list(loose)), json.dumps(list(first)))
         )
         inside = [row for row in rows if row["inside"]]
-        return {row["loose"]: row["canonical"] for row in inside or rows}
+        chosen = inside if only else inside or rows
+        return {row["loose"]: row["canonical"] for row in chosen}
 
     async def _lookup(
         self, query: str, forms: Sequence[str], limit: int, first: Collection[int]
@@ -530,8 +535,22 @@ class Corpus:
         """Return those of these passages that answer, by number."""
         rows = await self._db.fetch(Q["passages"], (json.dumps(list(labels)),))
         return {
-            r["id"]: Found(r["id"], r["document"], r["content"], r["head"], r["body"]) for r in rows
+            r["id"]: Found(
+                r["id"],
+                r["document"],
+                r["kind"],
+                r["content"],
+                r["head"],
+                r["head"][self.titles.get(r["document"], 0) :],
+                r["body"],
+            )
+            for r in rows
         }
+
+    async def holders(self, word: str, limit: int) -> list[int]:
+        """Return the revisions that answer with this token in them, at most so many."""
+        rows = await self._db.fetch(Q["holders"], (quoted(word), limit))
+        return [row["document"] for row in rows]
 
     async def refresh(self) -> None:
         """Read again what answers, after a change."""
@@ -541,7 +560,8 @@ class Corpus:
         self.active = {one.id: one.document for one in held}
         self.sizes = {one.id: one.passages for one in held}
         self.size = sum(self.sizes.values())
-        self.names = frozenset(t for one in held for t in title_tokens(one.document))
+        self.names = Names(self.active)
+        self.titles = {one.id: len(" ".join(title_tokens(one.document))) for one in held}
 
 
 async def _change_heads(db: aiosqlite.Connection, number: int, title: str, *, active: bool) -> None:

@@ -216,6 +216,9 @@ SELECT rowid AS id FROM fts WHERE fts MATCH ? LIMIT ?
 SELECT f.rowid AS id FROM fts f JOIN passages p ON p.id = f.rowid
 WHERE f.fts MATCH ? AND p.document IN (SELECT value FROM json_each(?)) LIMIT ?
 
+-- name: holders: the documents that have a word, at most so many
+SELECT DISTINCT p.document FROM fts f JOIN passages p ON p.id = f.rowid WHERE f.fts MATCH ? LIMIT ?
+
 -- name: codes: passages with one of these codes (JSON list), those of some documents (JSON list
 -- of ids) first, then the strongest
 SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c
@@ -237,7 +240,7 @@ JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
 WHERE c.strength = 3 AND d.active GROUP BY c.loose
 
 -- name: passages: these passages (JSON list of ids), if they answer
-SELECT p.id, p.document, p.content, p.head, p.body FROM passages p
+SELECT p.id, p.document, p.kind, p.content, p.head, p.body FROM passages p
 JOIN documents d ON d.id = p.document
 WHERE p.id IN (SELECT value FROM json_each(?)) AND d.active
 

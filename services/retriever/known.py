@@ -37,25 +37,31 @@ class Known:
                 self.hits[hit.passage] = mine
 
 
-async def look_up(corpus: Corpus, asked: Sequence[Code], first: Collection[int] = ()) -> Known:
+async def look_up(
+    corpus: Corpus, asked: Sequence[Code], first: Collection[int] = (), *, only: bool = False
+) -> Known:
     """Return what the manuals have of some codes.
 
     Args:
         corpus: where to look.
         asked: codes of a question, from `asked.codes_asked`.
         first: numbers of revisions that go before others, such as those of the asset.
+        only: a code that looks like one by itself counts in no others: the question is about
+            these, and what another maker means by it is no answer.
     """
     known = Known()
     if not asked:
         return known
     there = await corpus.lookup_loose(forgiving(asked), first=first)
+    if only:
+        there = [hit for hit in there if hit.document in first]
     found = {code: meant(code, there) for code in dict.fromkeys(asked)}
     asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
     for code in asked:
         known.add(found[code], (code.canonical,))
     missing = [code for code in asked if code.certain and not found[code]]
     if missing:
-        await _of_missing(corpus, missing, known, first)
+        await _of_missing(corpus, missing, known, first, only=only)
     return known
 
 
@@ -80,15 +86,15 @@ def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:
 
 
 async def _of_missing(
-    corpus: Corpus, missing: Sequence[Code], known: Known, first: Collection[int]
+    corpus: Corpus, missing: Sequence[Code], known: Known, first: Collection[int], *, only: bool
 ) -> None:
     """Look for other spellings of codes that no manual has, and for codes near them."""
-    words = await corpus.frequency([code.canonical.lower() for code in missing])
+    words = {} if only else await corpus.frequency([c.canonical.lower() for c in missing])
     spelt = {code: respelt(code) for code in missing if code.canonical.lower() not in words}
     slips = {code: neighbours(code.loose) for code in spelt}
     wanted = {form for group in (*spelt.values(), *slips.values()) for form in group}
     wanted |= {_number(code) for code in spelt}
-    there = await corpus.lookup_near(sorted(wanted), first=first)
+    there = await corpus.lookup_near(sorted(wanted), first=first, only=only)
     for code, others in spelt.items():
         near = likeliest(code.loose, [form for form in slips[code] if form in there])
         instead = next((form for form in others if form in there), "")
