@@ -165,7 +165,10 @@ class Lexicon:
         for text, key in _keyed(line):
             if not key:
                 return f"found {_shown(text)} as a term; allowed: words, with a comma between two"
-            if len(text) > MOST_LETTERS or len(_UNIT.findall(text)) > LONGEST:
+            # Only a text of many letters can be of many words.
+            if len(text) > LONGEST and (
+                len(text) > MOST_LETTERS or len(_UNIT.findall(text)) > LONGEST
+            ):
                 most = f"{LONGEST} words or Chinese characters"
                 return f"found the term {_shown(text)}; allowed: at most {most}"
             keys[key] = None
