@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from services.retriever.codes import fold
 from services.retriever.tokens import is_cjk, running_tokens, stem
@@ -53,8 +54,7 @@ _WORDS = re.compile(r"[a-z]+")
 _MARKS = "~=>"
 
 
-@dataclass(frozen=True, slots=True)
-class Expansion:
+class Expansion(msgspec.Struct, frozen=True, gc=False):
     """Another way to say some words of a question."""
 
     start: int
@@ -71,8 +71,7 @@ class Expansion:
     """How surely it means the same, up to 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Term:
+class _Term(msgspec.Struct, frozen=True, gc=False):
     """A term of a concept."""
 
     text: str
@@ -84,8 +83,7 @@ class _Term:
     """An abbreviation."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(msgspec.Struct, frozen=True, gc=False):
     """A word or a Chinese character of a question."""
 
     key: str
@@ -93,8 +91,7 @@ class _Unit:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
+class _Match(msgspec.Struct, frozen=True, gc=False):
     """A term found in a question: its units, the first and the one after the last."""
 
     first: int
@@ -168,7 +165,10 @@ class Lexicon:
         for text, key in _keyed(line):
             if not key:
                 return f"found {_shown(text)} as a term; allowed: words, with a comma between two"
-            if len(text) > MOST_LETTERS or len(_UNIT.findall(text)) > LONGEST:
+            # Only a text of many letters can be of many words.
+            if len(text) > LONGEST and (
+                len(text) > MOST_LETTERS or len(_UNIT.findall(text)) > LONGEST
+            ):
                 most = f"{LONGEST} words or Chinese characters"
                 return f"found the term {_shown(text)}; allowed: at most {most}"
             keys[key] = None
