@@ -36,9 +36,9 @@ QUOTED = 8
 """Passages at most that hold the question word for word."""
 SWAPS = 10
 """Tries at most where what answers is swapped under a search."""
-RARE = 200
-"""A name in no title is looked for in the texts where no more passages have it."""
-HOLDERS = 40
+RARE = 1000
+"""A name is looked for in the texts where no more passages have it."""
+HOLDERS = 200
 """Documents that are looked at for having such a name."""
 
 
@@ -147,11 +147,17 @@ class Finder:
             list({*words, *run, *(token for other in others for token in other.tokens)})
         )
         spelt = {form.lower() for code in codes for form in (code.canonical, code.loose)}
-        named = await self._named(
-            [word for word in words if word not in spelt], alike, frequency, scope
-        )
-        meant = names.meant(named)
-        known = await look_up(corpus, codes, meant or scope or (), only=bool(meant))
+        naming = [word for word in words if word not in spelt]
+        texts = await self._holders([word for word in naming if word in alike], frequency)
+        named = corpus.names.named(naming, texts)
+        # Only what looks like a name says that no others are meant.
+        about = corpus.names.named([word for word in naming if word in alike], texts)
+        meant = names.meant(about)
+        family = corpus.names.family(meant)
+        if scope is not None:
+            named = {number: weight for number, weight in named.items() if number in scope}
+            family &= set(scope)
+        known = await look_up(corpus, codes, family or scope or (), only=bool(family))
         taken = question.read(
             words,
             run,
@@ -169,25 +175,19 @@ class Finder:
             words=taken,
             run=run if whole else [],  # else no passage holds it
             named=named,
-            meant=meant,
+            meant=sorted(family),
             known=known,
         )
 
-    async def _named(
-        self,
-        words: Sequence[str],
-        alike: Collection[str],
-        frequency: Mapping[str, int],
-        scope: list[int] | None,
-    ) -> dict[int, float]:
-        """Return how much the question names each document, of a scope where there is one."""
-        corpus = self._corpus
-        texts: dict[str, list[int]] = {}
-        for word in words:
-            if word in alike and word not in corpus.names and 0 < frequency.get(word, 0) <= RARE:
-                texts[word] = await corpus.holders(word, HOLDERS)
-        named = corpus.names.named(words, texts)
-        return named if scope is None else {n: w for n, w in named.items() if n in scope}
+    async def _holders(
+        self, alike: Sequence[str], frequency: Mapping[str, int]
+    ) -> dict[str, list[int]]:
+        """Return which documents have these names in their text."""
+        return {
+            word: await self._corpus.holders(word, HOLDERS)
+            for word in alike
+            if 0 < frequency.get(word, 0) <= RARE
+        }
 
     async def _words(self, asked: _Asked, scope: list[int] | None) -> Pairs:
         corpus, words = self._corpus, asked.words.searched

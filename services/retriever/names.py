@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from schemas.retrieval import DocumentRef
 from services.retriever.tokens import tokens
 
 NEAR = 0.75
 """A document is named as well whose weight is this share of the best."""
-SURE = 2.0
+SURE = 1.5
 """Weight from which on the question is about the named documents and no others."""
+TEXT = 0.6
+"""What a name counts in a document's text, against its title."""
 MOST = 0.34
 """Share of the documents a word may name."""
 
@@ -36,6 +38,7 @@ class Names:
     def __init__(self, documents: Mapping[int, DocumentRef]) -> None:
         """Take the documents by number."""
         self._of = {number: name_tokens(document) for number, document in documents.items()}
+        self._folder = {n: f for n, document in documents.items() if (f := _folder_of(document))}
         self._frequency = Counter(word for words in self._of.values() for word in words)
 
     def __contains__(self, word: str) -> bool:
@@ -50,23 +53,29 @@ class Names:
         return math.log((every + 1) / documents)
 
     def named(
-        self, words: Iterable[str], inside: Mapping[str, Sequence[int]]
+        self, words: Iterable[str], inside: Mapping[str, Collection[int]]
     ) -> dict[int, float]:
-        """Return how much each document is named, 0 for those left out.
+        """Return how much each document is named, without those that are not.
 
         Args:
             words: the question's words that may name one.
-            inside: documents that have a rare word in their text, by that word.
+            inside: documents that have a word in their text, by that word.
         """
         found: dict[int, float] = {}
         for word in words:
-            there = [n for n, names in self._of.items() if word in names] if word in self else []
-            within = [n for n in inside.get(word, ()) if n in self._of]
-            weight = self.weight(len(set(there) | set(within)))
-            for number in {*there, *within}:
-                share = 1.0 if number in there else 0.6
-                found[number] = found.get(number, 0.0) + weight * share
-        return {number: weight for number, weight in found.items() if weight > 0}
+            there = {n for n, own in self._of.items() if word in own} if word in self else set()
+            within = {n for n in inside.get(word, ()) if n in self._of} - there
+            weight = self.weight(len(there) + len(within))
+            for share, numbers in ((1.0, there), (TEXT, within)):
+                for number in numbers if weight else ():
+                    found[number] = found.get(number, 0.0) + weight * share
+        return found
+
+    def family(self, numbers: Collection[int]) -> set[int]:
+        """Return documents and those beside them: a manual may be a folder of many files."""
+        folders = {folder for number in numbers if (folder := self._folder.get(number))}
+        beside = {number for number, folder in self._folder.items() if folder in folders}
+        return {*numbers, *beside}
 
 
 def meant(named: Mapping[int, float]) -> list[int]:
@@ -75,3 +84,12 @@ def meant(named: Mapping[int, float]) -> list[int]:
     if best < SURE:
         return []
     return [number for number, weight in named.items() if weight >= NEAR * best]
+
+
+def _folder_of(document: DocumentRef) -> str:
+    """Return what a document shares with the other files of its manual; empty for a lone file.
+
+    Two levels: the first is a shelf.
+    """
+    folders = document.file.split("/")[:-1]
+    return "/".join(folders[:2]) if len(folders) > 1 else ""

@@ -38,6 +38,11 @@ _LETTERS_DIGITS = re.compile(
 )
 _BIT = re.compile(r"(?<![A-Za-z0-9])(?i:bit)[ .\-_]?0?(\d{1,2})(?![0-9a-z])")
 """The bit of a status word, with its meaning glued to it or not."""
+_SHOUTED = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
+"""What is no idle word when it is written so: CAN is a bus."""
+_HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_HUMPED = re.compile(r"(?<![A-Za-z])[A-Za-z]*[a-z][A-Z][A-Za-z]*(?![A-Za-z])")
+"""Names of signals and registers: `ErrorFlag`."""
 _IS_CJK = re.compile(f"[{_CJK}]")
 
 
@@ -105,7 +110,8 @@ def query_tokens(question: str) -> list[str]:
     A question of such words alone keeps them all.
     """
     every = list(dict.fromkeys(_tokens(question, loose=True)))
-    useful = [t for t in every if t not in _STOP]
+    shouted = set() if question.isupper() else {w.lower() for w in _SHOUTED.findall(question)}
+    useful = [t for t in every if t not in _STOP or t in shouted]
     return useful or every
 
 
@@ -127,6 +133,8 @@ def running_tokens(question: str) -> list[str]:
 def _tokens(text: str, *, loose: bool) -> list[str]:
     folded = fold(text)
     words = list(_words_of(unicodedata.normalize("NFKC", folded).lower()))
+    for match in _HUMPED.finditer(folded):
+        words += (stem(part.lower()) for part in _HUMP.findall(match[0]) if len(part) > 1)
     there = set(words)
     return words + [s for s in _spellings(folded, loose=loose) if s not in there]
 
