@@ -207,8 +207,8 @@ class Finder:
         vector_hits = await self._meaning.nearest(asked.vector, CANDIDATES, scope, limit)
         clock.lap("vectors")
         code_hits = {
-            label: ranking.CodeHit(hit.strength, exact)
-            for label, (hit, exact) in asked.known.hits.items()
+            label: hit
+            for label, hit in asked.known.hits.items()
             if scope is None or hit.document in scope
         }
         labels = dict.fromkeys(

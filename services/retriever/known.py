@@ -17,24 +17,42 @@ _GENERIC = "ERR"
 """A prefix that may stand for no more than the word `error`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The strongest code of the question that a passage has."""
+
+    document: int
+    """Number of the passage's revision."""
+    strength: int
+    """See services.retriever.records."""
+    exact: bool
+    """It has the canonical form."""
+    certain: bool
+    """The question surely asks for it."""
+
+
 @dataclass(slots=True)
 class Known:
     """What the manuals have of the codes that were asked for."""
 
-    hits: dict[int, tuple[CodeHit, bool]] = field(default_factory=dict)
-    """The strongest of each passage, and whether it has the canonical form."""
+    hits: dict[int, Match] = field(default_factory=dict)
+    """By passage."""
     unknown: list[str] = field(default_factory=list)
     """Codes nobody has, as they are told to people."""
     near: dict[str, list[str]] = field(default_factory=dict)
     """By unknown code, defined ones that may have been meant, the likeliest first."""
 
-    def add(self, hits: Iterable[CodeHit], exact: Collection[str] = ()) -> None:
-        """Take the hits of a code, those that have one of these canonical forms as exact."""
+    def add(self, hits: Iterable[CodeHit], canonical: str = "", *, certain: bool = True) -> None:
+        """Take the hits of a code."""
         for hit in hits:
-            mine = (hit, hit.canonical in exact)
+            mine = Match(hit.document, hit.strength, hit.canonical == canonical, certain)
             there = self.hits.get(hit.passage)
-            if there is None or (hit.strength, mine[1]) > (there[0].strength, there[1]):
+            if there is None or _rank(mine) > _rank(there):
                 self.hits[hit.passage] = mine
+
+
+def _rank(match: Match) -> tuple[int, bool, bool]:
+    return match.strength, match.certain, match.exact
 
 
 async def look_up(
@@ -58,7 +76,7 @@ async def look_up(
     found = {code: meant(code, there) for code in dict.fromkeys(asked)}
     asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
     for code in asked:
-        known.add(found[code], (code.canonical,))
+        known.add(found[code], code.canonical, certain=code.certain)
     missing = [code for code in asked if code.certain and not found[code]]
     if missing:
         await _of_missing(corpus, missing, known, first, only=only)

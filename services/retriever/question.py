@@ -20,10 +20,12 @@ POSTINGS = 8000
 """Passages the words searched for have in all: what a search costs, however many there are."""
 MAX_WORDS = 24
 """Words searched for, the rarest first: a long question is no better with more."""
-MAX_OTHERS = 24
+MAX_OTHERS = 10
 """Other names searched for, the surest first."""
-COMMON = 3000
-"""Another name that more passages have is not searched for; it counts where it is found."""
+OTHERS = 4000
+"""Passages that other names searched for have in all."""
+MOST_OTHERS = 24
+"""Other names that are looked for in a passage that was found."""
 UNHEARD = 0.5
 """What a word counts that no passage has, and that is no name: it may be said otherwise."""
 
@@ -125,7 +127,7 @@ def read(
         codes: of the words, spellings of codes: found by the code index, not weighed.
     """
     known = [one for one in alternatives if all(frequency.get(t, 0) for t in one.tokens)]
-    known.sort(key=lambda one: -one.weight)
+    known.sort(key=lambda one: (-one.weight, min(frequency[t] for t in one.tokens)))
     weighed = [word for word in words if word not in codes]
     common = {word: frequency.get(word, 0) for word in weighed}
     for one in known:
@@ -142,7 +144,7 @@ def read(
         needles={word: f" {word} " for word in weights},
         others=[
             Other(held, f" {' '.join(one.tokens)} ", one.weight)
-            for one in known
+            for one in known[:MOST_OTHERS]
             if (held := tuple(word for word in one.words if word in weights))
         ],
         pairs=[
@@ -166,11 +168,13 @@ def _searched(
         if chosen and (left < 0 or len(chosen) == MAX_WORDS):
             break
         chosen.append(word)
-    others: dict[str, None] = {}
+    left = OTHERS
+    others: list[str] = []
     for one in known:
         rarest = min(frequency[token] for token in one.tokens)
-        if rarest <= COMMON and len(others) < MAX_OTHERS:
-            others[" ".join(one.tokens)] = None
+        if rarest <= left and len(others) < MAX_OTHERS:
+            left -= rarest
+            others.append(" ".join(one.tokens))
     return list(dict.fromkeys([*chosen, *others]))
 
 

@@ -30,8 +30,10 @@ STRUCTURED = 0.3
 """It is a row or an entry."""
 SAME_LANGUAGE = 0.35
 """It is in the language asked for."""
-STRENGTH_SCORE = {3: 3.0, 2: 0.6, 1: 0.25}
+STRENGTH_SCORE = {3: 8.0, 2: 1.5, 1: 0.5}
 """What a code hit adds, by its strength (defines, leads a line, mentioned)."""
+UNCERTAIN = 0.25
+"""Share of it that is left where the question may mean something else."""
 LOOSE = 0.8
 """Share of it that a code found by its forgiving form alone keeps."""
 CODE_WEIGHT = 3.0
@@ -74,14 +76,20 @@ class Candidate(Protocol):
         """Tokens of the text, joined by spaces."""
 
 
-@dataclass(frozen=True, slots=True)
-class CodeHit:
-    """A passage that has an asked code."""
+class CodeHit(Protocol):
+    """A passage that has an asked code; see `known.Match`."""
 
-    strength: int
-    """3 defines it, 2 begins a line with it, 1 mentions it."""
-    exact: bool
-    """Found by the canonical form."""
+    @property
+    def strength(self) -> int:
+        """3 defines it, 2 begins a line with it, 1 mentions it."""
+
+    @property
+    def exact(self) -> bool:
+        """Found by the canonical form."""
+
+    @property
+    def certain(self) -> bool:
+        """The question surely asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +147,9 @@ def rank(
         strength = 0
         if hit := code_hits.get(label):
             strength = hit.strength
-            told += code_weight
-            order += STRENGTH_SCORE[strength] * (1.0 if hit.exact else LOOSE)
+            told += code_weight * (1.0 if hit.certain else UNCERTAIN)
+            sure = (1.0 if hit.exact else LOOSE) * (1.0 if hit.certain else UNCERTAIN)
+            order += STRENGTH_SCORE[strength] * sure
         covered = 1.0 if label in quoted else told / whole if whole else 0.0
         if label in word_rank:
             order += WORDS * K / (K + word_rank[label])
@@ -150,7 +159,7 @@ def rank(
         order += STRUCTURED * (candidate.kind != "text")
         order += SAME_LANGUAGE * (label in in_language)
         meaning = _between(cosine.get(label, 0.0), *MEANING)
-        score = max(covered, meaning, SURE if strength == 3 else 0.0)
+        score = max(covered, meaning, SURE if hit and hit.certain and strength == 3 else 0.0)
         by: By = "code" if strength >= 2 else ("words" if covered >= meaning else "vector")
         placed.append(Ranked(label, order, min(1.0, score), by))
     placed.sort(key=lambda one: (-one.order, one.id))
