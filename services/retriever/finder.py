@@ -54,6 +54,7 @@ class _Asked:
     named: dict[int, float]
     meant: list[int]
     known: Known
+    alike: frozenset[str]
     vector: NDArray[np.float32] | None = None
     quoted: list[int] = field(default_factory=list)
 
@@ -177,6 +178,7 @@ class Finder:
             named=named,
             meant=sorted(family),
             known=known,
+            alike=alike,
         )
 
     async def _holders(
@@ -233,6 +235,7 @@ class Finder:
             quoted=frozenset(asked.quoted),
             in_language=self._in_language(asked, found),
         )
+        self.last = (asked, ranked, found)
         good = [one for one in ranked if one.score >= self._threshold]
         hits = [
             Hit(

@@ -100,6 +100,18 @@ class Ranked:
     """Number of the passage."""
     order: float
     """What it is sorted by."""
+    held: Mapping[str, float]
+    """Which of the question's words it holds, and how surely."""
+    covered: float
+    """Share of the question it holds, codes included, 0 to 1."""
+    meaning: float
+    """How near its meaning is, 0 to 1."""
+    heading: float
+    """Share of the question its heading holds."""
+    beside: float
+    """Share of the question's pairs of words that stand together in it."""
+    strength: int
+    """Of the asked code it has, 0 without one."""
     score: float
     """Relevance, 0 to 1."""
     by: By
@@ -142,8 +154,9 @@ def rank(
         inside = question.held(f" {candidate.head}{body}")
         told = sum(question.weights[word] * part for word, part in inside.items())
         order = COVER * question.share(inside) + OFTEN * often(question, body)
-        order += HEADING * question.share(question.held(f" {candidate.section} "))
-        order += BESIDE * question.beside(body)
+        heading = question.share(question.held(f" {candidate.section} "))
+        beside = question.beside(body)
+        order += HEADING * heading + BESIDE * beside
         strength = 0
         if hit := code_hits.get(label):
             strength = hit.strength
@@ -161,7 +174,12 @@ def rank(
         meaning = _between(cosine.get(label, 0.0), *MEANING)
         score = max(covered, meaning, SURE if hit and hit.certain and strength == 3 else 0.0)
         by: By = "code" if strength >= 2 else ("words" if covered >= meaning else "vector")
-        placed.append(Ranked(label, order, min(1.0, score), by))
+        placed.append(
+            Ranked(
+                label, order, inside, min(1.0, covered), meaning, heading, beside, strength,
+                min(1.0, score), by,
+            )
+        )
     placed.sort(key=lambda one: (-one.order, one.id))
     return placed
 
