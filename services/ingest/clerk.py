@@ -41,6 +41,8 @@ _ADDING = "originals"
 _REMOVING = "removals"
 _MISSING = "missing originals"
 _ORIGINALS_EVERY_S = 300.0
+_TOLD = 5
+"""Removals that wait, by name in the status: it is one message, whatever waits."""
 
 
 class Clerk:
@@ -223,7 +225,8 @@ class Clerk:
             except Retryable as error:
                 troubles.append(str(error))
             if troubles:
-                self._health.trouble(_REMOVING, "; ".join(troubles))
+                more = f"; and {len(troubles) - _TOLD} more" if len(troubles) > _TOLD else ""
+                self._health.trouble(_REMOVING, "; ".join(troubles[:_TOLD]) + more)
             else:
                 self._health.well(_REMOVING)
             await self._look_for_room()
