@@ -142,7 +142,7 @@ class Clerk:
         state = await self._library.rename(doc_id, name)
         if state is not None:
             self._announcer.say(self._latest(state))
-            self.mender.soon()
+            self.mender.soon(doc_id)
         return state is not None
 
     async def in_step(self, state: DocumentState) -> DocumentState:
@@ -164,7 +164,7 @@ class Clerk:
         """Pass on what the worker says; after a new revision there may be one too many."""
         self._announcer.say(state)
         if state.state == "ready":
-            self.mender.soon()
+            self.mender.soon(state.doc_id)
 
     async def edit(self, request: EditDocument) -> EditedDocument:
         """Change what is said about a document.

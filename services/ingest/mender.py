@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 20.0
 """Seconds between two comparisons: the retriever may lose its file while this service runs."""
+_SHARE = 10
+"""Comparing all documents takes at most one part in so many of the time."""
 _AGAIN_S = 2.0
 _RPC_S = 30.0
 
@@ -92,31 +94,40 @@ class Mender:
         self._follow = follow
         self._has = has
         self._mending = asyncio.Lock()
+        self._news: set[str] = set()
         self._soon = asyncio.Event()
         self._awaited = Awaited()
         self._missing = 0
 
     async def run(self) -> None:
-        """Compare at once, and again and again."""
+        """Compare at once, and again and again; a document of which there is news meanwhile."""
+        loop = asyncio.get_running_loop()
         while True:
-            pause = EVERY_S
+            began = loop.time()
             try:
                 await self.compare()
+                # All of a large library take seconds.
+                pause = max(_AGAIN_S if self._missing else EVERY_S, _SHARE * (loop.time() - began))
+                await self._follow_news(loop.time() + pause)
             except (Retryable, Rejected) as error:
                 log.debug("not compared with the retriever: %s", error)
-                pause = _AGAIN_S
-            else:
-                if self._missing:
-                    pause = _AGAIN_S
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _follow_news(self, until: float) -> None:
+        """Compare each document of which there is news, until that time of the loop."""
+        while True:
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout_at(until):
                     await self._soon.wait()
             except TimeoutError:
-                continue
+                return
             self._soon.clear()
+            while self._news:
+                await self.compare(self._news.pop())
 
-    def soon(self) -> None:
-        """Compare soon: something changed."""
+    def soon(self, doc_id: str) -> None:
+        """Compare a document soon: something changed."""
+        self._news.add(doc_id)
         self._soon.set()
 
     async def compare(self, doc_id: str = "") -> None:
