@@ -37,7 +37,7 @@ def andon(folder: Path) -> dict[str, object]:
     with Andon(folder) as running:
         added = running.cli("add", str(folder / "in"))
         states = {one["file"]: one["state"] for one in running.json("documents")}
-        found = running.json("search", "E001")["hits"]
+        found = running.json("search", "E001")
         port = running.port
     return {
         "port": port,
