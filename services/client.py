@@ -53,6 +53,8 @@ IN_WORK = frozenset({"queued", "reading", "indexing"})
 _CONNECT_S = 5.0
 _RPC_S = 30.0
 _SETTLE_S = 0.3
+_QUIET_S = 10.0
+"""A document nothing is said about for so long is asked for."""
 
 
 @asynccontextmanager
@@ -88,8 +90,6 @@ class Client:
         self._bus = bus
         self._prefix = config.prefix
         self._caller = Caller(bus, config.prefix)
-        self._documents: Inbox | None = None
-        self._news: dict[str, DocumentState] = {}
 
     async def _call(self, rpc: Rpc, request: Any, deadline_s: float = _RPC_S) -> Any:
         try:
@@ -163,8 +163,6 @@ class Client:
 
     async def add(self, request: AddDocument) -> AddedDocument:
         """Add a file, by its absolute path."""
-        if self._documents is None:
-            self._documents = await self._bus.consume(DOCUMENT.filter(self._prefix))
         added: AddedDocument = await self._call(ADD, request)
         return added
 
@@ -180,22 +178,39 @@ class Client:
             added: the document, as `add` returned it.
             until: whether a state is the wanted one.
             progress: told of those before it.
-        """
-        state = self._later(added)
-        while self._documents is not None and state.state in IN_WORK and not until(state):
-            progress(state)
-            delivery = await self._documents.get()
-            self._bus.ack(delivery)
-            # Those of the others are kept: they are followed next.
-            if delivery.payload:
-                news: DocumentState = DOCUMENT.decode(delivery.payload)
-                self._news[news.doc_id] = news
-            state = self._later(added)
-        return state
 
-    def _later(self, added: AddedDocument) -> DocumentState:
-        news = self._news.get(added.doc_id, added.state)
-        return news if news.revision >= added.revision else added.state
+        Raises:
+            Rejected: it is removed meanwhile.
+        """
+        state = added.state
+        if state.state not in IN_WORK or until(state):
+            return state
+        # Only this one's topic, and only now: what is said of the others meanwhile would fill
+        # the connection, and its own last word is retained.
+        inbox = await self._bus.consume(DOCUMENT.topic(self._prefix, doc_id=added.doc_id), qos=0)
+        try:
+            while state.state in IN_WORK and not until(state):
+                progress(state)
+                news = await self._news(inbox, added)
+                state = news if news.revision >= added.revision else state
+            return state
+        finally:
+            self._bus.release(inbox)
+
+    async def _news(self, inbox: Inbox, added: AddedDocument) -> DocumentState:
+        """Return the next word about a document; where none comes, what the library says."""
+        try:
+            async with asyncio.timeout(_QUIET_S):
+                delivery = await inbox.get()
+            if delivery.payload:
+                heard: DocumentState = DOCUMENT.decode(delivery.payload)
+                return heard
+        except TimeoutError:
+            pass
+        listed: DocumentList = await self._call(DOCUMENTS, ListDocuments(doc_id=added.doc_id))
+        if not listed.documents:
+            raise Rejected(f"add {added.state.file}", "it was removed before it was complete")
+        return listed.documents[0]
 
     async def ask(self, ask: Ask, *, timeout_s: float, early: Callable[[Answer], None]) -> Answer:
         """Ask as any scanner does, and wait for the final answer.

@@ -199,3 +199,14 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("latin-1")
     except FileNotFoundError:  # a temporary file
         return ""
+
+
+def test_a_folder_of_many_files_is_taken_at_once(andon: Andon, tmp_path: Path) -> None:
+    # More than a connection takes messages that nobody has read: what is said about each of
+    # them must not hold up the replies.
+    for n in range(300):
+        path = tmp_path / "many" / f"{n}.pdf"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"%PDF-1.7 and no more")
+    states = andon.json("add", str(tmp_path / "many"), "--no-wait")
+    assert len({state["doc_id"] for state in states}) == 300
