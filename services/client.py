@@ -104,10 +104,16 @@ class Client:
         found: Found = await self._call(SEARCH, request)
         return found
 
-    async def documents(self) -> list[DocumentState]:
-        """Return the library."""
-        listed = await self._call(DOCUMENTS, ListDocuments())
-        return list(listed.documents)
+    async def documents(self) -> AsyncIterator[DocumentState]:
+        """Yield the library, by file name."""
+        request = ListDocuments()
+        while True:
+            listed: DocumentList = await self._call(DOCUMENTS, request)
+            for state in listed.documents:
+                yield state
+            if not listed.next:
+                return
+            request = ListDocuments(after=listed.next)
 
     async def document(self, name: str) -> DocumentList:
         """Return a document by id or file name, with its revisions.
@@ -121,13 +127,17 @@ class Client:
 
     async def _named(self, verb: str, name: str) -> str:
         """Return the id of a document by id or file name; folders may be left out."""
-        documents = await self.documents()
-        matching = [d for d in documents if name in {d.doc_id, d.file}]
-        matching = matching or [d for d in documents if d.file.endswith(f"/{name}")]
+        exact, ending = set[str](), set[str]()
+        async for state in self.documents():
+            if name in {state.doc_id, state.file}:
+                exact.add(state.doc_id)
+            elif state.file.endswith(f"/{name}"):
+                ending.add(state.doc_id)
+        matching = exact or ending
         if len(matching) != 1:
             reason = "several documents have that name" if matching else "no such document"
             raise Rejected(f"{verb} {name}", reason, "`andon documents` lists their ids")
-        return matching[0].doc_id
+        return matching.pop()
 
     async def remove(self, name: str, *, purge: bool) -> RemovedDocument:
         """Remove a document by id or file name.
