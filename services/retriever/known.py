@@ -13,6 +13,8 @@ from services.retriever.near import likeliest, neighbours
 from services.retriever.normal import printable, split
 from services.retriever.records import DEFINES, LEADS
 
+_FAULTY = frozenset((*"#EFAWCNHPR", "AL", "ERR", "OC", "OL", "OV", "OH", "OU", "UV", "LU", "GF"))
+"""Prefixes of what is asked for even where the question has another code: `M1` is the motor."""
 _GENERIC = "ERR"
 """A prefix that may stand for no more than the word `error`."""
 
@@ -98,6 +100,8 @@ async def _of_missing(
             instead = _number(code) if _number(code) in there else ""
         if instead:
             known.add(await corpus.lookup_loose([instead], first=first))
+            continue
+        if known.hits and (split(code.loose)[0] or "#") not in _FAULTY:
             continue
         name = printable(code.canonical)
         if name not in known.unknown:
