@@ -52,6 +52,7 @@ class _Asked:
     hits: dict[int, ranking.CodeHit] = field(default_factory=dict)
     documents: dict[int, int] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     near_codes: dict[str, list[str]] = field(default_factory=dict)
     vector: NDArray[np.float32] | None = None
     took: dict[str, float] = field(default_factory=dict)
@@ -130,7 +131,7 @@ class Finder:
             hits, scope = await self._in_scope(asked, everywhere, words), "widened"
         return Found(
             hits=hits,
-            codes=list(dict.fromkeys(c.canonical for c in asked.codes if c.certain)),
+            codes=asked.names,
             unknown_codes=asked.unknown,
             near=asked.near_codes,
             scope=scope,
@@ -179,7 +180,7 @@ class Finder:
         for passage, (hit, exact) in known.hits.items():
             asked.documents[passage] = hit.document
             asked.hits[passage] = ranking.CodeHit(hit.strength, exact)
-        asked.unknown, asked.near_codes = known.unknown, known.near
+        asked.names, asked.unknown, asked.near_codes = known.codes, known.unknown, known.near
         words = query_tokens(f"{asked.search.question} {asked.search.code}".strip())
         run = running_tokens(asked.search.question)
         frequency = await self._corpus.frequency(list({*words, *run}))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas.retrieval import DocumentRef, Passage
-from services.retriever.codes import cell_codes, codes, loose_form
+from services.retriever.codes import Code, cell_codes, codes, loose_form
 from services.retriever.tokens import tokens
 
 DEFINES, LEADS, MENTIONS = 3, 2, 1
@@ -67,19 +67,21 @@ def passage_of(content: bytes) -> Passage:
 def prepare(document: DocumentRef, passages: Sequence[Passage]) -> list[Record]:
     """Return the records of passages; about a millisecond each, so call it in a thread."""
     title = " ".join(title_tokens(document))
-    return [
-        Record(
-            passage=passage,
-            content=content_of(passage),
-            head=head_of(title, passage),
-            body=" ".join(tokens(passage.text)),
-            codes=tuple(
-                (canonical, loose_form(canonical), strength)
-                for canonical, strength in passage_codes(passage).items()
-            ),
-        )
-        for passage in passages
-    ]
+    return [_prepared(title, passage) for passage in passages]
+
+
+def _prepared(title: str, passage: Passage) -> Record:
+    found = codes(passage.text)
+    return Record(
+        passage=passage,
+        content=content_of(passage),
+        head=head_of(title, passage),
+        body=" ".join(tokens(passage.text, found)),
+        codes=tuple(
+            (canonical, loose_form(canonical), strength)
+            for canonical, strength in passage_codes(passage, found).items()
+        ),
+    )
 
 
 def head_of(title: str, passage: Passage) -> str:
@@ -92,13 +94,18 @@ def text_to_embed(title: str, passage: Passage) -> str:
     return "\n".join(part for part in (title, passage.section, passage.text) if part)
 
 
-def passage_codes(passage: Passage) -> dict[str, int]:
-    """Return the codes of a passage, canonical form and strength."""
+def passage_codes(passage: Passage, there: Sequence[Code] | None = None) -> dict[str, int]:
+    """Return the codes of a passage, canonical form and strength.
+
+    Args:
+        passage: the passage.
+        there: the codes of its text, where they were looked for already.
+    """
     found: dict[str, int] = {}
     if passage.kind != "text":
         found |= _defined(passage)
     text = passage.text
-    for code in codes(text):
+    for code in codes(text) if there is None else there:
         line = text.rfind("\n", 0, code.start) + 1
         alone = not any(c.isalnum() for c in text[line : code.start])
         leads = passage.kind == "text" and alone and code.start - line <= _LINE_LEAD

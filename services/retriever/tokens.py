@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from services.retriever.codes import Code, codes, fold, loose_form
 
@@ -94,9 +94,14 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 4 and word.endswith("e") else word
 
 
-def tokens(text: str) -> list[str]:
-    """Return the tokens of a passage, in order and with repeats."""
-    return _tokens(text, loose=False)
+def tokens(text: str, found: Sequence[Code] | None = None) -> list[str]:
+    """Return the tokens of a passage, in order and with repeats.
+
+    Args:
+        text: the passage.
+        found: its codes, where they were looked for already.
+    """
+    return _tokens(text, codes(text) if found is None else found)
 
 
 def query_tokens(question: str) -> list[str]:
@@ -104,7 +109,7 @@ def query_tokens(question: str) -> list[str]:
 
     A question of such words alone keeps them all.
     """
-    every = list(dict.fromkeys(_tokens(question, loose=True)))
+    every = list(dict.fromkeys(_tokens(question, codes(question, loose=True))))
     useful = [t for t in every if t not in _STOP]
     return useful or every
 
@@ -124,11 +129,11 @@ def running_tokens(question: str) -> list[str]:
     return run
 
 
-def _tokens(text: str, *, loose: bool) -> list[str]:
+def _tokens(text: str, found: Sequence[Code]) -> list[str]:
     folded = fold(text)
     words = list(_words_of(unicodedata.normalize("NFKC", folded).lower()))
     there = set(words)
-    return words + [s for s in _spellings(folded, loose=loose) if s not in there]
+    return words + [s for s in _spellings(folded, found) if s not in there]
 
 
 def _words_of(normal: str, *, hyphened: bool = True) -> Iterator[str]:
@@ -144,13 +149,13 @@ def _words_of(normal: str, *, hyphened: bool = True) -> Iterator[str]:
         yield stem(match[1] + match[2])
 
 
-def _spellings(folded: str, *, loose: bool) -> dict[str, None]:
+def _spellings(folded: str, found: Sequence[Code]) -> dict[str, None]:
     """Return codes and the like as single words, in both normal forms."""
     spellings: dict[str, None] = {}
     for match in _LETTERS_DIGITS.finditer(folded):
         spellings[((match[1] or match[2]) + match[3]).lower()] = None
     spellings |= dict.fromkeys(f"bit{match[1]}" for match in _BIT.finditer(folded))
-    for code in codes(folded, loose=loose):
+    for code in found:
         if code.canonical[0] != "#" and any(c.isdigit() for c in code.canonical):
             spellings[code.canonical.lower()] = None
     for spelling in list(spellings):
