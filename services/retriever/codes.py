@@ -166,6 +166,7 @@ def _numbers(folded: str) -> Iterator[Code]:
         digits = match["digits"] or match["marked"]
         # `2310h` may be hours.
         certain = not match["marked"] or not digits.isdigit() or digits[0] == "0"
+        certain = certain or _named(folded, match.start())
         yield Code(f"0X{digits.upper()}", match[0], match.start(), certain)
 
 
@@ -178,6 +179,11 @@ def _parts(folded: str) -> Iterator[Code]:
             named = (letters > 1 or canonical[0].isalpha()) and not _SPAN.fullmatch(match[0])
             if len(canonical) >= 5 and digits >= 2 and named and "/" not in match[0]:
                 yield Code(canonical, match[0], match.start(), certain=False)
+
+
+def _named(folded: str, start: int) -> bool:
+    """Return whether a word such as `alarm` stands right before a place."""
+    return _BEFORE.search(folded, max(0, start - 16), start) is not None
 
 
 def _plain(folded: str, *, loose: bool) -> Iterator[Code]:
@@ -196,7 +202,7 @@ def _plain(folded: str, *, loose: bool) -> Iterator[Code]:
         lower_word = len(letters) > 3 and match["letters"].islower()
         certain = not lower_word and len(letters) <= 4 and not match["tail"]
         certain = certain and (
-            not spaced or len(match["digits"]) > 1 or bool(_BEFORE.search(folded, 0, match.start()))
+            not spaced or len(match["digits"]) > 1 or _named(folded, match.start())
         )
         yield Code(joined(match[0]), match[0], match.start(), certain)
         if (

@@ -128,7 +128,7 @@ class Finder:
             hits, scope = await self._in_scope(asked, everywhere, words, clock), "widened"
         return Found(
             hits=hits,
-            codes=list(dict.fromkeys(c.canonical for c in asked.codes if c.certain)),
+            codes=asked.known.codes,
             unknown_codes=asked.known.unknown,
             near=asked.known.near,
             scope=scope,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,9 @@ from services.retriever.near import likeliest, neighbours
 from services.retriever.normal import printable, split
 from services.retriever.records import DEFINES, LEADS
 
+_FAULTY = frozenset((*"#EFAWCNHPR", "AL", "ERR", "OC", "OL", "OV", "OH", "OU", "UV", "LU", "GF"))
+"""Prefixes of what is asked for even where the question has another code: `M1` is the motor."""
+_DIGIT = re.compile(r"\d")
 _GENERIC = "ERR"
 """A prefix that may stand for no more than the word `error`."""
 
@@ -37,6 +41,8 @@ class Known:
 
     hits: dict[int, Match] = field(default_factory=dict)
     """By passage."""
+    codes: list[str] = field(default_factory=list)
+    """Codes that were asked for, as they are told to people: as manuals write what was misspelt."""
     unknown: list[str] = field(default_factory=list)
     """Codes nobody has, as they are told to people."""
     near: dict[str, list[str]] = field(default_factory=dict)
@@ -78,8 +84,13 @@ async def look_up(
     for code in asked:
         known.add(found[code], code.canonical, certain=code.certain)
     missing = [code for code in asked if code.certain and not found[code]]
-    if missing:
-        await _of_missing(corpus, missing, known, first, only=only)
+    respelt = await _of_missing(corpus, missing, known, first, only=only) if missing else {}
+    sure = any(code.certain for code in asked)
+    for code in asked:
+        # Letters alone may be any word.
+        if code.certain or (not sure and found[code] and _DIGIT.search(code.canonical)):
+            name = respelt.get(code) or printable(code.canonical)
+            known.codes += [name] if name not in known.codes else []
     return known
 
 
@@ -105,8 +116,12 @@ def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:
 
 async def _of_missing(
     corpus: Corpus, missing: Sequence[Code], known: Known, first: Collection[int], *, only: bool
-) -> None:
-    """Look for other spellings of codes that no manual has, and for codes near them."""
+) -> dict[Code, str]:
+    """Look for other spellings of codes that no manual has, and for codes near them.
+
+    Returns what a manual writes for those that were spelt another way.
+    """
+    respelled: dict[Code, str] = {}
     words = {} if only else await corpus.frequency([c.canonical.lower() for c in missing])
     spelt = {code: respelt(code) for code in missing if code.canonical.lower() not in words}
     slips = {code: neighbours(code.loose) for code in spelt}
@@ -122,12 +137,16 @@ async def _of_missing(
             instead = _number(code) if _number(code) in there else ""
         if instead:
             known.add(await corpus.lookup_loose([instead], first=first))
+            respelled[code] = printable(there[instead])
+            continue
+        if known.hits and (split(code.loose)[0] or "#") not in _FAULTY:
             continue
         name = printable(code.canonical)
         if name not in known.unknown:
             known.unknown.append(name)
         if near:
             known.near[name] = [printable(there[form]) for form in near]
+    return respelled
 
 
 def _number(code: Code) -> str:

@@ -9,7 +9,10 @@ from services.retriever.normal import loose_form, split
 _DIGITS = "0123456789"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ALIKE = (set("0ODQ"), set("1IL7"), set("5S"), set("8B"), set("2Z"), set("6G"), set("UV"))
-_PREFIXES = ("E", "F", "A", "ERR", "AL", "#")
+_PREFIXES = ("E", "F", "A", "ERR", "AL", "")
+"""Prefixes of numbers that are mistaken for one another; displays show less than manuals print."""
+_KIN = ({"E", "ERR"}, {"A", "AL"})
+"""Those that are written for one another."""
 LONGEST = 16
 """Characters of a code that is worth guessing: a longer one is a part number."""
 
@@ -21,11 +24,11 @@ def neighbours(loose: str) -> list[str]:
     """
     if len(loose) > LONGEST or not any(map(str.isalnum, loose)):
         return []
-    _letters, rest = split(loose)
+    letters, rest = split(loose)
     mark = "#" if loose[0] == "#" else ""
     found = dict.fromkeys(f"{mark}{slip}" for slip in _slips(loose.removeprefix("#")))
-    if rest.isdigit():
-        found |= dict.fromkeys(f"{prefix}{rest}" for prefix in _PREFIXES)
+    if rest.isdigit() and letters in _PREFIXES:
+        found |= dict.fromkeys(f"{prefix or '#'}{rest}" for prefix in _PREFIXES)
     forms = dict.fromkeys(loose_form(form) for form in found if form.strip("#"))
     forms.pop(loose, None)
     return list(forms)
@@ -73,14 +76,15 @@ def _distance(asked: str, code: str) -> tuple[bool, int, int]:
     """Return how far a code is from another: prefix, kind of slip, difference of the numbers."""
     (letters, rest), (other, others) = split(asked), split(code)
     apart = abs(int(rest) - int(others)) if rest.isdigit() and others.isdigit() else 0
+    if rest == others and any({letters, other} <= kin for kin in _KIN):
+        return False, 0, 0
     return letters != other, _kind(asked, code), apart
 
 
 def _kind(asked: str, code: str) -> int:
-    """Return 0 for what is swapped, looks alike or differs in zeros, 1 for one more or less, 2."""
+    """Return 0 for swapped or alike characters, 1 for another one, 2 for one more or less."""
     if len(asked) != len(code):
-        return 0 if asked.replace("0", "") == code.replace("0", "") else 1
+        return 2
     unlike = [(a, b) for a, b in zip(asked, code, strict=True) if a != b]
-    if len(unlike) == 2 and unlike[0] == unlike[1][::-1]:
-        return 0
-    return 0 if all(b in _like(a) for a, b in unlike) else 2
+    swapped = len(unlike) == 2 and unlike[0] == unlike[1][::-1]
+    return 0 if swapped or all(b in _like(a) for a, b in unlike) else 1

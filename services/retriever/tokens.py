@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from services.retriever.codes import Code, codes, fold, loose_form
 
@@ -99,9 +99,14 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 4 and word.endswith("e") else word
 
 
-def tokens(text: str) -> list[str]:
-    """Return the tokens of a passage, in order and with repeats."""
-    return _tokens(text, loose=False)
+def tokens(text: str, found: Sequence[Code] | None = None) -> list[str]:
+    """Return the tokens of a passage, in order and with repeats.
+
+    Args:
+        text: the passage.
+        found: its codes, where they were looked for already.
+    """
+    return _tokens(text, codes(text) if found is None else found)
 
 
 def query_tokens(question: str) -> list[str]:
@@ -109,7 +114,7 @@ def query_tokens(question: str) -> list[str]:
 
     A question of such words alone keeps them all.
     """
-    every = list(dict.fromkeys(_tokens(question, loose=True)))
+    every = list(dict.fromkeys(_tokens(question, codes(question, loose=True))))
     shouted = set() if question.isupper() else {w.lower() for w in _SHOUTED.findall(question)}
     useful = [t for t in every if t not in _STOP or t in shouted]
     return useful or every
@@ -130,13 +135,13 @@ def running_tokens(question: str) -> list[str]:
     return run
 
 
-def _tokens(text: str, *, loose: bool) -> list[str]:
+def _tokens(text: str, found: Sequence[Code]) -> list[str]:
     folded = fold(text)
     words = list(_words_of(unicodedata.normalize("NFKC", folded).lower()))
     for match in _HUMPED.finditer(folded):
         words += (stem(part.lower()) for part in _HUMP.findall(match[0]) if len(part) > 1)
     there = set(words)
-    return words + [s for s in _spellings(folded, loose=loose) if s not in there]
+    return words + [s for s in _spellings(folded, found) if s not in there]
 
 
 def _words_of(normal: str, *, hyphened: bool = True) -> Iterator[str]:
@@ -152,13 +157,13 @@ def _words_of(normal: str, *, hyphened: bool = True) -> Iterator[str]:
         yield stem(match[1] + match[2])
 
 
-def _spellings(folded: str, *, loose: bool) -> dict[str, None]:
+def _spellings(folded: str, found: Sequence[Code]) -> dict[str, None]:
     """Return codes and the like as single words, in both normal forms."""
     spellings: dict[str, None] = {}
     for match in _LETTERS_DIGITS.finditer(folded):
         spellings[((match[1] or match[2]) + match[3]).lower()] = None
     spellings |= dict.fromkeys(f"bit{match[1]}" for match in _BIT.finditer(folded))
-    for code in codes(folded, loose=loose):
+    for code in found:
         if code.canonical[0] != "#" and any(c.isdigit() for c in code.canonical):
             spellings[code.canonical.lower()] = None
     for spelling in list(spellings):
