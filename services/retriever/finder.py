@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Search
 from services.retriever import corpus as store
-from services.retriever import names, question, ranking
+from services.retriever import answerable, names, question, ranking
 from services.retriever.asked import codes_asked
 from services.retriever.codes import Code
 from services.retriever.embedding import Embedder
@@ -68,6 +68,7 @@ class Finder:
         threshold: float,
         on_embedding: Callable[[AndonError | None], None],
         lexicon: Lexicon | None = None,
+        sure: float = 0.0,
     ) -> None:
         """Prepare; without a model until `use`, searches go by codes and words.
 
@@ -76,11 +77,13 @@ class Finder:
             threshold: passages less relevant than this are not found, 0 to 1.
             on_embedding: told after each question whether it could be embedded.
             lexicon: what else words are called; none by default.
+            sure: how likely the manuals must answer for anything to be found, 0 to 1.
         """
         self._corpus = corpus
         self._threshold = threshold
         self._meaning = Meaning(corpus, on_embedding)
         self._lexicon = lexicon or Lexicon()
+        self._sure = sure
 
     def use(self, embedder: Embedder, index: Callable[[], VectorIndex | None]) -> None:
         """Search by meaning too; see `Meaning.use`."""
@@ -235,7 +238,8 @@ class Finder:
             quoted=frozenset(asked.quoted),
             in_language=self._in_language(asked, found),
         )
-        self.last = (asked, ranked, found)
+        if not self._answers(asked, ranked, found):
+            return []
         good = [one for one in ranked if one.score >= self._threshold]
         hits = [
             Hit(
@@ -249,6 +253,26 @@ class Finder:
         ]
         clock.lap("rank")
         return hits
+
+    def _answers(
+        self, asked: _Asked, ranked: Sequence[ranking.Ranked], found: Mapping[int, Candidate]
+    ) -> bool:
+        """Return whether what was found answers the question."""
+        certain = {code for code in asked.codes if code.certain}
+        if certain and asked.known.unknown and not asked.known.hits:
+            return False  # another code's entry is no answer
+        documents = {found[one.id].document for one in ranked[: answerable.LOOKED_AT]}
+        own = frozenset().union(*(self._corpus.names.of(number) for number in documents))
+        seen = answerable.evidence(
+            ranked,
+            asked.words.weights,
+            asked.alike,
+            asked.alike & own,
+            meaning=asked.lang == "en",
+            named=bool(asked.meant),
+        )
+        self.last = (asked, ranked, found, seen)
+        return seen.probability >= self._sure
 
     def _in_language(self, asked: _Asked, found: Mapping[int, Candidate]) -> set[int]:
         if not asked.lang:

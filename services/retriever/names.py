@@ -45,6 +45,10 @@ class Names:
         """Return whether any document goes by this word."""
         return word in self._frequency
 
+    def of(self, number: int) -> frozenset[str]:
+        """Return the tokens a document goes by."""
+        return self._of.get(number, frozenset())
+
     def weight(self, documents: int) -> float:
         """Return what a word tells that so many documents go by; 0 where it is most of them."""
         every = len(self._of)
