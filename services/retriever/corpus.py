@@ -179,7 +179,16 @@ class Corpus:
         await db.executemany(
             Q["put_passage"],
             [
-                (label, number, r.passage.ordinal, r.passage.kind, r.content, r.head, r.body)
+                (
+                    label,
+                    number,
+                    r.passage.ordinal,
+                    r.passage.kind,
+                    r.content,
+                    r.head,
+                    r.body,
+                    r.name,
+                )
                 for label, r in labelled
             ],
         )
@@ -554,6 +563,7 @@ class Corpus:
                 r["head"],
                 r["head"][self.titles.get(r["document"], 0) :],
                 r["body"],
+                r["name"],
             )
             for r in rows
         }

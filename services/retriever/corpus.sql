@@ -63,6 +63,9 @@ INSERT INTO meta VALUES ('scrub', '0');
 ALTER TABLE vectors ADD COLUMN text INTEGER;     -- digest; null where there is no vector
 CREATE INDEX vectors_text ON vectors (text) WHERE text IS NOT NULL;
 
+-- name: schema_4: what a passage is called, as tokens
+ALTER TABLE passages ADD COLUMN name TEXT NOT NULL DEFAULT '';
+
 -- name: meta: one fact
 SELECT value FROM meta WHERE key = ?
 
@@ -116,7 +119,8 @@ DELETE FROM passages WHERE document = ? AND ordinal >= ?
 SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'passages'
 
 -- name: put_passage: one passage
-INSERT INTO passages (id, document, ordinal, kind, content, head, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO passages (id, document, ordinal, kind, content, head, body, name)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: put_vector: the vector of a passage, which may be gone meanwhile; empty: it can have none
 INSERT INTO vectors (passage, vector, text) SELECT :passage, :vector, :text
@@ -246,7 +250,7 @@ JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
 WHERE c.strength = 3 AND d.active GROUP BY c.loose
 
 -- name: passages: these passages (JSON list of ids), if they answer
-SELECT p.id, p.document, p.kind, p.content, p.head, p.body FROM passages p
+SELECT p.id, p.document, p.kind, p.content, p.head, p.body, p.name FROM passages p
 JOIN documents d ON d.id = p.document
 WHERE p.id IN (SELECT value FROM json_each(?)) AND d.active
 

@@ -146,9 +146,17 @@ class Finder:
         words = query_tokens(f"{search.question} {search.code}".strip())
         run = running_tokens(search.question)
         others = self._lexicon.expand(search.question)
+        messages = question.messages(search.question)
         alike = question.name_like(search.question, self._lexicon.knows)
         frequency = await corpus.frequency(
-            list({*words, *run, *(token for other in others for token in other.tokens)})
+            list(
+                {
+                    *words,
+                    *run,
+                    *(t for m in messages for t in m),
+                    *(t for o in others for t in o.tokens),
+                }
+            )
         )
         spelt = {form.lower() for code in codes for form in (code.canonical, code.loose)}
         naming = [word for word in words if word not in spelt]
@@ -170,6 +178,7 @@ class Finder:
             corpus.size,
             names=alike,
             codes=spelt if any(code.certain for code in codes) else (),
+            messages=messages,
         )
         whole = len(run) > 1 and all(word in frequency for word in run)
         return _Asked(

@@ -47,6 +47,8 @@ class Found:
     """Tokens of the section alone."""
     body: str
     """Tokens of the text."""
+    name: str
+    """Tokens of what it is called."""
 
     @property
     def passage(self) -> Passage:

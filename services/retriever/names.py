@@ -26,9 +26,7 @@ MOST = 0.34
 def name_tokens(document: DocumentRef) -> frozenset[str]:
     """Return the tokens a document goes by: title, path, product, shelf, tags."""
     path = document.file.rpartition(".")[0] or document.file
-    words = " ".join(
-        [document.title, path, document.model, document.collection, *document.tags]
-    )
+    words = " ".join([document.title, path, document.model, document.collection, *document.tags])
     return frozenset(tokens(words.replace("_", " ").replace("/", " ")))
 
 

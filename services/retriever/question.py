@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
-from services.retriever.tokens import is_cjk, tokens
+from services.retriever.tokens import is_cjk, running_tokens, tokens
 
 POSTINGS = 8000
 """Passages the words searched for have in all: what a search costs, however many there are."""
@@ -29,6 +29,15 @@ MOST_OTHERS = 24
 UNHEARD = 0.5
 """What a word counts that no passage has, and that is no name: it may be said otherwise."""
 
+MAX_MESSAGES = 4
+"""Quoted messages that are looked for."""
+
+_QUOTED = re.compile(
+    r"(?<![A-Za-z0-9])['\"“‘「『《]([^'\"“”‘’「」『』《》]{3,80})['\"”’」』》](?![A-Za-z0-9])"
+)
+_CAPITALISED = re.compile(
+    r"(?<![A-Za-z0-9])[A-Z][A-Za-z]*\+?(?: [A-Z][A-Za-z]*\+?){1,5}(?![A-Za-z0-9])"
+)
 _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[\-_./][A-Za-z0-9]+)*")
 
 
@@ -72,6 +81,8 @@ class Question:
     """What else they are called, the surest first."""
     pairs: Sequence[tuple[str, float]]
     """Words that follow one another in the question, between spaces, and what both tell."""
+    phrases: Sequence[str]
+    """Messages quoted in it, between spaces."""
     whole: float
     """Sum of the weights."""
     searched: Sequence[str]
@@ -114,6 +125,7 @@ def read(
     *,
     names: Collection[str] = (),
     codes: Collection[str] = (),
+    messages: Sequence[Sequence[str]] = (),
 ) -> Question:
     """Return the question as ranking needs it.
 
@@ -125,6 +137,7 @@ def read(
         passages: passages in all.
         names: of the words, those that look like names.
         codes: of the words, spellings of codes: found by the code index, not weighed.
+        messages: tokens of what it quotes, from `messages`.
     """
     known = [one for one in alternatives if all(frequency.get(t, 0) for t in one.tokens)]
     known.sort(key=lambda one: (-one.weight, min(frequency[t] for t in one.tokens)))
@@ -139,6 +152,7 @@ def read(
         word: idf(count, passages) * (1.0 if count or word in names else UNHEARD)
         for word, count in common.items()
     }
+    quoted = [message for message in messages if all(frequency.get(t, 0) for t in message)]
     return Question(
         weights=weights,
         needles={word: f" {word} " for word in weights},
@@ -152,8 +166,9 @@ def read(
             for a, b in dict.fromkeys(pairwise(run))
             if a in weights or b in weights
         ],
+        phrases=[f" {' '.join(message)} " for message in quoted],
         whole=sum(weights.values()),
-        searched=_searched(words, known, frequency),
+        searched=[*(" ".join(message) for message in quoted), *_searched(words, known, frequency)],
     )
 
 
@@ -207,3 +222,14 @@ def name_like(question: str, is_term: Callable[[str], bool]) -> frozenset[str]:
         if (named or (capitals and not begins and not shouted)) and not is_term(word):
             found.update(tokens(word))
     return frozenset(found)
+
+
+def messages(question: str) -> list[tuple[str, ...]]:
+    """Return the tokens of what a question quotes: in quotation marks, or capitalised words.
+
+    `display shows 'Phase Line Error!'`, `SERVO42C says Motor Type Error`.
+    """
+    found = [match[1] for match in _QUOTED.finditer(question)]
+    found += [match[0] for match in _CAPITALISED.finditer(question)]
+    runs = (tuple(running_tokens(text)) for text in found)
+    return [run for run in dict.fromkeys(runs) if len(run) > 1][:MAX_MESSAGES]

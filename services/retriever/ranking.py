@@ -24,6 +24,10 @@ COVER, OFTEN, HEADING, BESIDE = 3.0, 1.0, 0.5, 0.5
 """Share of the question it holds, the same by BM25's saturation, in its section, in its order."""
 WORDS, VECTOR = 0.4, 0.25
 """Its rank among the words, and among the vectors."""
+CALLED = 1.0
+"""It is called what is asked for: share of the question in its name, and of its name in that."""
+PHRASE = 1.0
+"""It has a message of the question word for word."""
 NAMED = 1.0
 """The question names its document."""
 STRUCTURED = 0.3
@@ -74,6 +78,10 @@ class Candidate(Protocol):
     @property
     def body(self) -> str:
         """Tokens of the text, joined by spaces."""
+
+    @property
+    def name(self) -> str:
+        """Tokens of what it is called, joined by spaces."""
 
 
 class CodeHit(Protocol):
@@ -156,7 +164,8 @@ def rank(
         order = COVER * question.share(inside) + OFTEN * often(question, body)
         heading = question.share(question.held(f" {candidate.section} "))
         beside = question.beside(body)
-        order += HEADING * heading + BESIDE * beside
+        order += HEADING * heading + BESIDE * beside + CALLED * called(question, candidate.name)
+        order += PHRASE * any(phrase in body for phrase in question.phrases)
         strength = 0
         if hit := code_hits.get(label):
             strength = hit.strength
@@ -176,12 +185,40 @@ def rank(
         by: By = "code" if strength >= 2 else ("words" if covered >= meaning else "vector")
         placed.append(
             Ranked(
-                label, order, inside, min(1.0, covered), meaning, heading, beside, strength,
-                min(1.0, score), by,
+                label,
+                order,
+                inside,
+                min(1.0, covered),
+                meaning,
+                heading,
+                beside,
+                strength,
+                min(1.0, score),
+                by,
             )
         )
     placed.sort(key=lambda one: (-one.order, one.id))
     return placed
+
+
+def called(question: Question, name: str) -> float:
+    """Return how well a passage's name is what is asked for, 0 to 1.
+
+    Args:
+        question: its words.
+        name: tokens of what the passage is called.
+    """
+    words = name.split()
+    if not words:
+        return 0.0
+    text = f" {name} "
+    held = question.held(text)
+    meant = {token for word in held for token in (word,)}
+    meant.update(
+        token for one in question.others if one.needle in text for token in one.needle.split()
+    )
+    precise = sum(word in meant for word in words) / len(words)
+    return precise * min(1.0, 2 * question.share(held))
 
 
 def often(question: Question, body: str) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas.retrieval import DocumentRef, Passage
+from services.retriever.called import called
 from services.retriever.codes import Code, cell_codes, codes, loose_form
 from services.retriever.tokens import tokens
 
@@ -50,6 +51,8 @@ class Record:
     """Tokens of the document's title and the section, joined by spaces."""
     body: str
     """Tokens of the text, joined by spaces."""
+    name: str
+    """Tokens of what it is called, joined by spaces."""
     codes: tuple[tuple[str, str, int], ...]
     """Canonical form, loose form, strength."""
 
@@ -77,6 +80,7 @@ def _prepared(title: str, passage: Passage) -> Record:
         content=content_of(passage),
         head=head_of(title, passage),
         body=" ".join(tokens(passage.text, found)),
+        name=" ".join(tokens(called(passage))),
         codes=tuple(
             (canonical, loose_form(canonical), strength)
             for canonical, strength in passage_codes(passage, found).items()
