@@ -192,9 +192,8 @@ def _plain(folded: str, *, loose: bool) -> Iterator[Code]:
         spaced = " " in sep or ":" in sep
         if letters in _NEVER or letters in _GENERIC:
             continue
-        if spaced and not (
-            letters in _SPACED and (loose or (match["letters"].isupper() and sep == " "))
-        ):
+        parted = letters in _SPACED or (loose and len(letters) == 1 and len(match["digits"]) > 3)
+        if spaced and not (parted and (loose or (match["letters"].isupper() and sep == " "))):
             continue
         article = letters in _ARTICLES and not match["letters"].isupper()
         if spaced and article and len(match["digits"]) < 4:
