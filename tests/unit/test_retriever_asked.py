@@ -128,6 +128,11 @@ def test_a_glued_prefix_is_not_swapped_for_another() -> None:
     assert not {"#18", "E18", "ERR18"} & set(forms(code))
 
 
+def test_a_parameter_is_not_looked_up_without_its_group() -> None:
+    (code,) = codes("P0.99", loose=True)
+    assert "P99" not in respelt(code)
+
+
 def test_part_of_a_known_code_is_none() -> None:
     found = codes("F3 0002", loose=True)
     whole = [code for code in found if code.canonical == "F30002"]
