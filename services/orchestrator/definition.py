@@ -29,6 +29,12 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 
+_PREFIX = {"ER": "ERR", "ERROR": "ERR", "ALM": "AL", "ALARM": "AL"}
+"""Prefixes that are written for others."""
+_DISPLAYS = ("E", "AL")
+"""What displays put before the name of a fault: `E.OC1` is `OC1`."""
+_HEX = re.compile(r"0X([0-9A-F]+)|(\d[0-9A-F]*)H")
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:
@@ -119,11 +125,23 @@ def is_of_another_code(passage: Passage, code: str) -> bool:
 def _same(one: str, other: str) -> bool:
     if one == other:
         return True
-    letters = [re.sub(r"\d", "", code) for code in (one, other)]
-    numbers = [re.sub(r"\D", "", code).lstrip("0") for code in (one, other)]
-    if not any(re.search(r"\d", code) for code in (one, other)):
+    if not (re.search(r"\d", one) and re.search(r"\d", other)):
+        return bool({one, other} & {f"E{one}", f"E{other}"})
+    pairs = [
+        (_PREFIX.get(letters, letters), number) for letters, number in map(_parts, (one, other))
+    ]
+    (letters, number), (others, numbers) = pairs
+    if number != numbers:
         return False
-    return numbers[0] == numbers[1] and (letters[0] == letters[1] or not all(letters))
+    shown = {f"{display}{name}" for display in _DISPLAYS for name in (letters, others) if name}
+    return letters == others or not letters or not others or bool({letters, others} & shown)
+
+
+def _parts(code: str) -> tuple[str, str]:
+    """Return a code's letters, and its digits without leading zeros; a hexadecimal one has none."""
+    if match := _HEX.fullmatch(code):
+        return "", (match[1] or match[2]).lstrip("0")
+    return re.sub(r"\d", "", code), re.sub(r"\D", "", code).lstrip("0")
 
 
 def _roles(fields: Sequence[Field], code: str) -> list[Role]:

@@ -7,7 +7,7 @@ What the manuals do not have is said, never guessed from a neighbour.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,6 +71,7 @@ def extract(
     code: str,
     lang: Language,
     unknown_codes: Sequence[str] = (),
+    near: Mapping[str, Sequence[str]] | None = None,
 ) -> Extract:
     """Answer from passages alone.
 
@@ -80,6 +81,7 @@ def extract(
         code: Fault code from the payload, empty when there is none.
         lang: Language of the answer; the manual's words stay as they are.
         unknown_codes: Codes of the question that no document has.
+        near: By unknown code, those that may have been meant.
 
     Returns:
         The answer. A code no passage defines is never answered from another code's row.
@@ -87,7 +89,7 @@ def extract(
     words = phrases(lang)
     hits = distinct(hits)
     unknown = _unknown(hits, code, unknown_codes)
-    missing = words.unknown.format(codes=words.comma.join(unknown)) if unknown else ""
+    missing = _missing(unknown, near or {}, words)
     coded = [hit for hit in hits if hit.by == "code" and not _of_another(hit, code)]
     if code in unknown or (unknown and not coded):
         return _without_code(hits, missing, question, lang)
@@ -112,6 +114,16 @@ def _unknown(hits: Sequence[Hit], code: str, unknown_codes: Sequence[str]) -> li
     for spelled in asked:
         once.setdefault(canonical(spelled), spelled)
     return list(once.values())
+
+
+def _missing(unknown: Sequence[str], near: Mapping[str, Sequence[str]], words: Phrases) -> str:
+    """Say which codes no manual has, and which of those it has may have been meant."""
+    if not unknown:
+        return ""
+    said = words.unknown.format(codes=words.comma.join(unknown))
+    spelled = {canonical(code): offered for code, offered in near.items()}
+    offered = dict.fromkeys(one for code in unknown for one in spelled.get(canonical(code), ()))
+    return said + (words.near.format(codes=words.comma.join(offered)) if offered else "")
 
 
 def _of_another(hit: Hit, code: str) -> bool:

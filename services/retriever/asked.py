@@ -90,7 +90,8 @@ def respelt(code: Code) -> tuple[str, ...]:
     spelt = [as_digits(canonical)]
     digits = rest.replace(".", "")
     if letters and digits.isdigit():
-        spelt.append(letters + digits)
+        if digits[0] != "0":  # else it would be the loose form of many
+            spelt.append(letters + digits)
         spelt += [f"{letters}{digits[:n]}.{digits[n:]}" for n in range(1, min(len(digits), 4))]
     return tuple(dict.fromkeys(form for s in spelt if (form := loose_form(s)) != code.loose))
 

@@ -72,6 +72,8 @@ _RANGE = re.compile(
 _DIGITS_FIRST = re.compile(r"(?<![A-Za-z0-9])\d{1,2}[A-Z]{1,3}\d{2,6}[A-Z]{0,3}(?![A-Za-z0-9])")
 _BEFORE = re.compile(rf"(?:{FAULT_WORD}|code|代码|码)\s*[:=]?\s*$", re.IGNORECASE)
 _CELL = re.compile(r"#?\s*([A-Za-z0-9]{1,8}(?:[.\-_ ][A-Za-z0-9]{1,8}){0,2})")
+_WORDS = re.compile(r"[a-z]{4}|^[\d.\-]+ [A-Za-z]")
+"""Words, or a quantity: a cell with them is no code, whatever digits it has."""
 _PARTED = re.compile(r"[,，、;；\n]| / ")
 _SLASHED = re.compile(r"(?<=[A-Za-z0-9]{2})/(?=[A-Za-z0-9]{2})")
 
@@ -115,6 +117,8 @@ def cell_code(text: str) -> str | None:
     strict = codes(folded)
     if strict and strict[0].start == 0 and len(strict[0].raw) == len(folded):
         return strict[0].canonical
+    if _WORDS.search(folded):
+        return None
     canonical = joined(match[1])
     short = len(canonical) <= 6 and canonical.isalpha() and match[1].upper() == match[1]
     return canonical if short or any(c.isdigit() for c in canonical) else None
@@ -192,9 +196,8 @@ def _plain(folded: str, *, loose: bool) -> Iterator[Code]:
         spaced = " " in sep or ":" in sep
         if letters in _NEVER or letters in _GENERIC:
             continue
-        if spaced and not (
-            letters in _SPACED and (loose or (match["letters"].isupper() and sep == " "))
-        ):
+        parted = letters in _SPACED or (loose and len(letters) == 1 and len(match["digits"]) > 3)
+        if spaced and not (parted and (loose or (match["letters"].isupper() and sep == " "))):
             continue
         article = letters in _ARTICLES and not match["letters"].isupper()
         if spaced and article and len(match["digits"]) < 4:

@@ -33,11 +33,12 @@ AFTER = rf"(?![\dA-Za-z\-]|\.\d|\s*{UNITS})"
 
 _CAPITALS = re.compile(r"(?<![A-Za-z0-9\-.])[A-Z]{2,5}(?![A-Za-z0-9\-]|[ _.]\d)")
 _DISPLAYED = re.compile(
-    r"(?<![A-Za-z0-9\-.])(?<!\d )[A-Za-z]?[a-z][A-Z]{1,3}[a-z]?(?![A-Za-z0-9\-])"
+    r"(?<![A-Za-z0-9\-.])(?<!\d )(?:[A-Za-z]?[a-z][A-Z]{1,3}[a-z]?|[A-Z]{2,3}[a-z])"
+    r"(?![A-Za-z0-9\-])"
 )
 """As seven segments show it: `oL`, `STo`, `nOFF`."""
 _BESIDE = re.compile(
-    rf"(?:{FAULT_WORD}|报|显示|跳|code|代码|shows?|displays?|displaying)\s*[:=]?\s*"
+    rf"(?:{FAULT_WORD}|报|显示|跳|code|代码|shows?|displays?|displaying)\s*(?:[:=]|with |on )?\s*"
     rf"(?P<after>[a-z]{{2,4}})(?![A-Za-z0-9])"
     rf"|(?<![A-Za-z0-9])(?P<before>[a-z]{{2,4}})\s*(?:{FAULT_WORD}|code|代码)",
     re.IGNORECASE,

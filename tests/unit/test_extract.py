@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.answers import Language
 from schemas.retrieval import DocumentRef, Field, Hit, Passage
+from services.orchestrator.definition import is_of_another_code
 from services.orchestrator.extract import Extract, extract
 from services.orchestrator.quote import LONGEST_QUOTE, quote
 
@@ -289,6 +291,44 @@ def test_an_unknown_code_in_the_question_alone() -> None:
     answer = ask(neighbour, code="", question="What is E999?", unknown=("E999",))
     assert answer.summary == "No manual lists fault code E999."
     assert answer.citations == []
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("en", "No manual lists fault code F30020. Did you mean F30002, F30021?"),
+        ("zh", "手册中没有故障代码 F30020。您要找的是不是 F30002、F30021？"),
+    ],
+)
+def test_codes_that_may_have_been_meant_are_offered(lang: Language, said: str) -> None:
+    answer = extract(
+        [],
+        question="F-30020?",
+        code="",
+        lang=lang,
+        unknown_codes=["F30020"],
+        near={"F30020": ["F30002", "F30021"], "F9": ["F8"]},
+    )
+    assert (answer.summary, answer.note, answer.citations) == (said, said, [])
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "same"),
+    [
+        ("E.OC1", "OC1", True),
+        ("E9", "AL.E9", True),
+        ("ERR18", "Er.018", True),
+        ("2310h", "0x2310", True),
+        ("18", "Err18", True),
+        ("E.LU", "LU", True),
+        ("E18", "ERR18", False),
+        ("F18", "E18", False),
+        ("OC2", "E.OC1", False),
+    ],
+)
+def test_a_row_answers_for_its_code_however_it_is_written(cell: str, code: str, same: bool) -> None:
+    hit = row(("Fault code", cell), ("Cause", "mains"))
+    assert is_of_another_code(hit.passage, code) is not same
 
 
 def test_related_text_may_be_cited_for_an_unknown_code() -> None:
