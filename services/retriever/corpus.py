@@ -458,6 +458,15 @@ class Corpus:
         rows = await self._db.fetch(Q["frequency"], (json.dumps(words),))
         return {row["term"]: row["doc"] for row in rows}
 
+    async def beginning(self, beginnings: Sequence[str], limit: int = 2000) -> dict[str, int]:
+        """Return the tokens that begin with one of these, and in how many passages each is."""
+        found: dict[str, int] = {}
+        for begin in beginnings:
+            after = begin[:-1] + chr(ord(begin[-1]) + 1)
+            rows = await self._db.fetch(Q["beginning"], (begin, after, limit))
+            found |= {row["term"]: row["doc"] for row in rows}
+        return found
+
     async def search_words(
         self, words: Sequence[str], limit: int, scope: Sequence[int] | None = None
     ) -> list[tuple[int, float]]:

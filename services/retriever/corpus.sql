@@ -210,6 +210,9 @@ LEFT JOIN vectors v ON v.passage = p.id AND length(v.vector) WHERE d.active AND 
 -- name: frequency: in how many passages each token is (JSON list of tokens)
 SELECT v.term, v.doc FROM json_each(?) j CROSS JOIN vocabulary v ON v.term = j.value
 
+-- name: beginning: in how many passages the tokens are that begin with this, up to that token
+SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?
+
 -- name: words: best by BM25; a word in title or section counts as given
 SELECT rowid AS id, -bm25(fts, ?, 1.0) AS score FROM fts
 WHERE fts MATCH ? ORDER BY score DESC LIMIT ?

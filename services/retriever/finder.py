@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Search
+from services.retriever import answerable, names, question, ranking, spelling
 from services.retriever import corpus as store
-from services.retriever import answerable, names, question, ranking
 from services.retriever.asked import codes_asked
 from services.retriever.codes import Code
 from services.retriever.embedding import Embedder
@@ -38,6 +38,8 @@ SWAPS = 10
 """Tries at most where what answers is swapped under a search."""
 RARE = 1000
 """A name is looked for in the texts where no more passages have it."""
+MISTYPED = 4
+"""Words of a question that are put right at most."""
 HOLDERS = 200
 """Documents that are looked at for having such a name."""
 
@@ -145,7 +147,7 @@ class Finder:
         codes = codes_asked(search, corpus.names)
         words = query_tokens(f"{search.question} {search.code}".strip())
         run = running_tokens(search.question)
-        others = self._lexicon.expand(search.question)
+        others: list[question.Alternative] = list(self._lexicon.expand(search.question))
         messages = question.messages(search.question)
         alike = question.name_like(search.question, self._lexicon.knows)
         frequency = await corpus.frequency(
@@ -158,6 +160,7 @@ class Finder:
                 }
             )
         )
+        others += await self._respelt([w for w in words if w not in frequency], alike, frequency)
         spelt = {form.lower() for code in codes for form in (code.canonical, code.loose)}
         naming = [word for word in words if word not in spelt]
         texts = await self._holders([word for word in naming if word in alike], frequency)
@@ -192,6 +195,25 @@ class Finder:
             known=known,
             alike=alike,
         )
+
+    async def _respelt(
+        self, unknown: Sequence[str], alike: Collection[str], frequency: dict[str, int]
+    ) -> list[question.Respelt]:
+        """Return what words may have been meant to be that no passage has.
+
+        In how many passages those are is put down in `frequency`.
+        """
+        found: list[question.Respelt] = []
+        for word in [w for w in unknown if spelling.correctable(w) and not self._lexicon.knows(w)][
+            :MISTYPED
+        ]:
+            known = await self._corpus.frequency(spelling.slips(word))
+            if word not in alike:
+                known |= await self._corpus.beginning(spelling.beginnings(word))
+            for term, weight in spelling.corrections(word, known):
+                found.append(question.Respelt((word,), (term,), weight))
+                frequency[term] = known[term]
+        return found
 
     async def _holders(
         self, alike: Sequence[str], frequency: Mapping[str, int]

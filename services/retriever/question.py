@@ -58,6 +58,18 @@ class Alternative(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Respelt:
+    """What a mistyped word may have been meant to be."""
+
+    words: tuple[str, ...]
+    """The word."""
+    tokens: tuple[str, ...]
+    """What some passage has."""
+    weight: float
+    """How likely, up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """Another name for words of the question, ready to be looked for in a passage."""
 
