@@ -17,6 +17,8 @@ _DISPLAY = ("E", "AL", "ERR")
 """What displays put before a name: `E.OC1`, `AL.E9`."""
 _FAMILIES = ("E", "F", "ERR", "AL", "A")
 """Prefixes of what people call `fault 18`; the one that the word tells goes first."""
+_LONG = ("C", "N", "0X")
+"""The same, of numbers with four digits or more."""
 _TOLD = (
     (re.compile("fault|trip|故障", re.IGNORECASE), "F"),
     (re.compile("alarm|warning|警|異常|异常", re.IGNORECASE), "A"),
@@ -57,8 +59,9 @@ def forms(code: Code) -> tuple[str, ...]:
     if loose[0] == "#":
         told = [family for pattern, family in _TOLD if pattern.search(code.raw)]
         families = dict.fromkeys((*told, *_FAMILIES))
-        hexadecimal = (f"0X{rest}",) if len(rest) > 3 else ()
-        return (loose, *(f"{family}{rest}" for family in families), *hexadecimal)
+        if len(rest) > 3:
+            families |= dict.fromkeys(_LONG)
+        return (loose, *(f"{family}{rest}" for family in families))
     if loose.startswith("0X"):
         return (loose, f"#{loose[2:]}") if loose[2:].isdigit() else (loose,)
     found = [loose]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever import lexicon as module
 from services.retriever.lexicon import PART, SAME, SHIPPED, SYNONYM, TRANSLATION, Lexicon
+from services.retriever.terms import terms_of
 from services.retriever.tokens import running_tokens
 from services.retriever.traditional import simplified
 from services.runtime.errors import Fatal
@@ -185,7 +185,7 @@ def test_small_words_are_no_terms(shipped: Lexicon, question: str) -> None:
 
 def test_terms_are_tokenized_as_the_index_is(shipped: Lexicon) -> None:
     for line in shipped._lines:
-        for term in module._terms(line):
+        for term in terms_of(line):
             assert term.tokens in {(), tuple(running_tokens(term.text))}
 
 
