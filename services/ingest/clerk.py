@@ -140,7 +140,7 @@ class Clerk:
         state = await self._library.rename(doc_id, name)
         if state is not None:
             self._announcer.say(self._latest(state))
-            self.mender.soon()
+            self.mender.soon(doc_id)
         return state is not None
 
     async def in_step(self, state: DocumentState) -> DocumentState:
@@ -159,10 +159,10 @@ class Clerk:
         return self._latest(await self._library.state(state.doc_id) or state)
 
     def pass_on(self, state: DocumentState) -> None:
-        """Pass on what the worker says; after a new revision there may be one too many."""
+        """Pass on what is said of a document; after a new revision there may be one too many."""
         self._announcer.say(state)
-        if state.state == "ready":
-            self.mender.soon()
+        if state.state == "ready" and state.revision > 1:
+            self.mender.soon(state.doc_id)
 
     async def edit(self, request: EditDocument) -> EditedDocument:
         """Change what is said about a document.

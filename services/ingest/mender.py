@@ -7,6 +7,7 @@ difference is mended, at once if the retriever is there, else when it is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -90,31 +91,39 @@ class Mender:
         self._follow = follow
         self._has = has
         self._mending = asyncio.Lock()
+        self._changed: set[str] = set()
         self._soon = asyncio.Event()
         self._awaited = Awaited()
         self._missing = 0
 
     async def run(self) -> None:
-        """Compare at once, and again and again."""
+        """Compare at once, and again and again; in between, documents that changed."""
+        loop = asyncio.get_running_loop()
         while True:
-            pause = EVERY_S
-            try:
-                await self.compare()
-            except (Retryable, Rejected) as error:
-                log.debug("not compared with the retriever: %s", error)
-                pause = _AGAIN_S
-            else:
-                if self._missing:
-                    pause = _AGAIN_S
-            try:
-                async with asyncio.timeout(pause):
-                    await self._soon.wait()
-            except TimeoutError:
-                continue
-            self._soon.clear()
+            well = await self._compared("")
+            until = loop.time() + (EVERY_S if well and not self._missing else _AGAIN_S)
+            while well and (left := until - loop.time()) > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await self._soon.wait()
+                self._soon.clear()
+                while well and self._changed:
+                    well = await self._compared(self._changed.pop())
+            if not well:
+                await asyncio.sleep(_AGAIN_S)
 
-    def soon(self) -> None:
-        """Compare soon: something changed."""
+    async def _compared(self, doc_id: str) -> bool:
+        """Compare; return whether the retriever was there for it."""
+        try:
+            await self.compare(doc_id)
+        except (Retryable, Rejected) as error:
+            log.debug("not compared with the retriever: %s", error)
+            return False
+        return True
+
+    def soon(self, doc_id: str) -> None:
+        """Compare a document soon: it changed."""
+        self._changed.add(doc_id)
         self._soon.set()
 
     async def compare(self, doc_id: str = "") -> Differences:

@@ -212,6 +212,8 @@ class _Runner:
         """Drain within the deadline, then let go."""
         notify("STOPPING=1")
         log.info("%s stops", self._service.name)
+        # First: the broker confirms the next message behind the requests that were on their way.
+        context.server.leave()
         with contextlib.suppress(Retryable):
             await bus.publish(topic, self._status("stopping"), retain=True, timeout=1.0)
         try:

@@ -12,7 +12,7 @@ import msgspec
 from schemas.channels import Rpc
 from services.runtime.bus import Bus
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
-from services.runtime.messages import Delivery
+from services.runtime.messages import Delivery, Inbox
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,9 @@ class Server:
         self._prefix = prefix
         self._tasks = tasks
         self._working: set[asyncio.Task[None]] = set()
+        self._inboxes: list[Inbox] = []
+        self._held = 0
+        """Requests that wait until fewer are worked on."""
 
     async def serve(self, rpc: Rpc, handler: Handler | StreamHandler, *, at_once: int = 32) -> None:
         """Answer requests with `handler` from now on.
@@ -85,6 +88,7 @@ class Server:
             at_once: requests worked on at the same time; more wait their turn.
         """
         queue = await self._bus.consume(rpc.topic(self._prefix))
+        self._inboxes.append(queue)
         gate = asyncio.Semaphore(at_once)
 
         async def loop() -> None:
@@ -96,7 +100,9 @@ class Server:
                 expiry_s = delivery.properties.expiry_s
                 now = asyncio.get_running_loop().time()
                 until = None if expiry_s is None else now + expiry_s
+                self._held += 1
                 await gate.acquire()
+                self._held -= 1
                 task = self._tasks.create_task(
                     self._answer(rpc, handler, delivery, gate, until), name=f"rpc {rpc.name}"
                 )
@@ -105,10 +111,22 @@ class Server:
 
         self._tasks.create_task(loop(), name=f"serve {rpc.name}")
 
+    def leave(self) -> None:
+        """Take no more requests: who asks from now on is told at once that nobody serves it."""
+        for inbox in self._inboxes:
+            self._bus.unsubscribe(inbox)
+
     async def drain(self) -> None:
-        """Wait until every request being worked on has its reply."""
-        if self._working:
-            await asyncio.wait(self._working)
+        """Take no more requests, and wait until every one that came has its reply.
+
+        One without would be waited for until its deadline, long after the next process is there.
+        """
+        self.leave()
+        await asyncio.sleep(0)  # inside one process a message takes a turn of the loop
+        while self._working or self._held or any(map(len, self._inboxes)):
+            if self._working:
+                await asyncio.wait(self._working)
+            await asyncio.sleep(0)  # the next ones have their turn
 
     async def _answer(
         self,

@@ -16,7 +16,8 @@ from tests.support.sample import sample_manual
 
 pytestmark = pytest.mark.faults
 
-AWAY = "orchestrator: {deadline_s: 12}\n"
+AWAY = "orchestrator: {deadline_s: 25}\n"
+"""Long enough for a retriever to start again on a busy machine."""
 
 
 @pytest.fixture(scope="module")

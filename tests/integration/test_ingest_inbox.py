@@ -67,7 +67,8 @@ async def watching(plant: Plant) -> None:
 def notes(plant: Plant, folder: str, text: str) -> None:
     path = inbox(plant) / folder
     path.mkdir(parents=True, exist_ok=True)
-    (path / "andon.yaml").write_text(text, encoding="utf-8")
+    (path / ".new").write_text(text, encoding="utf-8")
+    (path / ".new").rename(path / "andon.yaml")  # never seen when it is half written
 
 
 async def test_a_file_dropped_in_answers_with_what_its_folders_say(

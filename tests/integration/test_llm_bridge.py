@@ -118,7 +118,7 @@ async def test_a_server_that_dies_and_comes_back(model: Path) -> None:
             await served.ask(request())
         with llama_process(model, port=port):
             await served.until(model="tiny", reachable=True)
-            assert served.health.reason == ""
+            await served.well()
             _, answer = await served.ask(request(max_tokens=ROOM))
             assert answer.model == "tiny"
         await served.until(model="", reachable=False)
