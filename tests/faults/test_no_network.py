@@ -53,7 +53,7 @@ def test_the_demo_runs_with_only_loopback(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert "outside: Network is unreachable" in done.stdout
