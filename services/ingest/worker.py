@@ -30,9 +30,7 @@ from services.runtime.rpc import Caller
 log = logging.getLogger(__name__)
 
 RPC_S = 120.0
-"""Seconds the retriever may take over letting a document answer, on a slow board."""
-_BATCH_S = 30.0
-"""The same for a batch. A retriever that is killed over one is waited for as long."""
+"""Seconds the retriever may take over a batch: a slow board, or one that is just starting."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
 _ATTEMPTS = 2
@@ -350,8 +348,7 @@ class Worker:
             if self._abandon.is_set():
                 raise Abandoned
             try:
-                deadline_s = _BATCH_S if rpc is INDEX else RPC_S
-                reply = await self._caller.call(rpc, request, deadline_s=deadline_s)
+                reply = await self._caller.call(rpc, request, deadline_s=RPC_S)
             except Retryable as error:
                 self._health.trouble("retriever", f"documents wait for the retriever: {error}")
                 if stop is not None and stop.is_set():

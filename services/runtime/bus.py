@@ -307,6 +307,10 @@ class Bus(ABC):
         finally:
             self._calls.end(call)
 
+    def give_up(self, below: str) -> None:
+        """Fail the requests under way on topics that begin so: who was asked is gone."""
+        self._calls.fail(Unavailable, "the service ended before it replied", below=below)
+
     async def reply(
         self,
         request: Delivery,

@@ -190,6 +190,7 @@ class _Runner:
                     health=self._health,
                 )
                 tasks.create_task(bus.failed(), name="bus")
+                tasks.create_task(context.caller.watch(), name="other services")
                 tasks.create_task(self._callbacks(), name="callbacks")
                 reporting = tasks.create_task(self._report(bus, topic), name="status")
                 with bus.starting():

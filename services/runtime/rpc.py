@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
 
-from schemas.channels import Rpc
+from schemas.channels import STATUS, Rpc
+from schemas.health import ServiceStatus
 from services.runtime.bus import Bus
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
 from services.runtime.messages import Delivery, Inbox
@@ -65,6 +67,16 @@ class Caller:
                     yield _decode(payload, rpc.reply)
         finally:
             await pieces.aclose()
+
+    async def watch(self) -> None:
+        """Have nobody wait for the reply of a service that has ended; forever."""
+        inbox = await self._bus.consume(STATUS.filter(self._prefix), qos=0)
+        while True:
+            delivery = await inbox.get()
+            with contextlib.suppress(msgspec.DecodeError):  # anybody's message
+                status: ServiceStatus = STATUS.decode(delivery.payload)
+                if status.state == "offline" and not delivery.retain:
+                    self._bus.give_up(f"{self._prefix}/rpc/{status.service}/")
 
 
 class Server:

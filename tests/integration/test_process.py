@@ -218,6 +218,24 @@ async def test_systemd_is_told_of_readiness_and_life(broker: Mosquitto, tmp_path
             await told("STOPPING=1")
 
 
+async def test_nobody_waits_for_the_reply_of_a_killed_process(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    async with connected(config_of(broker)) as bus, probe(broker, tmp_path) as process:
+        inbox = await bus.consume(STATUS.topic("andon", service="ingest"))
+        await until(inbox, bus, lambda s: s.state == "ready")
+        caller = Caller(bus, "andon")
+        watching = asyncio.create_task(caller.watch())
+        asked = asyncio.create_task(caller.call(DOUBLE, Number(3_000_000), deadline_s=3600))
+        # It came behind the first one.
+        assert await caller.call(DOUBLE, Number(0), deadline_s=SOON_S) == Number(0)
+        assert not asked.done()
+        process.kill()
+        with pytest.raises(Unavailable, match="ended before it replied"):
+            await asyncio.wait_for(asked, SOON_S)
+        watching.cancel()
+
+
 async def test_requests_replies_streams_and_refusals(broker: Mosquitto, tmp_path: Path) -> None:
     async with connected(config_of(broker)) as bus, probe(broker, tmp_path) as process:
         inbox = await bus.consume(STATUS.filter())
