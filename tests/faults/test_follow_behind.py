@@ -59,7 +59,7 @@ def held(andon: Andon, file: str) -> tuple[int, int, int]:
 
 
 def until_ready(andon: Andon, file: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 2 * SOON_S
+    deadline = time.monotonic() + 3 * SOON_S
     while time.monotonic() < deadline:
         listed = andon.cli("documents", "--json")  # fails while the service is just starting
         for state in json.loads(listed.stdout) if listed.returncode == 0 else []:
@@ -72,7 +72,7 @@ def until_ready(andon: Andon, file: str) -> dict[str, Any]:
 def test_a_list_is_found_by_code_while_the_vectors_of_another_are_made(
     andon: Andon, tmp_path: Path
 ) -> None:
-    many = 3 * ENTRIES
+    many = 2 * ENTRIES
     long = long_list(tmp_path, "long.csv", many)
     small = tmp_path / "small.csv"
     small.write_text(CODES, encoding="utf-8")
