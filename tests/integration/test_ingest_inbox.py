@@ -24,6 +24,12 @@ pytestmark = pytest.mark.integration
 QUICK = {"inbox_scan_s": 0.05, "inbox_settle_s": 0.15, "inbox_grace_s": 0.4}
 
 
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine is busy and a look takes long, the next one is not put off for that."""
+    monkeypatch.setattr("services.ingest.inbox.SHARE", 1)
+
+
 @pytest.fixture
 async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
     async with opened(tmp_path / "data") as plant:

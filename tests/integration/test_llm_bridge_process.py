@@ -78,7 +78,7 @@ async def test_from_start_to_stop_with_a_model(tmp_path: Path) -> None:
             assert ready.pid == process.pid
             assert 0 < ready.memory_mb < ready.budget_mb
             stream = Caller(bus, DEFAULT_PREFIX).stream(
-                GENERATE, request(max_tokens=1536), deadline_s=60
+                GENERATE, request(max_tokens=1536), deadline_s=240
             )
             async with aclosing(stream) as pieces:
                 found = [piece async for piece in pieces]

@@ -36,7 +36,7 @@ class Served:
     health: Health
     stopping: asyncio.Event
 
-    async def ask(self, asked: Generate, *, deadline_s: float = 60) -> tuple[str, Generated]:
+    async def ask(self, asked: Generate, *, deadline_s: float = 240) -> tuple[str, Generated]:
         """Return the text as streamed, and the answer."""
         texts: list[str] = []
         async with aclosing(self.caller.stream(GENERATE, asked, deadline_s=deadline_s)) as pieces:
