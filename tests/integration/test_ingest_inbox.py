@@ -240,7 +240,7 @@ async def test_what_was_refused_is_looked_at_again_at_the_next_start(plant: Plan
         async with plant.ingest():
             await watching(plant)
             (inbox(plant) / "drives").mkdir()
-            large = "# Faults\n\nE005 mains too low\n" + "\n" * 2**20
+            large = "# Faults\n\nE005 mains too low\n" + " " * 2**20
             (inbox(plant) / "drives" / "large.md").write_text(large)
             await documents(plant, ("drives/large.md", "failed"))
         configure(plant, max_file_mb=2)
