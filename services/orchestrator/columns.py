@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Literal
 
 from schemas.answers import Language
@@ -60,6 +61,7 @@ _AND = re.compile(r"\b(?:and|und|et|y|or)\b|[/&+,、及与和與或]")
 _PREFIX = re.compile(r"^\s*(en|zh)(?:[-_][A-Za-z]+)?[\s._:-]")
 
 
+@lru_cache(maxsize=1024)
 def role_of(header: str) -> Role:
     """Return what a column holds, `other` when its header is not in the vocabulary."""
     latin, cjk = _fold(header)

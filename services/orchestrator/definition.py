@@ -12,7 +12,7 @@ from schemas.answers import Language
 from schemas.retrieval import Field, Passage
 from services.orchestrator.columns import Role, language_of_header, role_of
 from services.orchestrator.cues import is_action
-from services.orchestrator.items import items, unwrapped
+from services.orchestrator.items import is_counted, items, unwrapped
 
 _MARKUP = re.compile(r"^[*_`'\"\s]+|[*_`'\"\s]+$")
 _CODE_CELL = re.compile(r"[A-Z]{0,6}[-._ ]?[A-Z]{0,3}[-._ ]?\d{1,6}[A-Z]?|[A-Z]{2,4}\d?")
@@ -44,6 +44,8 @@ class Definition:
     """Causes in the manual's order and words."""
     actions: list[str]
     """What to do, in the manual's order and words."""
+    counted: frozenset[Role]
+    """Of `cause` and `action`, what the manual numbers."""
     reaction: str
     """What the machine does by itself."""
     asides: list[str]
@@ -80,6 +82,7 @@ def define(passage: Passage, *, code: str, lang: Language) -> Definition:
         meaning=" ".join(plain(unwrapped(field.value)) for field in meanings),
         causes=causes,
         actions=actions,
+        counted=frozenset(role for role, said in by_role.items() if _counts(said)),
         reaction=" ".join(unwrapped(f.value) for f in _one_language(by_role["reaction"], lang)),
         asides=cause_asides + action_asides,
         rest=by_role["other"],
@@ -157,6 +160,10 @@ def _one_language(fields: list[Field], lang: Language) -> list[Field]:
 
 def _all_items(fields: list[Field]) -> list[str]:
     return [item for field in fields for item in items(field.value)]
+
+
+def _counts(fields: list[Field]) -> bool:
+    return len(fields) == 1 and is_counted(fields[0].value)
 
 
 def _split(fields: list[Field]) -> tuple[list[str], list[str]]:

@@ -28,20 +28,23 @@ from services.orchestrator.definition import (
     canonical,
     define,
     is_of_another_code,
-    plain,
 )
-from services.orchestrator.phrases import Phrases, phrases
-from services.orchestrator.quote import quote
-from services.orchestrator.running import nearest, sentences_of
-from services.orchestrator.sentences import overlap, sentences, terms
+from services.orchestrator.phrases import phrases
+from services.orchestrator.quote import citations, quote
+from services.orchestrator.running import nearest, tell
+from services.orchestrator.sentences import overlap, shared, terms
+from services.orchestrator.wording import (
+    LONGEST_TAIL,
+    bearing_of,
+    sentence_of,
+    squeezed,
+    summary_of,
+    titled,
+    told_of,
+)
 
-_ROUND_ABOUT = range(-1, 5)
-"""Sentences round the best one, relative to it, that may give its causes and actions."""
-
-_STOPS = " .。;；:：,，"
-
-_LONGEST_TAIL = 160
-"""Characters of the first cause, or of the meaning, in a summary."""
+_MOST_RELATED = 3
+"""Passages behind the first that say something in the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +96,13 @@ def extract(
         return _without_code(hits, missing, question, lang)
     if not hits:
         return _nothing(words.nothing)
+    asked = terms(f"{code} {question}")
     defining = [hit for hit in coded if structured(hit)]
-    if defining:
-        return _defined(defining, hits, code, lang, missing)
-    first = best(coded or hits, lang)
+    first = defining[0] if defining else best(coded or hits, lang)
     if structured(first):
-        return _defined([first], hits, code, lang, missing)
-    return _from_text(first, hits, f"{code} {question}", lang, missing)
+        rows = defining or [first]
+        return _defined(rows, hits, code=code, asked=asked, lang=lang, missing=missing)
+    return _from_text(first, hits, asked=asked, lang=lang, missing=missing)
 
 
 def _unknown(hits: Sequence[Hit], code: str, unknown_codes: Sequence[str]) -> list[str]:
@@ -155,7 +158,13 @@ def _without_code(hits: Sequence[Hit], missing: str, question: str, lang: Langua
 
 
 def _defined(
-    defining: Sequence[Hit], hits: Sequence[Hit], code: str, lang: Language, missing: str
+    defining: Sequence[Hit],
+    hits: Sequence[Hit],
+    *,
+    code: str,
+    asked: frozenset[str],
+    lang: Language,
+    missing: str,
 ) -> Extract:
     """Answer from a row or an entry."""
     words = phrases(lang)
@@ -167,35 +176,28 @@ def _defined(
     ]
     differing = [(o, d) for o, d in others if d.name and _key(d) != _key(main)]
     used = [hit, *(other for other, _ in differing)]
-    rest = [h for h in hits if h.by == "code" or h.passage.kind == "text"]
+    rest = [h for h in hits if h.by == "code" or h.passage.kind == "text" or hit.by != "code"]
     cited = to_cite(used, rest)
     numbers = {identity(h): n for n, h in enumerate(cited, 1)}
-    summary = _summary(main, code, words)
-    if not any(character.isalnum() for character in summary):
-        summary = quote(hit.passage.text, limit=_LONGEST_TAIL)
-    lines = [f"{summary} [1]"]
-    if main.meaning and main.meaning not in summary:
-        lines += ["", f"{main.meaning} [1]"]
-    lines += _section(words.causes, main.causes) + _section(words.actions, main.actions)
-    if main.reaction:
-        lines += ["", f"{words.reaction}{words.colon}{main.reaction} [1]"]
-    lines += _section(words.notes, main.asides)
-    if main.rest:
-        lines += ["", *(f"{plain(f.name)}{words.colon}{plain(f.value)} [1]" for f in main.rest)]
+    summary = summary_of(main, code) or quote(hit.passage.text, limit=LONGEST_TAIL)
+    lines = told_of(main, code, summary, words)
     also = [
-        f"{_summary(d, '', words)} [{numbers[identity(o)]}]"
+        f"{titled(o, hit, summary_of(d))} [{numbers[identity(o)]}]"
         for o, d in differing
         if identity(o) in numbers
     ]
     if also:
-        lines += ["", words.also, *also]
+        lines += ["", words.also, *dict.fromkeys(also)]
+    bearing: dict[tuple[str, int, int], str] = {}
+    if hit.by != "code":
+        lines += _related(cited, asked, "\n".join(lines), lang, bearing)
     same_code = any(canonical(d.code) == canonical(main.code) for _, d in differing)
     return Extract(
         summary=summary,
         causes=main.causes,
         actions=main.actions,
         text="\n".join(lines),
-        citations=citations(cited, {}),
+        citations=citations(cited, bearing),
         answered_by="extract",
         note=_note(missing, words.several if same_code else "", _other_language(hit, lang)),
     )
@@ -205,54 +207,21 @@ def _key(definition: Definition) -> tuple[str, str]:
     return canonical(definition.code), canonical(definition.name)
 
 
-def _summary(definition: Definition, code: str, words: Phrases) -> str:
-    """Return code, name and first cause as one sentence in the language's punctuation."""
-    printed = definition.code
-    if code and canonical(printed) != canonical(code):
-        printed = code
-    head = " ".join(part for part in (printed, definition.name) if part)
-    tail = next((cause for cause in definition.causes if cause[-1] not in ":："), "")
-    tail = tail or definition.meaning
-    if not tail and not definition.actions:
-        tail = words.comma.join(f"{plain(f.name)} {plain(f.value)}" for f in definition.rest)
-    if not tail and not definition.name:
-        tail = next(iter(definition.actions), "")
-    tail = next(iter(sentences(tail)), "")
-    if len(tail) > _LONGEST_TAIL:
-        tail = quote(tail, limit=_LONGEST_TAIL) + "…"
-    parts = (part.rstrip(_STOPS) for part in (head, tail))
-    return words.colon.join(part for part in parts if part) + words.stop
-
-
-def _section(title: str, entries: Sequence[str]) -> list[str]:
-    if not entries:
-        return []
-    return ["", title, *(f"{n}. {entry} [1]" for n, entry in enumerate(entries, 1))]
-
-
 def _from_text(
-    hit: Hit, hits: Sequence[Hit], question: str, lang: Language, missing: str
+    hit: Hit, hits: Sequence[Hit], *, asked: frozenset[str], lang: Language, missing: str
 ) -> Extract:
-    """Answer from the sentences of running text that are nearest to the question."""
-    words = phrases(lang)
+    """Answer from what running text says on the question, and the passages beside it."""
     # The document's title says which machine is meant, not what is asked about it.
-    asked = terms(question)
     asked = asked - terms(f"{hit.document.title} {hit.document.file}") or asked
-    ranked = nearest(hit, asked)
-    summary, place = ranked[0]
-    found = sentences_of(hit)
-    near = [found[place + step] for step in _ROUND_ABOUT if 0 <= place + step < len(found)]
-    causes = [sentence for sentence in near if is_cause(sentence)]
-    actions = [sentence for sentence in near if is_action(sentence)]
-    told = sorted(place for _, place in ranked[:3] if overlap(asked, found[place]))
-    lines = [f"{found[place]} [1]" for place in told] or [f"{summary} [1]"]
-    lines += _section(words.causes, causes) + _section(words.actions, actions)
+    told = tell(hit, asked)
     cited = to_cite([hit], hits)
-    bearing = {identity(h): nearest(h, asked)[0][0] for h in cited if not structured(h)}
+    bearing = {identity(hit): bearing_of(hit, told)}
+    lines = [f"{line} [1]" for line in (told.head, *told.sentences) if line]
+    lines += _related(cited, asked, "\n".join(lines), lang, bearing)
     return Extract(
-        summary=summary,
-        causes=causes,
-        actions=actions,
+        summary=sentence_of(told),
+        causes=[sentence for sentence in told.sentences if is_cause(sentence)],
+        actions=[sentence for sentence in told.sentences if is_action(sentence)],
         text="\n".join(lines),
         citations=citations(cited, bearing),
         answered_by="extract",
@@ -260,27 +229,41 @@ def _from_text(
     )
 
 
-def citations(hits: Sequence[Hit], bearing: dict[tuple[str, int, int], str]) -> list[Citation]:
-    """Return where each passage stands, numbered from 1.
+def _related(
+    cited: Sequence[Hit],
+    asked: frozenset[str],
+    said: str,
+    lang: Language,
+    bearing: dict[tuple[str, int, int], str],
+) -> list[str]:
+    """Return what the passages behind the first say on the question, a sentence of each.
 
     Args:
-        hits: Passages.
-        bearing: By `choice.identity`, the words a quote begins with; the beginning where missing.
+        cited: The passages in the order of their numbers, the first answers already.
+        asked: Terms of the question.
+        said: What the answer says so far: nothing is said twice.
+        lang: Language of the answer.
+        bearing: Takes the words that the quotes begin with.
     """
-    return [
-        Citation(
-            n=n,
-            document=hit.document.title,
-            file=hit.document.file,
-            doc_id=hit.document.doc_id,
-            revision=hit.document.revision,
-            page=hit.passage.page,
-            section=hit.passage.section,
-            quote=quote(hit.passage.text, bearing.get(identity(hit), "")),
-            score=round(min(1.0, max(0.0, hit.score)), 3),
-        )
-        for n, hit in enumerate(hits, 1)
-    ]
+    known = shared(asked, said)
+    seen = squeezed(said)
+    lines: list[str] = []
+    for n, hit in enumerate(cited[1:], 2):
+        if structured(hit):
+            sentence = summary_of(define(hit.passage, code="", lang=lang))
+        else:
+            told = tell(hit, asked, room=0)
+            bearing[identity(hit)] = bearing_of(hit, told)
+            sentence = sentence_of(told)
+        gained = shared(asked, sentence)
+        new = squeezed(sentence)
+        if not new or new in seen or not (gained - known or len(gained) * 2 > len(known)):
+            continue
+        if not gained or len(lines) >= _MOST_RELATED:
+            continue
+        seen += new
+        lines.append(f"{titled(hit, cited[0], sentence)} [{n}]")
+    return ["", phrases(lang).related, *lines] if lines else []
 
 
 def _other_language(hit: Hit, lang: Language) -> str:

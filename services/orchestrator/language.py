@@ -36,6 +36,11 @@ def has_ideographs(text: str) -> bool:
     return bool(_IDEOGRAPH.search(text))
 
 
+def count_ideographs(text: str) -> int:
+    """Return how many characters are Chinese ideographs."""
+    return len(_IDEOGRAPH.findall(text))
+
+
 def is_ideograph(character: str) -> bool:
     """Return whether one character is a Chinese ideograph."""
     return bool(_IDEOGRAPH.match(character))

@@ -85,7 +85,7 @@ def test_a_row_answers() -> None:
     assert answer.answered_by == "extract"
     assert answer.note == ""
     assert answer.text == (
-        "E005 DC bus undervoltage: Mains voltage too low. [1]\n\n"
+        "E005 DC bus undervoltage [1]\n\n"
         "Causes\n1. Mains voltage too low [1]\n2. Phase missing at R, S, T [1]\n\n"
         "Actions\n1. Measure the mains at R, S, T [1]\n2. Check the line fuses [1]"
     )
@@ -112,7 +112,7 @@ def test_the_language_asked_for_is_chosen(hits: tuple[Hit, ...]) -> None:
     assert chinese.summary == "E005 直流母线欠压：电网电压过低。"
     assert chinese.causes == ["电网电压过低", "输入缺相"]
     assert chinese.actions == ["测量R、S、T电压", "检查进线熔断器"]
-    assert "可能原因\n1. 电网电压过低 [1]" in chinese.text
+    assert "可能原因\n- 电网电压过低 [1]" in chinese.text
     assert "处理方法\n1. 测量R、S、T电压 [1]" in chinese.text
     assert chinese.citations[0].quote.startswith("故障代码: E005")
     assert len(chinese.citations) == 2
@@ -241,7 +241,7 @@ def test_another_meaning_of_the_code_is_named() -> None:
     )
     answer = ask(EN, elsewhere)
     assert answer.actions == ["Measure the mains at R, S, T", "Check the line fuses"]
-    assert "Also listed\nE005 Door open. [2]" in answer.text
+    assert "Also listed\nKX7 manual: E005 Door open. [2]" in answer.text
     assert answer.citations[1].document == "KX7 manual"
     assert answer.note == "The manuals list this code more than once, with different meanings."
 
@@ -367,7 +367,10 @@ def test_running_text_without_cues_is_given_as_it_is() -> None:
         question="What is the housing made of?",
     )
     assert (answer.causes, answer.actions) == ([], [])
-    assert answer.text == "The housing is made of steel. [1]"
+    assert answer.summary == "The housing is made of steel."
+    assert answer.text == (
+        "The unit weighs 4 kg. [1]\nThe housing is made of steel. [1]\nPainting is grey. [1]"
+    )
 
 
 def test_the_machines_name_does_not_choose_the_sentence() -> None:

@@ -1,0 +1,97 @@
+"""Running text taken apart: a heading, a parameter or a question, with what stands below it.
+
+A manual's page of parameters is one passage of many matters. What answers is one of them as a
+whole, its range and its unit included, and nothing of its neighbours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from services.orchestrator.items import is_wrapped, unwrapped
+from services.orchestrator.sentences import sentences
+
+# `PD142 Rated Motor Current`, `*P0-15 载波频率`: a name follows, not the rest of a sentence.
+_PARAMETER = re.compile(
+    r"\W{0,3}[A-Z]{1,4}[-. ]?\d{1,4}(?:[-.]\d{1,3})?"
+    r"(?=[A-Z]|[ \t:：.-]+[A-Z\u3400-\u9fff]|[\u3400-\u9fff])"
+)
+_NUMBERED = re.compile(r"\W{0,3}(?:第?\d{1,2}(?:\.\d{1,2}){1,3}|§ ?\d+)[.、]?[ \t]*(?=[^\W\d])")
+_LETTERED = re.compile(r"\W?[a-zA-Z][)）][ \t]*\S")
+_MARKDOWN = re.compile(r"#{1,6} ")
+_QUESTION = re.compile(r"\W?(?:Q(?:uestion)?\s?\d*|问题?\s?\d*)\s*[:：]", re.IGNORECASE)
+_MARK = re.compile(
+    r"\s*(?:[(（]?\d{1,2}[)）、]|\d{1,2}[.．](?!\d)|[①-⑳]|[a-zA-Z][)）]|[•●◆■▪►➢‣]|[-–—*][ \t]|注)"
+)
+# What a page prints for itself.
+_FURNITURE = re.compile(
+    r"\s*(?:第\s*\d+\s*页(?:[\s,，/]*共\s*\d+\s*页)?|-?\s*\d{1,4}\s*-?|page\s+\d+(?:\s*(?:of|/)\s*\d+)?"
+    r"|\d+\s*/\s*\d+)\s*",
+    re.IGNORECASE,
+)
+_SCRAP = re.compile(r"\s*([A-Za-z]{1,8})(?:\s+\1)*\s*")
+_ENDS = ".。!！?？;；"
+_LONGEST_HEAD = 120
+"""Characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One matter of a passage."""
+
+    head: str
+    """Its heading, or the line that names the parameter; empty at a passage's beginning."""
+    sentences: list[str]
+    """What stands below it, in order, in the passage's words."""
+
+
+def blocks(text: str) -> list[Block]:
+    """Return the matters of a text in order; nothing in them is cut or moved.
+
+    Page numbers, and the single words that drawings leave behind, are in none of them.
+    """
+    lines = [line for line in text.splitlines() if _says_something(line)]
+    widest = max(map(len, lines), default=0)
+    paragraphs: list[str] = []
+    heads: list[bool] = []
+    for place, line in enumerate(lines):
+        follows = lines[place + 1] if place + 1 < len(lines) else ""
+        head = _is_head(line, follows)
+        last = paragraphs[-1].rsplit("\n", 1)[-1] if paragraphs and not heads[-1] else ""
+        if last and not head and not _MARK.match(line) and is_wrapped(last, line, widest):
+            paragraphs[-1] += f"\n{line}"
+        else:
+            paragraphs.append(line)
+            heads.append(head)
+    found: list[Block] = []
+    for paragraph, head in zip(paragraphs, heads, strict=True):
+        words = unwrapped(paragraph)
+        if head:
+            found.append(Block(words, []))
+        else:
+            if not found:
+                found.append(Block("", []))
+            found[-1].sentences.extend(sentences(words))
+    return found
+
+
+def _is_head(line: str, follows: str) -> bool:
+    line = line.strip()
+    if len(line) > _LONGEST_HEAD:
+        return False
+    if _PARAMETER.match(line) or _MARKDOWN.match(line) or _QUESTION.match(line):
+        return line[-1] not in ";；"
+    if line[-1] in _ENDS:
+        return False
+    if _NUMBERED.match(line):
+        return True
+    return (
+        bool(_LETTERED.match(line)) and len(line) <= _LONGEST_HEAD // 2 and not _MARK.match(follows)
+    )
+
+
+def _says_something(line: str) -> bool:
+    if not any(character.isalnum() for character in line):
+        return False
+    return not _FURNITURE.fullmatch(line) and not _SCRAP.fullmatch(line)
