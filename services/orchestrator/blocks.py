@@ -19,15 +19,24 @@ _PARAMETER = re.compile(
 )
 _NUMBERED = re.compile(r"\W{0,3}(?:第?\d{1,2}(?:\.\d{1,2}){1,3}|§ ?\d+)[.、]?[ \t]*(?=[^\W\d])")
 _LETTERED = re.compile(r"\W?[a-zA-Z][)）][ \t]*\S")
+_BYTE = re.compile(r"\W?(?:byte|字节|word|字) ?\d{1,2}\W*", re.IGNORECASE)
 _MARKDOWN = re.compile(r"#{1,6} ")
 _QUESTION = re.compile(r"\W?(?:Q(?:uestion)?\s?\d*|问题?\s?\d*)\s*[:：]", re.IGNORECASE)
 _MARK = re.compile(
-    r"\s*(?:[(（]?\d{1,2}[)）、]|\d{1,2}[.．](?!\d)|[①-⑳]|[a-zA-Z][)）]|[•●◆■▪►➢‣]|[-–—*][ \t]|注)"
+    r"\s*(?:[(（]?\d{1,2}[)）、]|\d{1,2}[.．](?!\d)|[①-⑳]|[a-zA-Z][)）]|[•●◆■▪►➢‣]|[-–—*][ \t]|注"
+    r"|\|)"
 )
 # What a page prints for itself.
 _FURNITURE = re.compile(
     r"\s*(?:第\s*\d+\s*页(?:[\s,，/]*共\s*\d+\s*页)?|-?\s*\d{1,4}\s*-?|page\s+\d+(?:\s*(?:of|/)\s*\d+)?"
-    r"|\d+\s*/\s*\d+)\s*",
+    r"|\d+\s*/\s*\d+|(?:toc|weight|next|prev|draft|layout)\s*:.*)\s*",
+    re.IGNORECASE,
+)
+# What stands in one line: the cells of a row, the bits of a word.
+_CELLS = re.compile(
+    r" \| |(?<=[^\W\d_]) (?=bit ?\d{1,2}[:：])"
+    # Marks of Markdown and of the programs that make pages of it.
+    r"|\|?(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?|\{\{[<%].{0,80}?[%>]\}\}",
     re.IGNORECASE,
 )
 _SCRAP = re.compile(r"\s*([A-Za-z]{1,8})(?:\s+\1)*\s*")
@@ -51,7 +60,7 @@ def blocks(text: str) -> list[Block]:
 
     Page numbers, and the single words that drawings leave behind, are in none of them.
     """
-    lines = [line for line in text.splitlines() if _says_something(line)]
+    lines = [line for line in _CELLS.sub("\n", text).splitlines() if _says_something(line)]
     widest = max(map(len, lines), default=0)
     paragraphs: list[str] = []
     heads: list[bool] = []
@@ -82,6 +91,8 @@ def _is_head(line: str, follows: str) -> bool:
         return False
     if _PARAMETER.match(line) or _MARKDOWN.match(line) or _QUESTION.match(line):
         return line[-1] not in ";；"
+    if _BYTE.fullmatch(line):
+        return True
     if line[-1] in _ENDS:
         return False
     if _NUMBERED.match(line):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from schemas.answers import Answer
 
@@ -21,11 +22,15 @@ _CUT = "…"
 def display(answer: Answer) -> str:
     """Return what to do in three lines: fault, first actions, source; no line that is empty."""
     summary = clean(answer.summary)
-    code = clean(answer.code)
+    code = clean(answer.code).lstrip("#")
     if not re.search(rf"(?<![A-Za-z0-9]){re.escape(code)}(?![A-Za-z0-9])", summary, re.IGNORECASE):
         summary = f"{code} {summary}"
-    lines = [fit(summary, WIDEST), _actions(answer), _source(answer)]
-    return "\n".join(line for line in lines if line)
+    first = fit(summary, WIDEST)
+    more = _steps(answer, answer.actions, summary) or _steps(answer, answer.causes, summary)
+    if not more and first.endswith(_CUT):
+        kept = len(first) - len(_CUT)
+        first, more = summary[:kept].rstrip(), fit(summary[kept:].lstrip(" ,;:，；：、"), WIDEST)
+    return "\n".join(line for line in (first, more, _source(answer)) if line)
 
 
 def clean(text: str) -> str:
@@ -69,9 +74,11 @@ def _word_end(head: str, after: str) -> int:
     return end if end >= len(head) // 2 else len(head)
 
 
-def _actions(answer: Answer) -> str:
+def _steps(answer: Answer, entries: Sequence[str], said: str) -> str:
+    """Return what to do, or why it is, in one line; nothing that is said already."""
     stops = " .。;；"
-    steps = [step for step in (clean(action).rstrip(stops) for action in answer.actions) if step]
+    steps = [step for step in (clean(entry).rstrip(stops) for entry in entries) if step]
+    steps = [step for step in dict.fromkeys(steps) if step not in said]
     return fit(("；" if answer.lang == "zh" else "; ").join(steps), WIDEST)
 
 

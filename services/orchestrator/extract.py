@@ -18,6 +18,8 @@ from services.orchestrator.choice import (
     best_definition,
     distinct,
     identity,
+    named_by,
+    of_the_question,
     spoken,
     structured,
     to_cite,
@@ -27,24 +29,24 @@ from services.orchestrator.definition import (
     Definition,
     canonical,
     define,
+    is_long,
     is_of_another_code,
+    names,
+    words_of,
 )
 from services.orchestrator.phrases import phrases
 from services.orchestrator.quote import citations, quote
+from services.orchestrator.related import GENERIC, related
 from services.orchestrator.running import nearest, tell
-from services.orchestrator.sentences import overlap, shared, terms
+from services.orchestrator.sentences import overlap, terms
 from services.orchestrator.wording import (
     LONGEST_TAIL,
     bearing_of,
     sentence_of,
-    squeezed,
     summary_of,
     titled,
     told_of,
 )
-
-_MOST_RELATED = 3
-"""Passages behind the first that say something in the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def extract(
     """
     words = phrases(lang)
     hits = distinct(hits)
+    code = _meant(hits, code, question, unknown_codes)
     unknown = _unknown(hits, code, unknown_codes)
     missing = words.unknown.format(codes=words.comma.join(unknown)) if unknown else ""
     coded = [hit for hit in hits if hit.by == "code" and not _of_another(hit, code)]
@@ -98,11 +101,33 @@ def extract(
         return _nothing(words.nothing)
     asked = terms(f"{code} {question}")
     defining = [hit for hit in coded if structured(hit)]
-    first = defining[0] if defining else best(coded or hits, lang)
-    if structured(first):
+    first = defining[0] if defining else best(_with_code(hits, coded, code) or hits, lang)
+    if structured(first) and (defining or not is_long(first)):
         rows = defining or [first]
         return _defined(rows, hits, code=code, asked=asked, lang=lang, missing=missing)
     return _from_text(first, hits, asked=asked, lang=lang, missing=missing)
+
+
+def _with_code(hits: Sequence[Hit], coded: Sequence[Hit], code: str) -> list[Hit]:
+    """Return the passages with the code, in the order found: words may know better than it."""
+    places = {identity(hit) for hit in coded}
+    return [
+        hit
+        for hit in hits
+        if identity(hit) in places or (names(hit.passage, code) and not _of_another(hit, code))
+    ]
+
+
+def _meant(hits: Sequence[Hit], code: str, question: str, unknown_codes: Sequence[str]) -> str:
+    """Return the code a question is about: where the first is only a product's name, another."""
+    rows = [hit for hit in hits if hit.by == "code" and structured(hit)]
+    if not code or canonical(code) in map(canonical, unknown_codes) or not rows:
+        return code
+    if not all(_of_another(hit, code) for hit in rows):
+        return code
+    asked = set(map(canonical, words_of(question)))
+    cells = (define(hit.passage, code="", lang="en").code for hit in rows)
+    return next((cell for cell in cells if cell and canonical(cell) in asked), code)
 
 
 def _unknown(hits: Sequence[Hit], code: str, unknown_codes: Sequence[str]) -> list[str]:
@@ -168,19 +193,25 @@ def _defined(
 ) -> Extract:
     """Answer from a row or an entry."""
     words = phrases(lang)
-    hit, main = best_definition(defining, code, lang)
+    answering, beside = of_the_question(defining, asked)
+    hit, main = best_definition(answering, code, lang)
+    if not (main.causes or main.actions) and identity(hit) != identity(defining[0]):
+        # It only names the code: the one that was found first, if that says more.
+        first = define(defining[0].passage, code=code, lang=lang)
+        if first.causes or first.actions:
+            hit, main = defining[0], first
     others = [
         (other, define(other.passage, code=code, lang=lang))
-        for other in defining
+        for other in (*answering, *beside)
         if identity(other) != identity(hit) and spoken(other) == spoken(hit)
     ]
     differing = [(o, d) for o, d in others if d.name and _key(d) != _key(main)]
     used = [hit, *(other for other, _ in differing)]
-    rest = [h for h in hits if h.by == "code" or h.passage.kind == "text" or hit.by != "code"]
+    rest = [h for h in hits if h.by == "code" or h.passage.kind == "text" or _belongs(h, hit, code)]
     cited = to_cite(used, rest)
     numbers = {identity(h): n for n, h in enumerate(cited, 1)}
-    summary = summary_of(main, code) or quote(hit.passage.text, limit=LONGEST_TAIL)
-    lines = told_of(main, code, summary, words)
+    summary = summary_of(main, code, asked) or quote(hit.passage.text, limit=LONGEST_TAIL)
+    lines = told_of(main, code=code, asked=asked, summary=summary, words=words)
     also = [
         f"{titled(o, hit, summary_of(d))} [{numbers[identity(o)]}]"
         for o, d in differing
@@ -189,8 +220,11 @@ def _defined(
     if also:
         lines += ["", words.also, *dict.fromkeys(also)]
     bearing: dict[tuple[str, int, int], str] = {}
-    if hit.by != "code":
-        lines += _related(cited, asked, "\n".join(lines), lang, bearing)
+    if hit.by == "code":
+        asked = asked - terms(code) - GENERIC
+    more = [(n, h) for n, h in enumerate(cited, 1) if n > len(used) and _belongs(h, hit, code)]
+    if asked and more:
+        lines += related(hit, more, asked=asked, said=lines, lang=lang, bearing=bearing)
     same_code = any(canonical(d.code) == canonical(main.code) for _, d in differing)
     return Extract(
         summary=summary,
@@ -203,6 +237,14 @@ def _defined(
     )
 
 
+def _belongs(other: Hit, hit: Hit, code: str) -> bool:
+    """Return whether a passage may stand beside a row: never a neighbour of a code's entry."""
+    if hit.by != "code":
+        return True
+    beside = other.document.doc_id == hit.document.doc_id or not canonical(code).isdigit()
+    return beside and names(other.passage, code)
+
+
 def _key(definition: Definition) -> tuple[str, str]:
     return canonical(definition.code), canonical(definition.name)
 
@@ -211,13 +253,13 @@ def _from_text(
     hit: Hit, hits: Sequence[Hit], *, asked: frozenset[str], lang: Language, missing: str
 ) -> Extract:
     """Answer from what running text says on the question, and the passages beside it."""
-    # The document's title says which machine is meant, not what is asked about it.
-    asked = asked - terms(f"{hit.document.title} {hit.document.file}") or asked
+    asked = asked - named_by(hit) or asked
     told = tell(hit, asked)
     cited = to_cite([hit], hits)
     bearing = {identity(hit): bearing_of(hit, told)}
     lines = [f"{line} [1]" for line in (told.head, *told.sentences) if line]
-    lines += _related(cited, asked, "\n".join(lines), lang, bearing)
+    more = list(enumerate(cited, 1))[1:]
+    lines += related(hit, more, asked=asked, said=lines, lang=lang, bearing=bearing)
     return Extract(
         summary=sentence_of(told),
         causes=[sentence for sentence in told.sentences if is_cause(sentence)],
@@ -227,43 +269,6 @@ def _from_text(
         answered_by="extract",
         note=_note(missing, _other_language(hit, lang)),
     )
-
-
-def _related(
-    cited: Sequence[Hit],
-    asked: frozenset[str],
-    said: str,
-    lang: Language,
-    bearing: dict[tuple[str, int, int], str],
-) -> list[str]:
-    """Return what the passages behind the first say on the question, a sentence of each.
-
-    Args:
-        cited: The passages in the order of their numbers, the first answers already.
-        asked: Terms of the question.
-        said: What the answer says so far: nothing is said twice.
-        lang: Language of the answer.
-        bearing: Takes the words that the quotes begin with.
-    """
-    known = shared(asked, said)
-    seen = squeezed(said)
-    lines: list[str] = []
-    for n, hit in enumerate(cited[1:], 2):
-        if structured(hit):
-            sentence = summary_of(define(hit.passage, code="", lang=lang))
-        else:
-            told = tell(hit, asked, room=0)
-            bearing[identity(hit)] = bearing_of(hit, told)
-            sentence = sentence_of(told)
-        gained = shared(asked, sentence)
-        new = squeezed(sentence)
-        if not new or new in seen or not (gained - known or len(gained) * 2 > len(known)):
-            continue
-        if not gained or len(lines) >= _MOST_RELATED:
-            continue
-        seen += new
-        lines.append(f"{titled(hit, cited[0], sentence)} [{n}]")
-    return ["", phrases(lang).related, *lines] if lines else []
 
 
 def _other_language(hit: Hit, lang: Language) -> str:

@@ -64,9 +64,10 @@ def quote(text: str, bearing: str = "", limit: int = LONGEST_QUOTE) -> str:
 
 def _place(flat: str, bearing: str) -> int:
     """Return where `bearing` begins in `flat`, white space put aside; 0 when it does not."""
+    if (place := flat.find(" ".join(bearing.split()))) >= 0:
+        return place
+    # A wrapped line was joined without a space, as Chinese is.
     wanted = "".join(bearing.split())
-    if not wanted:
-        return 0
     places = [place for place, character in enumerate(flat) if not character.isspace()]
     found = "".join(flat.split()).find(wanted)
     return places[found] if found >= 0 else 0

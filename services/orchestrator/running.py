@@ -9,6 +9,7 @@ from math import sqrt
 
 from schemas.retrieval import Hit
 from services.orchestrator.blocks import Block, blocks
+from services.orchestrator.choice import structured
 from services.orchestrator.sentences import shared, weight
 
 ROOM = 700
@@ -35,19 +36,31 @@ class Told:
 
 
 def tell(hit: Hit, asked: frozenset[str], room: int = ROOM) -> Told:
-    """Return what a passage says on a question: one of its matters, whole where it fits.
+    """Return what a passage says on a question, under its section where that has of it too."""
+    section = hit.passage.section.rsplit(" > ", 1)[-1]
+    return tell_text(hit.passage.text, asked, section=section, row=structured(hit), room=room)
+
+
+def tell_text(
+    text: str, asked: frozenset[str], *, section: str = "", row: bool = False, room: int = ROOM
+) -> Told:
+    """Return what a text says on a question: one of its matters, whole where it fits.
 
     Args:
-        hit: The passage.
+        text: The text.
         asked: Terms of the question.
+        section: The heading above it.
+        row: Whether it means little without that heading.
         room: Characters to give at most; the best sentence is given whole all the same.
     """
-    found = blocks(hit.passage.text)
+    found = blocks(text)
     if not found:
-        flat = " ".join(hit.passage.text.split())
+        flat = " ".join(text.split())
         return Told("", flat, [flat], shared(asked, flat))
     heads = [shared(asked, block.head) for block in found]
     bodies = [[shared(asked, sentence) for sentence in block.sentences] for block in found]
+    if not found[0].head and section:
+        heads[0] = shared(asked, section)
     own = [head.union(*body) for head, body in zip(heads, bodies, strict=True)]
     spread = Counter(term for terms in own for term in terms)
     places = [_peak(block, body) for block, body in zip(found, bodies, strict=True)]
@@ -64,6 +77,8 @@ def tell(hit: Hit, asked: frozenset[str], room: int = ROOM) -> Told:
 
     place = max(range(len(found)), key=lambda n: (nearness(n), -n))
     block = found[place]
+    if place == 0 and not block.head and (heads[0] - frozenset().union(*bodies[0]) or row):
+        block = Block(section, block.sentences)
     if not block.sentences:
         return Told("", block.head, [block.head], heads[place])
     peak = places[place]

@@ -8,7 +8,13 @@ from functools import lru_cache
 
 from services.orchestrator.language import is_ideograph
 
-_END = re.compile(r"[。！？][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])")
+_END = re.compile(
+    r"[。！？][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])"
+    # A space was forgotten.
+    r"|(?<=[a-z]{3})\.(?=[A-Z][a-z]+ )"
+)
+# What counts a sentence is not one: `2. Mode : Work mode selection.`
+_COUNTER = re.compile(r"\s*(?:part|step|no\.?|note)?\s*\d{1,2}\.\s*", re.IGNORECASE)
 _ABBREVIATION = re.compile(
     r"\b(?:e\.g|i\.e|etc|approx|no|nos|fig|figs|vs|max|min|resp|sec|chap|para|ref|cf|tab|dr|mr|p|pp|"
     r"[A-Z])\.$",
@@ -36,7 +42,7 @@ _STOP_CJK = frozenset(
 _IDEOGRAPHS = re.compile(r"([\u3400-\u9fff]+)")
 _STEM = 5
 """Letters two words must share at least to be taken for one."""
-_GLUED = re.compile(r"(?<=\d)(?=[A-Z][a-z]{2})")
+_GLUED = re.compile(r"(?<=\d)(?=[A-Z][a-z]{2})|(?<=\d)\.(?=[A-Z])")
 
 
 def sentences(text: str) -> list[str]:
@@ -45,6 +51,8 @@ def sentences(text: str) -> list[str]:
     begin = 0
     for match in _END.finditer(text):
         if text[match.start()] == "." and _ABBREVIATION.search(text, begin, match.start() + 1):
+            continue
+        if _COUNTER.fullmatch(text, begin, match.end()):
             continue
         found.append(text[begin : match.end()].strip())
         begin = match.end()

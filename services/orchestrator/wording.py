@@ -11,35 +11,56 @@ from services.orchestrator.definition import Definition, canonical, plain
 from services.orchestrator.language import language_of
 from services.orchestrator.phrases import Phrases, phrases
 from services.orchestrator.quote import LONGEST_QUOTE, quote
-from services.orchestrator.running import Told
+from services.orchestrator.running import Told, tell_text
 from services.orchestrator.sentences import sentences
 
 LONGEST_TAIL = 160
 """Characters of the first cause, or of the meaning, in a summary."""
 
 _OTHER = re.compile(r"[\W_]+")
+# What follows a parameter's name in its line.
+_VALUES = re.compile(
+    r"[\s*]+(?=(?:(?:setting|set)? ?range|unit|factory|default|initial)\b[^:：]{0,20}[:：])"
+    r"|[\s*]+(?=(?:设定范围|范围|单位|出厂|默认|缺省|初始)[^:：]{0,6}[:：])",
+    re.IGNORECASE,
+)
 _STOPS = " .。;；:：,，"
+_LOUD = tuple("!！?？…")
 _LONGEST_TITLE = 40
 
 
-def summary_of(definition: Definition, code: str = "") -> str:
+def summary_of(definition: Definition, code: str = "", asked: frozenset[str] = frozenset()) -> str:
     """Return code, name and first cause as one sentence, empty where the row says nothing.
 
-    Punctuation is that of the row's own language.
+    Punctuation is that of the row's own language. Of a row with a page of text in a cell it is
+    what `asked`, terms of the question, are nearest to.
     """
     head, tail = _head(definition, code), _tail(definition)
+    if len(tail) > LONGEST_TAIL and not (definition.causes or definition.meaning):
+        tail = sentence_of(_longest(definition, asked))
     words = _words(head + tail)
-    parts = (part.rstrip(_STOPS) for part in (head, _short(tail)))
-    said = words.colon.join(part for part in parts if part)
-    return said + words.stop if any(character.isalnum() for character in said) else ""
+    if squeezed(tail) in squeezed(head):
+        tail = ""
+    head, tail = head.rstrip(_STOPS), _short(tail).rstrip(_STOPS)
+    said = (
+        f"{head}{' ' if head[-1:] in _LOUD else words.colon}{tail}"
+        if head and tail
+        else head + tail
+    )
+    if not any(character.isalnum() for character in said):
+        return ""
+    return said if said[-1] in _LOUD else said + words.stop
 
 
-def told_of(definition: Definition, code: str, summary: str, words: Phrases) -> list[str]:
+def told_of(
+    definition: Definition, *, code: str, asked: frozenset[str], summary: str, words: Phrases
+) -> list[str]:
     """Return the lines of a row or an entry, nothing said twice.
 
     Args:
         definition: What it says.
         code: The code that was asked for, empty for none.
+        asked: Terms of the question.
         summary: Its summary.
         words: Of the language of the answer.
     """
@@ -58,7 +79,8 @@ def told_of(definition: Definition, code: str, summary: str, words: Phrases) -> 
         lines += ["", f"{words.reaction}{words.colon}{definition.reaction} [1]"]
     lines += _section(words.notes, definition.asides)
     said = squeezed("".join(lines))
-    rest = [line for field in definition.rest if squeezed(line := _line(field)) not in said]
+    rest = [line for field in definition.rest for line in _lines(field, asked)]
+    rest = [line for line in rest if squeezed(line) not in said]
     if rest:
         lines += ["", *(f"{line} [1]" for line in rest)]
     return lines
@@ -66,12 +88,12 @@ def told_of(definition: Definition, code: str, summary: str, words: Phrases) -> 
 
 def sentence_of(told: Told) -> str:
     """Return what running text says in one sentence, with the heading it stands under."""
-    best = quote(told.best, limit=LONGEST_QUOTE)
+    best = quote(told.best, limit=LONGEST_TAIL)
     if len(best) < len(told.best):
         best += "…"
     if not told.head or squeezed(told.head) in squeezed(best):
         return best
-    head = told.head.rstrip(_STOPS)
+    head = _VALUES.split(told.head, maxsplit=1)[0].strip(_STOPS + "*#") or told.head
     return f"{head}{_words(head + best).colon}{best}"
 
 
@@ -125,6 +147,19 @@ def _section(title: str, entries: Sequence[str], *, counted: bool = False) -> li
         return []
     marks = (f"{n}." if counted else "-" for n in range(1, len(entries) + 1))
     return ["", title, *(f"{mark} {entry} [1]" for mark, entry in zip(marks, entries, strict=True))]
+
+
+def _lines(field: Field, asked: frozenset[str]) -> list[str]:
+    """Return a cell's lines: of a page of text in it, what is about the question."""
+    if len(field.value) <= LONGEST_QUOTE:
+        return [_line(field)]
+    told = tell_text(field.value, asked)
+    name = [plain(field.name)] if _is_named(field) else []
+    return [line for line in (*name, told.head, *told.sentences) if line]
+
+
+def _longest(definition: Definition, asked: frozenset[str]) -> Told:
+    return tell_text(max((f.value for f in definition.rest), key=len), asked)
 
 
 def _line(field: Field, between: str = "") -> str:

@@ -115,7 +115,7 @@ def test_wide_characters_take_two_columns() -> None:
     assert columns("Ａ：检") == 6
     assert columns("A: é") == 4
     line = display(answer(summary="电" * 70, actions=())).split("\n")[0]
-    assert line == "E005 " + "电" * 37 + "…"
+    assert line == "E005 " + "电" * 37
 
 
 def test_an_accent_stays_with_its_letter() -> None:
