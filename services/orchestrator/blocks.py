@@ -24,17 +24,18 @@ _MARKDOWN = re.compile(r"#{1,6} ")
 _QUESTION = re.compile(r"\W?(?:Q(?:uestion)?\s?\d*|问题?\s?\d*)\s*[:：]", re.IGNORECASE)
 _MARK = re.compile(
     r"\s*(?:[(（]?\d{1,2}[)）、]|\d{1,2}[.．](?!\d)|[①-⑳]|[a-zA-Z][)）]|[•●◆■▪►➢‣]|[-–—*][ \t]|注"
-    r"|\|)"
+    r"|\||(?:bit|byte) ?\d{1,2}(?!\w))",
+    re.IGNORECASE,
 )
 # What a page prints for itself.
 _FURNITURE = re.compile(
     r"\s*(?:第\s*\d+\s*页(?:[\s,，/]*共\s*\d+\s*页)?|-?\s*\d{1,4}\s*-?|page\s+\d+(?:\s*(?:of|/)\s*\d+)?"
-    r"|\d+\s*/\s*\d+|(?:toc|weight|next|prev|draft|layout)\s*:.*)\s*",
+    r"|\d+\s*/\s*\d+|(?:图|figure|fig\.)\s*\d+[^。.!?:：]{0,60}|(?:toc|weight|next|prev|draft|layout)\s*:.*)\s*",
     re.IGNORECASE,
 )
-# What stands in one line: the cells of a row, the bits of a word.
+# What stands in one line: the bits of a word.
 _CELLS = re.compile(
-    r" \| |(?<=[^\W\d_]) (?=bit ?\d{1,2}[:：])"
+    r"(?<=[^\W\d_]) (?=(?:bit|byte) ?\d{1,2}(?:[~-](?:bit|byte)?\d{1,2})?[:：])"
     # Marks of Markdown and of the programs that make pages of it.
     r"|\|?(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?|\{\{[<%].{0,80}?[%>]\}\}",
     re.IGNORECASE,
@@ -75,13 +76,13 @@ def blocks(text: str) -> list[Block]:
             heads.append(head)
     found: list[Block] = []
     for paragraph, head in zip(paragraphs, heads, strict=True):
-        words = unwrapped(paragraph)
+        words = " ".join(unwrapped(paragraph).split())
         if head:
             found.append(Block(words, []))
         else:
             if not found:
                 found.append(Block("", []))
-            found[-1].sentences.extend(sentences(words))
+            found[-1].sentences.extend(s for s in sentences(words) if not _SCRAP.fullmatch(s))
     return found
 
 

@@ -12,11 +12,15 @@ import unicodedata
 from collections.abc import Sequence
 
 from schemas.answers import Answer
+from services.orchestrator.language import has_ideographs
 
 WIDEST = 80
 """Columns, and thereby characters, of one line."""
 
 _CUT = "…"
+_MARK = re.compile(r"^(?:[(（]?\d{1,2}[)）、]|\d{1,2}[.．](?!\d)|[a-zA-Z][)）]|[•●◆■-])\s*")
+_ALIKE = 32
+"""Characters by which two sentences are taken for one: a summary may be cut."""
 
 
 def display(answer: Answer) -> str:
@@ -26,7 +30,7 @@ def display(answer: Answer) -> str:
     if not re.search(rf"(?<![A-Za-z0-9]){re.escape(code)}(?![A-Za-z0-9])", summary, re.IGNORECASE):
         summary = f"{code} {summary}"
     first = fit(summary, WIDEST)
-    more = _steps(answer, answer.actions, summary) or _steps(answer, answer.causes, summary)
+    more = _steps(answer.actions, summary) or _steps(answer.causes, summary)
     if not more and first.endswith(_CUT):
         kept = len(first) - len(_CUT)
         first, more = summary[:kept].rstrip(), fit(summary[kept:].lstrip(" ,;:，；：、"), WIDEST)
@@ -74,12 +78,11 @@ def _word_end(head: str, after: str) -> int:
     return end if end >= len(head) // 2 else len(head)
 
 
-def _steps(answer: Answer, entries: Sequence[str], said: str) -> str:
+def _steps(entries: Sequence[str], said: str) -> str:
     """Return what to do, or why it is, in one line; nothing that is said already."""
-    stops = " .。;；"
-    steps = [step for step in (clean(entry).rstrip(stops) for entry in entries) if step]
-    steps = [step for step in dict.fromkeys(steps) if step not in said]
-    return fit(("；" if answer.lang == "zh" else "; ").join(steps), WIDEST)
+    steps = [_MARK.sub("", clean(entry), count=1).rstrip(" .。;；!！") for entry in entries]
+    steps = [step for step in dict.fromkeys(steps) if step and step[:_ALIKE] not in said]
+    return fit(("；" if has_ideographs("".join(steps)) else "; ").join(steps), WIDEST)
 
 
 def _source(answer: Answer) -> str:

@@ -34,6 +34,7 @@ from services.orchestrator.definition import (
     names,
     words_of,
 )
+from services.orchestrator.language import has_ideographs, language_of
 from services.orchestrator.phrases import phrases
 from services.orchestrator.quote import citations, quote
 from services.orchestrator.related import GENERIC, related
@@ -233,7 +234,7 @@ def _defined(
         text="\n".join(lines),
         citations=citations(cited, bearing),
         answered_by="extract",
-        note=_note(missing, words.several if same_code else "", _other_language(hit, lang)),
+        note=_note(missing, words.several if same_code else "", _only(summary, main, lang)),
     )
 
 
@@ -269,6 +270,13 @@ def _from_text(
         answered_by="extract",
         note=_note(missing, _other_language(hit, lang)),
     )
+
+
+def _only(summary: str, main: Definition, lang: Language) -> str:
+    """Say so when a row speaks but the other language; one of two columns may be the right."""
+    said = " ".join((summary, *main.causes, *main.actions))
+    is_it = has_ideographs(said) if lang == "zh" else language_of(said, lang) == lang
+    return "" if is_it else phrases(lang).only
 
 
 def _other_language(hit: Hit, lang: Language) -> str:

@@ -57,8 +57,11 @@ def items(cell: str) -> list[str]:
     text = _BREAK.sub("\n", cell)
     if text.strip(" \t\n-–—/.").casefold() in _EMPTY:
         return []
-    counters = _counted(text)
-    marks = counters or _bulleted(text)
+    counters, bullets = _counted(text), _bulleted(text)
+    if _leads(bullets, counters):
+        # What is counted are the parts of one bullet.
+        counters, bullets = [], sorted({*bullets, *counters})
+    marks = counters or bullets
     spans = list(marks)
     if not counters:
         ends = _line_ends(text, bulleted=bool(marks))
@@ -70,7 +73,13 @@ def items(cell: str) -> list[str]:
 
 def is_counted(cell: str) -> bool:
     """Return whether a cell numbers its items: their order may matter."""
-    return bool(_counted(_BREAK.sub("\n", cell)))
+    text = _BREAK.sub("\n", cell)
+    counters = _counted(text)
+    return bool(counters) and not _leads(_bulleted(text), counters)
+
+
+def _leads(bullets: list[Span], counters: list[Span]) -> bool:
+    return bool(bullets and counters) and min(bullets) < min(counters)
 
 
 def unwrapped(text: str) -> str:

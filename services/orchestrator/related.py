@@ -20,6 +20,8 @@ GENERIC = terms(
     " 故障 报警 告警 警报 代码 故障代码 错误 处理 处理方法 解决 怎么处理 怎么解决 原因 什么原因"
 )
 """What every question about a code says."""
+_SHARE = 0.5
+"""Of what the first has of the question, the least they must have of it."""
 _LEAST_RELATED = 2.0
 """What they have of the question at least, in weights of terms."""
 
@@ -46,7 +48,7 @@ def related(
     # The document's title says which machine is meant, not what is asked about it.
     asked = asked - named_by(first) or asked
     known = shared(asked, "\n".join(said))
-    enough = max(_LEAST_RELATED, sum(map(weight, known)) / 2)
+    enough = max(_LEAST_RELATED, sum(map(weight, known)) * _SHARE)
     seen = squeezed("".join(said))
     lines: list[str] = []
     for n, hit in more:

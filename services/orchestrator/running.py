@@ -38,7 +38,9 @@ class Told:
 def tell(hit: Hit, asked: frozenset[str], room: int = ROOM) -> Told:
     """Return what a passage says on a question, under its section where that has of it too."""
     section = hit.passage.section.rsplit(" > ", 1)[-1]
-    return tell_text(hit.passage.text, asked, section=section, row=structured(hit), room=room)
+    row = structured(hit)
+    text = hit.passage.text.replace(" | ", "\n") if row else hit.passage.text
+    return tell_text(text, asked, section=section, row=row, room=room)
 
 
 def tell_text(

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from schemas.answers import Language
 from schemas.retrieval import Field, Hit
 from services.orchestrator.definition import Definition, canonical, plain
+from services.orchestrator.items import unwrapped
 from services.orchestrator.language import language_of
 from services.orchestrator.phrases import Phrases, phrases
 from services.orchestrator.quote import LONGEST_QUOTE, quote
 from services.orchestrator.running import Told, tell_text
-from services.orchestrator.sentences import sentences
+from services.orchestrator.sentences import sentences, shared
 
 LONGEST_TAIL = 160
 """Characters of the first cause, or of the meaning, in a summary."""
@@ -25,6 +26,7 @@ _VALUES = re.compile(
     re.IGNORECASE,
 )
 _STOPS = " .。;；:：,，"
+_CLAUSE = re.compile(r"(?:, |[，;；] ?| (?=[(（])|(?<=[\u3400-\u9fff])(?=[(（]))")
 _LOUD = tuple("!！?？…")
 _LONGEST_TITLE = 40
 
@@ -88,13 +90,26 @@ def told_of(
 
 def sentence_of(told: Told) -> str:
     """Return what running text says in one sentence, with the heading it stands under."""
-    best = quote(told.best, limit=LONGEST_TAIL)
-    if len(best) < len(told.best):
-        best += "…"
+    best = _nearest_clauses(told)
     if not told.head or squeezed(told.head) in squeezed(best):
         return best
     head = _VALUES.split(told.head, maxsplit=1)[0].strip(_STOPS + "*#") or told.head
     return f"{head}{_words(head + best).colon}{best}"
+
+
+def _nearest_clauses(told: Told) -> str:
+    """Return a sentence, of a long one the clauses that have most of the question."""
+    if len(told.best) <= LONGEST_TAIL:
+        return told.best
+    starts = [0, *(match.end() for match in _CLAUSE.finditer(told.best))]
+    cuts = [(start, quote(told.best[start:], limit=LONGEST_TAIL)) for start in starts]
+
+    def nearness(cut: tuple[int, str]) -> tuple[int, bool]:
+        return len(shared(told.covered, cut[1])), any(c.isdigit() for c in cut[1])
+
+    start, words = max(cuts, key=nearness)
+    begun = "…" if start else ""
+    return begun + words + ("…" if start + len(words) < len(told.best) else "")
 
 
 def bearing_of(hit: Hit, told: Told) -> str:
@@ -163,7 +178,7 @@ def _longest(definition: Definition, asked: frozenset[str]) -> Told:
 
 
 def _line(field: Field, between: str = "") -> str:
-    value = plain(field.value)
+    value = plain(unwrapped(field.value))
     if not _is_named(field):
         return value
     return f"{plain(field.name)}{between or _words(field.name + value).colon}{value}"
