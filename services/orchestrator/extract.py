@@ -196,11 +196,9 @@ def _defined(
     words = phrases(lang)
     answering, beside = of_the_question(defining, asked)
     hit, main = best_definition(answering, code, lang)
-    if not (main.causes or main.actions) and identity(hit) != identity(defining[0]):
-        # It only names the code: the one that was found first, if that says more.
-        first = define(defining[0].passage, code=code, lang=lang)
-        if first.causes or first.actions:
-            hit, main = defining[0], first
+    if not (main.name or main.causes or main.actions):
+        # It only mentions the code: the one that was found first may define it.
+        hit, main = defining[0], define(defining[0].passage, code=code, lang=lang)
     others = [
         (other, define(other.passage, code=code, lang=lang))
         for other in (*answering, *beside)
