@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ ROOM = 700
 
 _WHOLE = 1.25
 """A sentence that ends like one beats a scrap that has as much in common."""
+_BARE = 0.4
+"""A heading with nothing below it says little."""
+_VALUE = re.compile(r"[:：=].*\d")
 _LONG = 1500
 """Characters at which a block needs twice as much in common: a long one has some of everything."""
 
@@ -71,10 +75,11 @@ def tell_text(
         block, peak = found[place], places[place]
         long = len(block.head) + sum(map(len, block.sentences))
         at_best = bodies[place][peak] if block.sentences else frozenset()
-        return (
+        bare = not block.sentences and not _VALUE.search(block.head)
+        return (_BARE if bare else 1.0) * (
             _count(own[place], spread) / (1 + long / _LONG)
             + _count(at_best | heads[place], spread)
-            - 0.01 * (not block.sentences)
+            + _count(heads[place], spread)
         )
 
     place = max(range(len(found)), key=lambda n: (nearness(n), -n))

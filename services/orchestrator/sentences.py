@@ -39,6 +39,8 @@ _STOP_CJK = frozenset(
 )
 
 
+# `Byte 2, bit 5` is about `byte2` and `bit5`, not about any 2 and 5.
+_NUMBERED = re.compile(r"\b([a-z]{3,}) (\d{1,3})(?![\w.-])")
 _IDEOGRAPHS = re.compile(r"([\u3400-\u9fff]+)")
 _STEM = 5
 """Letters two words must share at least to be taken for one."""
@@ -70,6 +72,7 @@ def terms(text: str) -> frozenset[str]:
             found |= pairs - _STOP_CJK
         else:
             found |= {_stem(word) for word in _TOKEN.findall(run) if word not in _STOP}
+            found |= {word + number for word, number in _NUMBERED.findall(run)}
     return frozenset(found)
 
 

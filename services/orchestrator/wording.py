@@ -81,8 +81,8 @@ def told_of(
         lines += ["", f"{words.reaction}{words.colon}{definition.reaction} [1]"]
     lines += _section(words.notes, definition.asides)
     said = squeezed("".join(lines))
-    rest = [line for field in definition.rest for line in _lines(field, asked)]
-    rest = [line for line in rest if squeezed(line) not in said]
+    cells = (_lines(field, asked) for field in definition.rest)
+    rest = [line for cell in cells if any(squeezed(x) not in said for x in cell) for line in cell]
     if rest:
         lines += ["", *(f"{line} [1]" for line in rest)]
     return lines
