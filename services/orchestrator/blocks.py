@@ -40,6 +40,7 @@ _CELLS = re.compile(
     r"|\|?(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?|\{\{[<%].{0,80}?[%>]\}\}",
     re.IGNORECASE,
 )
+_IN_LINE = re.compile(r"---|\{\{|(?:bit|byte) ?\d", re.IGNORECASE)
 _SCRAP = re.compile(r"\s*([A-Za-z]{1,8})(?:\s+\1)*\s*")
 _ENDS = ".。!！?？;；"
 _LONGEST_HEAD = 120
@@ -61,7 +62,9 @@ def blocks(text: str) -> list[Block]:
 
     Page numbers, and the single words that drawings leave behind, are in none of them.
     """
-    lines = [line for line in _CELLS.sub("\n", text).splitlines() if _says_something(line)]
+    if _IN_LINE.search(text):
+        text = _CELLS.sub("\n", text)
+    lines = [line for line in text.splitlines() if _says_something(line)]
     widest = max(map(len, lines), default=0)
     paragraphs: list[str] = []
     heads: list[bool] = []

@@ -47,6 +47,6 @@ def is_ideograph(character: str) -> bool:
 
 
 def _is_word(run: str) -> bool:
-    if len(run) < 2 or any(character.isdigit() for character in run):
+    if len(run) < 2 or not run.isalpha():
         return False
     return not (run.isupper() and len(run) <= _LONGEST_MNEMONIC)

@@ -52,6 +52,8 @@ def related(
     seen = squeezed("".join(said))
     lines: list[str] = []
     for n, hit in more:
+        if len(lines) >= _MOST_RELATED:
+            break
         if structured(hit):
             sentence = summary_of(define(hit.passage, code="", lang=lang), "", asked)
         else:
@@ -61,8 +63,6 @@ def related(
         gained = shared(asked, sentence)
         new = squeezed(sentence)
         if not new or new in seen or sum(map(weight, gained)) < enough:
-            continue
-        if len(lines) >= _MOST_RELATED:
             continue
         seen += new
         lines.append(f"{titled(hit, first, sentence)} [{n}]")

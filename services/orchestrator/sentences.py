@@ -20,6 +20,7 @@ _ABBREVIATION = re.compile(
     r"[A-Z])\.$",
     re.IGNORECASE,
 )
+_LONGEST_ABBREVIATION = 8
 _TOKEN = re.compile(r"[^\W_]+(?:[.\-][^\W_]+)*")
 _STOP = frozenset(
     re.split(
@@ -52,7 +53,9 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     begin = 0
     for match in _END.finditer(text):
-        if text[match.start()] == "." and _ABBREVIATION.search(text, begin, match.start() + 1):
+        if text[match.start()] == "." and _ABBREVIATION.search(
+            text, max(begin, match.start() - _LONGEST_ABBREVIATION), match.start() + 1
+        ):
             continue
         if _COUNTER.fullmatch(text, begin, match.end()):
             continue

@@ -190,5 +190,5 @@ def _is_named(field: Field) -> bool:
 
 def _words(text: str) -> Phrases:
     """Return the punctuation that fits a text."""
-    lang: Language = language_of(text, "en")
+    lang: Language = language_of(text[:LONGEST_QUOTE], "en")
     return phrases(lang)
