@@ -30,7 +30,9 @@ _MARK = re.compile(
 # What a page prints for itself.
 _FURNITURE = re.compile(
     r"\s*(?:第\s*\d+\s*页(?:[\s,，/]*共\s*\d+\s*页)?|-?\s*\d{1,4}\s*-?|page\s+\d+(?:\s*(?:of|/)\s*\d+)?"
-    r"|\d+\s*/\s*\d+|(?:图|figure|fig\.)\s*\d+[^。.!?:：]{0,60}|(?:toc|weight|next|prev|draft|layout)\s*:.*)\s*",
+    r"|\d+\s*/\s*\d+|toc: (?:true|false)|(?:next|prev): /\S*"
+    r"|图\s*\d+(?:[-.]\d+)?\s*(?!所示|[是为中和、])[^。，,:：]{0,30}"
+    r"|fig(?:ure|\.)\s*\d+(?:[-.]\d+)?(?:\s+(?-i:[A-Z])[^.,:]{0,40})?)\s*",
     re.IGNORECASE,
 )
 # What stands in one line: the bits of a word.
@@ -41,7 +43,7 @@ _CELLS = re.compile(
     re.IGNORECASE,
 )
 _IN_LINE = re.compile(r"---|\{\{|(?:bit|byte) ?\d", re.IGNORECASE)
-_SCRAP = re.compile(r"\s*([A-Za-z]{1,8})(?:\s+\1)*\s*")
+_SCRAP = re.compile(r"\s*(?:(?:Yes|No|The|And|Or|[A-Z])(?:\s+|$))+")
 _ENDS = ".。!！?？;；"
 _LONGEST_HEAD = 120
 """Characters."""
@@ -64,19 +66,23 @@ def blocks(text: str) -> list[Block]:
     """
     if _IN_LINE.search(text):
         text = _CELLS.sub("\n", text)
-    lines = [line for line in text.splitlines() if _says_something(line)]
+    lines = [line for line in text.splitlines() if any(map(str.isalnum, line))]
     widest = max(map(len, lines), default=0)
     paragraphs: list[str] = []
     heads: list[bool] = []
+    last = ""  # the line before, where a sentence may go on
     for place, line in enumerate(lines):
-        follows = lines[place + 1] if place + 1 < len(lines) else ""
-        head = _is_head(line, follows)
-        last = paragraphs[-1].rsplit("\n", 1)[-1] if paragraphs and not heads[-1] else ""
+        around = lines[place - 1] if place else "", lines[place + 1] if lines[place + 1 :] else ""
+        head = _is_head(line, *around)
         if last and not head and not _MARK.match(line) and is_wrapped(last, line, widest):
             paragraphs[-1] += f"\n{line}"
+        elif _FURNITURE.fullmatch(line) or _SCRAP.fullmatch(line):
+            last = ""
+            continue
         else:
             paragraphs.append(line)
             heads.append(head)
+        last = "" if head else line
     found: list[Block] = []
     for paragraph, head in zip(paragraphs, heads, strict=True):
         words = " ".join(unwrapped(paragraph).split())
@@ -89,7 +95,7 @@ def blocks(text: str) -> list[Block]:
     return found
 
 
-def _is_head(line: str, follows: str) -> bool:
+def _is_head(line: str, before: str, follows: str) -> bool:
     line = line.strip()
     if len(line) > _LONGEST_HEAD:
         return False
@@ -101,12 +107,6 @@ def _is_head(line: str, follows: str) -> bool:
         return False
     if _NUMBERED.match(line):
         return True
-    return (
-        bool(_LETTERED.match(line)) and len(line) <= _LONGEST_HEAD // 2 and not _MARK.match(follows)
-    )
-
-
-def _says_something(line: str) -> bool:
-    if not any(character.isalnum() for character in line):
-        return False
-    return not _FURNITURE.fullmatch(line) and not _SCRAP.fullmatch(line)
+    # One of several that follow each other is an item of a list.
+    alone = bool(follows) and not _MARK.match(follows) and not _LETTERED.match(before)
+    return alone and len(line) <= _LONGEST_HEAD // 2 and bool(_LETTERED.match(line))
