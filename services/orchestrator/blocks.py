@@ -65,13 +65,16 @@ def blocks(text: str) -> list[Block]:
     Page numbers, and the single words that drawings leave behind, are in none of them.
     """
     if _IN_LINE.search(text):
-        text = _CELLS.sub("\n", text)
-    lines = [line for line in text.splitlines() if any(map(str.isalnum, line))]
+        text = _CELLS.sub(lambda match: "\n\n" if match[0].strip() else "\n", text)
+    lines = text.splitlines()
     widest = max(map(len, lines), default=0)
     paragraphs: list[str] = []
     heads: list[bool] = []
     last = ""  # the line before, where a sentence may go on
     for place, line in enumerate(lines):
+        if not any(map(str.isalnum, line)):
+            last = ""
+            continue
         around = lines[place - 1] if place else "", lines[place + 1] if lines[place + 1 :] else ""
         head = _is_head(line, *around)
         if last and not head and not _MARK.match(line) and is_wrapped(last, line, widest):

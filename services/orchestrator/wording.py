@@ -79,7 +79,7 @@ def told_of(
         lines += _section(title, entries, counted=role in definition.counted)
     if definition.reaction:
         lines += ["", f"{words.reaction}{words.colon}{definition.reaction} [1]"]
-    lines += _section(words.notes, definition.asides)
+    lines += _section(words.notes, list(dict.fromkeys(definition.asides)))
     said = squeezed("".join(lines))
     cells = (_lines(field, asked) for field in definition.rest)
     rest = [line for cell in cells if any(squeezed(x) not in said for x in cell) for line in cell]
