@@ -52,7 +52,8 @@ IN_WORK = frozenset({"queued", "reading", "indexing"})
 """States a document does not stay in."""
 _CONNECT_S = 5.0
 _RPC_S = 30.0
-_SETTLE_S = 0.3
+_SETTLE_S = 1.0
+"""Limit for the broker to send the next status it retains, where one is missing."""
 _QUIET_S = 10.0
 """A document nothing is said about for so long is asked for."""
 
@@ -263,5 +264,7 @@ class Client:
                 self._bus.ack(delivery)
                 status: ServiceStatus = STATUS.decode(delivery.payload)
                 known[status.service] = status
+                if all(known.values()):
+                    return known
         except TimeoutError:
             return known

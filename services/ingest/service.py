@@ -93,9 +93,7 @@ class IngestService:
         if salvaged:
             await self._library.reborn()
         self._announcer = Announcer(context.bus, self._config.prefix)
-        self._follower = Follower(
-            self._library, context.caller, context.health, say=self._announcer.say
-        )
+        self._follower = Follower(self._library, context.caller, context.health, say=self._pass_on)
         self._worker = Worker(
             self._config.ingest,
             library=self._library,
@@ -104,7 +102,7 @@ class IngestService:
             caller=context.caller,
             follower=self._follower,
             health=context.health,
-            say=self._pass_on,
+            say=self._announcer.say,
             again_s=self._again_s,
         )
         self._clerk = Clerk(

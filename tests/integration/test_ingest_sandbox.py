@@ -239,11 +239,11 @@ def test_a_reader_ends_with_its_parent() -> None:
         "p.stdout.readline()\nprint(p.pid,flush=True)\nos._exit(0)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     child = int(done.stdout)
     if psutil.pid_exists(child):
-        gone, alive = psutil.wait_procs([psutil.Process(child)], timeout=20)
+        gone, alive = psutil.wait_procs([psutil.Process(child)], timeout=60)
         assert gone, alive
 
 
