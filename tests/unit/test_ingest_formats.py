@@ -208,6 +208,20 @@ def test_small_files_load_no_partitioner_and_no_http_client() -> None:
     assert done.stdout.split() == []
 
 
+def test_partitioners_load_only_what_a_reader_uses() -> None:
+    code = (
+        "import sys;from services.ingest.partition import offline;offline.prepare_partitioner();"
+        "import unstructured.partition.docx,unstructured.partition.html,unstructured.partition.md;"
+        "bad=('numpy','bs4','pydantic','requests','urllib3','html5lib');"
+        "print(*[m for m in bad if m in sys.modules]);"
+        "import numpy,requests;print(numpy.zeros(1).shape,requests.get.__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines() == ["", "(1,) get"]  # the real ones, for who needs them
+
+
 def zipped(tmp_path: Path, name: str, **members: str) -> Path:
     path = tmp_path / name
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

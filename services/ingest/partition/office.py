@@ -17,8 +17,8 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
         Rejected: it is damaged, or unpacks to more than any manual has.
     """
     archive.check(path, "Word document")
-    offline.prepare()
-    import docx  # noqa: PLC0415  (after `prepare`, and only in the child)
+    offline.prepare_partitioner()
+    import docx  # noqa: PLC0415  (after the replacements, and only in the child)
     from unstructured.documents.elements import Footer, Header, PageBreak  # noqa: PLC0415
     from unstructured.partition.docx import partition_docx  # noqa: PLC0415
 
