@@ -28,6 +28,7 @@ from services.ingest.library import Library
 from services.ingest.mender import LIBRARY
 from services.ingest.naming import file_name
 from services.ingest.originals import Originals
+from services.ingest.readers import Readers
 from services.ingest.taken import Taken
 from services.ingest.worker import Worker
 from services.runtime.config import Config
@@ -95,6 +96,7 @@ class IngestService:
         self._follower = Follower(
             self._library, context.caller, context.health, say=self._announcer.say
         )
+        readers = await self._closing.enter_async_context(Readers())
         self._worker = Worker(
             self._config.ingest,
             library=self._library,
@@ -102,6 +104,7 @@ class IngestService:
             spool=self._config.data_dir / "spool",
             caller=context.caller,
             follower=self._follower,
+            readers=readers,
             health=context.health,
             say=self._pass_on,
             again_s=self._again_s,
