@@ -74,6 +74,11 @@ class Readers:
         self._control: socket.socket | None = None
         self._lock = asyncio.Lock()
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of what readers are forked from; None while there is none."""
+        return self._zygote.pid if self._zygote and self._zygote.returncode is None else None
+
     async def start(self, job: frames.Job, environment: dict[str, str], errors: BinaryIO) -> Reader:
         """Start a reader of a file.
 
