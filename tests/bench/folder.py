@@ -189,7 +189,7 @@ def measure() -> dict[str, Any]:
 async def _measure(folder: Path) -> dict[str, Any]:
     files = _make(folder)
     times: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    async with Readers() as readers:
+    async with Readers(idle_s=600.0) as readers:
         ours = _Ours(readers)
         with _Theirs() as theirs:
             for html, word in zip(*files.values(), strict=True):
