@@ -54,6 +54,12 @@ def pos_tag(text: str) -> list[tuple[str, str]]:
     return [(word, "") for word in text.split()]
 
 
+def few_letters(text: str, threshold: float = 0.5) -> bool:
+    """Return whether less than this part of the characters, white space left out, are letters."""
+    visible = len(text) - sum(map(str.isspace, text))
+    return bool(visible) and sum(map(str.isalpha, text)) / visible < threshold
+
+
 def init_telemetry() -> None:
     """Send nothing."""
 
@@ -96,6 +102,8 @@ def prepare_partitioner() -> None:
     """Put all replacements in place; call it before the import of a partitioner."""
     prepare()
     _import_without("numpy", "unstructured.cleaners.core", ndarray=object)
+    # A third of the time that a web page takes.
+    importlib.import_module("unstructured.partition.text_type").under_non_alpha_ratio = few_letters
 
 
 def _absent(*_arguments: Any, **_named: Any) -> Any:
