@@ -103,7 +103,8 @@ def prepare_partitioner() -> None:
     prepare()
     _import_without("numpy", "unstructured.cleaners.core", ndarray=object)
     # A third of the time that a web page takes.
-    importlib.import_module("unstructured.partition.text_type").under_non_alpha_ratio = few_letters
+    kinds: Any = importlib.import_module("unstructured.partition.text_type")
+    kinds.under_non_alpha_ratio = few_letters
 
 
 def _absent(*_arguments: Any, **_named: Any) -> Any:
