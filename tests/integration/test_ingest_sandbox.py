@@ -130,7 +130,7 @@ async def test_a_limit_on_time(manuals: dict[str, Path], temporary: Path) -> Non
     assert names_in(temporary) == []
 
 
-@pytest.mark.parametrize(("kind", "memory"), [("docx", 50), ("long", 45), ("pdf", 20)])
+@pytest.mark.parametrize(("kind", "memory"), [("docx", 40), ("long", 45), ("pdf", 20)])
 async def test_a_limit_on_memory(manuals: dict[str, Path], kind: str, memory: int) -> None:
     with pytest.raises(Rejected, match=f"more than {memory} MB of memory"):
         await read(job_of(manuals[kind]), sandbox.Limits(memory_mb=memory))
