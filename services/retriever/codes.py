@@ -46,6 +46,8 @@ _TWO_PART = re.compile(
     r"(?P<letter>ALM|AL|Al|al|ERR|Err|err|ER|Er|er|[EFAefa])(?P<sep>[ .\-_]{1,2})"
     r"(?P<name>[A-Za-z]{1,4})[ .\-_]?(?P<digits>\d{0,3})(?![A-Za-z0-9])(?!\.[A-Za-z])"
 )
+_DOTTED = re.compile(r"(?<![A-Za-z0-9.])[EFA](?:\.[A-Z0-9]{1,3}){2,3}(?![A-Za-z0-9]|\.[a-z])")
+"""As displays part a name: `E.OC.A`."""
 _KEYWORD = re.compile(
     rf"(?:{FAULT_WORD})"
     r"(?:[\s_]*(?:codes?|no\.?|number|id|代码|代碼|编号|代号|码|碼|号|號|コード|番号))*"
@@ -60,7 +62,7 @@ _NUMBER_FIRST = re.compile(
 )
 _HEX = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:0[xX]|16#)(?P<digits>[0-9A-Fa-f]{2,8})(?![A-Za-z0-9])"
-    r"|(?P<marked>\d[0-9A-Fa-f]{1,7})(?:[hH]| hex)(?![A-Za-z0-9]))"
+    r"|(?!\d+A[hH]\b)(?P<marked>\d[0-9A-Fa-f]{1,7})(?:[hH]| hex)(?![A-Za-z0-9]))"
 )
 _PART = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]+(?:[\-./][A-Za-z0-9]+)+(?![A-Za-z0-9])")
 _SPAN = re.compile(r"([A-Za-z]+)\d+-\1\d+")
@@ -163,6 +165,8 @@ def _all(folded: str, *, loose: bool) -> Iterator[Code]:
 
 
 def _numbers(folded: str) -> Iterator[Code]:
+    for match in _DOTTED.finditer(folded):
+        yield Code(joined(match[0]), match[0], match.start())
     for pattern in (_KEYWORD, _CODE_NUMBER, _NUMBER_FIRST):
         for match in pattern.finditer(folded):
             yield Code(f"#{match[1]}", match[0], match.start())

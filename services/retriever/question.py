@@ -26,6 +26,8 @@ OTHERS = 4000
 """Passages that other names searched for have in all."""
 MOST_OTHERS = 24
 """Other names that are looked for in a passage that was found."""
+APART = 0.7
+"""Share of a name's weight where its words do not stand together."""
 UNHEARD = 0.5
 """What a word counts that no passage has, and that is no name: it may be said otherwise."""
 
@@ -77,8 +79,17 @@ class Other:
     """Those words."""
     needle: str
     """The name's tokens between spaces."""
+    needles: tuple[str, ...]
+    """Each of them between spaces."""
     weight: float
     """How surely it means the same, up to 1."""
+
+    def part(self, text: str) -> float:
+        """Return how surely a text says it, up to the weight: less where its words stand apart."""
+        if self.needle in text:
+            return self.weight
+        apart = len(self.needles) > 1 and all(needle in text for needle in self.needles)
+        return APART * self.weight if apart else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +119,10 @@ class Question:
         """
         held = {word: 1.0 for word, needle in self.needles.items() if needle in text}
         for other in self.others:
-            if other.needle in text:
-                for word in other.words:
-                    if held.get(word, 0.0) < other.weight:
-                        held[word] = other.weight
+            part = other.part(text)
+            for word in other.words if part else ():
+                if held.get(word, 0.0) < part:
+                    held[word] = part
         return held
 
     def share(self, held: Mapping[str, float]) -> float:
@@ -169,7 +180,12 @@ def read(
         weights=weights,
         needles={word: f" {word} " for word in weights},
         others=[
-            Other(held, f" {' '.join(one.tokens)} ", one.weight)
+            Other(
+                held,
+                f" {' '.join(one.tokens)} ",
+                tuple(f" {token} " for token in one.tokens),
+                one.weight,
+            )
             for one in known[:MOST_OTHERS]
             if (held := tuple(word for word in one.words if word in weights))
         ],

@@ -20,7 +20,7 @@ By = Literal["code", "words", "vector"]
 K = 20.0
 """Softens the difference between the first ranks (reciprocal-rank fusion: Cormack, Clarke,
 Buettcher 2009; 60 there, for lists of a thousand)."""
-COVER, OFTEN, HEADING, BESIDE = 3.0, 1.0, 0.5, 0.5
+COVER, OFTEN, HEADING, BESIDE = 5.0, 0.3, 0.5, 0.7
 """Share of the question it holds, the same by BM25's saturation, in its section, in its order."""
 WORDS, VECTOR = 0.4, 0.25
 """Its rank among the words, and among the vectors."""

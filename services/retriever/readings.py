@@ -63,6 +63,8 @@ _PARAMETER = re.compile(
     r"(?:param(?:eter)?s?|参数|功能码|參數)\s*(?:no\.?|号|编号|#)?\s*(\d{1,5})(?![\dA-Za-z.])",
     re.IGNORECASE,
 )
+_TOLD = re.compile(rf"(?:报|跳|显示|提示|出现)\s*(\d{{1,5}}){AFTER}")
+"""As people say what a display shows: `变频器报 06`."""
 _BARE = re.compile(r"\s*#?(\d{1,6})\s*[?？!！.。]*\s*")
 _NUMBER = re.compile(rf"(?<![\dA-Za-z.\-])(\d{{1,6}}){AFTER}")
 _LONG = 5
@@ -86,6 +88,8 @@ def readings(folded: str) -> Iterator[Code]:
         yield Code(match["letters"].upper() + digits, match[0], match.start(), len(digits) > 2)
     for match in _PARAMETER.finditer(folded):
         yield Code(f"P{match[1]}", match[0], match.start(), certain=False)
+    for match in _TOLD.finditer(folded):
+        yield Code(f"#{match[1]}", match[0], match.start(), certain=False)
     if bare := _BARE.fullmatch(folded):
         yield Code(f"#{bare[1]}", bare[0].strip(), bare.start(1))
         return
