@@ -17,12 +17,10 @@ from services.retriever.ranking import Ranked
 
 LOOKED_AT = 3
 """Passages that are looked at, the best."""
-MUCH = 30.0
-"""What words tell, in nats, from which on more says nothing."""
-UNHEARD = 10.0
-"""The same of names that no passage has."""
-BIAS = -3.0
-COVERED, MEANING, BESIDE, TOLD, MISSING, DEFINES, NAMED = 2.0, 0.9, 1.7, 1.5, -1.6, 1.6, 0.9
+MUCH = 3.0
+"""How many of the rarest words held say all that words can."""
+BIAS = -4.2
+COVERED, MEANING, BESIDE, TOLD, MISSING, NAMED = 2.2, 1.6, 2.9, 2.2, -1.5, 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +38,15 @@ class Evidence:
     missing: float
     """How much the names tell that they do not hold."""
     defines: bool
-    """One defines an asked code."""
+    """One defines a code that was surely asked for: that is an answer."""
     named: bool
     """The question names a document."""
 
     @property
     def probability(self) -> float:
         """Return how likely the manuals answer the question, 0 to 1."""
+        if self.defines:
+            return 1.0
         sum_ = (
             BIAS
             + COVERED * self.covered
@@ -54,7 +54,6 @@ class Evidence:
             + BESIDE * self.beside
             + TOLD * self.told
             + MISSING * self.missing
-            + DEFINES * self.defines
             + NAMED * self.named
         )
         return 1 / (1 + math.exp(-sum_))
@@ -66,8 +65,10 @@ def evidence(
     alike: Collection[str],
     naming: Collection[str],
     *,
+    rarest: float,
     meaning: bool,
     named: bool,
+    defines: bool,
 ) -> Evidence:
     """Return what speaks for an answer.
 
@@ -76,8 +77,10 @@ def evidence(
         weights: what each word of the question tells.
         alike: those of them that look like names.
         naming: those of them that the best passages' documents go by.
+        rarest: what a word tells that one passage alone has.
         meaning: whether the embedding model speaks the question's language.
         named: whether the question names a document.
+        defines: whether one of the best defines a code that was surely asked for.
     """
     best = ranked[:LOOKED_AT]
     held: dict[str, float] = dict.fromkeys(naming, 1.0)
@@ -90,8 +93,8 @@ def evidence(
         covered=max((one.covered for one in best), default=0.0),
         meaning=best[0].meaning if best and meaning else 0.0,
         beside=max((one.beside for one in best), default=0.0),
-        told=min(1.0, told / MUCH),
-        missing=min(1.0, missing / UNHEARD),
-        defines=any(one.strength == 3 for one in best),
+        told=min(1.0, told / (MUCH * rarest)),
+        missing=min(1.0, missing / rarest),
+        defines=defines,
         named=named,
     )

@@ -577,6 +577,11 @@ class Corpus:
             for r in rows
         }
 
+    async def following(self, number: int, first: int, last: int) -> list[Passage]:
+        """Return a revision's passages between two ordinals, both included, in order."""
+        rows = await self._db.fetch(Q["contents"], (number, first, last))
+        return sorted((passage_of(r["content"]) for r in rows), key=lambda p: p.ordinal)
+
     async def holders(self, word: str, limit: int) -> list[int]:
         """Return the revisions that answer with this token in them, at most so many."""
         rows = await self._db.fetch(Q["holders"], (quoted(word), limit))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.answers import Scope
-from schemas.retrieval import Found, Hit, Search
-from services.retriever import answerable, names, question, ranking, spelling
+from schemas.retrieval import Found, Hit, Passage, Search
+from services.retriever import answerable, names, neighbours, question, ranking, spelling
 from services.retriever import corpus as store
 from services.retriever.asked import codes_asked
 from services.retriever.codes import Code
@@ -21,6 +21,7 @@ from services.retriever.holdings import Found as Candidate
 from services.retriever.known import Known, look_up
 from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Meaning
+from services.retriever.records import DEFINES
 from services.retriever.scope import limited, of_asset
 from services.retriever.tokens import language, query_tokens, running_tokens
 from services.retriever.vectors import VectorIndex
@@ -38,6 +39,8 @@ SWAPS = 10
 """Tries at most where what answers is swapped under a search."""
 RARE = 1000
 """A name is looked for in the texts where no more passages have it."""
+WHOLE = 3
+"""Passages of a result, the first, that are joined with what goes on after them."""
 MISTYPED = 4
 """Words of a question that are put right at most."""
 HOLDERS = 200
@@ -161,7 +164,7 @@ class Finder:
             )
         )
         others += await self._respelt([w for w in words if w not in frequency], alike, frequency)
-        spelt = {form.lower() for code in codes for form in (code.canonical, code.loose)}
+        spelt = _spelt(codes)
         naming = [word for word in words if word not in spelt]
         texts = await self._holders([word for word in naming if word in alike], frequency)
         named = corpus.names.named(naming, texts)
@@ -257,7 +260,7 @@ class Finder:
         )
         found = await self._corpus.fetch(list(labels))
         clock.lap("fetch")
-        best = max(asked.named.values(), default=1.0)
+        most = max(asked.named.values(), default=1.0)
         ranked = ranking.rank(
             found,
             asked.words,
@@ -265,33 +268,41 @@ class Finder:
             code_hits=code_hits,
             word_hits=word_hits,
             vector_hits=vector_hits,
-            named={n: w / max(best, names.SURE) for n, w in asked.named.items()},
+            named={n: w / max(most, names.SURE) for n, w in asked.named.items()},
             quoted=frozenset(asked.quoted),
             in_language=self._in_language(asked, found),
         )
         if not self._answers(asked, ranked, found):
             return []
         good = [one for one in ranked if one.score >= self._threshold]
+        best = ranking.distinct(good, found, limit)
+        clock.lap("rank")
         hits = [
             Hit(
                 document=self._corpus.active[found[one.id].document],
-                passage=found[one.id].passage,
+                passage=await self._whole(found[one.id], place),
                 score=round(one.score, 4),
                 by=one.by,
             )
-            for one in ranking.distinct(good, found, limit)
+            for place, one in enumerate(best)
             if found[one.id].document in self._corpus.active
         ]
-        clock.lap("rank")
+        clock.lap("join")
         return hits
+
+    async def _whole(self, found: Candidate, place: int) -> Passage:
+        """Return a passage, one of the first with those after it that go on with it."""
+        passage = found.passage
+        if place >= WHOLE or not neighbours.runs_on(passage):
+            return passage
+        first = passage.ordinal + 1
+        after = await self._corpus.following(found.document, first, first + neighbours.MOST - 1)
+        return neighbours.joined(passage, after)
 
     def _answers(
         self, asked: _Asked, ranked: Sequence[ranking.Ranked], found: Mapping[int, Candidate]
     ) -> bool:
         """Return whether what was found answers the question."""
-        certain = {code for code in asked.codes if code.certain}
-        if certain and asked.known.unknown and not asked.known.hits:
-            return False  # another code's entry is no answer
         documents = {found[one.id].document for one in ranked[: answerable.LOOKED_AT]}
         own = frozenset().union(*(self._corpus.names.of(number) for number in documents))
         seen = answerable.evidence(
@@ -299,10 +310,19 @@ class Finder:
             asked.words.weights,
             asked.alike,
             asked.alike & own,
-            meaning=asked.lang == "en",
+            rarest=question.idf(1, self._corpus.size),
+            meaning=self._meaning.speaks(asked.lang),
             named=bool(asked.meant),
+            defines=any(
+                hit.certain and hit.strength == DEFINES
+                for one in ranked[: answerable.LOOKED_AT]
+                if (hit := asked.known.hits.get(one.id))
+            ),
         )
         self.last = (asked, ranked, found, seen)
+        certain = {code for code in asked.codes if code.certain}
+        if certain and asked.known.unknown and not asked.known.hits:
+            return False  # another code's entry is no answer
         return seen.probability >= self._sure
 
     def _in_language(self, asked: _Asked, found: Mapping[int, Candidate]) -> set[int]:
@@ -313,6 +333,12 @@ class Finder:
             for label, one in found.items()
             if asked.lang == (one.passage.lang or language(one.passage.text))
         }
+
+
+def _spelt(codes: Sequence[Code]) -> set[str]:
+    """Return the tokens that are codes, or parts of one: they are found by the code index."""
+    spelt = {form.lower() for code in codes for form in (code.canonical, code.loose)}
+    return spelt.union(*(query_tokens(code.raw) for code in codes if code.certain))
 
 
 class _Clock:

@@ -16,6 +16,8 @@ from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retr
 
 EMBED_S = 1.5
 """A question whose vector takes longer is searched by codes and words, seconds."""
+ENGLISH = "all-MiniLM"
+"""What the names of models begin with that know English alone, the bundled one's among them."""
 NARROW = 4000
 """Passages of a scope that are compared one by one when the index brings too few of it."""
 
@@ -47,6 +49,12 @@ class Meaning:
         """
         self._embedder = embedder
         self._index = index
+
+    def speaks(self, lang: str) -> bool:
+        """Return whether the model knows a language: the bundled one knows English."""
+        return self._embedder is not None and (
+            lang != "zh" or not self._embedder.name.startswith(ENGLISH)
+        )
 
     async def embed(self, question: str) -> NDArray[np.float32] | None:
         """Return a question's vector [dimension]; None where there is none now."""

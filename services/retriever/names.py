@@ -39,7 +39,7 @@ class Names:
         self._folder = {n: f for n, document in documents.items() if (f := _folder_of(document))}
         self._frequency = Counter(word for words in self._of.values() for word in words)
 
-    def __contains__(self, word: str) -> bool:
+    def __contains__(self, word: object) -> bool:
         """Return whether any document goes by this word."""
         return word in self._frequency
 

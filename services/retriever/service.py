@@ -26,8 +26,8 @@ from schemas.retrieval import (
 from services.retriever.corpus import PLAN, Corpus
 from services.retriever.embedding import Embedder, open_embedder
 from services.retriever.finder import Finder
-from services.retriever.lexicon import SHIPPED, Lexicon
 from services.retriever.indexer import Indexer
+from services.retriever.lexicon import SHIPPED, Lexicon
 from services.retriever.vectorizer import Vectorizer
 from services.runtime.config import Config
 from services.runtime.errors import AndonError, Fatal, Rejected, Retryable, Unavailable
