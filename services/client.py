@@ -15,6 +15,7 @@ from schemas.channels import (
     ANSWER,
     ASK,
     ASKED,
+    CORPUS,
     DISPLAY,
     DOCUMENT,
     DOCUMENTS,
@@ -40,7 +41,7 @@ from schemas.knowledge import (
     Rollback,
     RolledBack,
 )
-from schemas.retrieval import Found, Search
+from schemas.retrieval import CorpusQuery, CorpusState, Found, Search
 from services.runtime.bus import Bus
 from services.runtime.config import Config
 from services.runtime.connect import open_bus
@@ -103,6 +104,11 @@ class Client:
         """Find passages."""
         found: Found = await self._call(SEARCH, request)
         return found
+
+    async def corpus(self) -> CorpusState:
+        """Return what the retriever holds."""
+        state: CorpusState = await self._call(CORPUS, CorpusQuery())
+        return state
 
     async def documents(self) -> list[DocumentState]:
         """Return the library."""
