@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.paging import PAGE, PageLimit
+
 DocumentPhase = Literal["queued", "reading", "indexing", "ready", "needs-ocr", "failed", "removed"]
 
 
@@ -113,6 +115,10 @@ class ListDocuments(msgspec.Struct, frozen=True, kw_only=True):
 
     doc_id: str = ""
     """Only this one; empty for all."""
+    after: str = ""
+    """Only those behind this file name: `next` of the page before; empty for the first page."""
+    limit: PageLimit = PAGE
+    """How many at most; fewer where they are long."""
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +151,8 @@ class DocumentList(msgspec.Struct, frozen=True, kw_only=True):
     """Sorted by file name."""
     revisions: list[Revision] = []
     """Where one document was asked for: its revisions, newest first."""
+    next: str = ""
+    """There are more: what to ask for them with in `after`; empty with the last page."""
 
 
 class EditDocument(msgspec.Struct, frozen=True, kw_only=True):

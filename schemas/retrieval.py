@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.answers import Scope
+from schemas.paging import PAGE, PageLimit
 
 PassageKind = Literal["text", "row", "entry"]
 """`row`: one table row with its header; `entry`: one fault with its cause and remedy."""
@@ -194,6 +195,12 @@ class CorpusQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     doc_id: str = ""
     """Only this document; empty for all."""
+    after: str = ""
+    """Only documents behind this id: `next` of the page before; empty for the first page."""
+    limit: PageLimit = PAGE
+    """How many documents at most, each with all its revisions; fewer where they are long."""
+    totals: bool = True
+    """Whether `passages` and `vectors` are wanted: in a large corpus they take long to count."""
     missing: int | None = None
     """How many documents that should answer are being read again, by the library's account; null
     where the asker does not know."""
@@ -214,12 +221,15 @@ class CorpusState(msgspec.Struct, frozen=True, kw_only=True):
     """What the corpus holds."""
 
     documents: list[CorpusDocument]
-    """Each revision it has, or of the document that was asked for."""
+    """Each revision it has, by document id; or of the document that was asked for."""
     passages: int
-    """Passages of them that answer."""
+    """Passages that answer, of all documents or the one that was asked for; 0 where `totals` were
+    not wanted."""
     vectors: int
     """Of these, how many have a vector."""
     generation: int
     """Grows with every change of what answers."""
     embedding: str
     """Name of the embedding model."""
+    next: str = ""
+    """There are more documents: what to ask for them with in `after`; empty with the last page."""

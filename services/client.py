@@ -110,10 +110,16 @@ class Client:
         state: CorpusState = await self._call(CORPUS, CorpusQuery())
         return state
 
-    async def documents(self) -> list[DocumentState]:
-        """Return the library."""
-        listed = await self._call(DOCUMENTS, ListDocuments())
-        return list(listed.documents)
+    async def documents(self) -> AsyncIterator[DocumentState]:
+        """Yield the library, by file name."""
+        request = ListDocuments()
+        while True:
+            listed: DocumentList = await self._call(DOCUMENTS, request)
+            for state in listed.documents:
+                yield state
+            if not listed.next:
+                return
+            request = ListDocuments(after=listed.next)
 
     async def document(self, name: str) -> DocumentList:
         """Return a document by id or file name, with its revisions.
@@ -127,13 +133,17 @@ class Client:
 
     async def _named(self, verb: str, name: str) -> str:
         """Return the id of a document by id or file name; folders may be left out."""
-        documents = await self.documents()
-        matching = [d for d in documents if name in {d.doc_id, d.file}]
-        matching = matching or [d for d in documents if d.file.endswith(f"/{name}")]
+        exact, ending = set[str](), set[str]()
+        async for state in self.documents():
+            if name in {state.doc_id, state.file}:
+                exact.add(state.doc_id)
+            elif state.file.endswith(f"/{name}"):
+                ending.add(state.doc_id)
+        matching = exact or ending
         if len(matching) != 1:
             reason = "several documents have that name" if matching else "no such document"
             raise Rejected(f"{verb} {name}", reason, "`andon documents` lists their ids")
-        return matching[0].doc_id
+        return matching.pop()
 
     async def remove(self, name: str, *, purge: bool) -> RemovedDocument:
         """Remove a document by id or file name.
@@ -223,14 +233,15 @@ class Client:
         place = ASKED + client
         topic = ANSWER.topic(self._prefix, asset=place)
         shown = DISPLAY.topic(self._prefix, asset=place)
-        inbox = await self._bus.consume(topic, shown)
+        # QoS 0, so that the inbox can be released: what stays unacked of many questions would
+        # fill the connection. The answer is retained, a reconnect brings it again.
+        inbox = await self._bus.consume(topic, shown, qos=0)
         try:
             async with asyncio.timeout(timeout_s):
                 await self._bus.publish(ASK.topic(self._prefix, client=client), ASK.encode(ask))
                 final: Answer | None = None
                 while True:
                     delivery = await inbox.get()
-                    self._bus.ack(delivery)
                     if delivery.topic == topic:
                         answer: Answer = ANSWER.decode(delivery.payload)
                         if answer.stage == "final":
@@ -244,6 +255,7 @@ class Client:
                 "ask", f"no answer within {timeout_s:g} s", "`andon status` shows what is missing"
             ) from None
         finally:
+            self._bus.release(inbox)
             # Nobody reads these again: take back what the broker retains.
             for channel in (ANSWER, DISPLAY):
                 await self._bus.publish(channel.topic(self._prefix, asset=place), b"", retain=True)

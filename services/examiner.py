@@ -40,7 +40,7 @@ class Examiner:
             Unavailable: a service is not there.
         """
         corpus = await self._client.corpus()
-        library = [document.file for document in await self._client.documents()]
+        library = [document.file async for document in self._client.documents()]
         results = []
         for done, question in enumerate(questions):
             progress(done, len(questions))

@@ -172,18 +172,20 @@ def documents(options: argparse.Namespace) -> int:
             else:
                 _show(listed)
             return OK
-        everything = await client.documents()
-        chosen = [state for state in everything if _chosen(state, options)]
         if options.json:
-            print_json(chosen)
+            print_json([one async for one in client.documents() if _chosen(one, options)])
             return OK
-        for state in chosen:
-            tell(_line(state))
-        if not everything:
+        empty, chosen, passages = True, 0, 0
+        async for state in client.documents():
+            empty = False
+            if _chosen(state, options):
+                tell(_line(state))
+                chosen += 1
+                passages += state.passages if state.answers else 0
+        if empty:
             tell("The library is empty.")
-        elif len(chosen) != 1:
-            passages = sum(state.passages for state in chosen if state.answers)
-            tell(f"{len(chosen)} documents, {passages} passages")
+        elif chosen != 1:
+            tell(f"{chosen} documents, {passages} passages")
         return OK
 
     return talk(options, work)

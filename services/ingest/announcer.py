@@ -88,6 +88,9 @@ class Announcer:
             async with asyncio.timeout(_QUIET_S):
                 await self._wake.wait()
         except TimeoutError:
+            # Older than any step that is thinned; of a large library it would be megabytes.
+            self._last.clear()
+            self._sent_at.clear()
             if self._retained:
                 with contextlib.suppress(Retryable):  # the next quiet moment does it
                     await self._retained.mark()

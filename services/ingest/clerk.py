@@ -41,6 +41,8 @@ _ADDING = "originals"
 _REMOVING = "removals"
 _MISSING = "missing originals"
 _ORIGINALS_EVERY_S = 300.0
+_TOLD = 5
+"""Removals that wait, by name in the status: it is one message, whatever waits."""
 
 
 class Clerk:
@@ -140,7 +142,7 @@ class Clerk:
         state = await self._library.rename(doc_id, name)
         if state is not None:
             self._announcer.say(self._latest(state))
-            self.mender.soon()
+            self.mender.soon(doc_id)
         return state is not None
 
     async def in_step(self, state: DocumentState) -> DocumentState:
@@ -162,7 +164,7 @@ class Clerk:
         """Pass on what the worker says; after a new revision there may be one too many."""
         self._announcer.say(state)
         if state.state == "ready":
-            self.mender.soon()
+            self.mender.soon(state.doc_id)
 
     async def edit(self, request: EditDocument) -> EditedDocument:
         """Change what is said about a document.
@@ -223,7 +225,8 @@ class Clerk:
             except Retryable as error:
                 troubles.append(str(error))
             if troubles:
-                self._health.trouble(_REMOVING, "; ".join(troubles))
+                more = f"; and {len(troubles) - _TOLD} more" if len(troubles) > _TOLD else ""
+                self._health.trouble(_REMOVING, "; ".join(troubles[:_TOLD]) + more)
             else:
                 self._health.well(_REMOVING)
             await self._look_for_room()

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.channels import MAX_TOPIC
 from services.runtime.errors import Fatal, Rejected
 from services.runtime.messages import check_filter
 
@@ -89,6 +90,10 @@ def _is_control(character: str) -> bool:
 
 def _assets(assets: list[str]) -> list[str]:
     for asset in assets:
+        if len(asset) > MAX_TOPIC:
+            raise Rejected(
+                "describe", f"an asset of {len(asset)} characters", f"at most {MAX_TOPIC}"
+            )
         try:
             check_filter(asset)
         except Fatal as error:

@@ -10,6 +10,7 @@ import aiosqlite
 import msgspec
 
 from schemas.knowledge import DocumentState
+from schemas.paging import PAGE
 from schemas.retrieval import DocumentRef
 from services.ingest import entries, rows
 from services.ingest.differences import IN_WORK
@@ -26,6 +27,9 @@ MIGRATIONS = tuple(
 )
 
 _THERE = f"{CURRENT} AND NOT d.removing"
+_BY_FILE = f"{_THERE} AND d.file > ? ORDER BY d.file LIMIT ?"
+_BY_ID = f"{_THERE} AND d.doc_id > ? ORDER BY d.doc_id LIMIT ?"
+_IN_WORK = f"{_THERE} AND r.state IN ('queued', 'reading', 'indexing')"
 
 _WAITING = f"""
     SELECT d.doc_id, d.file, d.labels, r.* FROM document d JOIN revision r ON r.doc_id = d.doc_id
@@ -262,11 +266,24 @@ class Library:
             )
         return await self.state(identity)
 
-    async def states(self) -> list[DocumentState]:
-        """Return the state of each document, by file name."""
-        return [
-            rows.state_in(row) for row in await self._database.fetch(f"{_THERE} ORDER BY d.file")
-        ]
+    async def states(self, after: str = "", limit: int = PAGE) -> list[DocumentState]:
+        """Return the states of documents, by file name.
+
+        Args:
+            after: file name of the last one before these; empty for the first.
+            limit: how many at most.
+        """
+        found = await self._database.fetch(_BY_FILE, (after, limit))
+        return [rows.state_in(row) for row in found]
+
+    async def states_by_id(self, after: str, limit: int) -> list[DocumentState]:
+        """Return the states of documents by id, which stays whatever becomes of the name."""
+        found = await self._database.fetch(_BY_ID, (after, limit))
+        return [rows.state_in(row) for row in found]
+
+    async def in_work(self) -> set[str]:
+        """Return the ids of documents on their way to an answer."""
+        return {row["doc_id"] for row in await self._database.fetch(_IN_WORK)}
 
     async def state(self, identity: str) -> DocumentState | None:
         """Return the state of a document, None where there is none."""

@@ -14,8 +14,10 @@ from typing import Any
 
 from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, PRUNE, Rpc
 from schemas.knowledge import DocumentState
+from schemas.paging import PAGE
 from schemas.retrieval import (
     Activate,
+    CorpusDocument,
     CorpusQuery,
     CorpusState,
     Describe,
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 20.0
 """Seconds between two comparisons: the retriever may lose its file while this service runs."""
+_SHARE = 10
+"""Comparing all documents takes at most one part in so many of the time."""
 _AGAIN_S = 2.0
 _RPC_S = 30.0
 
@@ -90,56 +94,93 @@ class Mender:
         self._follow = follow
         self._has = has
         self._mending = asyncio.Lock()
+        self._news: set[str] = set()
         self._soon = asyncio.Event()
         self._awaited = Awaited()
         self._missing = 0
 
     async def run(self) -> None:
-        """Compare at once, and again and again."""
+        """Compare at once, and again and again; a document of which there is news meanwhile."""
+        loop = asyncio.get_running_loop()
         while True:
-            pause = EVERY_S
+            began = loop.time()
             try:
                 await self.compare()
+                # All of a large library take seconds.
+                pause = max(_AGAIN_S if self._missing else EVERY_S, _SHARE * (loop.time() - began))
+                await self._follow_news(loop.time() + pause)
             except (Retryable, Rejected) as error:
                 log.debug("not compared with the retriever: %s", error)
-                pause = _AGAIN_S
-            else:
-                if self._missing:
-                    pause = _AGAIN_S
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _follow_news(self, until: float) -> None:
+        """Compare each document of which there is news, until that time of the loop."""
+        while True:
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout_at(until):
                     await self._soon.wait()
             except TimeoutError:
-                continue
+                return
             self._soon.clear()
+            while self._news:
+                await self.compare(self._news.pop())
 
-    def soon(self) -> None:
-        """Compare soon: something changed."""
+    def soon(self, doc_id: str) -> None:
+        """Compare a document soon: something changed."""
+        self._news.add(doc_id)
         self._soon.set()
 
-    async def compare(self, doc_id: str = "") -> Differences:
+    async def compare(self, doc_id: str = "") -> None:
         """Compare once, all documents or one, and mend.
 
         Raises:
             Retryable: the retriever is away, or the library's disk fails.
             Rejected: the retriever refuses.
         """
+        if doc_id:
+            async with self._mending:
+                shelf = await self._revisions.shelf(doc_id)
+                query = CorpusQuery(doc_id=doc_id, totals=False)
+                corpus: CorpusState = await self._ask(CORPUS, query)
+                await self._settle(shelf, corpus.documents)
+            return
+        last: str | None = ""
+        while last is not None:
+            last = await self._compare_after(last)
+        self._missing = self._awaited.count(await self._library.in_work())
+        await self._ask(CORPUS, CorpusQuery(missing=self._missing, totals=False, limit=1))
+
+    async def _compare_after(self, last: str) -> str | None:
+        """Compare the documents whose ids come next; return the last of them, None at the end.
+
+        Both sides are read in the order of ids and compared as far as both were: neither is ever
+        in memory as a whole, and an edit need not wait until all are compared.
+        """
         async with self._mending:
             # The library first: what it calls ready, the retriever must have.
-            shelf = await self._revisions.shelf(doc_id)
-            corpus: CorpusState = await self._ask(CORPUS, CorpusQuery(doc_id=doc_id))
-            found = differences(shelf, corpus.documents, self._keep)
-            found = await self._make_do(found, corpus)
-            await self._mend(found)
-            await self._tidy(shelf)
-            if not doc_id:
-                self._missing = self._awaited.count(await self._library.states())
-                await self._ask(CORPUS, CorpusQuery(missing=self._missing))
-            return found
+            shelf = await self._revisions.shelf_after(last, PAGE)
+            query = CorpusQuery(after=last, limit=PAGE, totals=False)
+            corpus: CorpusState = await self._ask(CORPUS, query)
+            ends = [corpus.next] if corpus.next else []
+            if len(shelf) == PAGE:
+                ends.append(shelf[-1].doc_id)
+            upto = min(ends, default=None)
+            await self._settle(
+                [one for one in shelf if upto is None or one.doc_id <= upto],
+                [one for one in corpus.documents if upto is None or one.document.doc_id <= upto],
+            )
+            return upto
 
-    async def _make_do(self, found: Differences, corpus: CorpusState) -> Differences:
+    async def _settle(self, shelf: Sequence[Shelved], corpus: Sequence[CorpusDocument]) -> None:
+        """Mend where library and retriever differ about some documents."""
+        found = differences(shelf, corpus, self._keep)
+        found = await self._make_do(found, corpus)
+        await self._mend(found)
+        await self._tidy(shelf)
+
+    async def _make_do(self, found: Differences, corpus: Sequence[CorpusDocument]) -> Differences:
         """Keep what answers with other passages where it cannot be read again, and tell it."""
-        counts = {(c.document.doc_id, c.document.revision): c.passages for c in corpus.documents}
+        counts = {(c.document.doc_id, c.document.revision): c.passages for c in corpus}
         readable = []
         for own in found.wrong:
             if await asyncio.to_thread(self._has, own.sha256):

@@ -17,6 +17,13 @@ from services.ingest.library import Library
 from services.ingest.rows import ENDED, SET_ASIDE, SHELF
 from services.runtime.clock import now
 from services.runtime.errors import Rejected
+from services.runtime.sqlite import Row
+
+_ONE = f"{SHELF} WHERE d.doc_id = ?"
+_SOME = (
+    f"{SHELF} WHERE d.doc_id IN (SELECT doc_id FROM document WHERE doc_id > ? ORDER BY doc_id"  # noqa: S608  the parts are ours
+    " LIMIT ?) ORDER BY d.doc_id"
+)
 
 
 class Revisions:
@@ -26,10 +33,21 @@ class Revisions:
         self._library = library
         self._database = library.database
 
-    async def shelf(self, identity: str = "") -> list[Shelved]:
-        """Return every document with its revisions, or one of them; those being removed too."""
-        where, parameters = (" WHERE d.doc_id = ?", (identity,)) if identity else ("", ())
-        found = await self._database.fetch(f"{SHELF}{where} ORDER BY d.doc_id", parameters)
+    async def shelf(self, identity: str) -> list[Shelved]:
+        """Return a document with its revisions, if there is such a one; one being removed too."""
+        return self._shelved(await self._database.fetch(_ONE, (identity,)))
+
+    async def shelf_after(self, after: str, limit: int) -> list[Shelved]:
+        """Return documents with their revisions, in the order of their ids; as `shelf`.
+
+        Args:
+            after: id of the last one before these; empty for the first.
+            limit: how many at most.
+        """
+        return self._shelved(await self._database.fetch(_SOME, (after, limit)))
+
+    @staticmethod
+    def _shelved(found: Sequence[Row]) -> list[Shelved]:
         return [
             Shelved(
                 doc_id=doc_id,

@@ -32,6 +32,7 @@ from services.ingest.taken import Taken
 from services.ingest.worker import Worker
 from services.runtime.config import Config
 from services.runtime.errors import Fatal, Rejected
+from services.runtime.paging import fitting
 from services.runtime.process import Context
 from services.runtime.retained import Retained
 from services.runtime.salvage import mend, watch
@@ -176,13 +177,20 @@ class IngestService:
             state=self._follower.latest(state),
         )
 
-    async def _states(self) -> list[DocumentState]:
-        """Return the state of each document with what is known of its vectors."""
-        return [self._follower.latest(state) for state in await self._library.states()]
+    async def _states(self, after: str, limit: int) -> list[DocumentState]:
+        """Return the states of documents, by id, with what is known of their vectors."""
+        found = await self._library.states_by_id(after, limit)
+        return [self._follower.latest(state) for state in found]
 
     async def _documents(self, request: ListDocuments) -> DocumentList:
         if not request.doc_id:
-            return DocumentList(documents=await self._states())
+            found = await self._library.states(request.after, request.limit + 1)
+            states = [self._follower.latest(state) for state in found]
+            count = fitting(states, request.limit)
+            more = count < len(states)
+            return DocumentList(
+                documents=states[:count], next=states[count - 1].file if more else ""
+            )
         state = await self._library.state(request.doc_id)
         if state is None:
             return DocumentList(documents=[])

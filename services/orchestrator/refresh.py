@@ -6,13 +6,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 
 import msgspec
 
 from schemas.answers import Answer
 from schemas.channels import CORPUS
 from schemas.health import ServiceStatus
-from schemas.retrieval import CorpusQuery, CorpusState
+from schemas.retrieval import CorpusQuery
 from services.orchestrator.ledger import Ledger
 from services.runtime.errors import AndonError, Retryable
 from services.runtime.rpc import Caller
@@ -42,17 +44,26 @@ Revision = tuple[str, int]
 """Document and its revision."""
 
 
-def is_stale(answer: Answer, active: Collection[Revision], *, grown: bool) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An answer that stands."""
+
+    id: int
+    """Its job."""
+    cited: frozenset[Revision]
+    generation: int | None
+    """Of the corpus it was given from, where that is known."""
+
+
+def is_stale(cited: Collection[Revision], active: Collection[Revision], *, grown: bool) -> bool:
     """Return whether an answer may be another now (pure).
 
     Args:
-        answer: the answer.
+        cited: the revisions it cites.
         active: the revisions that answer.
         grown: whether manuals may have come that were not there when it was given.
     """
-    if not answer.citations:
-        return grown
-    return any((c.doc_id, c.revision) not in active for c in answer.citations)
+    return any(one not in active for one in cited) if cited else grown
 
 
 class Refresh:
@@ -109,9 +120,21 @@ class Refresh:
 
     async def _all(self) -> None:
         """Make due what is stale. Raises AndonError."""
-        corpus: CorpusState = await self._caller.call(CORPUS, CorpusQuery(), deadline_s=_RPC_S)
-        active = {(d.document.doc_id, d.document.revision) for d in corpus.documents if d.active}
-        stale: list[int] = []
+        given = await self._given()
+        generation, active = await self._answering({one for job in given for one in job.cited})
+        stale = [
+            job.id
+            for job in given
+            if is_stale(job.cited, active, grown=job.generation != generation)
+        ]
+        if stale:
+            log.info("the manuals changed: %d standing alarms are answered anew", len(stale))
+        for some in _parts(stale):
+            await self._make_due(some)
+
+    async def _given(self) -> list[_Given]:
+        """Return what was answered to the alarms that stand, oldest first."""
+        given: list[_Given] = []
         standings = sorted(await self._ledger.standings(), key=lambda one: one.seen_at)
         for standing in standings:
             if not standing.active:
@@ -121,13 +144,22 @@ class Refresh:
             )
             for row in rows:
                 answer = msgspec.json.decode(row["body"], type=Answer)
-                grown = row["generation"] != corpus.generation
-                if is_stale(answer, active, grown=grown):
-                    stale.append(row["id"])
-        if stale:
-            log.info("the manuals changed: %d standing alarms are answered anew", len(stale))
-        for some in _parts(stale):
-            await self._make_due(some)
+                cited = frozenset((c.doc_id, c.revision) for c in answer.citations)
+                given.append(_Given(row["id"], cited, row["generation"]))
+        return given
+
+    async def _answering(self, cited: set[Revision]) -> tuple[int, set[Revision]]:
+        """Return the corpus generation, and those of these revisions that answer."""
+        generation: int | None = None
+        active: set[Revision] = set()
+        query = CorpusQuery(totals=False)
+        async with aclosing(self._caller.pages(CORPUS, query, deadline_s=_RPC_S)) as pages:
+            async for corpus in pages:
+                refs = (one.document for one in corpus.documents if one.active)
+                active |= cited & {(ref.doc_id, ref.revision) for ref in refs}
+                # The first page's: a later change is told by the retriever, and looked at then.
+                generation = corpus.generation if generation is None else generation
+        return generation or 0, active
 
     async def _make_due(self, ids: Sequence[int]) -> None:
         """Make some due, and wait until most of them are given."""

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Self
 
@@ -422,6 +423,16 @@ class Corpus:
         if doc_id:
             return [held_of(row) for row in await self._db.fetch(Q["documents_of"], (doc_id,))]
         return [held_of(row) for row in await self._db.fetch(Q["documents"])]
+
+    async def held_after(self, after: str, limit: int) -> list[list[Held]]:
+        """Return documents in the order of their ids, each with every revision.
+
+        Args:
+            after: id of the last one before these; empty for the first.
+            limit: how many documents at most.
+        """
+        held = [held_of(r) for r in await self._db.fetch(Q["documents_after"], (after, limit))]
+        return [list(some) for _, some in groupby(held, key=lambda one: one.document.doc_id)]
 
     async def totals(self, doc_id: str = "") -> tuple[int, int]:
         """Return how many passages answer, and how many of them have a vector; or of a document."""

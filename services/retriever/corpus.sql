@@ -76,6 +76,12 @@ UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'
 SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
 FROM documents d ORDER BY d.file, d.doc_id, d.revision
 
+-- name: documents_after: the same in slices by doc_id, each document whole
+SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
+FROM documents d WHERE d.doc_id IN (
+    SELECT DISTINCT doc_id FROM documents WHERE doc_id > ? ORDER BY doc_id LIMIT ?)
+ORDER BY d.doc_id, d.revision
+
 -- name: documents_of: the same of one document
 SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
 FROM documents d WHERE d.doc_id = ? ORDER BY d.revision

@@ -30,6 +30,7 @@ from services.retriever.indexer import Indexer
 from services.retriever.vectorizer import Vectorizer
 from services.runtime.config import Config
 from services.runtime.errors import AndonError, Fatal, Rejected, Retryable, Unavailable
+from services.runtime.paging import fitting
 from services.runtime.process import Context
 from services.runtime.salvage import mend, watch
 
@@ -192,16 +193,26 @@ class RetrieverService:
             if not self._missing:
                 self._health.well("salvage corpus.db")
             self._count()
-        passages, vectors = await corpus.totals(request.doc_id)
+        # Before the documents: who reads page by page sees by it that the corpus changed meanwhile.
+        generation = corpus.generation
+        totals = await corpus.totals(request.doc_id) if request.totals else (0, 0)
+        if request.doc_id:
+            held, more = [await corpus.held(request.doc_id)], False
+        else:
+            held = await corpus.held_after(request.after, request.limit + 1)
+            count = fitting(held, request.limit)
+            held, more = held[:count], count < len(held)
         return CorpusState(
             documents=[
                 CorpusDocument(document=h.document, passages=h.passages, active=h.active)
-                for h in await corpus.held(request.doc_id)
+                for revisions in held
+                for h in revisions
             ],
-            passages=passages,
-            vectors=vectors,
-            generation=corpus.generation,
+            passages=totals[0],
+            vectors=totals[1],
+            generation=generation,
             embedding=await corpus.embedding(),
+            next=held[-1][-1].document.doc_id if more else "",
         )
 
     async def _use(self, embedder: Embedder, context: Context, finder: Finder) -> None:

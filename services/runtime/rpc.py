@@ -54,6 +54,23 @@ class Caller:
         )
         return _decode(payload, rpc.reply)
 
+    async def pages(
+        self, rpc: Rpc, request: Any, *, deadline_s: float
+    ) -> AsyncGenerator[Any, None]:
+        """Ask for one page after the other, and yield each; raises as `call` does.
+
+        Args:
+            rpc: what is asked; its request has `after`, its reply `next`.
+            request: an `rpc.request`.
+            deadline_s: how long each may take, seconds.
+        """
+        while True:
+            page = await self.call(rpc, request, deadline_s=deadline_s)
+            yield page
+            if not page.next:
+                return
+            request = msgspec.structs.replace(request, after=page.next)
+
     async def stream(
         self, rpc: Rpc, request: Any, *, deadline_s: float
     ) -> AsyncGenerator[Any, None]:

@@ -91,6 +91,14 @@ def test_a_fault_list_is_asked_for_by_its_codes(andon: Andon, tmp_path: Path) ->
         assert (got["recall@1"], got["cause"], got["remedy"], got["extracted"]) == (1, 1, 1, 1)
 
 
+def test_hundreds_of_answers_do_not_fill_the_connection(andon: Andon, tmp_path: Path) -> None:
+    # Our broker stops sending to a client that leaves 200 messages unacked.
+    rows = [GOOD[0] | {"id": n} for n in range(300)]
+    report = andon.json("eval", write(tmp_path / "qa.jsonl", rows))
+    assert [result["error"] for result in report["results"]] == [""] * 300
+    assert report["figures"]["all"]["extracted"] == 1.0
+
+
 def test_a_bad_line_is_named_and_the_others_are_asked(andon: Andon, tmp_path: Path) -> None:
     file = write(tmp_path / "qa.jsonl", [GOOD[0], '{"question": 5}', "{", {"question": "x"}])
     done = andon.cli("eval", file, "--no-answers")

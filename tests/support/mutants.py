@@ -62,8 +62,8 @@ class Outcome:
     peak_mb: float
 
 
-def samples(folder: Path) -> list[Path]:
-    """Good files of every format."""
+def every_format(folder: Path) -> list[Path]:
+    """A good file of every format, and of some encodings."""
     folder.mkdir(parents=True, exist_ok=True)
     found = [make(folder / name) for name, make in formats.MAKERS.items()]
     for name, text in _TEXTS.items():
@@ -81,6 +81,12 @@ def samples(folder: Path) -> list[Path]:
     drawn.line("Faults", size=16, bold=True)
     drawn.table(formats.ROWS[:3], [72, 150, 300, 450], 20)
     found.append(drawn.save())
+    return found
+
+
+def samples(folder: Path) -> list[Path]:
+    """Good files of every format, and real ones where there are such."""
+    found = every_format(folder)
     data = shared_data()
     if data:
         small = [

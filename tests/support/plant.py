@@ -98,8 +98,8 @@ class Plant:
         return list(reply.revisions)
 
     async def documents(self) -> list[DocumentState]:
-        reply = await self._caller.call(DOCUMENTS, ListDocuments(), deadline_s=LIMIT_S)
-        return list(reply.documents)
+        pages = self._caller.pages(DOCUMENTS, ListDocuments(), deadline_s=LIMIT_S)
+        return [state async for page in pages for state in page.documents]
 
     async def corpus(self) -> CorpusState:
         reply: CorpusState = await self._caller.call(CORPUS, CorpusQuery(), deadline_s=LIMIT_S)

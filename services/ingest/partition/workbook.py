@@ -44,14 +44,18 @@ def read_xlsx(path: Path, progress: Progress) -> Document:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of extensions that it leaves out
         try:
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-            title = str(book.properties.title or "").strip() if book.properties else ""
-            pages = book.worksheets
-            for index, page in enumerate(pages, start=1):
-                rows = list(_rows(page, budget))
-                merged = _merged(path, getattr(page, "_worksheet_path", ""))
-                found.append(Sheet(page.title, rows, merged, page.sheet_state != "visible"))
-                progress(index, len(pages))
+            # A file, not its path: originals have no ending, and openpyxl goes by that.
+            with path.open("rb") as file:
+                book = openpyxl.load_workbook(
+                    file, read_only=True, data_only=True, keep_links=False
+                )
+                title = str(book.properties.title or "").strip() if book.properties else ""
+                pages = book.worksheets
+                for index, page in enumerate(pages, start=1):
+                    rows = list(_rows(page, budget))
+                    merged = _merged(path, getattr(page, "_worksheet_path", ""))
+                    found.append(Sheet(page.title, rows, merged, page.sheet_state != "visible"))
+                    progress(index, len(pages))
         except (MemoryError, Rejected):
             raise
         except Exception as error:

@@ -1,0 +1,108 @@
+"""Documents of every format taken in, to be traced by test_no_network.py.
+
+`python -m tests.faults.alone andon FOLDER` has a whole Andon take them, and prints their states.
+`python -m tests.faults.alone readers FOLDER` has a warm reader read them and all bad inputs, and
+prints how many, and what of the network anything in it asked Python for: a library that is refused
+and says nothing is found so, and not by looking at what left the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from services.ingest import partition, sandbox
+from tests.support import formats, mutants
+from tests.support.andon import Andon
+from tests.support.shared_data import shared_data
+
+_NETWORK = ("socket.", "urllib.", "http.client.", "ftplib.", "smtplib.", "poplib.", "imaplib.")
+
+
+def _files(folder: Path) -> list[Path]:
+    files = mutants.every_format(folder)
+    return [*files, formats.scan(folder / "scan.pdf"), formats.mixed(folder / "mixed.pdf", 1)]
+
+
+def andon(folder: Path) -> dict[str, object]:
+    """Add all files; return the port of the broker, and each file's state."""
+    names = sorted(path.name for path in _files(folder / "in"))
+    with Andon(folder) as running:
+        added = running.cli("add", str(folder / "in"))
+        states = {one["file"]: one["state"] for one in running.json("documents")}
+        found = running.json("search", "E001")
+        port = running.port
+    return {
+        "port": port,
+        "states": states,
+        "missing": [name for name in names if name not in states],
+        "found": len(found),
+        "said": added.stdout + added.stderr,
+    }
+
+
+def readers(folder: Path, deliberate: bool) -> dict[str, object]:
+    """Read all files, and bad ones; return how many were, and what was asked for."""
+    mutants.warm()
+    files = _files(folder / "in")
+    data = shared_data()
+    if data:
+        files += sorted(path for path in (data / "bad_inputs").rglob("*") if path.is_file())
+    asked = folder / "asked"
+    file = os.open(asked, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def note(event: str, _arguments: tuple[Any, ...]) -> None:
+        if event.startswith(_NETWORK):
+            os.write(file, f"{event}\n".encode())
+
+    if deliberate:
+        files = files[:1]
+        _go_outside()
+    sys.addaudithook(note)  # the forks have it, before the one by which a reader is refused
+    outcomes = [mutants.outcome(path.name, path.read_bytes(), folder) for path in files]
+    return {
+        "files": len(files),
+        "read": sum(one.reason == "read" for one in outcomes),
+        "not well": [one.name for one in outcomes if not one.well],
+        "asked": sorted(set(asked.read_text(encoding="ascii").split())),
+    }
+
+
+def _go_outside() -> None:
+    """Have the reader do what none does, and hush it up as a library would."""
+    read = partition.read
+
+    def outside(*arguments: Any) -> Any:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("192.0.2.1", 80), 1).close()
+        return read(*arguments)
+
+    partition.read = outside
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do it, and print what became of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("who", choices=("andon", "readers"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--deliberate", action="store_true", help="have the reader go outside")
+    options = parser.parse_args(arguments)
+    found = (
+        andon(options.folder)
+        if options.who == "andon"
+        else readers(options.folder, options.deliberate)
+    )
+    sys.stdout.write(json.dumps(found) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ |= sandbox._ENVIRONMENT
+    sys.exit(main(sys.argv[1:]))
