@@ -98,19 +98,25 @@ def compare(now: Report, then: Report) -> Report:
     better: list[str] = []
     for result in now.results:
         if earlier := before.get((result.id, result.question)):
-            gain = _worth(result) - _worth(earlier)
+            gain = _gain(result, earlier)
             if gain:
                 (better if gain > 0 else worse).append(result.id)
     return msgspec.structs.replace(now, changes=changes, worse=worse, better=better)
 
 
+def _gain(now: Result, then: Result) -> float:
+    """Return how much better a result is, by what is known of both."""
+    if not now.answerable:
+        return float(now.refused) - float(then.refused)
+    gain = _worth(now) - _worth(then)
+    if now.extracted is not None and then.extracted is not None:
+        gain += now.extracted - then.extracted
+    return gain
+
+
 def _worth(result: Result) -> float:
-    """Return how good one result is, for telling which of two is better."""
-    if not result.answerable:
-        return float(result.refused)
     place = 1 / result.rank if result.rank else 0.0
-    read = bool(result.phrases_rank)
-    return place + read + bool(result.extracted) - result.refused
+    return place + bool(result.phrases_rank) - result.refused
 
 
 def lines(report: Report) -> list[str]:

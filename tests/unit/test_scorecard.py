@@ -64,6 +64,13 @@ def test_a_comparison_names_what_has_changed() -> None:
     assert "nothing has changed" in "\n".join(lines(compare(then, then)))
 
 
+def test_what_only_one_run_measured_is_no_change() -> None:
+    then = report(got("a", 1, extracted=True), got("b", 1, extracted=False))
+    now = report(got("a", 1), got("b", 1))
+    assert compare(now, then).worse == []
+    assert compare(report(got("b", 1, extracted=True)), then).better == ["b"]
+
+
 def test_the_table_has_a_line_for_each_group() -> None:
     text = lines(
         report(
