@@ -35,7 +35,7 @@ from services.orchestrator.definition import (
     words_of,
 )
 from services.orchestrator.language import has_ideographs, language_of
-from services.orchestrator.phrases import phrases
+from services.orchestrator.phrases import Phrases, phrases
 from services.orchestrator.quote import citations, quote
 from services.orchestrator.related import GENERIC, related
 from services.orchestrator.running import nearest, tell

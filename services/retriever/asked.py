@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import replace
 
 from schemas.retrieval import Search
@@ -26,7 +26,7 @@ _TOLD = (
 )
 
 
-def codes_asked(search: Search, names: Collection[str]) -> list[Code]:
+def codes_asked(search: Search, names: Container[str]) -> list[Code]:
     """Return the codes asked for, the payload's own first; a product's name is none.
 
     Args:

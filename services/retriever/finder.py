@@ -314,9 +314,7 @@ class Finder:
             meaning=self._meaning.speaks(asked.lang),
             named=bool(asked.meant),
             defines=any(
-                hit.certain and hit.strength == DEFINES
-                for one in ranked[: answerable.LOOKED_AT]
-                if (hit := asked.known.hits.get(one.id))
+                self._defines(asked, found[one.id]) for one in ranked[: answerable.LOOKED_AT]
             ),
         )
         self.last = (asked, ranked, found, seen)
@@ -324,6 +322,13 @@ class Finder:
         if certain and asked.known.unknown and not asked.known.hits:
             return False  # another code's entry is no answer
         return seen.probability >= self._sure
+
+    def _defines(self, asked: _Asked, one: Candidate) -> bool:
+        """Return whether a passage defines a code that is surely asked for, or a message."""
+        hit = asked.known.hits.get(one.id)
+        if hit and hit.certain and hit.strength == DEFINES:
+            return True
+        return any(phrase in f" {one.name} " for phrase in asked.words.phrases)
 
     def _in_language(self, asked: _Asked, found: Mapping[int, Candidate]) -> set[int]:
         if not asked.lang:

@@ -38,6 +38,11 @@ _LETTERS_DIGITS = re.compile(
 )
 _BIT = re.compile(r"(?<![A-Za-z0-9])(?i:bit)[ .\-_]?0?(\d{1,2})(?![0-9a-z])")
 """The bit of a status word, with its meaning glued to it or not."""
+_ASKING = re.compile(
+    "是什么意思|什么意思|怎么办|怎么回事|怎么样|怎么|怎样|如何|什么|为什么|为何|多少|哪里|哪儿|哪个|哪些|"
+    "哪一|请问|是否|有没有|能不能|能否|可以|应该|需要|这个|那个|一下|吗|呢|吧|的|了|是|该"
+)
+"""What a question asks with: no words of what it is about, and no bigrams with those either."""
 _SHOUTED = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
 """What is no idle word when it is written so: CAN is a bus."""
 _HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -114,7 +119,9 @@ def query_tokens(question: str) -> list[str]:
 
     A question of such words alone keeps them all.
     """
-    every = list(dict.fromkeys(_tokens(question, codes(question, loose=True))))
+    said = _ASKING.sub(" ", question)
+    every = list(dict.fromkeys(_tokens(said, codes(question, loose=True))))
+    every = [token for token in every if len(token) > 1 or not is_cjk(token)] or every
     shouted = set() if question.isupper() else {w.lower() for w in _SHOUTED.findall(question)}
     useful = [t for t in every if t not in _STOP or t in shouted]
     return useful or every
