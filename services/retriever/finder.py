@@ -317,7 +317,6 @@ class Finder:
                 self._defines(asked, found[one.id]) for one in ranked[: answerable.LOOKED_AT]
             ),
         )
-        self.last = (asked, ranked, found, seen)
         certain = {code for code in asked.codes if code.certain}
         if certain and asked.known.unknown and not asked.known.hits:
             return False  # another code's entry is no answer
