@@ -13,6 +13,8 @@ from services.retriever.called import called
 from services.retriever.codes import Code, cell_codes, codes, loose_form
 from services.retriever.tokens import tokens
 
+WORDS = 1
+"""The way tokens and codes are found. Grows with each change of it: they are found anew then."""
 DEFINES, LEADS, MENTIONS = 3, 2, 1
 """Strength of a code in a passage: defined here, begins a line, mentioned."""
 
