@@ -38,7 +38,8 @@ class Evidence:
     missing: float
     """How much the names tell that they do not hold."""
     defines: bool
-    """One defines a code that was surely asked for, or has the quoted message: that answers."""
+    """One defines a code that was surely asked for, is called as the message that is quoted, or
+    holds the question word for word: that answers."""
     named: bool
     """The question names a document."""
 
@@ -80,8 +81,8 @@ def evidence(
         rarest: what a word tells that one passage alone has.
         meaning: whether the embedding model speaks the question's language.
         named: whether the question names a document.
-        defines: whether one of the best defines a code that was surely asked for, or has the
-            message that is quoted.
+        defines: whether one of the best defines a code that was surely asked for, is called as the
+            message that is quoted, or holds the question word for word.
     """
     best = ranked[:LOOKED_AT]
     held: dict[str, float] = dict.fromkeys(naming, 1.0)

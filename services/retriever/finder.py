@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Passage, Search
-from services.retriever import answerable, neighbours, question, ranking, spelling
-from services.retriever import corpus as store
-from services.retriever.asked import codes_asked
-from services.retriever.codes import Code
+from services.retriever import answerable, neighbours, question, ranking
+from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
 from services.retriever.holdings import Found as Candidate
-from services.retriever.known import Known, look_up
+from services.retriever.inquiry import Inquirer, Inquiry
 from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Meaning
-from services.retriever.records import DEFINES
 from services.retriever.scope import limited, of_asset
-from services.retriever.tokens import language, query_tokens, running_tokens
+from services.retriever.tokens import language
 from services.retriever.vectors import VectorIndex
 from services.runtime.errors import AndonError
 
@@ -37,31 +33,8 @@ QUOTED = 8
 """Passages at most that hold the question word for word."""
 SWAPS = 10
 """Tries at most where what answers is swapped under a search."""
-RARE = 1000
-"""A name is looked for in the texts where no more passages have it."""
 WHOLE = 3
 """Passages of a result, the first, that are joined with what goes on after them."""
-MISTYPED = 4
-"""Words of a question that are put right at most."""
-HOLDERS = 200
-"""Documents that are looked at for having such a name."""
-
-
-@dataclass(slots=True)
-class _Asked:
-    """A question taken apart."""
-
-    search: Search
-    codes: list[Code]
-    lang: str
-    words: question.Question
-    run: list[str]
-    named: dict[int, float]
-    meant: list[int]
-    known: Known
-    salient: frozenset[str]
-    vector: NDArray[np.float32] | None = None
-    quoted: list[int] = field(default_factory=list)
 
 
 class Finder:
@@ -69,7 +42,7 @@ class Finder:
 
     def __init__(
         self,
-        corpus: store.Corpus,
+        corpus: Corpus,
         threshold: float,
         on_embedding: Callable[[AndonError | None], None],
         lexicon: Lexicon | None = None,
@@ -87,7 +60,7 @@ class Finder:
         self._corpus = corpus
         self._threshold = threshold
         self._meaning = Meaning(corpus, on_embedding)
-        self._lexicon = lexicon or Lexicon()
+        self._inquirer = Inquirer(corpus, lexicon or Lexicon())
         self._sure = sure
 
     def use(self, embedder: Embedder, index: Callable[[], VectorIndex | None]) -> None:
@@ -119,21 +92,13 @@ class Finder:
         inside = of_asset(self._corpus.active if among is None else among, search.asset)
         embedding = asyncio.create_task(self._meaning.embed(search.question), name="embed")
         try:
-            asked = await self._read(search, inside or everywhere)
-            clock.lap("codes")
-            words = await self._words(asked, inside or everywhere)
-            clock.lap("words")
-            asked.vector = await embedding
-            clock.lap("embed")
+            scope: Scope = "asset" if inside else "all"
+            asked, hits = await self._in_scope(search, inside or everywhere, embedding, clock)
+            if inside and not hits:
+                scope = "widened"
+                asked, hits = await self._in_scope(search, everywhere, embedding, clock)
         finally:
             embedding.cancel()
-        hits = await self._in_scope(asked, inside or everywhere, words, clock)
-        scope: Scope = "asset" if inside else "all"
-        if inside and not hits:
-            asked = await self._read(search, everywhere)
-            words = await self._words(asked, everywhere)
-            clock.lap("words")
-            hits, scope = await self._in_scope(asked, everywhere, words, clock), "widened"
         return Found(
             hits=hits,
             codes=asked.known.codes,
@@ -144,111 +109,23 @@ class Finder:
             took_ms=clock.took,
         )
 
-    async def _read(self, search: Search, scope: list[int] | None) -> _Asked:
-        """Take a question apart: its codes, what its words tell, which documents it names."""
-        corpus = self._corpus
-        codes = codes_asked(search, corpus.names)
-        words = query_tokens(f"{search.question} {search.code}".strip())
-        run = running_tokens(search.question)
-        expansions = self._lexicon.expand(search.question)
-        messages = question.messages(search.question)
-        salient = question.name_like(search.question)
-        alike = question.name_like(search.question, self._lexicon.is_term)
-        makers = [one for one in expansions if one.maker]
-        alike |= {word for maker in makers for word in maker.words}
-        frequency = await corpus.frequency(
-            list(
-                {
-                    *words,
-                    *run,
-                    *(t for m in messages for t in m),
-                    *(t for o in expansions for t in o.tokens),
-                }
-            )
-        )
-        others: list[question.Alternative] = [*expansions]
-        others += await self._respelt([w for w in words if w not in frequency], alike, frequency)
-        spelt = _spelt(codes)
-        called = {token for maker in makers for token in maker.tokens}
-        naming = [word for word in dict.fromkeys([*words, *called]) if word not in spelt]
-        texts = await self._holders([word for word in naming if word in alike], frequency)
-        named = corpus.names.named(naming, texts)
-        # Only what looks like a name says that no others are meant.
-        about = corpus.names.named([w for w in naming if w in alike or w in called], texts)
-        meant = corpus.names.meant(about)
-        family = corpus.names.family(meant)
-        if scope is not None:
-            named = {number: weight for number, weight in named.items() if number in scope}
-            family &= set(scope)
-        known = await look_up(corpus, codes, family or scope or (), only=bool(family))
-        taken = question.read(
-            words,
-            run,
-            others,
-            frequency,
-            corpus.size,
-            names=alike,
-            codes=spelt if any(code.certain for code in codes) else (),
-            messages=messages,
-        )
-        whole = len(run) > 1 and all(word in frequency for word in run)
-        return _Asked(
-            search=search,
-            codes=codes,
-            lang=search.lang or language(search.question),
-            words=taken,
-            run=run if whole else [],  # else no passage holds it
-            named=named,
-            meant=sorted(family),
-            known=known,
-            salient=salient | alike,
-        )
-
-    async def _respelt(
-        self, unknown: Sequence[str], alike: Collection[str], frequency: dict[str, int]
-    ) -> list[question.Respelt]:
-        """Return what words may have been meant to be that no passage has.
-
-        In how many passages those are is put down in `frequency`.
-        """
-        found: list[question.Respelt] = []
-        for word in [w for w in unknown if spelling.correctable(w) and not self._lexicon.knows(w)][
-            :MISTYPED
-        ]:
-            known = await self._corpus.frequency(spelling.slips(word))
-            if word not in alike:
-                known |= await self._corpus.beginning(spelling.beginnings(word))
-            for term, weight in spelling.corrections(word, known):
-                found.append(question.Respelt((word,), (term,), weight))
-                frequency[term] = known[term]
-        return found
-
-    async def _holders(
-        self, alike: Sequence[str], frequency: Mapping[str, int]
-    ) -> dict[str, list[int]]:
-        """Return which documents have these names in their text."""
-        return {
-            word: await self._corpus.holders(word, HOLDERS)
-            for word in alike
-            if 0 < frequency.get(word, 0) <= RARE
-        }
-
-    async def _words(self, asked: _Asked, scope: list[int] | None) -> Pairs:
-        corpus, words = self._corpus, asked.words.searched
-        hits = await corpus.search_words(words, CANDIDATES, scope)
-        if asked.meant and len(asked.meant) < len(corpus.active):
-            more = await corpus.search_words(words, INSIDE, asked.meant)
-            there = {label for label, _ in hits}
-            hits += [pair for pair in more if pair[0] not in there]
-        asked.quoted = await corpus.search_quote(asked.run, QUOTED, scope)
-        return hits
-
     async def _in_scope(
-        self, asked: _Asked, scope: list[int] | None, word_hits: Pairs, clock: _Clock
-    ) -> list[Hit]:
-        """Rank what codes, words and vectors found in some revisions, or in all of them."""
-        limit = asked.search.limit
-        vector_hits = await self._meaning.nearest(asked.vector, CANDIDATES, scope, limit)
+        self,
+        search: Search,
+        scope: list[int] | None,
+        embedding: Awaitable[NDArray[np.float32] | None],
+        clock: _Clock,
+    ) -> tuple[Inquiry, list[Hit]]:
+        """Return what is asked of some revisions, or of all of them, and what they answer."""
+        corpus, limit = self._corpus, search.limit
+        asked = await self._inquirer.inquire(search, scope)
+        clock.lap("codes")
+        word_hits = await self._by_words(asked, scope)
+        quoted = await corpus.search_quote(asked.run, QUOTED, scope)
+        clock.lap("words")
+        vector = await embedding
+        clock.lap("embed")
+        vector_hits = await self._meaning.nearest(vector, CANDIDATES, scope, limit)
         clock.lap("vectors")
         code_hits = {
             label: hit
@@ -258,14 +135,14 @@ class Finder:
         labels = dict.fromkeys(
             [
                 *code_hits,
-                *asked.quoted,
+                *quoted,
                 *(i for i, _ in word_hits),
                 *(i for i, _ in vector_hits),
             ]
         )
-        found = await self._corpus.fetch(list(labels))
+        found = await corpus.fetch(list(labels))
         clock.lap("fetch")
-        most = max(asked.named.values(), default=1.0)
+        most = max([corpus.names.sure, *asked.named.values()])
         ranked = ranking.rank(
             found,
             asked.words,
@@ -273,12 +150,14 @@ class Finder:
             code_hits=code_hits,
             word_hits=word_hits,
             vector_hits=vector_hits,
-            named={n: w / max(most, self._corpus.names.sure) for n, w in asked.named.items()},
-            quoted=frozenset(asked.quoted),
+            named={number: weight / most for number, weight in asked.named.items()},
+            quoted=frozenset(quoted),
             in_language=self._in_language(asked, found),
         )
-        if not self._answers(asked, ranked, found):
-            return []
+        astray = (asked.known.unknown or asked.known.certain) and not code_hits
+        # Another code's entry is no answer.
+        if astray or not self._answers(asked, ranked, found, quoted):
+            return asked, []
         good = [one for one in ranked if one.score >= self._threshold]
         best = ranking.distinct(good, found, limit)
         clock.lap("rank")
@@ -293,6 +172,16 @@ class Finder:
             if found[one.id].document in self._corpus.active
         ]
         clock.lap("join")
+        return asked, hits
+
+    async def _by_words(self, asked: Inquiry, scope: list[int] | None) -> Pairs:
+        """Return passages by words, of the documents that are meant some more."""
+        words = asked.words.searched
+        hits = await self._corpus.search_words(words, CANDIDATES, scope)
+        if asked.meant and len(asked.meant) < len(self._corpus.active):
+            more = await self._corpus.search_words(words, INSIDE, asked.meant)
+            there = {label for label, _ in hits}
+            hits += [pair for pair in more if pair[0] not in there]
         return hits
 
     async def _whole(self, found: Candidate, place: int) -> Passage:
@@ -305,10 +194,15 @@ class Finder:
         return neighbours.joined(passage, after)
 
     def _answers(
-        self, asked: _Asked, ranked: Sequence[ranking.Ranked], found: Mapping[int, Candidate]
+        self,
+        asked: Inquiry,
+        ranked: Sequence[ranking.Ranked],
+        found: Mapping[int, Candidate],
+        quoted: Collection[int],
     ) -> bool:
         """Return whether what was found answers the question."""
-        documents = {found[one.id].document for one in ranked[: answerable.LOOKED_AT]}
+        best = ranked[: answerable.LOOKED_AT]
+        documents = {found[one.id].document for one in best}
         own = frozenset().union(*(self._corpus.names.of(number) for number in documents))
         seen = answerable.evidence(
             ranked,
@@ -319,22 +213,13 @@ class Finder:
             meaning=self._meaning.speaks(asked.lang),
             named=bool(asked.meant),
             defines=any(
-                self._defines(asked, found[one.id]) for one in ranked[: answerable.LOOKED_AT]
+                one.defines or one.id in quoted or asked.words.quoted_in(f" {found[one.id].name} ")
+                for one in best
             ),
         )
-        certain = {code for code in asked.codes if code.certain}
-        if certain and asked.known.unknown and not asked.known.hits:
-            return False  # another code's entry is no answer
         return seen.probability >= self._sure
 
-    def _defines(self, asked: _Asked, one: Candidate) -> bool:
-        """Return whether a passage defines a code that is surely asked for, or a message."""
-        hit = asked.known.hits.get(one.id)
-        if hit and hit.certain and hit.strength == DEFINES:
-            return True
-        return any(phrase in f" {one.name} " for phrase in asked.words.phrases)
-
-    def _in_language(self, asked: _Asked, found: Mapping[int, Candidate]) -> set[int]:
+    def _in_language(self, asked: Inquiry, found: Mapping[int, Candidate]) -> set[int]:
         if not asked.lang:
             return set()
         return {
@@ -342,12 +227,6 @@ class Finder:
             for label, one in found.items()
             if asked.lang == (one.passage.lang or language(one.passage.text))
         }
-
-
-def _spelt(codes: Sequence[Code]) -> set[str]:
-    """Return the tokens that are codes, or parts of one: they are found by the code index."""
-    spelt = {form.lower() for code in codes for form in (code.canonical, code.loose)}
-    return spelt.union(*(query_tokens(code.raw) for code in codes if code.certain))
 
 
 class _Clock:

@@ -48,6 +48,11 @@ class Known:
     near: dict[str, list[str]] = field(default_factory=dict)
     """By unknown code, defined ones that may have been meant, the likeliest first."""
 
+    @property
+    def certain(self) -> bool:
+        """Return whether any passage has a code that is surely asked for."""
+        return any(hit.certain for hit in self.hits.values())
+
     def add(self, hits: Iterable[CodeHit], canonical: str = "", *, certain: bool = True) -> None:
         """Take the hits of a code."""
         for hit in hits:

@@ -133,6 +133,10 @@ class Question:
             return 0.0
         return min(1.0, sum(self.weights[w] * part for w, part in held.items()) / self.whole)
 
+    def quoted_in(self, text: str) -> bool:
+        """Return whether a text has one of the quoted messages word for word."""
+        return any(phrase in text for phrase in self.phrases)
+
     def beside(self, text: str) -> float:
         """Return how surely the question's words stand together in a text, 0 to 1.
 

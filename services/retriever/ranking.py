@@ -165,7 +165,7 @@ def rank(
         heading = question.share(question.held(f" {candidate.section} "))
         beside = question.beside(body)
         order += HEADING * heading + BESIDE * beside + CALLED * called(question, candidate.name)
-        order += PHRASE * any(phrase in body for phrase in question.phrases)
+        order += PHRASE * question.quoted_in(body)
         strength, defines = 0, False
         if hit := code_hits.get(label):
             strength = hit.strength
