@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,14 @@ from services.retriever.holdings import Found as Candidate
 from services.retriever.known import Known, look_up
 from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Meaning
-from services.retriever.records import DEFINES
+from services.retriever.records import DEFINES, text_to_embed
 from services.retriever.scope import limited, of_asset
 from services.retriever.tokens import language, query_tokens, running_tokens
 from services.retriever.vectors import VectorIndex
 from services.runtime.errors import AndonError
+
+if TYPE_CHECKING:
+    from services.retriever.rerank import Reranker
 
 Pairs = list[tuple[int, float]]
 """Passages by number with a score, best first."""
@@ -74,6 +78,8 @@ class Finder:
         on_embedding: Callable[[AndonError | None], None],
         lexicon: Lexicon | None = None,
         sure: float = 0.0,
+        *,
+        reranker: Reranker | None = None,
     ) -> None:
         """Prepare; without a model until `use`, searches go by codes and words.
 
@@ -83,12 +89,14 @@ class Finder:
             on_embedding: told after each question whether it could be embedded.
             lexicon: what else words are called; none by default.
             sure: how likely the manuals must answer for anything to be found, 0 to 1.
+            reranker: puts the best in order; by default they stay as they are ranked.
         """
         self._corpus = corpus
         self._threshold = threshold
         self._meaning = Meaning(corpus, on_embedding)
         self._lexicon = lexicon or Lexicon()
         self._sure = sure
+        self._reranker = reranker
 
     def use(self, embedder: Embedder, index: Callable[[], VectorIndex | None]) -> None:
         """Search by meaning too; see `Meaning.use`."""
@@ -97,6 +105,8 @@ class Finder:
     def close(self) -> None:
         """Let the threads go, without waiting for a server that hangs."""
         self._meaning.close()
+        if self._reranker is not None:
+            self._reranker.close()
 
     async def find(self, search: Search) -> Found:
         """Return the passages that answer, best first; the asset's documents before others.
@@ -280,8 +290,17 @@ class Finder:
         if not self._answers(asked, ranked, found):
             return []
         good = [one for one in ranked if one.score >= self._threshold]
-        best = ranking.distinct(good, found, limit)
+        more = self._reranker.passages if self._reranker is not None else 0
+        best = ranking.distinct(good, found, max(limit, more))
         clock.lap("rank")
+        if self._reranker is not None:
+            best = await self._reranker.order(
+                f"{asked.search.code} {asked.search.question}".strip(),
+                best,
+                text=lambda one: self._told(found[one.id]),
+                stays=lambda one: self._defines(asked, found[one.id]),
+            )
+            clock.lap("rerank")
         hits = [
             Hit(
                 document=self._corpus.active[found[one.id].document],
@@ -289,11 +308,16 @@ class Finder:
                 score=round(one.score, 4),
                 by=one.by,
             )
-            for place, one in enumerate(best)
+            for place, one in enumerate(best[:limit])
             if found[one.id].document in self._corpus.active
         ]
         clock.lap("join")
         return hits
+
+    def _told(self, found: Candidate) -> str:
+        """Return the words of a passage with those of its headings."""
+        held = self._corpus.active.get(found.document)
+        return text_to_embed(held.title if held is not None else "", found.passage)
 
     async def _whole(self, found: Candidate, place: int) -> Passage:
         """Return a passage, one of the first with those after it that go on with it."""
