@@ -295,7 +295,7 @@ class Finder:
         clock.lap("rank")
         if self._reranker is not None:
             best = await self._reranker.order(
-                f"{asked.search.code} {asked.search.question}".strip(),
+                asked.search.question,
                 best,
                 text=lambda one: self._told(found[one.id]),
                 stays=lambda one: self._defines(asked, found[one.id]),
