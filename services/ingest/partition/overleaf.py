@@ -9,6 +9,8 @@ from services.ingest.partition.ruled import Cell, RuledTable
 
 _NEAR = 6.0
 """Column edges this close are the same column on the next page, points."""
+_FOOT = 60.0
+"""How far above the lowest a table may end that also goes on overleaf, points."""
 
 
 @dataclass(slots=True)
@@ -21,6 +23,8 @@ class Sheet:
     """Where the columns begin and the last ends, on its first page."""
     bottom: float
     """Where it ends on its first page, from the top, points."""
+    reach: float
+    """Where it ends on the last page it is on so far."""
     cells: list[list[Cell | None]] = field(default_factory=list)
     pages: list[int | None] = field(default_factory=list)
     """The page of each row."""
@@ -28,19 +32,21 @@ class Sheet:
     @classmethod
     def of(cls, table: RuledTable) -> Sheet:
         """Return a table's beginning."""
-        sheet = cls(table.page, table.edges, table.box[3])
+        sheet = cls(table.page, table.edges, table.box[3], table.box[3])
         sheet.add(table)
         return sheet
 
     def goes_on(self, table: RuledTable) -> bool:
         """Return whether a table at the top of the next page is the rest of this one."""
-        return table.page == self.page + 1 and alike(self.edges, table.edges)
+        return table.page == self.page + 1 and (
+            alike(self.edges, table.edges) or _lacks_first(self.edges, table.edges)
+        )
 
     def add(self, table: RuledTable) -> None:
         """Add a page's rows: a header is not repeated, a row that the page break cut is joined."""
-        self.page = table.page
+        self.page, self.reach = table.page, table.box[3]
         first = bool(self.cells)
-        for row in table.grid:
+        for row in self._widened(table) if first else table.grid:
             texts = [cell.text if cell else "" for cell in row]
             if first and self._repeats(row, texts):
                 continue
@@ -55,6 +61,13 @@ class Sheet:
                     row[0].text = self._above()
             self.cells.append(row)
             self.pages.append(table.page)
+
+    def _widened(self, table: RuledTable) -> list[list[Cell | None]]:
+        """Return rows with the first column that a page has not drawn anew: its cell goes on."""
+        if not table.grid or len(table.edges) == len(self.edges):
+            return table.grid
+        first = Cell(self._above(), rows=len(table.grid))
+        return [[first if r == 0 else None, *row] for r, row in enumerate(table.grid)]
 
     def tables(self) -> list[tables.Table]:
         """Return what it says."""
@@ -101,3 +114,20 @@ def alike(one: list[float], two: list[float]) -> bool:
         return False
     shift = two[0] - one[0]
     return all(abs(b - a - shift) <= _NEAR for a, b in zip(one, two, strict=True))
+
+
+def _lacks_first(one: list[float], two: list[float]) -> bool:
+    """Return whether the edges of the second are those of the first but for its first column."""
+    return len(two) == len(one) - 1 >= 3 and all(
+        abs(b - a) <= _NEAR for a, b in zip(one[1:], two, strict=True)
+    )
+
+
+def continued(sheets: list[Sheet], table: RuledTable) -> Sheet | None:
+    """Return which of the tables that stand last, nothing between them, goes on in this one.
+
+    More than one may reach the page's foot: side by side, or one in a cell of another.
+    """
+    foot = max((sheet.reach for sheet in sheets if sheet.page < table.page), default=0.0)
+    found = [s for s in sheets if s.goes_on(table) and s.reach > foot - _FOOT]
+    return min(found, key=lambda sheet: abs(sheet.edges[-1] - table.edges[-1]), default=None)

@@ -178,9 +178,14 @@ def _stream(content: list[_PageContent]) -> list[Line | Sheet]:
 
 
 def _place(stream: list[Line | Sheet], table: ruled.RuledTable) -> None:
-    last = stream[-1] if stream else None
-    if isinstance(last, Sheet) and last.goes_on(table):
-        last.add(table)
+    last: list[Sheet] = []
+    for item in reversed(stream):
+        if not isinstance(item, Sheet):
+            break
+        last.append(item)
+    sheet = overleaf.continued(last, table)
+    if sheet:
+        sheet.add(table)
     else:
         stream.append(Sheet.of(table))
 
