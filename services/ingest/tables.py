@@ -6,6 +6,7 @@ import html
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import pairwise
 
 _KNOWN = re.compile(
     r"""(?ix) ^(?:
@@ -29,6 +30,19 @@ _KNOWN = re.compile(
     )$"""
 )
 _BIT = re.compile(r"(?i)(?:bite?s?|位)\s?\d{1,2}\b[^|]{0,12}")
+_LAST_KNOWN = re.compile(
+    r"(?i)\b(?:descriptions?|settings?|meanings?|explanations?|names?|values?|range|results?"
+    r"|functions?|remarks?|notes?)$|(?:内容|说明|描述|含义|名称|功能|备注|范围|定义|方法|原因)$"
+)
+"""What the name of a column may end with, that of a row seldom does."""
+_COUNTED = re.compile(r"([A-Za-z]{0,8}|[\u4e00-\u9fff]{0,4})[ _]?(\d{1,3})(?:\s?[-~～]\s?\d{1,3})?")
+"""A name with a number, or a number; or the first of several."""
+_VALUE = re.compile(r"(?i)[-+±]?(?:0x)?\d[\da-f.,]*h?\s*[%°Ω\w/]{0,5}")
+"""A number, perhaps with a unit."""
+_SHORT = 40
+"""Characters of a value that may stand in several columns, at most."""
+_DEEPEST = 3
+"""Rows of a header at most."""
 _DIGIT = re.compile(r"\d")
 _NOISE = re.compile(r"[\s:：*]+")
 
@@ -86,8 +100,7 @@ def understand(grid: Grid) -> list[Table]:
     Several when a row further down names the columns anew, as where protocols stack the tables
     of their commands.
     """
-    filled = _fill(grid.cells, across=True)
-    body = _fill(grid.cells, across=False)
+    filled = _fill(grid.cells)
     pages = grid.pages or [None] * len(filled)
     start = 0
     caption = grid.caption
@@ -97,12 +110,14 @@ def understand(grid: Grid) -> list[Table]:
     heads = grid.heads - start if grid.heads is not None else 0
     if heads <= 0:
         heads = _header_rows(grid.cells[start:], filled[start:])
-    found = [Table(_merged(filled[start : start + heads]), [], caption)]
+    head = filled[start : start + heads]
+    body = _fill(grid.cells, groups=head[0] if heads > 1 else [""] * len(filled[0]))
+    found = [Table(_merged(head), [], caption)]
     group = ""
     for index in range(start + heads, len(filled)):
         cells = filled[index]
         last = index + 1 == len(filled)
-        if not any(cells):
+        if not any(cells) or (heads > 1 and cells in head):
             continue
         if _spans_all(grid.cells[index], cells):
             stacked = index > 0 and _spans_all(grid.cells[index - 1], filled[index - 1])
@@ -120,18 +135,18 @@ def understand(grid: Grid) -> list[Table]:
 def _stacked(table: Table) -> Table:
     """Return a table that is set in several columns side by side, to save paper, as one."""
     names = [_key(name) for name in table.header]
-    for times in (2, 3, 4):
-        width = len(names) // times
-        if width >= 2 and names and names == names[:width] * times and len(set(names)) > 1:
-            rows = [
-                Row(row.cells[start : start + width], row.page, row.group)
-                for start in range(0, len(names), width)
-                for row in table.rows
-                if any(row.cells[start : start + width])
-            ]
-            rows.sort(key=lambda row: row.page or 0)
-            return Table(table.header[:width], rows, table.caption)
-    return table
+    times = _times(names)
+    if not times:
+        return table
+    width = len(names) // times
+    rows = [
+        Row(row.cells[start : start + width], row.page, row.group)
+        for start in range(0, len(names), width)
+        for row in table.rows
+        if any(row.cells[start : start + width])
+    ]
+    rows.sort(key=lambda row: row.page or 0)
+    return Table(table.header[:width], rows, table.caption)
 
 
 def from_html(text: str) -> Grid:
@@ -206,12 +221,15 @@ def _key_words(text: str) -> str:
     return text if text.isascii() else "".join(text.split())
 
 
-def _fill(cells: list[list[GridCell | None]], *, across: bool) -> list[list[str]]:
-    """Return the texts with each spanning cell's text in all the rows it covers.
+def _fill(
+    cells: list[list[GridCell | None]], *, groups: list[str] | None = None
+) -> list[list[str]]:
+    """Return the texts with each spanning cell's text in all the rows and columns it covers.
 
     Args:
         cells: The grid.
-        across: Whether also in all the columns, as a header needs it, or in the first alone.
+        groups: The name over each column, where columns share one: a short text then stands in
+            those of its columns that have one name, any other in the first of its columns alone.
     """
     width = max((len(row) for row in cells), default=0)
     texts = [[""] * width for _ in cells]
@@ -219,9 +237,17 @@ def _fill(cells: list[list[GridCell | None]], *, across: bool) -> list[list[str]
         for c, cell in enumerate(row):
             if cell is None:
                 continue
+            text = cell.text.strip()
+            over = [
+                column
+                for column in range(c, min(c + cell.columns, width))
+                if groups is None
+                or column == c
+                or (groups[c] and groups[c] == groups[column] and len(text) <= _SHORT)
+            ]
             for down in range(r, min(r + cell.rows, len(cells))):
-                for right in range(c, min(c + (cell.columns if across else 1), width)):
-                    texts[down][right] = cell.text.strip()
+                for right in over:
+                    texts[down][right] = text
     return texts
 
 
@@ -231,13 +257,37 @@ def _spans_all(row: list[GridCell | None], cells: list[str]) -> bool:
 
 
 def _header_rows(grid: list[list[GridCell | None]], cells: list[list[str]]) -> int:
-    if len(cells) < 2 or not _heads(grid, cells):
+    if len(cells) < 2:
         return 0
+    depth = _depth(grid)
+    if 1 < depth < len(cells) and _is_built_as_header(grid[0], cells[depth - 1]):
+        return depth
+    if not _heads(grid, cells):
+        return 0
+    if 1 < depth < len(cells):
+        return depth
     first = [cell for cell in grid[0] if cell]
     deep = any(cell.columns > 1 for cell in first) and any(cell.rows == 2 for cell in first)
     if deep and len(cells) > 2 and not any(_DIGIT.search(c) for c in cells[1][1:]):
         return 2
     return 1
+
+
+def _depth(grid: list[list[GridCell | None]]) -> int:
+    """Return the rows of a header whose names each reach down it all, or over several columns."""
+    first = [cell for cell in grid[0] if cell]
+    depth = max((cell.rows for cell in first), default=1)
+    deep = all(cell.rows == depth or cell.columns > 1 for cell in first)
+    return depth if deep and depth <= _DEEPEST and any(c.columns > 1 for c in first) else 1
+
+
+def _is_built_as_header(row: list[GridCell | None], below: list[str]) -> bool:
+    """Return whether such a first row is a header whatever its words: several names, no value."""
+    texts = [cell.text.strip() for cell in row if cell]
+    if not all(texts) or any(_VALUE.fullmatch(text) for text in texts):
+        return False
+    named = all(below) and len(set(below)) == len(below) >= 3
+    return named or len(texts) >= 3
 
 
 def _heads(grid: list[list[GridCell | None]], cells: list[list[str]]) -> bool:
@@ -251,11 +301,65 @@ def _heads(grid: list[list[GridCell | None]], cells: list[list[str]]) -> bool:
     below = [cell.bold for cell in grid[1] if cell and cell.text]
     if bold and all(bold) and not all(below or [True]):
         return True
-    if _names_its_columns(cells):
+    if _names_its_columns(cells) or _counts(cells) or _recurs(cells):
         return True
     if any(_DIGIT.search(cell) for cell in first) or len(first) < 0.6 * len(cells[0]):
         return False
-    return _body_differs(cells[0], cells[1:])
+    return _names_its_last(cells) or _body_differs(cells[0], cells[1:])
+
+
+def _counts(cells: list[list[str]]) -> bool:
+    """Return whether the first row alone counts: `byte1 | byte2 | byte3`, `Bit | 7 | 6 | 5 | 4`."""
+    body = [row for row in cells[1:] if any(row)]
+    return bool(body) and _is_count(cells[0]) and not any(map(_is_count, body))
+
+
+def _is_count(row: list[str]) -> bool:
+    found = [_COUNTED.fullmatch(cell) for cell in row if cell]
+    numbered = [(match[1].strip().casefold(), int(match[2])) for match in found if match]
+    if len(numbered) < 2 or len(numbered) < 0.5 * len(found):
+        return False
+    names = {name for name, _ in numbered}
+    steps = {two - one for (_, one), (_, two) in pairwise(numbered)}
+    if names == {""}:
+        return len(numbered) >= 4 and steps in ({1}, {-1})
+    return len(names) == 1 and (min(steps) > 0 or max(steps) < 0)
+
+
+def _recurs(cells: list[list[str]]) -> bool:
+    """Return whether the first row says the same twice or more, and no other row any of it.
+
+    So does the header of a table whose columns are set side by side to save paper.
+    """
+    names = [_key(cell) for cell in cells[0]]
+    if not _times(names) or any(_VALUE.fullmatch(name) for name in names):
+        return False
+    return not any(_key(cell) in names for row in cells[1:] for cell in row if cell)
+
+
+def _times(names: list[str]) -> int:
+    """Return how often the first of the names are repeated to make all of them, 0 for not."""
+    for times in (2, 3, 4):
+        width = len(names) // times
+        if width >= 2 and names == names[:width] * times and len(set(names)) > 1:
+            return times
+    return 0
+
+
+def _names_its_last(cells: list[list[str]]) -> bool:
+    """Return whether only the first row ends with a name, as `x | Control setting` does.
+
+    What labels name stands in the first column: `Supply type | DC` is no header.
+    """
+    lasts = [row[-1] for row in cells]
+    return len(cells) >= 3 and _ends_known(lasts[0]) and not any(map(_ends_known, lasts[1:]))
+
+
+def _ends_known(text: str) -> bool:
+    words = _key_words(text)
+    return bool(_KNOWN.match(words)) or (
+        len(words.split()) <= 4 and bool(_LAST_KNOWN.search(words)) and not _DIGIT.search(words)
+    )
 
 
 def _names_its_columns(cells: list[list[str]]) -> bool:

@@ -38,16 +38,26 @@ class Sheet:
 
     def goes_on(self, table: RuledTable) -> bool:
         """Return whether a table at the top of the next page is the rest of this one."""
-        return table.page == self.page + 1 and (
-            alike(self.edges, table.edges) or _lacks_first(self.edges, table.edges)
-        )
+        if table.page != self.page + 1 or self._begins_anew(table):
+            return False
+        return alike(self.edges, table.edges) or _lacks_first(self.edges, table.edges)
+
+    def _begins_anew(self, table: RuledTable) -> bool:
+        """Return whether a table has a title of its own over the same header."""
+        mine, other = self.cells[:2], table.grid[:2]
+        if len(mine) < 2 or len(other) < 2:
+            return False
+        title = other[0][0]
+        if title is None or not title.text or title.columns < len(other[0]):
+            return False
+        return _texts(mine[1]) == _texts(other[1]) and _texts(mine[0]) != _texts(other[0])
 
     def add(self, table: RuledTable) -> None:
         """Add a page's rows: a header is not repeated, a row that the page break cut is joined."""
         self.page, self.reach = table.page, table.box[3]
         first = bool(self.cells)
         for row in self._widened(table) if first else table.grid:
-            texts = [cell.text if cell else "" for cell in row]
+            texts = _texts(row)
             if first and self._repeats(row, texts):
                 continue
             if first and any(texts) and not texts[0] and self._is_cut(row):
@@ -82,7 +92,7 @@ class Sheet:
 
     def _repeats(self, row: list[Cell | None], texts: list[str]) -> bool:
         """Return whether a row is the header once more: no row that happens to recur."""
-        head = [cell.text if cell else "" for cell in self.cells[0]]
+        head = _texts(self.cells[0])
         if not tables.same_header(head, texts):
             return False
         bold = all(cell.bold for cell in row if cell and cell.text)
@@ -108,6 +118,10 @@ class Sheet:
                 above.text = f"{above.text}\n{cell.text}" if above.text else cell.text
 
 
+def _texts(row: list[Cell | None]) -> list[str]:
+    return [cell.text if cell else "" for cell in row]
+
+
 def alike(one: list[float], two: list[float]) -> bool:
     """Return whether the edges of two tables' columns are the same, wherever they stand."""
     if len(one) != len(two):
@@ -121,6 +135,12 @@ def _lacks_first(one: list[float], two: list[float]) -> bool:
     return len(two) == len(one) - 1 >= 3 and all(
         abs(b - a) <= _NEAR for a, b in zip(one[1:], two, strict=True)
     )
+
+
+def heads(row: RuledTable, table: RuledTable) -> bool:
+    """Return whether a row at a page's foot is the header of the table overleaf, or its begin."""
+    filled = [cell for cell in row.grid[0] if cell and cell.text]
+    return len(row.grid) == 1 and len(filled) >= 2 and alike(row.edges, table.edges)
 
 
 def continued(sheets: list[Sheet], table: RuledTable) -> Sheet | None:

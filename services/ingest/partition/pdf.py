@@ -48,6 +48,8 @@ class _PageContent:
 
     lines: furniture.PageLines
     tables: list[ruled.RuledTable]
+    ruling: list[ruled.RuledTable]
+    """What its ruling lines make, whether it is a table or not."""
     label: str
     pictures: int
     """Pictures on it."""
@@ -72,8 +74,14 @@ def read_pages(pdf: Source, progress: Progress, effort: Effort) -> Document:
     """
     try:
         content: list[_PageContent] = []
+        above: Page | None = None
         for page in pdf.read():
-            content.append(_content(page, content[-1].tables if content else []))
+            ruling = ruled.find(page)
+            if above and _begins_at_the_foot(content[-1], ruling):
+                before = content[-2].tables if len(content) > 1 else []
+                content[-1] = _content(above, content[-1].ruling, before, foot=True)
+            content.append(_content(page, ruling, content[-1].tables if content else []))
+            above = page
             progress(page.number, pdf.pages)
         bookmarks = pdf.bookmarks()
         title = pdf.title
@@ -140,11 +148,37 @@ def _no_text(content: list[_PageContent], effort: Effort) -> Rejected:
     )
 
 
-def _content(page: Page, before: list[ruled.RuledTable]) -> _PageContent:
+def _begins_at_the_foot(above: _PageContent, ruling: list[ruled.RuledTable]) -> bool:
+    """Return whether the lowest row of a page, no table by itself, heads the next page's first."""
+    if not above.ruling or not ruling:
+        return False
+    last = max(above.ruling, key=lambda table: table.box[1])
+    first = min(ruling, key=lambda table: table.box[1])
+    return last.rest and last not in above.tables and overleaf.heads(last, first)
+
+
+def _content(
+    page: Page,
+    ruling: list[ruled.RuledTable],
+    before: list[ruled.RuledTable],
+    *,
+    foot: bool = False,
+) -> _PageContent:
+    """Return what a page holds.
+
+    Args:
+        page: The page.
+        ruling: What its ruling lines make.
+        before: The tables of the page before it.
+        foot: Whether the lowest row begins a table that is overleaf.
+    """
+    lowest = max(ruling, key=lambda table: table.box[1], default=None)
     found = [
         table
-        for table in ruled.find(page)
-        if not table.rest or any(overleaf.alike(one.edges, table.edges) for one in before[-1:])
+        for table in ruling
+        if not table.rest
+        or (foot and table is lowest)
+        or any(overleaf.alike(one.edges, table.edges) for one in before[-1:])
     ]
     used = set().union(*(table.words for table in found)) if found else set()
     rest = [word for word in page.words if id(word) not in used]
@@ -159,7 +193,11 @@ def _content(page: Page, before: list[ruled.RuledTable]) -> _PageContent:
             )
     lines = layout.in_order(lines)
     return _PageContent(
-        furniture.PageLines(page.number, lines, page.height), found, page.label, page.pictures
+        furniture.PageLines(page.number, lines, page.height),
+        found,
+        ruling,
+        page.label,
+        page.pictures,
     )
 
 
