@@ -203,6 +203,12 @@ def looks_like_header(cells: list[str]) -> bool:
     return len(filled) >= 2 and known >= max(2, len(filled) // 2)
 
 
+def may_head(cells: list[str]) -> bool:
+    """Return whether a row without any below it may head columns: names, or a count, no values."""
+    filled = [cell for cell in cells if cell.strip()]
+    return len(filled) >= 2 and (_is_count(cells) or not any(map(_VALUE.fullmatch, filled)))
+
+
 def _escaped(text: str) -> str:
     return html.escape(text, quote=False).replace("\n", "<br/>")
 

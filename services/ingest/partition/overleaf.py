@@ -138,9 +138,10 @@ def _lacks_first(one: list[float], two: list[float]) -> bool:
 
 
 def heads(row: RuledTable, table: RuledTable) -> bool:
-    """Return whether a row at a page's foot is the header of the table overleaf, or its begin."""
-    filled = [cell for cell in row.grid[0] if cell and cell.text]
-    return len(row.grid) == 1 and len(filled) >= 2 and alike(row.edges, table.edges)
+    """Return whether a row at a page's foot is the header of the table overleaf."""
+    if len(row.grid) != 1 or table.rest or not alike(row.edges, table.edges):
+        return False
+    return tables.may_head(_texts(row.grid[0]))
 
 
 def continued(sheets: list[Sheet], table: RuledTable) -> Sheet | None:

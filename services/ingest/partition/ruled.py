@@ -14,7 +14,7 @@ from pdfplumber.table import (
 )
 
 from services.ingest import language
-from services.ingest.partition import layout
+from services.ingest.partition import layout, parallel
 from services.ingest.partition.page import Line, Page, Rule, Word
 
 MAX_EDGES = 1_500
@@ -168,6 +168,7 @@ def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
     near = [w for w in page.words if outer[1] - 2 <= w.middle <= outer[3] + 2]
     grid: list[list[Cell | None]] = [[None] * (len(xs) - 1) for _ in range(len(ys) - 1)]
     used: set[int] = set()
+    held: dict[tuple[int, int], list[Word]] = {}
     biggest = 0
     for box in boxes:
         inside = [
@@ -176,6 +177,7 @@ def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
         used.update(id(w) for w in inside)
         biggest = max(biggest, len(inside))
         row, column = ys.index(round(box[1], 1)), xs.index(round(box[0], 1))
+        held[row, column] = inside
         grid[row][column] = Cell(
             _cell_text(inside, page.number, (box[0], box[2])),
             rows=ys.index(round(box[3], 1)) - row,
@@ -190,7 +192,34 @@ def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
     rest = len(ys) < 3 or len(filled) < 3 or framed or widest < 2
     kept = _parted(grid)
     columns = [*(xs[column] for column in kept), xs[-1]]
+    grid = _parallel(grid, held, page.number)
     return RuledTable(page.number, outer, columns, _merged(grid, kept), used, rest)
+
+
+def _parallel(
+    grid: list[list[Cell | None]], held: dict[tuple[int, int], list[Word]], page: int
+) -> list[list[Cell | None]]:
+    """Return the rows, those that hold several side by side line by line taken apart."""
+    result: list[list[Cell | None]] = []
+    for r, row in enumerate(grid):
+        result.append(row)
+        words = {c: held[r, c] for c, cell in enumerate(row) if cell and cell.text}
+        if not words or not parallel.may_be(words[min(words)]):
+            continue
+        if any(cell and cell.text and cell.rows > 1 for cell in row):
+            continue
+        lines = parallel.rows(words, page)
+        if not lines:
+            continue
+        for above in range(r):
+            for cell in grid[above]:
+                if cell and above + cell.rows > r:
+                    cell.rows += len(lines) - 1
+        result[-1:] = [
+            [cell and Cell(line.get(c, ""), 1, cell.columns, cell.bold) for c, cell in enumerate(row)]
+            for line in lines
+        ]
+    return result
 
 
 def _parted(grid: list[list[Cell | None]]) -> list[int]:
