@@ -117,7 +117,8 @@ def understand(grid: Grid) -> list[Table]:
     for index in range(start + heads, len(filled)):
         cells = filled[index]
         last = index + 1 == len(filled)
-        if not any(cells) or (heads > 1 and cells in head):
+        own = any(cell and cell.text.strip() for cell in grid.cells[index])
+        if not own or (heads > 1 and cells in head):
             continue
         if _spans_all(grid.cells[index], cells):
             stacked = index > 0 and _spans_all(grid.cells[index - 1], filled[index - 1])

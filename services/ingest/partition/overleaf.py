@@ -139,9 +139,10 @@ def _lacks_first(one: list[float], two: list[float]) -> bool:
 
 def heads(row: RuledTable, table: RuledTable) -> bool:
     """Return whether a row at a page's foot is the header of the table overleaf."""
-    if len(row.grid) != 1 or table.rest or not alike(row.edges, table.edges):
+    names = _texts(row.grid[0])
+    if len(row.grid) != 1 or not tables.may_head(names) or not alike(row.edges, table.edges):
         return False
-    return tables.may_head(_texts(row.grid[0]))
+    return not tables.may_head(_texts(table.grid[0])) or not table.rest
 
 
 def continued(sheets: list[Sheet], table: RuledTable) -> Sheet | None:

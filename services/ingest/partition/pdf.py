@@ -38,6 +38,8 @@ from services.runtime.errors import Rejected
 
 Progress = Callable[[int, int | None], None]
 
+_MARGIN = 4
+"""Lines of a page's head or foot, at most."""
 _FEW = 5
 """Bookmarks that are no outline yet where the file prints a table of contents."""
 
@@ -77,7 +79,7 @@ def read_pages(pdf: Source, progress: Progress, effort: Effort) -> Document:
         above: Page | None = None
         for page in pdf.read():
             ruling = ruled.find(page)
-            if above and _begins_at_the_foot(content[-1], ruling):
+            if above and _begins_at_the_foot(content[-1], page, ruling):
                 before = content[-2].tables if len(content) > 1 else []
                 content[-1] = _content(above, content[-1].ruling, before, foot=True)
             content.append(_content(page, ruling, content[-1].tables if content else []))
@@ -148,13 +150,19 @@ def _no_text(content: list[_PageContent], effort: Effort) -> Rejected:
     )
 
 
-def _begins_at_the_foot(above: _PageContent, ruling: list[ruled.RuledTable]) -> bool:
+def _begins_at_the_foot(
+    above: _PageContent, page: Page, ruling: list[ruled.RuledTable]
+) -> bool:
     """Return whether the lowest row of a page, no table by itself, heads the next page's first."""
     if not above.ruling or not ruling:
         return False
     last = max(above.ruling, key=lambda table: table.box[1])
     first = min(ruling, key=lambda table: table.box[1])
-    return last.rest and last not in above.tables and overleaf.heads(last, first)
+    if not last.rest or last in above.tables or not overleaf.heads(last, first):
+        return False
+    below = [line for line in above.lines.lines if line.top > last.box[1]]
+    before = layout.rows([word for word in page.words if word.bottom < first.box[1]], page.number)
+    return len(below) <= _MARGIN and len(before) <= _MARGIN
 
 
 def _content(

@@ -211,15 +211,22 @@ def _parallel(
         lines = parallel.rows(words, page)
         if not lines:
             continue
-        for above in range(r):
-            for cell in grid[above]:
-                if cell and above + cell.rows > r:
+        for above, others in enumerate(grid[: r + 1]):
+            for cell in others:
+                if cell and above + cell.rows > r and not (above == r and cell.text):
                     cell.rows += len(lines) - 1
         result[-1:] = [
-            [cell and Cell(line.get(c, ""), 1, cell.columns, cell.bold) for c, cell in enumerate(row)]
+            [_of_line(cell, line.get(c, ""), first=line is lines[0]) for c, cell in enumerate(row)]
             for line in lines
         ]
     return result
+
+
+def _of_line(cell: Cell | None, text: str, *, first: bool) -> Cell | None:
+    """Return the part of a cell in one of its lines: an empty cell spans them all."""
+    if cell and cell.text:
+        return Cell(text, 1, cell.columns, cell.bold)
+    return cell if first else None
 
 
 def _parted(grid: list[list[Cell | None]]) -> list[int]:
