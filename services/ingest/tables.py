@@ -35,9 +35,10 @@ _LAST_KNOWN = re.compile(
     r"|functions?|remarks?|notes?)$|(?:内容|说明|描述|含义|名称|功能|备注|范围|定义|方法|原因)$"
 )
 """What the name of a column may end with, that of a row seldom does."""
-_COUNTED = re.compile(r"([A-Za-z]{0,8}|[\u4e00-\u9fff]{0,4})[ _]?(\d{1,3})(?:\s?[-~～]\s?\d{1,3})?")
+_COUNTED = re.compile(r"([A-Za-z]{0,8}|[\u4e00-\u9fff]{0,4})[ _]?(\d{1,3})(?:\s?[-~～…].{0,12})?")
 """A name with a number, or a number; or the first of several."""
-_VALUE = re.compile(r"(?i)[-+±]?(?:0x)?\d[\da-f.,]*h?\s*[%°Ω\w/]{0,5}")
+_NUMBERED = re.compile(r"(?i)(?:byte|word|reg|ch|data)s?\s?\d")
+_VALUE = re.compile(r"(?i)[-+±]?(?:0x)?\d[\da-f.,]*h?\s*[%°℃Ωµa-z/]{0,5}")
 """A number, perhaps with a unit."""
 _SHORT = 40
 """Characters of a value that may stand in several columns, at most."""
@@ -104,7 +105,9 @@ def understand(grid: Grid) -> list[Table]:
     pages = grid.pages or [None] * len(filled)
     start = 0
     caption = grid.caption
-    while start < len(filled) - 1 and _spans_all(grid.cells[start], filled[start]):
+    while start < len(filled) - 1 and (
+        _spans_all(grid.cells[start], filled[start]) or (start == 0 and _is_title(grid.cells))
+    ):
         caption = " ".join(filter(None, (caption, _flat(filled[start][0]))))
         start += 1
     heads = grid.heads - start if grid.heads is not None else 0
@@ -263,6 +266,15 @@ def _spans_all(row: list[GridCell | None], cells: list[str]) -> bool:
     return bool(first and first.columns == len(cells) > 1 and first.text.strip())
 
 
+def _is_title(cells: list[list[GridCell | None]]) -> bool:
+    """Return whether the first row is a single text over most of the columns, nothing beside it."""
+    first, *others = cells[0]
+    if first is None or not first.text.strip() or any(cell and cell.text for cell in others):
+        return False
+    below = [cell for cell in cells[1] if cell]
+    return max(2, 0.6 * len(cells[0])) <= first.columns and len(below) > 2 and first.rows == 1
+
+
 def _header_rows(grid: list[list[GridCell | None]], cells: list[list[str]]) -> int:
     if len(cells) < 2:
         return 0
@@ -310,9 +322,16 @@ def _heads(grid: list[list[GridCell | None]], cells: list[list[str]]) -> bool:
         return True
     if _names_its_columns(cells) or _counts(cells) or _recurs(cells):
         return True
-    if any(_DIGIT.search(cell) for cell in first) or len(first) < 0.6 * len(cells[0]):
+    if any(map(_has_number, cells[0])) or _COUNTED.fullmatch(cells[0][0]):
+        return False
+    if len(first) < 0.6 * len(cells[0]):
         return False
     return _names_its_last(cells) or _body_differs(cells[0], cells[1:])
+
+
+def _has_number(cell: str) -> bool:
+    """Return whether a cell has digits that no name of a column has: `byte 4`, `Length (1 byte)`."""
+    return bool(_DIGIT.search(_key_words(cell))) and not _NUMBERED.match(cell)
 
 
 def _counts(cells: list[list[str]]) -> bool:
@@ -324,7 +343,9 @@ def _counts(cells: list[list[str]]) -> bool:
 def _is_count(row: list[str]) -> bool:
     found = [_COUNTED.fullmatch(cell) for cell in row if cell]
     numbered = [(match[1].strip().casefold(), int(match[2])) for match in found if match]
-    if len(numbered) < 2 or len(numbered) < 0.5 * len(found):
+    others = [cell for cell, match in zip(filter(None, row), found, strict=True) if not match]
+    share = 0.5 if any(map(_DIGIT.search, others)) else 0.35
+    if len(numbered) < 2 or len(numbered) < share * len(found):
         return False
     names = {name for name, _ in numbered}
     steps = {two - one for (_, one), (_, two) in pairwise(numbered)}
@@ -365,7 +386,7 @@ def _names_its_last(cells: list[list[str]]) -> bool:
 def _ends_known(text: str) -> bool:
     words = _key_words(text)
     return bool(_KNOWN.match(words)) or (
-        len(words.split()) <= 4 and bool(_LAST_KNOWN.search(words)) and not _DIGIT.search(words)
+        len(words.split()) <= 3 and bool(_LAST_KNOWN.search(words)) and not _DIGIT.search(words)
     )
 
 
@@ -384,11 +405,12 @@ def _body_differs(head: list[str], body: list[list[str]]) -> bool:
         name and name in column for name, column in zip(head, zip(*body, strict=True), strict=True)
     )
     for column in zip(*body, strict=True):
-        values = [value for value in column if value]
+        values = [value for value in column if value.strip(".…-—/ ")]
         numbers = sum(bool(_DIGIT.search(value)) for value in values)
         if len(values) >= 2 and numbers >= 0.8 * len(values):
             return True
-        if len(values) >= 4 and len(set(values)) <= 0.5 * len(values) and not again:
+        recurring = len(set(values)) <= (0.5 if len(values) > 3 else 0.7) * len(values)
+        if len(values) >= (3 if len(head) > 2 else 4) and recurring and not again:
             return True
     return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from services.ingest import tables
-from services.ingest.partition.ruled import Cell, RuledTable
+from services.ingest.partition.ruled import Cell, RuledTable, merged
 
 _NEAR = 6.0
 """Column edges this close are the same column on the next page, points."""
@@ -40,7 +40,11 @@ class Sheet:
         """Return whether a table at the top of the next page is the rest of this one."""
         if table.page != self.page + 1 or self._begins_anew(table):
             return False
-        return alike(self.edges, table.edges) or _lacks_first(self.edges, table.edges)
+        return (
+            alike(self.edges, table.edges)
+            or _lacks_first(self.edges, table.edges)
+            or bool(_among(self.edges, table))
+        )
 
     def _begins_anew(self, table: RuledTable) -> bool:
         """Return whether a table has a title of its own over the same header."""
@@ -73,9 +77,14 @@ class Sheet:
             self.pages.append(table.page)
 
     def _widened(self, table: RuledTable) -> list[list[Cell | None]]:
-        """Return rows with the first column that a page has not drawn anew: its cell goes on."""
+        """Return rows with the same columns as before.
+
+        The first may not be drawn anew: its cell goes on. Others come of a table within a cell.
+        """
         if not table.grid or len(table.edges) == len(self.edges):
             return table.grid
+        if len(table.edges) > len(self.edges):
+            return merged(table.grid, _among(self.edges, table))
         first = Cell(self._above(), rows=len(table.grid))
         return [[first if r == 0 else None, *row] for r, row in enumerate(table.grid)]
 
@@ -135,6 +144,25 @@ def _lacks_first(one: list[float], two: list[float]) -> bool:
     return len(two) == len(one) - 1 >= 3 and all(
         abs(b - a) <= _NEAR for a, b in zip(one[1:], two, strict=True)
     )
+
+
+def _among(edges: list[float], table: RuledTable) -> list[int]:
+    """Return which columns of a table begin at these edges; none if not all, or its rows' do not.
+
+    What is drawn within one of its cells, and touches its lines, makes columns of its own.
+    """
+    if not 4 <= len(edges) < len(table.edges):
+        return []
+    found = [
+        next((i for i, edge in enumerate(table.edges) if abs(edge - one) <= _NEAR), None)
+        for one in edges
+    ]
+    kept = [index for index in found if index is not None]
+    if len(set(kept)) < len(edges) or kept[0] != 0 or kept[-1] != len(table.edges) - 1:
+        return []
+    first = [column for column, cell in enumerate(table.grid[0]) if cell]
+    titled = tables.looks_like_header(_texts(table.grid[0]))
+    return [] if titled or not set(first) <= set(kept) else kept[:-1]
 
 
 def heads(row: RuledTable, table: RuledTable) -> bool:

@@ -23,7 +23,8 @@ _SNAP = 3.0
 """Lines this close are one, points."""
 _SPACED = 4.5
 """White between the boxes where each cell has one of its own, points, at most."""
-
+_OPEN = 120.0
+"""Height of a row that a page break left open, points, at most."""
 _PADDING = 5.4
 """What text processors leave free at a cell's sides, points."""
 
@@ -66,12 +67,13 @@ def find(page: Page) -> list[RuledTable]:
     if upright < 2 or len(edges) - upright < 2 or len(edges) > 8 * MAX_EDGES:
         return []
     join = _SPACED if _boxed(edges) else _SNAP
-    merged = merge_edges(edges, _SNAP, _SNAP, join, join)
-    merged = [e for e in merged if max(e["x1"] - e["x0"], e["bottom"] - e["top"]) > 5]
-    if len(merged) > MAX_EDGES:
+    lines = merge_edges(edges, _SNAP, _SNAP, join, join)
+    lines = [e for e in lines if max(e["x1"] - e["x0"], e["bottom"] - e["top"]) > 5]
+    if len(lines) > MAX_EDGES:
         return []
-    merged += _sides(merged)
-    cells = intersections_to_cells(edges_to_intersections(merged, join, join))
+    lines += _sides(lines)
+    lines += _ends(lines, page.height)
+    cells = intersections_to_cells(edges_to_intersections(lines, join, join))
     tables = [_table(page, group) for group in cells_to_tables(cells)]
     return [table for table in tables if table]
 
@@ -109,6 +111,32 @@ def _sides(edges: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if not any(abs(e["x0"] - x) <= 5 for e in within)
         ]
     return sides
+
+
+def _ends(edges: list[dict[str, Any]], height: float) -> list[dict[str, Any]]:
+    """Return the upper and lower ends of tables that a page break left open.
+
+    Three upright lines or more that end together beyond a line that crosses them all.
+    """
+    upright = [edge for edge in edges if edge["orientation"] == "v"]
+    flat = [edge for edge in edges if edge["orientation"] == "h"]
+    ends = []
+    for side, low, high in (("top", 0.0, 0.2 * height), ("bottom", 0.8 * height, height)):
+        level: dict[int, list[dict[str, Any]]] = {}
+        for edge in upright:
+            if low <= edge[side] <= high:
+                level.setdefault(round(edge[side] / _SNAP), []).append(edge)
+        for lines in level.values():
+            if len(lines) < 3:
+                continue
+            y = lines[0][side]
+            left, right = min(e["x0"] for e in lines), max(e["x0"] for e in lines)
+            across = [e for e in flat if e["x0"] <= left + 5 and e["x1"] >= right - 5]
+            near = [abs(e["top"] - y) for e in across if (e["top"] > y) == (side == "top")]
+            closed = any(abs(e["top"] - y) <= 5 and e["x0"] < right for e in flat)
+            if near and 8 < min(near) < _OPEN and not closed:
+                ends.append(_edge(Rule(left, y, right, y)))
+    return ends
 
 
 def _divided(edges: list[dict[str, Any]], left: float, right: float, height: float) -> bool:
@@ -193,7 +221,7 @@ def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
     kept = _parted(grid)
     columns = [*(xs[column] for column in kept), xs[-1]]
     grid = _parallel(grid, held, page.number)
-    return RuledTable(page.number, outer, columns, _merged(grid, kept), used, rest)
+    return RuledTable(page.number, outer, columns, merged(grid, kept), used, rest)
 
 
 def _parallel(
@@ -253,7 +281,7 @@ def _parted(grid: list[list[Cell | None]]) -> list[int]:
     ]
 
 
-def _merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | None]]:
+def merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | None]]:
     """Return the rows with only these columns, the cells of the others added to those before."""
     width = len(grid[0])
     if len(kept) == width:
