@@ -114,7 +114,7 @@ def understand(grid: Grid) -> list[Table]:
     if heads <= 0:
         heads = _header_rows(grid.cells[start:], filled[start:])
     head = filled[start : start + heads]
-    body = _fill(grid.cells, groups=head[0] if heads > 1 else [""] * len(filled[0]))
+    body = _fill(grid.cells, groups=head[0] if heads > 1 else [])
     found = [Table(_merged(head), [], caption)]
     group = ""
     for index in range(start + heads, len(filled)):
@@ -253,7 +253,7 @@ def _fill(
                 for column in range(c, min(c + cell.columns, width))
                 if groups is None
                 or column == c
-                or (groups[c] and groups[c] == groups[column] and len(text) <= _SHORT)
+                or (groups and groups[c] == groups[column] != "" and len(text) <= _SHORT)
             ]
             for down in range(r, min(r + cell.rows, len(cells))):
                 for right in over:

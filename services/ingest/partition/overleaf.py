@@ -151,7 +151,7 @@ def _among(edges: list[float], table: RuledTable) -> list[int]:
 
     What is drawn within one of its cells, and touches its lines, makes columns of its own.
     """
-    if not 4 <= len(edges) < len(table.edges):
+    if not 4 <= len(edges) < len(table.edges) or not table.grid:
         return []
     found = [
         next((i for i, edge in enumerate(table.edges) if abs(edge - one) <= _NEAR), None)

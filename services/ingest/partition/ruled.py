@@ -25,6 +25,10 @@ _SPACED = 4.5
 """White between the boxes where each cell has one of its own, points, at most."""
 _OPEN = 120.0
 """Height of a row that a page break left open, points, at most."""
+_CLOSED = 4.0
+"""How near its upright lines' end a line closes a table, points, at most."""
+_MARGIN = 4
+"""Lines of a page's head or foot, at most."""
 _PADDING = 5.4
 """What text processors leave free at a cell's sides, points."""
 
@@ -72,7 +76,7 @@ def find(page: Page) -> list[RuledTable]:
     if len(lines) > MAX_EDGES:
         return []
     lines += _sides(lines)
-    lines += _ends(lines, page.height)
+    lines += _ends(lines, page)
     cells = intersections_to_cells(edges_to_intersections(lines, join, join))
     tables = [_table(page, group) for group in cells_to_tables(cells)]
     return [table for table in tables if table]
@@ -113,30 +117,44 @@ def _sides(edges: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sides
 
 
-def _ends(edges: list[dict[str, Any]], height: float) -> list[dict[str, Any]]:
+def _ends(edges: list[dict[str, Any]], page: Page) -> list[dict[str, Any]]:
     """Return the upper and lower ends of tables that a page break left open.
 
-    Three upright lines or more that end together beyond a line that crosses them all.
+    Three upright lines or more, that end together beyond a line from the first to the last of
+    them, and beyond which nothing of the page is but its head or foot.
     """
-    upright = [edge for edge in edges if edge["orientation"] == "v"]
     flat = [edge for edge in edges if edge["orientation"] == "h"]
     ends = []
-    for side, low, high in (("top", 0.0, 0.2 * height), ("bottom", 0.8 * height, height)):
+    for side, low, high in (("top", 0.0, 0.2), ("bottom", 0.8, 1.0)):
         level: dict[int, list[dict[str, Any]]] = {}
-        for edge in upright:
-            if low <= edge[side] <= high:
+        for edge in edges:
+            if edge["orientation"] == "v" and low <= edge[side] / page.height <= high:
                 level.setdefault(round(edge[side] / _SNAP), []).append(edge)
         for lines in level.values():
-            if len(lines) < 3:
-                continue
             y = lines[0][side]
-            left, right = min(e["x0"] for e in lines), max(e["x0"] for e in lines)
-            across = [e for e in flat if e["x0"] <= left + 5 and e["x1"] >= right - 5]
-            near = [abs(e["top"] - y) for e in across if (e["top"] > y) == (side == "top")]
-            closed = any(abs(e["top"] - y) <= 5 and e["x0"] < right for e in flat)
-            if near and 8 < min(near) < _OPEN and not closed:
-                ends.append(_edge(Rule(left, y, right, y)))
+            if len(lines) < 3 or not _outermost(page, y, side):
+                continue
+            taken: list[dict[str, Any]] = [e for e in flat if abs(e["top"] - y) <= _CLOSED]
+            within = [e for e in flat if 0 < (e["top"] - y) * (1 if side == "top" else -1) < _OPEN]
+            for line in sorted(within, key=lambda e: abs(e["top"] - y)):
+                places = [e["x0"] for e in lines if line["x0"] - 5 <= e["x0"] <= line["x1"] + 5]
+                if len(places) < 3 or any(_overlap(line, other) for other in taken):
+                    continue
+                left, right = min(places), max(places)
+                if left <= line["x0"] + 5 and right >= line["x1"] - 5:
+                    ends.append(_edge(Rule(left, y, right, y)))
+                    taken.append(ends[-1])
     return ends
+
+
+def _overlap(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    return bool(one["x0"] < two["x1"] - 5 and one["x1"] > two["x0"] + 5)
+
+
+def _outermost(page: Page, y: float, side: str) -> bool:
+    """Return whether no more than a head or a foot stands beyond a height of a page."""
+    beyond = [w.middle for w in page.words if (w.middle < y if side == "top" else w.middle > y)]
+    return len({round(middle / 6) for middle in beyond}) <= _MARGIN
 
 
 def _divided(edges: list[dict[str, Any]], left: float, right: float, height: float) -> bool:
@@ -288,7 +306,8 @@ def merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | N
         return grid
     bounds = [*kept, width]
     result: list[list[Cell | None]] = []
-    for row in grid:
+    over: list[tuple[int, Cell | None]] = [(0, None)] * width
+    for r, row in enumerate(grid):
         cells: list[Cell | None] = []
         for start, end in pairwise(bounds):
             parts = [cell for cell in row[start:end] if cell]
@@ -296,7 +315,9 @@ def merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | N
                 cells.append(None)
                 continue
             reach = start + sum(cell.columns for cell in parts)
-            words = [cell for cell in parts if cell.text]
+            # What stands beside a row and reaches over the next ones is said in each of them.
+            beside = [cell for last, cell in over[start + 1 : end] if cell and r < last]
+            words = [cell for cell in [*parts, *beside] if cell.text]
             cells.append(
                 Cell(
                     " ".join(cell.text for cell in words),
@@ -305,6 +326,9 @@ def merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | N
                     bool(words) and all(cell.bold for cell in words),
                 )
             )
+        for column, cell in enumerate(row):
+            if cell and cell.rows > 1:
+                over[column] = (r + cell.rows, cell)
         result.append(cells)
     return result
 
