@@ -342,16 +342,17 @@ def _counts(cells: list[list[str]]) -> bool:
 
 def _is_count(row: list[str]) -> bool:
     found = [_COUNTED.fullmatch(cell) for cell in row if cell]
-    numbered = [(match[1].strip().casefold(), int(match[2])) for match in found if match]
+    named = [(match[1].strip().casefold(), int(match[2])) for match in found if match]
+    usual = max((name for name, _ in named), key=[n for n, _ in named].count, default="")
+    numbers = [number for name, number in named if name == usual]
     others = [cell for cell, match in zip(filter(None, row), found, strict=True) if not match]
     share = 0.5 if any(map(_DIGIT.search, others)) else 0.35
-    if len(numbered) < 2 or len(numbered) < share * len(found):
+    if len(numbers) < 2 or len(numbers) < share * len(found):
         return False
-    names = {name for name, _ in numbered}
-    steps = {two - one for (_, one), (_, two) in pairwise(numbered)}
-    if names == {""}:
-        return len(numbered) >= 4 and steps in ({1}, {-1})
-    return len(names) == 1 and (min(steps) > 0 or max(steps) < 0)
+    steps = {two - one for one, two in pairwise(numbers)}
+    if not usual:
+        return len(numbers) >= 4 and steps in ({1}, {-1})
+    return min(steps) > 0 or max(steps) < 0
 
 
 def _recurs(cells: list[list[str]]) -> bool:

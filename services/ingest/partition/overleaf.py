@@ -160,9 +160,9 @@ def _among(edges: list[float], table: RuledTable) -> list[int]:
     kept = [index for index in found if index is not None]
     if len(set(kept)) < len(edges) or kept[0] != 0 or kept[-1] != len(table.edges) - 1:
         return []
-    first = [column for column, cell in enumerate(table.grid[0]) if cell]
+    begins = [[c for c, cell in enumerate(row) if cell] for row in table.grid]
     titled = tables.looks_like_header(_texts(table.grid[0]))
-    return [] if titled or not set(first) <= set(kept) else kept[:-1]
+    return kept[:-1] if kept[:-1] in begins and not titled else []
 
 
 def heads(row: RuledTable, table: RuledTable) -> bool:
