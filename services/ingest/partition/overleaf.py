@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.ingest import tables
+from services.ingest import header, tables
 from services.ingest.partition.ruled import Cell, RuledTable, merged
 
 _NEAR = 6.0
@@ -102,10 +102,10 @@ class Sheet:
     def _repeats(self, row: list[Cell | None], texts: list[str]) -> bool:
         """Return whether a row is the header once more: no row that happens to recur."""
         head = _texts(self.cells[0])
-        if not tables.same_header(head, texts):
+        if not header.same(head, texts):
             return False
         bold = all(cell.bold for cell in row if cell and cell.text)
-        return bold or tables.looks_like_header(head) or self.pages[-1] == self.pages[0]
+        return bold or header.looks_like(head) or self.pages[-1] == self.pages[0]
 
     def _is_cut(self, row: list[Cell | None]) -> bool:
         """Return whether a first row without a key is the rest of the row before the break."""
@@ -161,16 +161,16 @@ def _among(edges: list[float], table: RuledTable) -> list[int]:
     if len(set(kept)) < len(edges) or kept[0] != 0 or kept[-1] != len(table.edges) - 1:
         return []
     begins = [[c for c, cell in enumerate(row) if cell] for row in table.grid]
-    titled = tables.looks_like_header(_texts(table.grid[0]))
+    titled = header.looks_like(_texts(table.grid[0]))
     return kept[:-1] if kept[:-1] in begins and not titled else []
 
 
 def heads(row: RuledTable, table: RuledTable) -> bool:
     """Return whether a row at a page's foot is the header of the table overleaf."""
     names = _texts(row.grid[0])
-    if len(row.grid) != 1 or not tables.may_head(names) or not alike(row.edges, table.edges):
+    if len(row.grid) != 1 or not header.may_be(names) or not alike(row.edges, table.edges):
         return False
-    return not tables.may_head(_texts(table.grid[0])) or not table.rest
+    return not header.may_be(_texts(table.grid[0])) or not table.rest
 
 
 def continued(sheets: list[Sheet], table: RuledTable) -> Sheet | None:

@@ -150,9 +150,7 @@ def _no_text(content: list[_PageContent], effort: Effort) -> Rejected:
     )
 
 
-def _begins_at_the_foot(
-    above: _PageContent, page: Page, ruling: list[ruled.RuledTable]
-) -> bool:
+def _begins_at_the_foot(above: _PageContent, page: Page, ruling: list[ruled.RuledTable]) -> bool:
     """Return whether the lowest row of a page, no table by itself, heads the next page's first."""
     if not above.ruling or not ruling:
         return False

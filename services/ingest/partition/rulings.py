@@ -25,7 +25,7 @@ _DEPTH = 4
 """Forms within forms that are looked into."""
 _INSET = (2.0, 9.0)
 """White between a shaded text and the sides of its shaded cell, points."""
-_MAX_SHADES = 2_000
+_MAX_SHADES = 1_000
 """Shaded boxes of a page that are compared."""
 
 
