@@ -61,7 +61,9 @@ def looks_like(cells: list[str]) -> bool:
 def may_be(cells: list[str]) -> bool:
     """Return whether a row without any below it may head columns: names, or a count, no values."""
     filled = [cell for cell in cells if cell.strip()]
-    return len(filled) >= 2 and (_is_count(cells) or not any(map(_VALUE.fullmatch, filled)))
+    return len(filled) >= 2 and (
+        _counted(cells) is not None or not any(map(_VALUE.fullmatch, filled))
+    )
 
 
 def depth(grid: list[list[GridCell | None]], cells: list[list[str]]) -> int:
@@ -139,12 +141,14 @@ def _counts(grid: list[list[GridCell | None]], cells: list[list[str]]) -> bool:
     What is counted stands below: not so in a drawing's title block, under the zones of the sheet.
     """
     body = [row for row in cells[1:] if any(row)]
-    if not body or not _is_count(cells[0]) or any(map(_is_count, body)):
+    counted = _counted(cells[0])
+    if not body or counted is None or counted in map(_counted, body):
         return False
     return max(sum(1 for cell in row if cell) for row in grid[1:]) >= 0.5 * len(cells[0])
 
 
-def _is_count(row: list[str]) -> bool:
+def _counted(row: list[str]) -> str | None:
+    """Return what a row counts: `byte`, or nothing but numbers; None for one that does not."""
     found = [_COUNTED.fullmatch(cell) for cell in row if cell]
     named = [(match[1].strip().casefold(), int(match[2])) for match in found if match]
     usual = max((name for name, _ in named), key=[n for n, _ in named].count, default="")
@@ -152,11 +156,10 @@ def _is_count(row: list[str]) -> bool:
     others = [cell for cell, match in zip(filter(None, row), found, strict=True) if not match]
     share = 0.5 if any(map(_DIGIT.search, others)) else 0.35
     if len(numbers) < 2 or len(numbers) < share * len(found):
-        return False
+        return None
     steps = {two - one for one, two in pairwise(numbers)}
-    if not usual:
-        return len(numbers) >= 4 and steps in ({1}, {-1})
-    return min(steps) > 0 or max(steps) < 0
+    bare = len(numbers) >= 4 and steps in ({1}, {-1})
+    return usual if (min(steps) > 0 or max(steps) < 0) and (usual or bare) else None
 
 
 def _recurs(cells: list[list[str]]) -> bool:
