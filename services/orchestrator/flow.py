@@ -234,6 +234,7 @@ class Flow:
             code=code,
             lang=work.lang,
             unknown_codes=found.unknown_codes,
+            near=found.near,
         )
         lacking = found.incomplete and not got.citations
         return self._answer(
