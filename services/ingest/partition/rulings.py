@@ -23,6 +23,10 @@ _SHORTEST = 3.0
 """A shorter line bounds no cell, points."""
 _DEPTH = 4
 """Forms within forms that are looked into."""
+_INSET = (2.0, 9.0)
+"""White between a shaded text and the sides of its shaded cell, points."""
+_MAX_SHADES = 1_000
+"""Shaded boxes of a page that are compared."""
 
 
 Box = tuple[float, float, float, float]
@@ -98,6 +102,7 @@ def find(page: Any, turn: Turn) -> tuple[list[Rule], int]:
     """
     pictures = 0
     rules: list[Rule] = []
+    shades: list[_Shade] = []
     seen = 0
     stack: list[tuple[Any, int, raw.FS_MATRIX | None]] = [(page, -1, None)]
     while stack:
@@ -118,8 +123,66 @@ def find(page: Any, turn: Turn) -> tuple[list[Rule], int]:
                 if seen > MAX_PATHS:
                     return [], pictures
                 if depth >= 0 or not _speck(item):
-                    rules.extend(_lines_of(item, matrix, turn))
-    return rules, pictures
+                    lines = list(_lines_of(item, matrix, turn))
+                    rules += lines
+                    if len(lines) >= 4 and not _stroked(item):
+                        shades.append(_Shade.of(lines))
+    drop = {id(line) for shade in _of_text(shades) for line in shade.lines}
+    return [rule for rule in rules if id(rule) not in drop] if drop else rules, pictures
+
+
+@dataclass(slots=True, frozen=True)
+class _Shade:
+    """A box that is filled and has no outline."""
+
+    box: Box
+    lines: list[Rule]
+
+    @classmethod
+    def of(cls, lines: list[Rule]) -> _Shade:
+        """Return the box that lines bound."""
+        left, top = min(line.x0 for line in lines), min(line.top for line in lines)
+        right, bottom = max(line.x1 for line in lines), max(line.bottom for line in lines)
+        return cls((left, top, right, bottom), lines)
+
+    def is_text_of(self, cell: _Shade) -> bool:
+        """Return whether this stands within a shaded cell with a margin left and right."""
+        mine, other = self.box, cell.box
+        low, high = _INSET
+        return (
+            low <= mine[0] - other[0] <= high
+            and low <= other[2] - mine[2] <= high
+            and mine[1] >= other[1] - 1
+            and mine[3] <= other[3] + 1
+        )
+
+
+def _of_text(shades: list[_Shade]) -> list[_Shade]:
+    """Return the boxes that shade the lines of a text in a cell: they bound no cell.
+
+    Text processors shade a paragraph line by line, and around that the cell.
+    """
+    if not 2 <= len(shades) <= _MAX_SHADES:
+        return []
+    cells: dict[int, list[_Shade]] = {}
+    for shade in shades:
+        cells.setdefault(round(shade.box[0]), []).append(shade)
+    reach = range(-math.ceil(_INSET[1]) - 1, 1)
+    return [
+        shade
+        for shade in shades
+        if any(
+            shade.is_text_of(cell)
+            for step in reach
+            for cell in cells.get(round(shade.box[0]) + step, ())
+        )
+    ]
+
+
+def _stroked(item: Any) -> bool:
+    fill, stroke = ctypes.c_int(), ctypes.c_int()
+    raw.FPDFPath_GetDrawMode(item, fill, stroke)
+    return bool(stroke.value)
 
 
 def _speck(item: Any) -> bool:
