@@ -7,10 +7,10 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unstructured.documents.elements import Title
+from unstructured.documents.elements import NarrativeText, Title
 
 from schemas.retrieval import Field, Passage, PassageKind
-from services.ingest import faults, language, tables
+from services.ingest import faults, language, parameters, tables, units
 from services.ingest.splitting import Count, Unit, split
 
 MAX_ROW_TOKENS = 2048
@@ -87,13 +87,16 @@ def _cut(elements: Sequence[Any]) -> list[Any]:
     result = []
     for element in elements:
         lines = element.text.split("\n")
-        if _is_table(element) or len(lines) < 2:
+        if _is_table(element):
+            result.extend(_parameter_rows(element) or [element])
+            continue
+        if len(lines) < 2:
             result.append(element)
             continue
         groups: list[list[str]] = [[lines[0]]]
         for line in lines[1:]:
             above = groups[-1][-1]
-            if faults.LABEL.match(line) or faults.heading(line) or faults.heading(above):
+            if faults.begins(line) or faults.begins(above) or faults.heads(above, line):
                 groups.append([line])
             else:
                 groups[-1].append(line)
@@ -107,9 +110,30 @@ def _cut(elements: Sequence[Any]) -> list[Any]:
     return [element for element in result if element.text.strip()]
 
 
+def _parameter_rows(element: Any) -> list[Any]:
+    """Return the rows of a table as lines of text, where each heads a parameter; else nothing.
+
+    Parameters that are described together may be printed one below the other like a table.
+    """
+    result: list[Any] = []
+    pages = getattr(element.metadata, "row_pages", None) or []
+    for table in tables.understand(tables.from_html(element.metadata.text_as_html)):
+        for row in table.rows:
+            text = " ".join(filter(None, row.cells))
+            head = parameters.heading(text)
+            if table.header or head is None or not head.line.parts:
+                return []
+            part = NarrativeText(text=text, metadata=copy.copy(element.metadata))
+            part.metadata.text_as_html = None
+            page = pages[len(result)] if len(result) < len(pages) else None
+            part.metadata.page_number = page or element.metadata.page_number
+            result.append(part)
+    return result
+
+
 def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]:
     blocks = [
-        faults.Block(
+        units.Block(
             element.text,
             isinstance(element, Title),
             element.metadata.category_depth or 0,
@@ -117,7 +141,7 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
         )
         for element in elements
     ]
-    entries = {entry.start: entry for entry in faults.find(blocks)}
+    entries: dict[int, units.Entry] = {entry.start: entry for entry in faults.find(blocks)}
     path = _Path()
     text: list[Any] = []
     heads: list[Any] = []
@@ -141,9 +165,9 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
             yield from _rows(element, path.text, count)
             index += 1
             continue
-        yield from _entry(entry, element, path.text, count)
+        yield from _entry(entry, elements, path.text, count)
         for table in entry.tables:
-            yield from _rows(elements[table], path.text, count)
+            yield from _rows(elements[table], _below(path.text, entry.printed), count)
         if isinstance(element, Title):
             path.enter(element)
         index = entry.end
@@ -261,16 +285,37 @@ def _below(section: str, name: str) -> str:
     return " > ".join(filter(None, (section, name)))
 
 
-def _entry(entry: faults.Entry, head: Any, section: str, count: Count) -> Iterator[_Draft]:
-    """Yield the passage of a fault entry; its page is the heading's."""
+def _entry(
+    entry: units.Entry, elements: Sequence[Any], section: str, count: Count
+) -> Iterator[_Draft]:
+    """Yield the passage of an entry, whose page is its heading's.
+
+    What is over the limit follows in passages that repeat code and title.
+    """
     fields = [Field(name, value) for name, value in entry.fields if value]
-    yield from _whole(
-        _Draft("entry", entry.text, head.metadata.page_number, "", section, fields), count
-    )
+    page = elements[entry.start].metadata.page_number
+    text = entry.text
+    if len(text) <= MAX_ROW_TOKENS or count(text) <= MAX_ROW_TOKENS:
+        yield _Draft("entry", text, page, "", section, fields)
+        return
+    title = (entry.printed or ": ".join(entry.heads[0]))[:MAX_LEVEL]
+    again = f"{title} (continued)"
+    room = MAX_ROW_TOKENS - count(again)
+    lines = [Unit(title, page)]
+    for part in entry.parts:
+        for number, (block, words) in enumerate(part.texts):
+            named = f"{part.name}: {words}" if part.name and not number else words
+            lines.append(Unit(named, elements[block].metadata.page_number))
+    for number, piece in enumerate(split(lines, count, room, whole=True)):
+        if number == 0:
+            yield _Draft("entry", piece.text, page, "", section, fields)
+            continue
+        rest = [Field("Title", again), Field("", piece.text)]
+        yield _Draft("entry", f"{again}\n{piece.text}", piece.page, "", section, rest)
 
 
 def _whole(draft: _Draft, count: Count) -> Iterator[_Draft]:
-    """Yield a row or an entry as one passage, what is over the limit as running text after it."""
+    """Yield a row as one passage, what is over the limit as running text after it."""
     if len(draft.text) <= MAX_ROW_TOKENS or count(draft.text) <= MAX_ROW_TOKENS:
         yield draft
         return
