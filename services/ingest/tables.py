@@ -31,6 +31,12 @@ _KNOWN = re.compile(
 _BIT = re.compile(r"(?i)(?:bite?s?|位)\s?\d{1,2}\b[^|]{0,12}")
 _DIGIT = re.compile(r"\d")
 _NOISE = re.compile(r"[\s:：*]+")
+MAX_SPANNED = 200_000
+"""Places in a table that cells reach over at most: a hostile one must not fill the memory."""
+MAX_WIDTH = 1000
+"""Columns beyond which no cell reaches over others."""
+MAX_REPEATED = 4000
+"""Characters of a cell that are repeated in each row it reaches over."""
 
 
 @dataclass(slots=True)
@@ -219,7 +225,8 @@ def _fill(cells: list[list[GridCell | None]], *, across: bool) -> list[list[str]
         for c, cell in enumerate(row):
             if cell is None:
                 continue
-            for down in range(r, min(r + cell.rows, len(cells))):
+            reach = cell.rows if len(cell.text) <= MAX_REPEATED else 1
+            for down in range(r, min(r + reach, len(cells))):
                 for right in range(c, min(c + (cell.columns if across else 1), width)):
                     texts[down][right] = cell.text.strip()
     return texts
@@ -360,19 +367,21 @@ class _TableParser(HTMLParser):
 
     def grid(self) -> Grid:
         """Return the cells in their places."""
-        taken: dict[tuple[int, int], bool] = {}
+        taken: set[tuple[int, int]] = set()
         placed: list[list[GridCell | None]] = []
         width = 0
         for r, row in enumerate(self._rows):
             line: dict[int, GridCell] = {}
             column = 0
-            for parts, rows, columns, bold in row:
+            for parts, down, across, bold in row:
                 while (r, column) in taken:
                     column += 1
+                rows, columns = min(down, len(self._rows) - r), across
+                if len(taken) + rows * columns > MAX_SPANNED or column + columns > MAX_WIDTH:
+                    rows = columns = 1
                 line[column] = GridCell("".join(parts).strip(), rows, columns, bold)
-                for down in range(rows):
-                    for right in range(columns):
-                        taken[r + down, column + right] = True
+                if rows > 1 or columns > 1:
+                    taken.update((r + i, column + j) for i in range(rows) for j in range(columns))
                 column += columns
             width = max(width, column)
             placed.append([line.get(c) for c in range(column)])
