@@ -292,7 +292,7 @@ def _entry(
 
     What is over the limit follows in passages that repeat code and title.
     """
-    fields = [Field(name, value) for name, value in entry.fields if value]
+    fields = [Field(name, value) for name, value in entry.fields if value.strip(" -–—")]
     page = elements[entry.start].metadata.page_number
     text = entry.text
     if len(text) <= MAX_ROW_TOKENS or count(text) <= MAX_ROW_TOKENS:

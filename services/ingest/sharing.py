@@ -67,8 +67,9 @@ def _together(members: Sequence[Entry], told: list[Part]) -> Entry:
     entry = Entry(first.start, last.end, [("Code", codes), ("Name", names)], first.printed)
     entry.parts = [part for part in first.parts if _is_set(part)]
     for member in members[1:]:
-        lines = "; ".join(f"{part.name}: {part.text}" for part in member.parts if _is_set(part))
-        entry.parts.append(Part(member.printed, [(member.start, lines)]))
+        lines = [f"{part.name}: {part.text}" for part in member.parts if _is_set(part)]
+        words = "; ".join([member.heads[1][1], *lines])
+        entry.parts.append(Part(member.heads[0][1], [(member.start, words)]))
     entry.parts += told
     entry.tables = [table for member in members for table in member.tables]
     return entry

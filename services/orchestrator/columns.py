@@ -42,6 +42,12 @@ _MEANING = (
     "descri|meaning|explan|definition|content|detail|function|bedeutung|beschreibung|"
     "erklarung|signification|significado"
 )
+# What a parameter may be set to: `Factory Setting` names none.
+_VALUE = (
+    "(?:(?:set|setting|adjustment|adjustable|value|data|input) )?range"
+    "|(?:factory|default|initial|ex factory)(?: (?:setting|set|value|default|parameter)s?)?"
+    "|data (?:type|format)|access level|(?:setting )?units?|min(?:imum)?|max(?:imum)?"
+)
 _NUMBER = "nos?\\b|nr\\b|num\\b|number|item\\b|seq|index|lfd|pos\\b"
 
 _ACTION_CJK = (
@@ -54,6 +60,10 @@ _NAME_CJK = (
     "名称|名稱|名字|类型|類型|现象|現象|症状|故障|报警|告警|警报|错误|異常|异常|问题|標題|标题|信息"
 )
 _MEANING_CJK = "含义|含義|说明|說明|描述|意义|意义|定义|解释|内容|內容|意味|功能"
+_VALUE_CJK = (
+    "(?:设定|设置|取值|调节|参数|数据)?范围|(?:出厂|默认|缺省|初始)(?:值|设定|设置|参数)?|单位"
+    "|数据(?:类型|格式)"
+)
 _NUMBER_CJK = "序号|序號|项次"
 
 _AND = re.compile(r"\b(?:and|und|et|y|or)\b|[/&+,、及与和與或]")
@@ -89,6 +99,7 @@ def language_of_header(header: str, cell: str) -> Language:
 
 
 _REST: tuple[tuple[Role, str, str], ...] = (
+    ("other", f"^(?:{_VALUE})$", f"^(?:{_VALUE_CJK})$"),
     ("code", _CODE, _CODE_CJK),
     ("number", f"(?:{_NUMBER})\\W*$", _NUMBER_CJK),
     (

@@ -213,7 +213,7 @@ def test_a_long_description_of_several_is_one_entry_of_all() -> None:
         "Set Range：00—32 Unit：1", "00: none " * 500,
     )  # fmt: skip
     assert entry.heads == [("Code", "PD044, PD045"), ("Name", "Input 1 / Input 2")]
-    assert "PD045 Input 2: Factory Setting: 03" in entry.text
+    assert "\nPD045: Input 2; Factory Setting: 03; Set Range: 00—32; Unit: 1\n" in entry.text
 
 
 def test_labels_of_diagrams_are_no_parameters() -> None:
