@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unstructured.documents.elements import NarrativeText, Title
+from unstructured.documents.elements import Title
 
 from schemas.retrieval import Field, Passage, PassageKind
-from services.ingest import faults, language, parameters, tables, units
+from services.ingest import cutting, faults, language, tables, units
 from services.ingest.splitting import Count, Unit, split
 
 MAX_ROW_TOKENS = 2048
@@ -69,7 +68,7 @@ def passages(
     def counted(text: str) -> int:
         return max(count(text), len(text) // _TOKEN)
 
-    for ordinal, draft in enumerate(_drafts(_cut(elements), counted, sizes or Sizes())):
+    for ordinal, draft in enumerate(_drafts(cutting.cut(elements), counted, sizes or Sizes())):
         yield Passage(
             ordinal=ordinal,
             page=draft.page,
@@ -82,62 +81,13 @@ def passages(
         )
 
 
-def _cut(elements: Sequence[Any]) -> list[Any]:
-    """Cut elements of several lines where a fault's heading or a label begins a line."""
-    result = []
-    for element in elements:
-        lines = element.text.split("\n")
-        if _is_table(element):
-            result.extend(_parameter_rows(element) or [element])
-            continue
-        if len(lines) < 2:
-            result.append(element)
-            continue
-        groups: list[list[str]] = [[lines[0]]]
-        for line in lines[1:]:
-            above = groups[-1][-1]
-            if faults.begins(line) or faults.begins(above) or faults.heads(above, line):
-                groups.append([line])
-            else:
-                groups[-1].append(line)
-        if len(groups) == 1:
-            result.append(element)
-            continue
-        for group in groups:
-            part = copy.copy(element)
-            part.text = "\n".join(group)
-            result.append(part)
-    return [element for element in result if element.text.strip()]
-
-
-def _parameter_rows(element: Any) -> list[Any]:
-    """Return the rows of a table as lines of text, where each heads a parameter; else nothing.
-
-    Parameters that are described together may be printed one below the other like a table.
-    """
-    result: list[Any] = []
-    pages = getattr(element.metadata, "row_pages", None) or []
-    for table in tables.understand(tables.from_html(element.metadata.text_as_html)):
-        for row in table.rows:
-            text = " ".join(filter(None, row.cells))
-            head = parameters.heading(text)
-            if table.header or head is None or not head.line.parts:
-                return []
-            part = NarrativeText(text=text, metadata=copy.copy(element.metadata))
-            part.metadata.text_as_html = None
-            page = pages[len(result)] if len(result) < len(pages) else None
-            part.metadata.page_number = page or element.metadata.page_number
-            result.append(part)
-    return result
-
-
 def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]:
     blocks = [
         units.Block(
             element.text,
             isinstance(element, Title),
             element.metadata.category_depth or 0,
-            _is_table(element),
+            cutting.is_table(element),
         )
         for element in elements
     ]
@@ -149,7 +99,7 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
     while index < len(elements):
         element = elements[index]
         entry = entries.get(index)
-        if entry is None and not _is_table(element):
+        if entry is None and not cutting.is_table(element):
             if isinstance(element, Title):
                 path.enter(element)
             element.metadata.section_path = path.text
@@ -241,10 +191,6 @@ def _leftover(heads: list[Any], following: str, count: Count) -> Iterator[_Draft
 
 def _unit(element: Any) -> Unit:
     return Unit(element.text, element.metadata.page_number)
-
-
-def _is_table(element: Any) -> bool:
-    return bool(element.category == "Table" and element.metadata.text_as_html)
 
 
 def _rows(element: Any, section: str, count: Count) -> Iterator[_Draft]:

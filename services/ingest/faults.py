@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from services.ingest import parameters, sharing
+from services.ingest import parameters, parts, sharing
 from services.ingest.units import Block, Entry, Part
 
 _KIND = (
@@ -65,16 +65,6 @@ _ITEM = re.compile(r"\s*(?:[-–—•·*▪●○◦‣]|[①-⑳]|[(（]?(?:\d
 """What an item of a list begins with."""
 _UNFINISHED = (",", ":", ";", "-", "，", "：", "；", "、")
 """What a paragraph ends with that goes on in the next."""
-_PART = re.compile(
-    r"^[【\[]?(?:description|explanation|index|dependency|values?|recommendation|functions?"
-    r"|功能(?:说明|描述)?|参数说明|说明|描述|内容)[】\]]?\s*(?:[:：]\s*|$)",
-    re.IGNORECASE,
-)
-"""What parts of a parameter begin with, beside range, unit and default."""
-_NOTE = re.compile(
-    r"^[【\[]?(?:notes?|notice|caution|注|注意|备注|提示)[】\]]?\s*[:：]\s*", re.IGNORECASE
-)
-"""A part too where a parameter's description has a label of its own."""
 _CHAPTER = re.compile(
     r"^(?:(?:appendix|chapter|section|annex)\s+[A-Z\d]|附录|第\s*[一二三四五六七八九十\d]+\s*[章节部]"
     r"|[IVX\u2160-\u216b]+[.、]|[一二三四五六七八九十]+、)",
@@ -84,15 +74,12 @@ _CHAPTER = re.compile(
 _STEP = re.compile(r"^\s*(\d{1,2})[.、)）]\s*\D")
 LOOK_AHEAD = 14
 """Blocks after a heading within which a cause or a remedy must come."""
-_DESCRIBED = ("description", "功能说明", "功能描述", "参数说明", "说明", "描述")
 MAX_BLOCKS = 400
 """Blocks of an entry: more are no entry but a chapter."""
 _NEAR = 2
 """Blocks after a parameter's heading within which range, unit or default must begin."""
 _CHAIN = 16
 """Headings of parameters at most that share what follows the last of them."""
-_SOME = 2
-"""Names of parts that make a parameter's lines."""
 
 
 def find(blocks: Sequence[Block]) -> Iterator[Entry]:
@@ -104,8 +91,7 @@ def find(blocks: Sequence[Block]) -> Iterator[Entry]:
         block = blocks[index]
         if block.title:
             below = parameters.heading(block.text) is not None
-        # Where one parameter's heading is a heading, those of others are too.
-        entry = _entry(blocks, index) if block.title or not below or heading(block.text) else None
+        entry = _entry(blocks, index, below=below)
         if entry:
             found.append(entry)
             index = entry.end
@@ -144,8 +130,11 @@ def heads(line: str, below: str) -> bool:
     return head is not None and (bool(head.line.parts) or parameters.settings(below) is not None)
 
 
-def _begun(blocks: Sequence[Block], start: int) -> Entry | None:
-    """Return the entry that begins with a block, its heading alone, None where none does."""
+def _begun(blocks: Sequence[Block], start: int, *, below: bool) -> Entry | None:
+    """Return the entry that begins with a block, its heading alone, None where none does.
+
+    `below` says whether it is below a parameter whose heading is a heading.
+    """
     text = blocks[start].text
     if blocks[start].table:
         return None
@@ -157,17 +146,30 @@ def _begun(blocks: Sequence[Block], start: int) -> Entry | None:
             return Entry(start, start + 1, [("Code", code), ("Title", title)], printed)
         symptom = _SYMPTOM.match(" ".join(text.split()))
         return Entry(start, start + 1, [(symptom["name"], symptom["words"])]) if symptom else None
-    head = parameters.heading(text) if _is_parameter(blocks, start) else None
+    head = parameters.heading(text) if _is_head(blocks, start, below=below) else None
     if not head:
         return None
     printed = f"{head.code}{head.index} {head.name}"
     entry = Entry(start, start + 1, [("Code", head.code), ("Name", head.name)], printed)
-    _add_line(entry, start, head.line)
+    parts.add_line(entry, start, head.line)
     return entry
 
 
-def _is_head(blocks: Sequence[Block], index: int) -> bool:
-    return not blocks[index].table and (_is_fault(blocks, index) or _is_parameter(blocks, index))
+def _is_head(blocks: Sequence[Block], index: int, *, below: bool) -> bool:
+    if blocks[index].table:
+        return False
+    alone = not below or _stands_out(blocks[index])
+    return _is_fault(blocks, index) or (alone and _is_parameter(blocks, index))
+
+
+def _stands_out(block: Block) -> bool:
+    """Return whether a parameter may begin with a block below another whose heading is a heading.
+
+    Those of others are headings too, unless range or default stand on the same line: models that
+    a parameter is for look like codes.
+    """
+    head = parameters.heading(block.text)
+    return block.title or (head is not None and bool(head.line.kinds & {"range", "default"}))
 
 
 def _is_fault(blocks: Sequence[Block], index: int) -> bool:
@@ -198,7 +200,7 @@ def _is_parameter(blocks: Sequence[Block], index: int) -> bool:
     if not head:
         return False
     names, place = len(head.line.parts), index + 1
-    if head.line.kinds & {"range", "default"} or names >= _SOME:
+    if head.line.kinds & {"range", "default"} or names >= parts.SOME:
         return True
     others = 0
     while place < len(blocks) and others < _CHAIN:
@@ -214,9 +216,16 @@ def _is_parameter(blocks: Sequence[Block], index: int) -> bool:
         block = blocks[ahead]
         line = None if block.table or block.title else parameters.within(block.text)
         names += len(parameters.columns(block.text) or (line.parts if line else ()))
-        if names >= _SOME or (line and blocks[index].title and line.kinds & {"range", "default"}):
+        if names >= parts.SOME or (
+            line and blocks[index].title and line.kinds & {"range", "default"}
+        ):
             return True
     return False
+
+
+def _stays(table: Block, *, last: bool) -> bool:
+    """Return whether a table after a parameter's words is the parameter's."""
+    return not last or parts.is_line(table.text)
 
 
 def _closes(head: Block, other: Block) -> bool:
@@ -226,65 +235,29 @@ def _closes(head: Block, other: Block) -> bool:
     return other.title and head.title and other.depth <= head.depth
 
 
-def _entry(blocks: Sequence[Block], start: int) -> Entry | None:
-    entry = _begun(blocks, start)
+def _entry(blocks: Sequence[Block], start: int, *, below: bool) -> Entry | None:
+    entry = _begun(blocks, start, below=below)
     if not entry:
         return None
     end = _end(blocks, start, parameter=entry.parameter)
-    while blocks[end - 1].table and not (entry.parameter and end < len(blocks)):
+    last = end == len(blocks)
+    while blocks[end - 1].table and not (entry.parameter and _stays(blocks[end - 1], last=last)):
         end -= 1
     entry.end = end
     index = start + 1
     while index < end:
         block = blocks[index]
         names = parameters.columns(block.text) if entry.parameter else []
-        if block.table and not (entry.parameter and _is_line(block.text)):
+        if block.table and not (entry.parameter and parts.is_line(block.text)):
             entry.tables.append(index)
         elif names and index + 1 < end:
             index += 1
             for name, value in parameters.cells(names, blocks[index].text):
                 entry.parts.append(Part(name, [(index, value)]))
         else:
-            _add(entry, index, block.text)
+            parts.add(entry, index, block.text, LABEL.match(block.text))
         index += 1
     return entry
-
-
-def _add(entry: Entry, index: int, text: str) -> None:
-    """Add the text of a block to its part."""
-    line = parameters.within(text) if entry.parameter else None
-    match = LABEL.match(text)
-    if entry.parameter and not match:
-        labelled = any(part.name.casefold() in _DESCRIBED for part in entry.parts)
-        match = _PART.match(text) or (_NOTE.match(text) if labelled else None)
-    if line:
-        _add_line(entry, index, line)
-    elif match:
-        name = text[: match.end()].strip(" :：【】[]\n")
-        entry.parts.append(Part(name, [(index, text[match.end() :])]))
-    elif entry.parts and not (entry.parameter and _is_set(entry.parts[-1])):
-        entry.parts[-1].texts.append((index, text))
-    else:
-        entry.parts.append(Part("Description", [(index, text)]))
-
-
-def _is_line(text: str) -> bool:
-    """Return whether a table is of one row, a parameter's range and default."""
-    line = None if "\n" in text else parameters.settings(text)
-    return line is not None and len(line.parts) >= _SOME
-
-
-def _add_line(entry: Entry, index: int, line: parameters.Line) -> None:
-    if line.before:
-        entry.parts.append(Part("", [(index, line.before)]))
-    entry.parts += [Part(name, [(index, value)]) for name, value in line.parts]
-    if line.rest:
-        entry.parts.append(Part("Description", [(index, line.rest)]))
-
-
-def _is_set(part: Part) -> bool:
-    """Return whether a part is a value of a parameter's lines, so that nothing goes on in it."""
-    return bool(part.text) and (not part.name or parameters.is_name(part.name))
 
 
 def _end(blocks: Sequence[Block], start: int, *, parameter: bool) -> int:
@@ -302,12 +275,7 @@ def _end(blocks: Sequence[Block], start: int, *, parameter: bool) -> int:
         if label:
             seen[_name(label)] = label.lastgroup or ""
         elif not block.table and (
-            # Where one parameter's heading is a heading, those of others are too.
-            (
-                _is_fault(blocks, index)
-                if parameter and head.title and not block.title
-                else _is_head(blocks, index)
-            )
+            _is_head(blocks, index, below=parameter and head.title)
             # A step may be bold: the next one of a list is no heading.
             or (block.title and _ends(head, block) and not (next_step and step > 1))
             # Under a heading all is the entry's up to the next one. Without headings nothing but
@@ -350,6 +318,6 @@ def _goes_on(blocks: Sequence[Block], index: int, seen: dict[str, str]) -> bool:
             continue
         if label := LABEL.match(other.text):
             return _name(label) not in seen
-        if other.title or _is_head(blocks, ahead):
+        if other.title or _is_head(blocks, ahead, below=False):
             return False
     return False

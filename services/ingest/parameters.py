@@ -64,6 +64,7 @@ _COLUMN = r"(?:min(?:imum|\.)?|max(?:imum|\.)?|units?|factory[ ]setting|default(
 _COLUMNS = re.compile(rf"{_COLUMN}(?:\s+{_COLUMN})+", re.IGNORECASE)
 _CELL = re.compile(r"\S+(?:\s+\[[^\]]*\])?")
 _OPTION = re.compile(r"\s+(?=[*＊﹡]?\d{1,3}\s*[:：]\s*\S)")
+_TOLD = re.compile(r"\s+(?=(?:description|explanation|说明|描述)\s*[:：])", re.IGNORECASE)
 _NUMBER = re.compile(
     r"[-+\d*＊—.,/~～%％]+(?:[A-Za-z°℃Ωµ%/]{0,5})(?:\s(?:[kMm]?(?:Hz|V|A|W|s|S)|%|℃|rpm|r/min|min)(?![A-Za-z]))?"
 )
@@ -202,10 +203,14 @@ def _line(text: str) -> Line:
     for match, end in zip(found, ends, strict=True):
         name = match["framed"] or match["plain"] or match["sure"]
         line.kinds.add(kind(name))
-        line.parts.append((name, text[match.end() : end].strip(" ;；,，|")))
+        # What a table's first column holds below a value may have come along with it.
+        value, *told = _TOLD.split(text[match.end() : end], maxsplit=1)
+        line.parts.append((name, value.strip(" ;；,，|")))
+        line.rest += "".join(told).strip(" |")
     name, value = line.parts[-1]
-    value, line.rest = _cut(value)
+    value, rest = _cut(value)
     line.parts[-1] = (name, value)
+    line.rest = " ".join(filter(None, (rest, line.rest)))
     return line
 
 

@@ -164,6 +164,19 @@ def test_headings_may_be_headings_and_parts_in_columns() -> None:
     assert second.fields[0] == ("Code", "r0945")
 
 
+def test_a_table_of_one_row_with_the_description_in_its_first_column() -> None:
+    (entry,) = found(
+        "# r0002 Drive display", "Access level: 2 Data type: Integer16",
+        "| Min: 0 Description: Tells the state. | Max: 250 | Factory setting: -",
+    )  # fmt: skip
+    assert entry.fields[4:] == [
+        ("Min", "0"),
+        ("Max", "250"),
+        ("Factory setting", "-"),
+        ("Description", "Tells the state."),
+    ]
+
+
 def test_chinese_parameters() -> None:
     first, second = found(
         "P0-17 加速时间1", "设定范围：0.0s~6500.0s 出厂值：10.0s", "从零到最大频率所需时间。",
@@ -229,6 +242,20 @@ def test_a_bold_step_of_a_list_does_not_end_a_parameter() -> None:
         "PD081 Auto PLC", LINE, "1. Stop.", "Words.", "2. Cycle.", "#3. Stop later", "More."
     )
     assert entry.end == 7
+
+
+def test_a_parameter_in_bold_below_one_with_a_heading_is_apart_a_model_is_not() -> None:
+    first, second = found(
+        "# p0804 Data transfer",
+        "CU240B-2_DP",
+        "CU240E-2_DP Access level: 3 Calculated: - Data type: Integer16",
+        "Description: Sets the number.",
+        "b3-05 Speed search delay Setting range: 0.0 to 20.0 s Default: 0.2 s",
+        "Delays the start.",
+    )
+    assert (first.heads[0][1], second.heads[0][1]) == ("p0804", "b3-05")
+    assert dict(first.fields)["Description"] == "Sets the number."
+    assert "CU240E-2_DP\nAccess level: 3\n" in first.text
 
 
 def test_faults_after_parameters_are_faults() -> None:
