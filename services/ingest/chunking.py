@@ -115,11 +115,15 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
             yield from _rows(element, path.text, count)
             index += 1
             continue
-        yield from _entry(entry, elements, path.text, count)
-        for table in entry.tables:
-            yield from _rows(elements[table], _below(path.text, entry.printed), count)
+        above = path.text
         if isinstance(element, Title):
             path.enter(element)
+        # A parameter's heading is a section's too, whose words weigh more; a fault is found by its code.
+        section = path.text if entry.parameter else above
+        yield from _entry(entry, elements, section, count)
+        below = path.text if path.text != above else _below(above, entry.printed)
+        for table in entry.tables:
+            yield from _rows(elements[table], below, count)
         index = entry.end
     heads = yield from _running(text, count, sizes)
     yield from _leftover(heads, "", count)
