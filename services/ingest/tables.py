@@ -15,6 +15,12 @@ _TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]*)((?:[^>"']|"[^"]*"|'[^']*')*)>""")
 """A tag: whether it closes, its name, its attributes. What comes here was written by us or by
 unstructured: there are no comments and no scripts in it."""
 _SPAN = re.compile(r"""(?i)\b(rowspan|colspan)\s*=\s*["']?\s*(\d+)""")
+MAX_SPANNED = 200_000
+"""Places in a table that cells reach over at most: a hostile one must not fill the memory."""
+MAX_WIDTH = 1000
+"""Columns beyond which no cell reaches over others."""
+MAX_REPEATED = 4000
+"""Characters of a cell that are repeated in each row it reaches over."""
 
 
 @dataclass(slots=True)
@@ -204,7 +210,8 @@ def _fill(
                 or column == c
                 or (groups and groups[c] == groups[column] != "" and len(text) <= _SHORT)
             ]
-            for down in range(r, min(r + cell.rows, len(cells))):
+            reach = cell.rows if len(text) <= MAX_REPEATED else 1
+            for down in range(r, min(r + reach, len(cells))):
                 for right in over:
                     texts[down][right] = text
     return texts
@@ -301,19 +308,21 @@ class _Cells:
 
     def grid(self) -> Grid:
         """Return the cells in their places."""
-        taken: dict[tuple[int, int], bool] = {}
+        taken: set[tuple[int, int]] = set()
         placed: list[list[GridCell | None]] = []
         width = 0
         for r, row in enumerate(self._rows):
             line: dict[int, GridCell] = {}
             column = 0
-            for parts, rows, columns, bold in row:
+            for parts, down, across, bold in row:
                 while (r, column) in taken:
                     column += 1
+                rows, columns = min(down, len(self._rows) - r), across
+                if len(taken) + rows * columns > MAX_SPANNED or column + columns > MAX_WIDTH:
+                    rows = columns = 1
                 line[column] = GridCell("".join(parts).strip(), rows, columns, bold)
-                for down in range(rows):
-                    for right in range(columns):
-                        taken[r + down, column + right] = True
+                if rows > 1 or columns > 1:
+                    taken.update((r + i, column + j) for i in range(rows) for j in range(columns))
                 column += columns
             width = max(width, column)
             placed.append([line.get(c) for c in range(column)])
