@@ -24,7 +24,8 @@ from services.up import Up
 
 HERE = Path(__file__).resolve().parent
 SAMPLE = HERE.parent / "build" / "sample"
-LIMIT_S = 60.0
+LIMIT_S = 240.0
+"""Some seconds on a box, more on one that is busy or slow."""
 FAULT = {"code": "E005", "text": "DC bus undervoltage", "severity": "critical"}
 QUESTION = "变频器报E005错误怎么办?"
 

@@ -177,9 +177,11 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     hits: list[Hit]
     """Empty when nothing is relevant."""
     codes: list[str] = []
-    """Codes found in the question, canonical spelling."""
+    """Codes asked for, canonical spelling; misspelt ones as a manual has them."""
     unknown_codes: list[str] = []
     """Those of them that no document has."""
+    near: dict[str, list[str]] = {}
+    """By unknown code, at most three that some passage defines and that may have been meant."""
     scope: Scope = "all"
     """Where it was found."""
     generation: int = 0

@@ -18,7 +18,7 @@ from services.runtime.config import Broker
 from services.runtime.errors import Fatal, Unavailable
 
 USER = "andon"
-LISTEN_S = 5.0
+LISTEN_S = 20.0
 _PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 _CONF = """\
 # Written by `andon up`; loopback only, so that PLCs and scanners need no password.

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from services import player
+from services import evaluation, player
 from services.runtime import config as configuration
 from services.runtime.errors import AndonError, Fatal, Unavailable, leaves
 from services.terminal import print_json, say, tell
@@ -152,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     player.declare(command)
+    evaluation.declare(command)
 
     config = commands.add_parser("config", help="Look at the configuration.")
     check = config.add_subparsers(metavar="COMMAND", required=True).add_parser(

@@ -15,6 +15,7 @@ from schemas.channels import (
     ANSWER,
     ASK,
     ASKED,
+    CORPUS,
     DISPLAY,
     DOCUMENT,
     DOCUMENTS,
@@ -40,7 +41,7 @@ from schemas.knowledge import (
     Rollback,
     RolledBack,
 )
-from schemas.retrieval import Found, Search
+from schemas.retrieval import CorpusQuery, CorpusState, Found, Search
 from services.runtime.bus import Bus
 from services.runtime.config import Config
 from services.runtime.connect import open_bus
@@ -52,7 +53,8 @@ IN_WORK = frozenset({"queued", "reading", "indexing"})
 """States a document does not stay in."""
 _CONNECT_S = 5.0
 _RPC_S = 30.0
-_SETTLE_S = 0.3
+_SETTLE_S = 1.0
+"""Limit for the broker to send the next status it retains, where one is missing."""
 _QUIET_S = 10.0
 """A document nothing is said about for so long is asked for."""
 
@@ -103,6 +105,11 @@ class Client:
         """Find passages."""
         found: Found = await self._call(SEARCH, request)
         return found
+
+    async def corpus(self) -> CorpusState:
+        """Return what the retriever holds."""
+        state: CorpusState = await self._call(CORPUS, CorpusQuery())
+        return state
 
     async def documents(self) -> AsyncIterator[DocumentState]:
         """Yield the library, by file name."""
@@ -234,14 +241,15 @@ class Client:
         place = ASKED + client
         topic = ANSWER.topic(self._prefix, asset=place)
         shown = DISPLAY.topic(self._prefix, asset=place)
-        inbox = await self._bus.consume(topic, shown)
+        # QoS 0, so that the inbox can be released: what stays unacked of many questions would
+        # fill the connection. The answer is retained, a reconnect brings it again.
+        inbox = await self._bus.consume(topic, shown, qos=0)
         try:
             async with asyncio.timeout(timeout_s):
                 await self._bus.publish(ASK.topic(self._prefix, client=client), ASK.encode(ask))
                 final: Answer | None = None
                 while True:
                     delivery = await inbox.get()
-                    self._bus.ack(delivery)
                     if delivery.topic == topic:
                         answer: Answer = ANSWER.decode(delivery.payload)
                         if answer.stage == "final":
@@ -255,6 +263,7 @@ class Client:
                 "ask", f"no answer within {timeout_s:g} s", "`andon status` shows what is missing"
             ) from None
         finally:
+            self._bus.release(inbox)
             # Nobody reads these again: take back what the broker retains.
             for channel in (ANSWER, DISPLAY):
                 await self._bus.publish(channel.topic(self._prefix, asset=place), b"", retain=True)
@@ -270,5 +279,7 @@ class Client:
                 self._bus.ack(delivery)
                 status: ServiceStatus = STATUS.decode(delivery.payload)
                 known[status.service] = status
+                if all(known.values()):
+                    return known
         except TimeoutError:
             return known

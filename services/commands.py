@@ -112,6 +112,8 @@ def search(options: argparse.Namespace) -> int:
             tell(f"      {row['text'][:300]}\n")
         if found.unknown_codes:
             tell(f"No document has the code {', '.join(found.unknown_codes)}.")
+        for code, near in found.near.items():
+            tell(f"Like {code}: {', '.join(near)}")
         if not rows:
             tell("Nothing relevant was found.")
         return OK

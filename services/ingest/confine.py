@@ -14,6 +14,7 @@ from services.ingest import landlock, seccomp
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_NO_NEW_PRIVS = 38
 _TEMPORARY = 64 * 2**20
 _FORBIDDEN = (
@@ -58,17 +59,14 @@ def confine(
         reads: Files that may be read, besides those of Python and its libraries.
         writes: Folders that may be written.
     """
+    end_with(parent)
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # Not `== 1`: in a container the starter itself may be process 1.
-    if os.getppid() != parent:
-        os._exit(1)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # Without the right to it a network namespace needs a user namespace, which may be
     # forbidden as well; the audit hook below holds in either case.
     if libc.unshare(_CLONE_NEWNET) != 0:
         libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-    os.nice(10)
+    os.setpriority(os.PRIO_PROCESS, 0, 10)
     memory = memory_mb * 2**20
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, open_files)
@@ -82,6 +80,19 @@ def confine(
     # forbids threads as well.
     seccomp.restrict()
     sys.addaudithook(_refuse)
+
+
+def end_with(parent: int) -> None:
+    """End when the starter ends, at once where it is gone already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # Not `== 1`: in a container the starter itself may be process 1.
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def call_it(name: str) -> None:
+    """Set the name under which the process is listed, 15 characters at most."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def _limit(what: int, value: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
-_LETTER = re.compile(r"[^\W\d_]")
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 CHINESE_SHARE = 0.30
 """Share of Chinese characters among all letters above which a text counts as Chinese."""
@@ -13,7 +13,9 @@ CHINESE_SHARE = 0.30
 
 def of(text: str) -> str:
     """Return `zh` when more than 30 % of the letters are Chinese, else `en`."""
-    letters = len(_LETTER.findall(text))
+    if text.isascii():
+        return "en"
+    letters = sum(map(len, _LETTERS.findall(text)))
     return "zh" if letters and len(_CJK.findall(text)) > CHINESE_SHARE * letters else "en"
 
 

@@ -1,36 +1,37 @@
-"""Reads one file and writes its passages to a pipe: `python -m services.ingest.reader JOB`.
+"""Reads one file and writes its passages to a pipe.
 
-Runs as a child of the service, see sandbox.py; everything heavy is imported here only, after
-the limits are in place.
+Runs as a child of the service, forked for this one file, see zygote.py. What was not loaded before
+is imported here only, after the limits are in place.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
-
-import msgspec
+from typing import TYPE_CHECKING, BinaryIO
 
 from schemas.retrieval import Passage
 from services.ingest import frames, language
 from services.ingest.confine import confine
 from services.runtime.errors import AndonError, Fatal, Rejected, Retryable
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 _LANGUAGE_SAMPLE = 200_000
 """Characters of a document its language is judged by."""
 _OCR_SHARE = 0.8
 """Part of the reader's time after which no more pages are recognised."""
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+_HINT = "set ingest.tokenizer to the tokenizer.json of the embedding model"
 _ROOM = "look at the disk of the data folder and of the folder for temporary files"
 
 
-def main(argument: str) -> int:
+def main(job: frames.Job) -> int:
     """Read the job's file; return the exit code."""
-    job = msgspec.json.decode(argument, type=frames.Job)
     # Libraries print: only frames may reach the pipe.
     pipe = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
@@ -150,27 +151,35 @@ def _peak_mb() -> float:
     return 0.0
 
 
+@functools.cache
+def tokenizer(path: str) -> Tokenizer | None:
+    """Return the tokenizer of a file, None where there is no such file.
+
+    Raises:
+        Fatal: the file is none.
+    """
+    from tokenizers import Tokenizer  # noqa: PLC0415  (heavy)
+
+    if not Path(path).is_file():
+        return None
+    try:
+        found = Tokenizer.from_file(path)
+    except Exception as error:
+        raise Fatal("count tokens", f"{path} is no tokenizer file: {error}", _HINT) from error
+    found.no_truncation()
+    found.no_padding()
+    return found
+
+
 def _counter(path: str) -> Callable[[str], int]:
     """Return what counts tokens.
 
     Raises:
         Fatal: the tokenizer file is not there or is none.
     """
-    from tokenizers import Tokenizer  # noqa: PLC0415  (after the limits)
-
-    hint = "set ingest.tokenizer to the tokenizer.json of the embedding model"
-    if not Path(path).is_file():
-        raise Fatal("count tokens", f"the tokenizer file {path} is missing", hint)
-    try:
-        tokenizer = Tokenizer.from_file(path)
-    except Exception as error:
-        raise Fatal("count tokens", f"{path} is no tokenizer file: {error}", hint) from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    found = tokenizer(path)
+    if found is None:
+        raise Fatal("count tokens", f"the tokenizer file {path} is missing", _HINT)
     from services.ingest.splitting import WordCount  # noqa: PLC0415  (after the limits)
 
-    return WordCount(lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    return WordCount(lambda text: len(found.encode(text, add_special_tokens=False).ids))

@@ -151,12 +151,13 @@ class Revisions:
         return await self._library.state(own.ref.doc_id)
 
     async def read_again(self, identity: str, revision: int) -> DocumentState | None:
-        """Let a revision that is ready wait to be read; None where it is not ready any more."""
+        """Let the revision that answers wait to be read; None where another one is to by now."""
         async with (
             self._database.transaction() as db,
             db.execute(
                 "UPDATE revision SET state = 'queued', updated = ? WHERE doc_id = ?"
-                " AND revision = ? AND state = 'ready'",
+                " AND revision = ? AND state = 'ready' AND answered ="
+                " (SELECT max(answered) FROM revision r WHERE r.doc_id = revision.doc_id)",
                 (now(), identity, revision),
             ) as cursor,
         ):

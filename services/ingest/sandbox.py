@@ -1,4 +1,4 @@
-"""Runs a reader in a child process that can be killed at any moment.
+"""Reads a file in a child process that can be killed at any moment.
 
 The service itself never opens a document: what crashes, hangs, grows or misbehaves is the
 child, and all that is left of it is a reason.
@@ -24,6 +24,7 @@ import msgspec
 from schemas.retrieval import Passage
 from services.ingest import frames
 from services.ingest.partition.effort import NeedsOcr
+from services.ingest.readers import Reader, Readers
 from services.runtime.errors import AndonError, Fatal, Rejected, Retryable
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ _ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "2",
 }
 _SAMPLE_S = 0.1
+_END_S = 5.0
+"""Seconds a reader may live on without its pipe."""
 _NEAR_LIMIT = 0.85
 """Share of the memory limit above which a crash counts as want of memory."""
 _OUT_OF_MEMORY = ("memory", "bad_alloc", "alloc")
@@ -68,6 +71,7 @@ class Limits:
 
 
 async def read(
+    readers: Readers,
     job: frames.Job,
     limits: Limits,
     *,
@@ -78,6 +82,7 @@ async def read(
     """Read a file in a child process.
 
     Args:
+        readers: Where the child comes from.
         job: The file and how to cut it; its limits are set from `limits`.
         limits: What the child may use.
         progress: Told of pages read and pages in all.
@@ -101,7 +106,9 @@ async def read(
     try:
         try:
             folder = Path(tempfile.mkdtemp(prefix="andon-reader-"))
-            child = await _start(job, folder)
+            with (folder / "stderr").open("wb") as errors:
+                reader = await readers.start(job, _environment(folder), errors)
+            child = _Child(reader, folder / "stderr")
         except OSError as error:
             raise NoRoom(
                 f"read {job.name}",
@@ -116,35 +123,21 @@ async def read(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _start(job: frames.Job, folder: Path) -> _Child:
+def _environment(folder: Path) -> dict[str, str]:
+    """Return all of a reader's environment; nothing of the service's goes along."""
     paths = [str(_ROOT), *(p for p in sys.path if p and p != str(_ROOT))]
-    environment = _ENVIRONMENT | {
+    return _ENVIRONMENT | {
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "PYTHONPATH": os.pathsep.join(paths),
     }
-    with (folder / "stderr").open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "services.ingest.reader",
-            msgspec.json.encode(job).decode(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-            limit=2**20,
-        )
-    return _Child(process, folder / "stderr")
 
 
 class _Child:
     """A reader at work."""
 
-    def __init__(self, process: asyncio.subprocess.Process, errors: Path) -> None:
-        self._process = process
+    def __init__(self, reader: Reader, errors: Path) -> None:
+        self._reader = reader
         self._errors = errors
         self._peak_mb = 0.0
         self._watcher = asyncio.create_task(self._watch(), name="watch reader")
@@ -196,14 +189,8 @@ class _Child:
     async def end(self) -> None:
         """Kill what is left and wait for its end."""
         self._watcher.cancel()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        # What is still in the pipe must be taken, or the transport never closes.
-        if self._process.stdout:
-            with contextlib.suppress(ValueError):
-                while await self._process.stdout.read(2**16):
-                    pass
-        await self._process.wait()
+        self._reader.kill()
+        await self._reader.wait()
         with contextlib.suppress(asyncio.CancelledError):
             await self._watcher
 
@@ -213,9 +200,7 @@ class _Child:
         Raises:
             Rejected: it is larger than any may be.
         """
-        stream = self._process.stdout
-        if stream is None:
-            return None
+        stream = self._reader.output
         try:
             (length,) = frames.HEAD.unpack(await stream.readexactly(frames.HEAD.size))
             if length > frames.MAX_FRAME:
@@ -237,11 +222,12 @@ class _Child:
 
     async def _crash(self, job: frames.Job, limits: Limits) -> Rejected | Fatal:
         """Return why the child ended without a word."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(
-                self._process.pid, signal.SIGKILL
-            ) if self._process.returncode is None else None
-        code = await self._process.wait()
+        # Its pipe closes a little before its end.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_END_S):
+                await self._reader.wait()
+        self._reader.kill()
+        code = await self._reader.wait()
         said = self._said()
         log.info("reader of %s ended with %d, %.0f MB: %s", job.name, code, self._peak_mb, said)
         if code == -signal.SIGXCPU:
@@ -266,8 +252,8 @@ class _Child:
 
     async def _watch(self) -> None:
         """Keep the most memory the child had: after its end nobody tells."""
-        status = Path(f"/proc/{self._process.pid}/status")
-        while self._process.returncode is None:
+        status = Path(f"/proc/{self._reader.pid}/status")
+        while self._reader.alive:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 for line in status.read_text().splitlines():  # noqa: ASYNC240  (/proc does not block)
                     if line.startswith(("VmData:", "VmHWM:")):

@@ -28,6 +28,7 @@ from services.ingest.library import Library
 from services.ingest.mender import LIBRARY
 from services.ingest.naming import file_name
 from services.ingest.originals import Originals
+from services.ingest.readers import Readers
 from services.ingest.taken import Taken
 from services.ingest.worker import Worker
 from services.runtime.config import Config
@@ -93,9 +94,8 @@ class IngestService:
         if salvaged:
             await self._library.reborn()
         self._announcer = Announcer(context.bus, self._config.prefix)
-        self._follower = Follower(
-            self._library, context.caller, context.health, say=self._announcer.say
-        )
+        self._follower = Follower(self._library, context.caller, context.health, say=self._pass_on)
+        readers = await self._closing.enter_async_context(Readers())
         self._worker = Worker(
             self._config.ingest,
             library=self._library,
@@ -103,8 +103,9 @@ class IngestService:
             spool=self._config.data_dir / "spool",
             caller=context.caller,
             follower=self._follower,
+            readers=readers,
             health=context.health,
-            say=self._pass_on,
+            say=self._announcer.say,
             again_s=self._again_s,
         )
         self._clerk = Clerk(

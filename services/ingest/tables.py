@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 
 _KNOWN = re.compile(
     r"""(?ix) ^(?:
@@ -30,6 +29,10 @@ _KNOWN = re.compile(
 )
 _BIT = re.compile(r"(?i)(?:bite?s?|位)\s?\d{1,2}\b[^|]{0,12}")
 _DIGIT = re.compile(r"\d")
+_TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]*)((?:[^>"']|"[^"]*"|'[^']*')*)>""")
+"""A tag: whether it closes, its name, its attributes. What comes here was written by us or by
+unstructured: there are no comments and no scripts in it."""
+_SPAN = re.compile(r"""(?i)\b(rowspan|colspan)\s*=\s*["']?\s*(\d+)""")
 _NOISE = re.compile(r"[\s:：*]+")
 MAX_SPANNED = 200_000
 """Places in a table that cells reach over at most: a hostile one must not fill the memory."""
@@ -142,10 +145,18 @@ def _stacked(table: Table) -> Table:
 
 def from_html(text: str) -> Grid:
     """Return the first table of an HTML text; nested ones become text of their cell."""
-    parser = _TableParser()
-    parser.feed(text)
-    parser.close()
-    return parser.grid()
+    cells = _Cells()
+    end = 0
+    for tag in _TAG.finditer(text):
+        if end < tag.start():
+            cells.data(html.unescape(text[end : tag.start()]))
+        if tag[1]:
+            cells.close(tag[2].lower())
+        else:
+            cells.open(tag[2].lower(), tag[3])
+        end = tag.end()
+    cells.data(html.unescape(text[end:]))
+    return cells.grid()
 
 
 def to_html(table: Table) -> str:
@@ -303,11 +314,10 @@ def _merged(rows: list[list[str]]) -> list[str]:
     return names
 
 
-class _TableParser(HTMLParser):
+class _Cells:
     """Cells of the outermost table."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self._rows: list[list[tuple[list[str], int, int, bool]]] = []
         self._depth = 0
         self._cell: list[str] | None = None
@@ -316,7 +326,7 @@ class _TableParser(HTMLParser):
         self._caption: list[str] | None = None
         self._title = ""
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def open(self, tag: str, attributes: str) -> None:
         """Open rows and cells."""
         if tag == "table":
             self._depth += 1
@@ -329,13 +339,13 @@ class _TableParser(HTMLParser):
         elif tag in ("td", "th"):
             if not self._rows:
                 self._rows.append([])
-            values = dict(attrs)
+            spans = {name.lower(): number for name, number in _SPAN.findall(attributes)}
             self._cell = []
             self._rows[-1].append(
                 (
                     self._cell,
-                    _span(values.get("rowspan")),
-                    _span(values.get("colspan")),
+                    _span(spans.get("rowspan")),
+                    _span(spans.get("colspan")),
                     tag == "th",
                 )
             )
@@ -346,7 +356,7 @@ class _TableParser(HTMLParser):
         elif tag == "br" and self._cell is not None:
             self._cell.append("\n")
 
-    def handle_endtag(self, tag: str) -> None:
+    def close(self, tag: str) -> None:
         """Close cells and tables."""
         if tag == "table":
             self._depth -= 1
@@ -358,7 +368,7 @@ class _TableParser(HTMLParser):
             self._title = _flat("".join(self._caption))
             self._caption = None
 
-    def handle_data(self, data: str) -> None:
+    def data(self, data: str) -> None:
         """Collect a cell's text."""
         if self._cell is not None:
             self._cell.append(data)

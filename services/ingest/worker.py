@@ -21,6 +21,7 @@ from services.ingest.follower import Follower
 from services.ingest.library import Library, Work
 from services.ingest.originals import Originals
 from services.ingest.partition.effort import NeedsOcr
+from services.ingest.readers import Readers
 from services.ingest.spool import Spool
 from services.runtime.config import Ingest
 from services.runtime.errors import AndonError, Rejected, Retryable
@@ -56,6 +57,7 @@ class Worker:
         spool: Path,
         caller: Caller,
         follower: Follower,
+        readers: Readers,
         health: Health,
         say: Callable[[DocumentState], None],
         again_s: float,
@@ -67,6 +69,7 @@ class Worker:
         self._spool = spool
         self._caller = caller
         self._follower = follower
+        self._readers = readers
         self._health = health
         self._say = say
         self._again_s = again_s
@@ -296,7 +299,9 @@ class Worker:
             spool.grown.set()
 
         limits = sandbox.Limits(config.reader_memory_mb, float(config.reader_seconds))
-        reading = sandbox.read(job, limits, progress=progress, batch=spool.add, begun=begun)
+        reading = sandbox.read(
+            self._readers, job, limits, progress=progress, batch=spool.add, begun=begun
+        )
         return await self._unless_abandoned(reading)
 
     async def _send(

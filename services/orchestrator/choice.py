@@ -8,9 +8,16 @@ from schemas.answers import Language
 from schemas.retrieval import Hit
 from services.orchestrator.definition import Definition, define
 from services.orchestrator.language import language_of
+from services.orchestrator.sentences import shared, terms, weight
 
 MOST_CITED = 5
 """Citations of one answer at most."""
+
+_EQUAL = 0.05
+"""Difference in score within which hits are equally good."""
+
+_BEGINNING = 600
+"""Characters by which a passage is compared with the question."""
 
 NEAR = 0.6
 """Share of the best hit's score from which on another hit is as good as it, or worth citing."""
@@ -51,6 +58,40 @@ def best(hits: Sequence[Hit], lang: Language) -> Hit:
     first = hits[0]
     equals = [hit for hit in hits if spoken(hit) == lang and _as_good(hit, first)]
     return equals[0] if equals else first
+
+
+def named_by(hit: Hit) -> frozenset[str]:
+    """Return the terms by which a passage's document is named: they tell which machine is meant."""
+    names = f"{hit.document.title} {hit.document.file}"
+    return terms(f"{names} {names.replace('-', ' ')}")
+
+
+def about(hit: Hit, asked: frozenset[str]) -> float:
+    """Return how much of a question a passage has; what names its document counts twice."""
+    document = hit.document
+    names = f"{document.title} {document.file} {document.model} {' '.join(document.tags)}"
+    names += f" {hit.passage.section}"
+    begins = hit.passage.text[:_BEGINNING]
+    named = shared(asked, f"{names} {names.replace('-', ' ')}")
+    return sum(map(weight, named)) + sum(map(weight, named | shared(asked, begins)))
+
+
+def of_the_question(hits: Sequence[Hit], asked: frozenset[str]) -> tuple[list[Hit], list[Hit]]:
+    """Return which definitions of a code are to answer, and those worth naming beside them.
+
+    A code that several machines have is that of the machine, or of the trouble, which was named:
+    of equally good hits those answer that have most of the question, and their documents' others.
+    Beside them stand those that have half of it.
+    """
+    shares = [about(hit, asked) for hit in hits]
+    equal = [hit.score >= hits[0].score - _EQUAL for hit in hits]
+    most = max(share for share, good in zip(shares, equal, strict=True) if good)
+    ranked = list(zip(hits, shares, equal, strict=True))
+    answering = [hit for hit, share, good in ranked if good and share >= most]
+    documents = {hit.document.doc_id for hit in answering}
+    answering = distinct([*answering, *(h for h in hits if h.document.doc_id in documents)])
+    beside = distinct([*answering, *(hit for hit, share, _ in ranked if share >= most / 2)])
+    return answering, beside[len(answering) :]
 
 
 def best_definition(hits: Sequence[Hit], code: str, lang: Language) -> tuple[Hit, Definition]:

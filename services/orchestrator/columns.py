@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Literal
 
 from schemas.answers import Language
@@ -20,7 +21,7 @@ Role = Literal["code", "name", "meaning", "cause", "action", "both", "reaction",
 _ACTION = (
     "remed|correcti|countermeasure|counter measure|solution|action|what to do|treatment|"
     "troubleshoot|trouble shoot|eliminat|rectif|handling|measures?\\b|recommend|how to|fix|"
-    "abhilfe|behebung|massnahme|beseitig|losung|solucion|medida|accion|mesure|depannage"
+    "answers?\\b|abhilfe|behebung|massnahme|beseitig|losung|solucion|medida|accion|mesure|depannage"
 )
 _CAUSE = "caus|reason|possible cases?\\b|ursache|grund\\b|motivo|raison"
 _REACTION = (
@@ -35,7 +36,7 @@ _CODE = (
 )
 _NAME = (
     "names?\\b|title|designation|types?\\b|fault|alarm|error|message|text|warning|symptom|"
-    "phenomen|problem|trouble|trip|failure|malfunction|setting|parameter|bezeichnung|storung|"
+    "phenomen|problem|question|trouble|trip|failure|malfunction|setting|parameter|bezeichnung|storung|"
     "fehler|meldung|nom\\b|defaut|nombre|fallo|averia|denominacion"
 )
 _MEANING = (
@@ -48,16 +49,18 @@ _VALUE = (
     "|(?:factory|default|initial|ex factory)(?: (?:setting|set|value|default|parameter)s?)?"
     "|data (?:type|format)|access level|(?:setting )?units?|min(?:imum)?|max(?:imum)?"
 )
-_NUMBER = "nos?\\b|nr\\b|num\\b|number|item\\b|seq|index|lfd|pos\\b"
+_NUMBER = "nos?\\b|nr\\b|num\\b|number|items?\\b|seq|index|lfd|pos\\b"
 
 _ACTION_CJK = (
-    "处理|處理|処理|对策|對策|対策|解决|解決|措施|排除|处置|處置|処置|対処|应对|办法|方法|排查|检查"
+    "处理|處理|処理|对策|對策|対策|解决|解決|措施|排除|处置|處置|処置|対処|应对|办法|方法|排查|检查|"
+    "解答|回答"
 )
 _CAUSE_CJK = "原因|起因|诱因|成因"
 _REACTION_CJK = "反应|反應|响应|動作|动作"
 _CODE_CJK = "代码|代碼|代号|代號|码|碼|报警号|故障号|告警号|显示|顯示|编号|編號|コード|番号|表示"
 _NAME_CJK = (
-    "名称|名稱|名字|类型|類型|现象|現象|症状|故障|报警|告警|警报|错误|異常|异常|问题|標題|标题|信息"
+    "名称|名稱|名字|类型|類型|现象|現象|症状|故障|报警|告警|警报|错误|異常|异常|问题|標題|标题|信息|"
+    "参数|參數|项目"
 )
 _MEANING_CJK = "含义|含義|说明|說明|描述|意义|意义|定义|解释|内容|內容|意味|功能"
 _VALUE_CJK = (
@@ -66,10 +69,15 @@ _VALUE_CJK = (
 )
 _NUMBER_CJK = "序号|序號|项次"
 
+_LAST = re.compile(
+    r"codes? (?:descriptions?|meanings?|texts?|explanations?|names?)(?![a-z])"
+    r"|[码号碼號](?:说明|說明|含义|含義|描述|意义|名称|名稱)$"
+)
 _AND = re.compile(r"\b(?:and|und|et|y|or)\b|[/&+,、及与和與或]")
 _PREFIX = re.compile(r"^\s*(en|zh)(?:[-_][A-Za-z]+)?[\s._:-]")
 
 
+@lru_cache(maxsize=1024)
 def role_of(header: str) -> Role:
     """Return what a column holds, `other` when its header is not in the vocabulary."""
     latin, cjk = _fold(header)
@@ -79,16 +87,20 @@ def role_of(header: str) -> Role:
     if cause and action:
         # `故障原因排查` is the causes to look into; `Causes and treatment` is both in one cell.
         return "both" if _AND.search(latin + cjk) else "cause"
-    if cause:
-        return "cause"
-    if reaction:
-        return "reaction"
-    if action:
-        return "action"
-    for role, stems, words in _REST:
-        if _find(stems, latin) or _find_cjk(words, cjk):
+    # `Error code description`, `故障代码名称`: of the code, not the code.
+    last = _LAST.search(latin + cjk)
+    told: tuple[tuple[Role, bool], ...] = (
+        ("cause", cause),
+        ("reaction", reaction),
+        ("action", action),
+        ("name", bool(last and re.search("name|名", last[0]))),
+        ("meaning", bool(last)),
+    )
+    for role, is_it in told:
+        if is_it:
             return role
-    return "other"
+    rest = (role for role, stems, cjks in _REST if _find(stems, latin) or _find_cjk(cjks, cjk))
+    return next(rest, "other")
 
 
 def language_of_header(header: str, cell: str) -> Language:

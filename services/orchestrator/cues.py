@@ -21,6 +21,9 @@ _ACTION_CJK = re.compile(
     r"检查|更换|降低|确认|确保|减小|减少|增大|增加|提高|调整|测量|清洁|清理|清除|紧固|拧紧|复位|重启|重新|断开|"
     r"断掉|连接好|加装|安装|联系|寻求|排除|修正|校准|设置为|设为|请|应当|应该|需要|等待|按下|避免|不要|延长|缩短|改善"
 )
+_ORDER_CJK = re.compile(
+    r"\W*(?:请|检查|更换|降低|确认|确保|减小|测量|清洁|清理|紧固|拧紧|复位|重启|断开|加装|联系|排除|校准|重新)"
+)
 _CAUSE = re.compile(
     r"\b(?:caused by|cause of|causes?|due to|because|owing to|as a result of|results? from|"
     r"reasons?|"
@@ -40,6 +43,13 @@ def is_action(sentence: str) -> bool:
     return bool(
         _IMPERATIVE.match(sentence) or _ADVICE.search(sentence) or _ACTION_CJK.search(sentence)
     )
+
+
+def is_order(sentence: str) -> bool:
+    """Return whether a sentence begins by telling the reader to do something."""
+    if _SETTING.match(sentence):
+        return False
+    return bool(_IMPERATIVE.match(sentence) or _ORDER_CJK.match(sentence))
 
 
 def is_cause(sentence: str) -> bool:

@@ -9,13 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.answers import Language
-from schemas.retrieval import Field, Passage
+from schemas.retrieval import Field, Hit, Passage
 from services.orchestrator.columns import Role, language_of_header, role_of
-from services.orchestrator.cues import is_action
-from services.orchestrator.items import items, unwrapped
+from services.orchestrator.cues import is_action, is_order
+from services.orchestrator.items import is_counted, items, unwrapped
 
-_MARKUP = re.compile(r"^[*_`'\"\s]+|[*_`'\"\s]+$")
+_MARKUP = "*_`'\" \t\n\r\v\f\u00a0\u3000"
 _CODE_CELL = re.compile(r"[A-Z]{0,6}[-._ ]?[A-Z]{0,3}[-._ ]?\d{1,6}[A-Z]?|[A-Z]{2,4}\d?")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OTHER = re.compile(r"[\W_]+")
+_LISTED: tuple[Role, ...] = ("cause", "action")
+_LONGEST_ROW = 160
+"""Characters of a row without headers that is given as it is."""
+
 # What follows such a label explains the fault; it is neither a cause nor a thing to do.
 _ASIDE = re.compile(
     r"(?:notes?|notice|see also|fault value|alarm value|注|注意|备注|说明|另见|参见|提示)"
@@ -28,6 +34,12 @@ _LABEL = re.compile(
     r"|(?:可能|故障)?(?:的)?原因[:：][ \t]*|处理(?:方法|办法)?[:：][ \t]*",
     re.IGNORECASE,
 )
+
+_PREFIX = {"ER": "ERR", "ERROR": "ERR", "ALM": "AL", "ALARM": "AL"}
+"""Prefixes that are written for others."""
+_DISPLAYS = ("E", "AL")
+"""What displays put before the name of a fault: `E.OC1` is `OC1`."""
+_HEX = re.compile(r"0X([0-9A-F]+)|(\d[0-9A-F]*)H")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,8 @@ class Definition:
     """Causes in the manual's order and words."""
     actions: list[str]
     """What to do, in the manual's order and words."""
+    counted: frozenset[Role]
+    """Of `cause` and `action`, what the manual numbers."""
     reaction: str
     """What the machine does by itself."""
     asides: list[str]
@@ -72,6 +86,10 @@ def define(passage: Passage, *, code: str, lang: Language) -> Definition:
         names, meanings = meanings[:1], meanings[1:]
     causes, cause_asides = _split(_one_language(by_role["cause"], lang))
     actions, action_asides = _split(_one_language(by_role["action"], lang))
+    if not {"action", "both"} & set(roles):
+        # The column of causes is then that of all there is to say: `Check the supply.`
+        actions = [item for item in causes if is_order(item)]
+        causes = [item for item in causes if not is_order(item)]
     for item in _all_items(_one_language(by_role["both"], lang)):
         (actions if is_action(item) else causes).append(item)
     return Definition(
@@ -80,6 +98,7 @@ def define(passage: Passage, *, code: str, lang: Language) -> Definition:
         meaning=" ".join(plain(unwrapped(field.value)) for field in meanings),
         causes=causes,
         actions=actions,
+        counted=frozenset(role for role in _LISTED if _counts(by_role[role])),
         reaction=" ".join(unwrapped(f.value) for f in _one_language(by_role["reaction"], lang)),
         asides=cause_asides + action_asides,
         rest=by_role["other"],
@@ -88,12 +107,12 @@ def define(passage: Passage, *, code: str, lang: Language) -> Definition:
 
 def plain(text: str) -> str:
     """Take Markdown's emphasis and white space off the ends of a cell."""
-    return _MARKUP.sub("", text)
+    return text.strip(_MARKUP)
 
 
 def canonical(code: str) -> str:
     """Return a code's one spelling: `E.OC1`, `e-oc1` and `EOC1` are the same."""
-    return "".join(c for c in unicodedata.normalize("NFKC", code).upper() if c.isalnum())
+    return _OTHER.sub("", unicodedata.normalize("NFKC", code).upper())
 
 
 def is_of_another_code(passage: Passage, code: str) -> bool:
@@ -105,7 +124,7 @@ def is_of_another_code(passage: Passage, code: str) -> bool:
     asked = canonical(code)
     fields = passage.fields
     if not fields:
-        words = re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", passage.text)
+        words = words_of(passage.text)
         spelled = any(_same(canonical(word), asked) for word in words)
         return not spelled and asked not in canonical(passage.text)
     for field, role in zip(fields, _roles(fields, code), strict=True):
@@ -116,23 +135,55 @@ def is_of_another_code(passage: Passage, code: str) -> bool:
     return False
 
 
+def words_of(text: str) -> list[str]:
+    """Return what in a text may be a code."""
+    return _WORD.findall(text)
+
+
+def is_long(hit: Hit) -> bool:
+    """Return whether a row is a page of text in cells: no header says what is what."""
+    fields = [field for field in hit.passage.fields if field.value.strip()]
+    known = any(role not in ("other", "number") for role in _roles(fields, ""))
+    return not known and sum(len(field.value) for field in fields) > _LONGEST_ROW
+
+
+def names(passage: Passage, code: str) -> bool:
+    """Return whether a passage has a code among its words, however it is spelled there."""
+    asked = canonical(code)
+    if not asked or asked not in canonical(passage.text):
+        return False
+    return asked in map(canonical, words_of(passage.text))
+
+
 def _same(one: str, other: str) -> bool:
     if one == other:
         return True
-    letters = [re.sub(r"\d", "", code) for code in (one, other)]
-    numbers = [re.sub(r"\D", "", code).lstrip("0") for code in (one, other)]
-    if not any(re.search(r"\d", code) for code in (one, other)):
+    if not (re.search(r"\d", one) and re.search(r"\d", other)):
+        return bool({one, other} & {f"E{one}", f"E{other}"})
+    pairs = [
+        (_PREFIX.get(letters, letters), number) for letters, number in map(_parts, (one, other))
+    ]
+    (letters, number), (others, numbers) = pairs
+    if number != numbers:
         return False
-    return numbers[0] == numbers[1] and (letters[0] == letters[1] or not all(letters))
+    shown = {f"{display}{name}" for display in _DISPLAYS for name in (letters, others) if name}
+    return letters == others or not letters or not others or bool({letters, others} & shown)
+
+
+def _parts(code: str) -> tuple[str, str]:
+    """Return a code's letters, and its digits without leading zeros; a hexadecimal one has none."""
+    if match := _HEX.fullmatch(code):
+        return "", (match[1] or match[2]).lstrip("0")
+    return re.sub(r"\d", "", code), re.sub(r"\D", "", code).lstrip("0")
 
 
 def _roles(fields: Sequence[Field], code: str) -> list[Role]:
     """Return each field's role: by its header, and for the code also by its value."""
-    roles = [role_of(field.name) for field in fields]
+    cells = [plain(field.value) for field in fields]
+    roles = [_role(field.name, cell) for field, cell in zip(fields, cells, strict=True)]
     if "code" in roles:
         return roles
     asked = canonical(code)
-    cells = [plain(field.value) for field in fields]
     named = [place for place, role in enumerate(roles) if role in ("name", "number", "other")]
     asked_for = [place for place in named if asked and canonical(cells[place]) == asked]
     code_like = [
@@ -141,10 +192,19 @@ def _roles(fields: Sequence[Field], code: str) -> list[Role]:
         if roles[place] != "number"
         and re.search(r"\d", cells[place])
         and _CODE_CELL.fullmatch(cells[place])
+        and (place == 0 or fields[place].name)
     ]
     for place in (asked_for + code_like)[:1]:
         roles[place] = "code"
     return roles
+
+
+def _role(header: str, cell: str) -> Role:
+    """Return a column's role; what counts the rows holds no words."""
+    role = role_of(header)
+    if role != "number":
+        return role
+    return "name" if sum(character.isalpha() for character in cell) > 3 else role
 
 
 def _one_language(fields: list[Field], lang: Language) -> list[Field]:
@@ -157,6 +217,10 @@ def _one_language(fields: list[Field], lang: Language) -> list[Field]:
 
 def _all_items(fields: list[Field]) -> list[str]:
     return [item for field in fields for item in items(field.value)]
+
+
+def _counts(fields: list[Field]) -> bool:
+    return len(fields) == 1 and is_counted(fields[0].value)
 
 
 def _split(fields: list[Field]) -> tuple[list[str], list[str]]:

@@ -9,23 +9,32 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from schemas.answers import Answer
+from services.orchestrator.language import has_ideographs
 
 WIDEST = 80
 """Columns, and thereby characters, of one line."""
 
 _CUT = "…"
+_MARK = re.compile(r"^(?:[(（]?\d{1,2}[)）、]|\d{1,2}[.．](?!\d)|[a-zA-Z][)）]|[•●◆■-])\s*")
+_ALIKE = 32
+"""Characters by which two sentences are taken for one: a summary may be cut."""
 
 
 def display(answer: Answer) -> str:
     """Return what to do in three lines: fault, first actions, source; no line that is empty."""
     summary = clean(answer.summary)
-    code = clean(answer.code)
+    code = clean(answer.code).lstrip("#")
     if not re.search(rf"(?<![A-Za-z0-9]){re.escape(code)}(?![A-Za-z0-9])", summary, re.IGNORECASE):
         summary = f"{code} {summary}"
-    lines = [fit(summary, WIDEST), _actions(answer), _source(answer)]
-    return "\n".join(line for line in lines if line)
+    first = fit(summary, WIDEST)
+    more = _steps(answer.actions, summary) or _steps(answer.causes, summary)
+    if not more and first.endswith(_CUT):
+        kept = len(first) - len(_CUT)
+        first, more = summary[:kept].rstrip(), fit(summary[kept:].lstrip(" ,;:，；：、"), WIDEST)
+    return "\n".join(line for line in (first, more, _source(answer)) if line)
 
 
 def clean(text: str) -> str:
@@ -69,10 +78,11 @@ def _word_end(head: str, after: str) -> int:
     return end if end >= len(head) // 2 else len(head)
 
 
-def _actions(answer: Answer) -> str:
-    stops = " .。;；"
-    steps = [step for step in (clean(action).rstrip(stops) for action in answer.actions) if step]
-    return fit(("；" if answer.lang == "zh" else "; ").join(steps), WIDEST)
+def _steps(entries: Sequence[str], said: str) -> str:
+    """Return what to do, or why it is, in one line; nothing that is said already."""
+    steps = [_MARK.sub("", clean(entry), count=1).rstrip(" .。;；!！") for entry in entries]
+    steps = [step for step in dict.fromkeys(steps) if step and step[:_ALIKE] not in said]
+    return fit(("；" if has_ideographs("".join(steps)) else "; ").join(steps), WIDEST)
 
 
 def _source(answer: Answer) -> str:

@@ -7,7 +7,7 @@ What the manuals do not have is said, never guessed from a neighbour.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,8 @@ from services.orchestrator.choice import (
     best_definition,
     distinct,
     identity,
+    named_by,
+    of_the_question,
     spoken,
     structured,
     to_cite,
@@ -27,21 +29,25 @@ from services.orchestrator.definition import (
     Definition,
     canonical,
     define,
+    is_long,
     is_of_another_code,
-    plain,
+    names,
+    words_of,
 )
+from services.orchestrator.language import has_ideographs, language_of
 from services.orchestrator.phrases import Phrases, phrases
-from services.orchestrator.quote import quote
-from services.orchestrator.running import nearest, sentences_of
-from services.orchestrator.sentences import overlap, sentences, terms
-
-_ROUND_ABOUT = range(-1, 5)
-"""Sentences round the best one, relative to it, that may give its causes and actions."""
-
-_STOPS = " .。;；:：,，"
-
-_LONGEST_TAIL = 160
-"""Characters of the first cause, or of the meaning, in a summary."""
+from services.orchestrator.quote import citations, quote
+from services.orchestrator.related import GENERIC, related
+from services.orchestrator.running import nearest, tell
+from services.orchestrator.sentences import overlap, terms
+from services.orchestrator.wording import (
+    LONGEST_TAIL,
+    bearing_of,
+    sentence_of,
+    summary_of,
+    titled,
+    told_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ def extract(
     code: str,
     lang: Language,
     unknown_codes: Sequence[str] = (),
+    near: Mapping[str, Sequence[str]] | None = None,
 ) -> Extract:
     """Answer from passages alone.
 
@@ -80,26 +87,50 @@ def extract(
         code: Fault code from the payload, empty when there is none.
         lang: Language of the answer; the manual's words stay as they are.
         unknown_codes: Codes of the question that no document has.
+        near: By unknown code, those that may have been meant.
 
     Returns:
         The answer. A code no passage defines is never answered from another code's row.
     """
     words = phrases(lang)
     hits = distinct(hits)
+    code = _meant(hits, code, question, unknown_codes)
     unknown = _unknown(hits, code, unknown_codes)
-    missing = words.unknown.format(codes=words.comma.join(unknown)) if unknown else ""
+    missing = _missing(unknown, near or {}, words)
     coded = [hit for hit in hits if hit.by == "code" and not _of_another(hit, code)]
     if code in unknown or (unknown and not coded):
         return _without_code(hits, missing, question, lang)
     if not hits:
         return _nothing(words.nothing)
+    asked = terms(f"{code} {question}")
     defining = [hit for hit in coded if structured(hit)]
-    if defining:
-        return _defined(defining, hits, code, lang, missing)
-    first = best(coded or hits, lang)
-    if structured(first):
-        return _defined([first], hits, code, lang, missing)
-    return _from_text(first, hits, f"{code} {question}", lang, missing)
+    first = defining[0] if defining else best(_with_code(hits, coded, code) or hits, lang)
+    if structured(first) and (defining or not is_long(first)):
+        rows = defining or [first]
+        return _defined(rows, hits, code=code, asked=asked, lang=lang, missing=missing)
+    return _from_text(first, hits, asked=asked, lang=lang, missing=missing)
+
+
+def _with_code(hits: Sequence[Hit], coded: Sequence[Hit], code: str) -> list[Hit]:
+    """Return the passages with the code, in the order found: words may know better than it."""
+    places = {identity(hit) for hit in coded}
+    return [
+        hit
+        for hit in hits
+        if identity(hit) in places or (names(hit.passage, code) and not _of_another(hit, code))
+    ]
+
+
+def _meant(hits: Sequence[Hit], code: str, question: str, unknown_codes: Sequence[str]) -> str:
+    """Return the code a question is about: where the first is only a product's name, another."""
+    rows = [hit for hit in hits if hit.by == "code" and structured(hit)]
+    if not code or canonical(code) in map(canonical, unknown_codes) or not rows:
+        return code
+    if not all(_of_another(hit, code) for hit in rows):
+        return code
+    asked = set(map(canonical, words_of(question)))
+    cells = (define(hit.passage, code="", lang="en").code for hit in rows)
+    return next((cell for cell in cells if cell and canonical(cell) in asked), code)
 
 
 def _unknown(hits: Sequence[Hit], code: str, unknown_codes: Sequence[str]) -> list[str]:
@@ -112,6 +143,16 @@ def _unknown(hits: Sequence[Hit], code: str, unknown_codes: Sequence[str]) -> li
     for spelled in asked:
         once.setdefault(canonical(spelled), spelled)
     return list(once.values())
+
+
+def _missing(unknown: Sequence[str], near: Mapping[str, Sequence[str]], words: Phrases) -> str:
+    """Say which codes no manual has, and which of those it has may have been meant."""
+    if not unknown:
+        return ""
+    said = words.unknown.format(codes=words.comma.join(unknown))
+    spelled = {canonical(code): offered for code, offered in near.items()}
+    offered = dict.fromkeys(one for code in unknown for one in spelled.get(canonical(code), ()))
+    return said + (words.near.format(codes=words.comma.join(offered)) if offered else "")
 
 
 def _of_another(hit: Hit, code: str) -> bool:
@@ -155,104 +196,85 @@ def _without_code(hits: Sequence[Hit], missing: str, question: str, lang: Langua
 
 
 def _defined(
-    defining: Sequence[Hit], hits: Sequence[Hit], code: str, lang: Language, missing: str
+    defining: Sequence[Hit],
+    hits: Sequence[Hit],
+    *,
+    code: str,
+    asked: frozenset[str],
+    lang: Language,
+    missing: str,
 ) -> Extract:
     """Answer from a row or an entry."""
     words = phrases(lang)
-    hit, main = best_definition(defining, code, lang)
+    answering, beside = of_the_question(defining, asked)
+    hit, main = best_definition(answering, code, lang)
+    if not (main.name or main.causes or main.actions):
+        # It only mentions the code: the one that was found first may define it.
+        hit, main = defining[0], define(defining[0].passage, code=code, lang=lang)
     others = [
         (other, define(other.passage, code=code, lang=lang))
-        for other in defining
+        for other in (*answering, *beside)
         if identity(other) != identity(hit) and spoken(other) == spoken(hit)
     ]
     differing = [(o, d) for o, d in others if d.name and _key(d) != _key(main)]
     used = [hit, *(other for other, _ in differing)]
-    rest = [h for h in hits if h.by == "code" or h.passage.kind == "text"]
+    rest = [h for h in hits if h.by == "code" or h.passage.kind == "text" or _belongs(h, hit, code)]
     cited = to_cite(used, rest)
     numbers = {identity(h): n for n, h in enumerate(cited, 1)}
-    summary = _summary(main, code, words)
-    if not any(character.isalnum() for character in summary):
-        summary = quote(hit.passage.text, limit=_LONGEST_TAIL)
-    lines = [f"{summary} [1]"]
-    if main.meaning and main.meaning not in summary:
-        lines += ["", f"{main.meaning} [1]"]
-    lines += _section(words.causes, main.causes) + _section(words.actions, main.actions)
-    if main.reaction:
-        lines += ["", f"{words.reaction}{words.colon}{main.reaction} [1]"]
-    lines += _section(words.notes, main.asides)
-    if main.rest:
-        lines += ["", *(f"{plain(f.name)}{words.colon}{plain(f.value)} [1]" for f in main.rest)]
+    summary = summary_of(main, code, asked) or quote(hit.passage.text, limit=LONGEST_TAIL)
+    lines = told_of(main, code=code, asked=asked, summary=summary, words=words)
     also = [
-        f"{_summary(d, '', words)} [{numbers[identity(o)]}]"
+        f"{titled(o, hit, summary_of(d))} [{numbers[identity(o)]}]"
         for o, d in differing
         if identity(o) in numbers
     ]
     if also:
-        lines += ["", words.also, *also]
+        lines += ["", words.also, *dict.fromkeys(also)]
+    bearing: dict[tuple[str, int, int], str] = {}
+    if hit.by == "code":
+        asked = asked - terms(code) - GENERIC
+    more = [(n, h) for n, h in enumerate(cited, 1) if n > len(used) and _belongs(h, hit, code)]
+    if asked and more:
+        lines += related(hit, more, asked=asked, said=lines, lang=lang, bearing=bearing)
     same_code = any(canonical(d.code) == canonical(main.code) for _, d in differing)
     return Extract(
         summary=summary,
         causes=main.causes,
         actions=main.actions,
         text="\n".join(lines),
-        citations=citations(cited, {}),
+        citations=citations(cited, bearing),
         answered_by="extract",
-        note=_note(missing, words.several if same_code else "", _other_language(hit, lang)),
+        note=_note(missing, words.several if same_code else "", _only(summary, main, lang)),
     )
+
+
+def _belongs(other: Hit, hit: Hit, code: str) -> bool:
+    """Return whether a passage may stand beside a row: never a neighbour of a code's entry."""
+    if hit.by != "code":
+        return True
+    beside = other.document.doc_id == hit.document.doc_id or not canonical(code).isdigit()
+    return beside and names(other.passage, code)
 
 
 def _key(definition: Definition) -> tuple[str, str]:
     return canonical(definition.code), canonical(definition.name)
 
 
-def _summary(definition: Definition, code: str, words: Phrases) -> str:
-    """Return code, name and first cause as one sentence in the language's punctuation."""
-    printed = definition.code
-    if code and canonical(printed) != canonical(code):
-        printed = code
-    head = " ".join(part for part in (printed, definition.name) if part)
-    tail = next((cause for cause in definition.causes if cause[-1] not in ":："), "")
-    tail = tail or definition.meaning
-    if not tail and not definition.actions:
-        tail = words.comma.join(f"{plain(f.name)} {plain(f.value)}" for f in definition.rest)
-    if not tail and not definition.name:
-        tail = next(iter(definition.actions), "")
-    tail = next(iter(sentences(tail)), "")
-    if len(tail) > _LONGEST_TAIL:
-        tail = quote(tail, limit=_LONGEST_TAIL) + "…"
-    parts = (part.rstrip(_STOPS) for part in (head, tail))
-    return words.colon.join(part for part in parts if part) + words.stop
-
-
-def _section(title: str, entries: Sequence[str]) -> list[str]:
-    if not entries:
-        return []
-    return ["", title, *(f"{n}. {entry} [1]" for n, entry in enumerate(entries, 1))]
-
-
 def _from_text(
-    hit: Hit, hits: Sequence[Hit], question: str, lang: Language, missing: str
+    hit: Hit, hits: Sequence[Hit], *, asked: frozenset[str], lang: Language, missing: str
 ) -> Extract:
-    """Answer from the sentences of running text that are nearest to the question."""
-    words = phrases(lang)
-    # The document's title says which machine is meant, not what is asked about it.
-    asked = terms(question)
-    asked = asked - terms(f"{hit.document.title} {hit.document.file}") or asked
-    ranked = nearest(hit, asked)
-    summary, place = ranked[0]
-    found = sentences_of(hit)
-    near = [found[place + step] for step in _ROUND_ABOUT if 0 <= place + step < len(found)]
-    causes = [sentence for sentence in near if is_cause(sentence)]
-    actions = [sentence for sentence in near if is_action(sentence)]
-    told = sorted(place for _, place in ranked[:3] if overlap(asked, found[place]))
-    lines = [f"{found[place]} [1]" for place in told] or [f"{summary} [1]"]
-    lines += _section(words.causes, causes) + _section(words.actions, actions)
+    """Answer from what running text says on the question, and the passages beside it."""
+    asked = asked - named_by(hit) or asked
+    told = tell(hit, asked)
     cited = to_cite([hit], hits)
-    bearing = {identity(h): nearest(h, asked)[0][0] for h in cited if not structured(h)}
+    bearing = {identity(hit): bearing_of(hit, told)}
+    lines = [f"{line} [1]" for line in (told.head, *told.sentences) if line]
+    more = list(enumerate(cited, 1))[1:]
+    lines += related(hit, more, asked=asked, said=lines, lang=lang, bearing=bearing)
     return Extract(
-        summary=summary,
-        causes=causes,
-        actions=actions,
+        summary=sentence_of(told),
+        causes=[sentence for sentence in told.sentences if is_cause(sentence)],
+        actions=[sentence for sentence in told.sentences if is_action(sentence)],
         text="\n".join(lines),
         citations=citations(cited, bearing),
         answered_by="extract",
@@ -260,27 +282,11 @@ def _from_text(
     )
 
 
-def citations(hits: Sequence[Hit], bearing: dict[tuple[str, int, int], str]) -> list[Citation]:
-    """Return where each passage stands, numbered from 1.
-
-    Args:
-        hits: Passages.
-        bearing: By `choice.identity`, the words a quote begins with; the beginning where missing.
-    """
-    return [
-        Citation(
-            n=n,
-            document=hit.document.title,
-            file=hit.document.file,
-            doc_id=hit.document.doc_id,
-            revision=hit.document.revision,
-            page=hit.passage.page,
-            section=hit.passage.section,
-            quote=quote(hit.passage.text, bearing.get(identity(hit), "")),
-            score=round(min(1.0, max(0.0, hit.score)), 3),
-        )
-        for n, hit in enumerate(hits, 1)
-    ]
+def _only(summary: str, main: Definition, lang: Language) -> str:
+    """Say so when a row speaks but the other language; one of two columns may be the right."""
+    said = " ".join((summary, *main.causes, *main.actions))
+    is_it = has_ideographs(said) if lang == "zh" else language_of(said, lang) == lang
+    return "" if is_it else phrases(lang).only
 
 
 def _other_language(hit: Hit, lang: Language) -> str:

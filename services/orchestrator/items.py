@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from services.orchestrator.language import is_ideograph
+from services.orchestrator.language import count_ideographs, is_ideograph
 from services.orchestrator.sentences import sentences
 
 Span = tuple[int, int]
@@ -57,8 +57,11 @@ def items(cell: str) -> list[str]:
     text = _BREAK.sub("\n", cell)
     if text.strip(" \t\n-–—/.").casefold() in _EMPTY:
         return []
-    counters = _counted(text)
-    marks = counters or _bulleted(text)
+    counters, bullets = _counted(text), _bulleted(text)
+    if _leads(bullets, counters):
+        # What is counted are the parts of one bullet.
+        counters, bullets = [], sorted({*bullets, *counters})
+    marks = counters or bullets
     spans = list(marks)
     if not counters:
         ends = _line_ends(text, bulleted=bool(marks))
@@ -66,6 +69,17 @@ def items(cell: str) -> list[str]:
     pieces = (unwrapped(piece).strip(" ;；") for piece in _between(text, spans))
     found = [piece for piece in pieces if _says_something(piece)]
     return found if marks else [sentence for piece in found for sentence in sentences(piece)]
+
+
+def is_counted(cell: str) -> bool:
+    """Return whether a cell numbers its items: their order may matter."""
+    text = _BREAK.sub("\n", cell)
+    counters = _counted(text)
+    return bool(counters) and not _leads(_bulleted(text), counters)
+
+
+def _leads(bullets: list[Span], counters: list[Span]) -> bool:
+    return bool(bullets and counters) and min(bullets) < min(counters)
 
 
 def unwrapped(text: str) -> str:
@@ -150,7 +164,7 @@ def _bulleted(text: str) -> list[Span]:
 def _line_ends(text: str, *, bulleted: bool) -> list[Span]:
     """Return the line ends that end an item."""
     lines = text.split("\n")
-    wrapped = _wraps(lines, bulleted=bulleted)
+    wrapped = _wraps(lines, bulleted=bulleted) if len(lines) > 1 else []
     spans: list[Span] = []
     position = 0
     for line, goes_on in zip(lines, wrapped, strict=False):
@@ -184,7 +198,7 @@ def _wraps(lines: list[str], *, bulleted: bool) -> list[bool]:
 
 
 def _width(line: str) -> int:
-    return sum(2 if is_ideograph(character) else 1 for character in line.strip())
+    return len(line.strip()) + count_ideographs(line)
 
 
 def _semicolons(text: str, *, lines: bool) -> list[Span]:

@@ -36,12 +36,17 @@ def has_ideographs(text: str) -> bool:
     return bool(_IDEOGRAPH.search(text))
 
 
+def count_ideographs(text: str) -> int:
+    """Return how many characters are Chinese ideographs."""
+    return len(_IDEOGRAPH.findall(text))
+
+
 def is_ideograph(character: str) -> bool:
     """Return whether one character is a Chinese ideograph."""
     return bool(_IDEOGRAPH.match(character))
 
 
 def _is_word(run: str) -> bool:
-    if len(run) < 2 or any(character.isdigit() for character in run):
+    if len(run) < 2 or not run.isalpha():
         return False
     return not (run.isupper() and len(run) <= _LONGEST_MNEMONIC)

@@ -20,6 +20,8 @@ class Phrases:
     nothing: str
     unknown: str
     """With `{codes}`."""
+    near: str
+    """Said after it, with `{codes}` that some manual has."""
     only: str
     """Said when the manuals have it in the other language only."""
     several: str
@@ -39,6 +41,7 @@ _PHRASES: dict[Language, Phrases] = {
         related="Related text",
         nothing="Not found in the manuals.",
         unknown="No manual lists fault code {codes}.",
+        near=" Did you mean {codes}?",
         only="Only found in Chinese.",
         several="The manuals list this code more than once, with different meanings.",
         colon=": ",
@@ -54,6 +57,7 @@ _PHRASES: dict[Language, Phrases] = {
         related="相关内容",
         nothing="手册中没有找到相关内容。",
         unknown="手册中没有故障代码 {codes}。",
+        near="您要找的是不是 {codes}？",
         only="仅有英文资料。",
         several="手册中该代码出现多次，含义不同。",
         colon="：",

@@ -1,13 +1,41 @@
-"""The words of a passage that a citation shows."""
+"""Where an answer stands: citations, and the words of a passage they show."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+
+from schemas.answers import Citation
+from schemas.retrieval import Hit
+from services.orchestrator.choice import identity
 
 LONGEST_QUOTE = 300
 """Characters."""
 
 _END = re.compile(r"(?<=[。！？；])|(?<=[.!?;])(?= )|(?= \| )")
+
+
+def citations(hits: Sequence[Hit], bearing: Mapping[tuple[str, int, int], str]) -> list[Citation]:
+    """Return where each passage stands, numbered from 1.
+
+    Args:
+        hits: Passages.
+        bearing: By `choice.identity`, the words a quote begins with; the beginning where missing.
+    """
+    return [
+        Citation(
+            n=n,
+            document=hit.document.title,
+            file=hit.document.file,
+            doc_id=hit.document.doc_id,
+            revision=hit.document.revision,
+            page=hit.passage.page,
+            section=hit.passage.section,
+            quote=quote(hit.passage.text, bearing.get(identity(hit), "")),
+            score=round(min(1.0, max(0.0, hit.score)), 3),
+        )
+        for n, hit in enumerate(hits, 1)
+    ]
 
 
 def quote(text: str, bearing: str = "", limit: int = LONGEST_QUOTE) -> str:
@@ -36,9 +64,10 @@ def quote(text: str, bearing: str = "", limit: int = LONGEST_QUOTE) -> str:
 
 def _place(flat: str, bearing: str) -> int:
     """Return where `bearing` begins in `flat`, white space put aside; 0 when it does not."""
+    if (place := flat.find(" ".join(bearing.split()))) >= 0:
+        return place
+    # A wrapped line was joined without a space, as Chinese is.
     wanted = "".join(bearing.split())
-    if not wanted:
-        return 0
     places = [place for place, character in enumerate(flat) if not character.isspace()]
     found = "".join(flat.split()).find(wanted)
     return places[found] if found >= 0 else 0

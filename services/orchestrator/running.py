@@ -1,44 +1,152 @@
-"""Running text: a passage's sentences, the nearest to the question first."""
+"""Running text: which of a passage's matters answers, and which of its sentences best."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from math import sqrt
 
 from schemas.retrieval import Hit
-from services.orchestrator.items import is_wrapped, unwrapped
-from services.orchestrator.sentences import sentences, terms, weight
+from services.orchestrator.blocks import Block, blocks
+from services.orchestrator.choice import structured
+from services.orchestrator.sentences import shared, weight
+
+ROOM = 700
+"""Characters of one passage in an answer, about a telephone's screen."""
 
 _WHOLE = 1.25
-"""A sentence that ends like one beats a heading or a scrap that has as much in common."""
+"""A sentence that ends like one beats a scrap that has as much in common."""
+_BARE = 0.4
+"""A heading with nothing below it says little."""
+_VALUE = re.compile(r"[:：=].*\d")
+_LONG = 1500
+"""Characters at which a block needs twice as much in common: a long one has some of everything."""
 
 
-def sentences_of(hit: Hit) -> list[str]:
-    """Return a passage's sentences; a line end counts where it is more than a wrap."""
-    lines = hit.passage.text.splitlines()
-    widest = max((len(line) for line in lines), default=0)
-    blocks: list[str] = []
-    for line in lines:
-        if blocks and is_wrapped(blocks[-1].rsplit("\n", 1)[-1], line, widest):
-            blocks[-1] += f"\n{line}"
-        else:
-            blocks.append(line)
-    found = [sentence for block in blocks for sentence in sentences(unwrapped(block))]
-    return found or [" ".join(hit.passage.text.split())]
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a passage says on a question."""
+
+    head: str
+    """The heading or parameter it stands under; empty where there is none."""
+    best: str
+    """The sentence nearest to the question; the heading where nothing stands below it."""
+    sentences: list[str]
+    """The sentences to give, in the passage's order, the best among them."""
+    covered: frozenset[str]
+    """Terms of the question that head and sentences have."""
+
+
+def tell(hit: Hit, asked: frozenset[str], room: int = ROOM) -> Told:
+    """Return what a passage says on a question, under its section where that has of it too."""
+    section = hit.passage.section.rsplit(" > ", 1)[-1]
+    row = structured(hit)
+    text = hit.passage.text.replace(" | ", "\n") if row else hit.passage.text
+    return tell_text(text, asked, section=section, row=row, room=room)
+
+
+def tell_text(
+    text: str, asked: frozenset[str], *, section: str = "", row: bool = False, room: int = ROOM
+) -> Told:
+    """Return what a text says on a question: one of its matters, whole where it fits.
+
+    Args:
+        text: The text.
+        asked: Terms of the question.
+        section: The heading above it.
+        row: Whether it means little without that heading.
+        room: Characters to give at most; the best sentence is given whole all the same.
+    """
+    found = blocks(text)
+    if not found:
+        flat = " ".join(text.split())
+        return Told("", flat, [flat], shared(asked, flat))
+    heads = [shared(asked, block.head) for block in found]
+    bodies = [[shared(asked, sentence) for sentence in block.sentences] for block in found]
+    if not found[0].head and section:
+        heads[0] = shared(asked, section)
+    own = [head.union(*body) for head, body in zip(heads, bodies, strict=True)]
+    spread = Counter(term for terms in own for term in terms)
+    places = [_peak(block, body) for block, body in zip(found, bodies, strict=True)]
+
+    def nearness(place: int) -> float:
+        block, peak = found[place], places[place]
+        long = len(block.head) + sum(map(len, block.sentences))
+        at_best = bodies[place][peak] if block.sentences else frozenset()
+        bare = not block.sentences and not _VALUE.search(block.head)
+        return (_BARE if bare else 1.0) * (
+            _count(own[place], spread) / (1 + long / _LONG)
+            + _count(at_best | heads[place], spread)
+            + _count(heads[place], spread)
+        )
+
+    place = max(range(len(found)), key=lambda n: (nearness(n), -n))
+    block = found[place]
+    if place == 0 and not block.head and (heads[0] - frozenset().union(*bodies[0]) or row):
+        block = Block(section, block.sentences)
+    if not block.sentences:
+        return Told("", block.head, [block.head], heads[place])
+    peak = places[place]
+    chosen = _chosen(block.sentences, peak, bodies[place], room - len(block.head))
+    covered = heads[place].union(*(bodies[place][n] for n in chosen))
+    given = list(dict.fromkeys(block.sentences[n] for n in chosen))
+    return Told(block.head, block.sentences[peak], given, covered)
+
+
+def _peak(block: Block, body: list[frozenset[str]]) -> int:
+    """Return the place of a block's sentence that is nearest to the question."""
+
+    def nearness(place: int) -> float:
+        whole = _WHOLE if block.sentences[place][-1:] in ".。!！?？" else 1.0
+        return whole * _count(body[place], within)
+
+    within = Counter(term for terms in body for term in terms)
+    return max(range(len(body)), key=lambda n: (nearness(n), -n), default=0)
+
+
+def _chosen(sentences: list[str], peak: int, body: list[frozenset[str]], room: int) -> list[int]:
+    """Return the places of the sentences to give: all, else those round the best that fit.
+
+    What follows the best one goes first, since steps and values follow what they are of.
+    """
+    if sum(map(len, sentences)) <= room:
+        return list(range(len(sentences)))
+    chosen = {peak}
+    left = room - len(sentences[peak])
+    before = range(peak - 1, max(peak - 3, -1), -1)
+    ranked = sorted(
+        (n for n in range(len(sentences)) if body[n] and n != peak),
+        key=lambda n: (-len(body[n]), n),
+    )
+    for n in (*ranked[:2], *range(peak + 1, len(sentences)), *before):
+        if n in chosen:
+            continue
+        if len(sentences[n]) > left:
+            if n in ranked[:2]:
+                continue
+            break
+        chosen.add(n)
+        left -= len(sentences[n])
+    return sorted(chosen)
+
+
+def _count(terms: Iterable[str], spread: Counter[str]) -> float:
+    """Return what terms count; one that is in many places tells them apart less."""
+    return sum(weight(term) / sqrt(spread[term] or 1) for term in sorted(terms))
 
 
 def nearest(hit: Hit, asked: frozenset[str]) -> list[tuple[str, int]]:
-    """Return a passage's sentences and their places, nearest to the question first.
-
-    A term that is in many of the sentences tells them apart less than one that is in few.
-    """
-    found = sentences_of(hit)
-    shared = [asked & terms(sentence) for sentence in found]
-    spread = Counter(term for own in shared for term in own)
+    """Return a passage's sentences and their places, nearest to the question first."""
+    found = [part for block in blocks(hit.passage.text) for part in (block.head, *block.sentences)]
+    found = [part for part in found if part] or [" ".join(hit.passage.text.split())]
+    own = [shared(asked, sentence) for sentence in found]
+    spread = Counter(term for terms in own for term in terms)
 
     def nearness(place: int) -> float:
         whole = _WHOLE if found[place][-1:] in ".。!！?？" else 1.0
-        return whole * sum(weight(term) / sqrt(spread[term]) for term in sorted(shared[place]))
+        return whole * _count(own[place], spread)
 
     order = sorted(range(len(found)), key=lambda place: (-nearness(place), place))
     return [(found[place], place) for place in order]

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from services.orchestrator.language import is_ideograph
 
-_END = re.compile(r"[。！？][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])")
+_END = re.compile(
+    r"[。！？][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])"
+    # A space was forgotten.
+    r"|(?<=[a-z]{3})\.(?=[A-Z][a-z]+ )"
+)
+# What counts a sentence is not one: `2. Mode : Work mode selection.`
+_COUNTER = re.compile(r"\s*(?:part|step|no\.?|note)?\s*\d{1,2}\.\s*", re.IGNORECASE)
 _ABBREVIATION = re.compile(
     r"\b(?:e\.g|i\.e|etc|approx|no|nos|fig|figs|vs|max|min|resp|sec|chap|para|ref|cf|tab|dr|mr|p|pp|"
     r"[A-Z])\.$",
     re.IGNORECASE,
 )
+_LONGEST_ABBREVIATION = 8
 _TOKEN = re.compile(r"[^\W_]+(?:[.\-][^\W_]+)*")
 _STOP = frozenset(
     re.split(
@@ -32,12 +40,24 @@ _STOP_CJK = frozenset(
 )
 
 
+# `Byte 2, bit 5` is about `byte2` and `bit5`, not about any 2 and 5.
+_NUMBERED = re.compile(r"\b([a-z]{3,}) (\d{1,3})(?![\w.-])")
+_IDEOGRAPHS = re.compile(r"([\u3400-\u9fff]+)")
+_STEM = 5
+"""Letters two words must share at least to be taken for one."""
+_GLUED = re.compile(r"(?<=\d)(?=[A-Z][a-z]{2})|(?<=\d)\.(?=[A-Z])")
+
+
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text, verbatim and trimmed; headings and scraps included."""
     found: list[str] = []
     begin = 0
     for match in _END.finditer(text):
-        if text[match.start()] == "." and _ABBREVIATION.search(text, begin, match.start() + 1):
+        if text[match.start()] == "." and _ABBREVIATION.search(
+            text, max(begin, match.start() - _LONGEST_ABBREVIATION), match.start() + 1
+        ):
+            continue
+        if _COUNTER.fullmatch(text, begin, match.end()):
             continue
         found.append(text[begin : match.end()].strip())
         begin = match.end()
@@ -48,14 +68,36 @@ def sentences(text: str) -> list[str]:
 def terms(text: str) -> frozenset[str]:
     """Return what a text is about: lightly stemmed Latin words and codes, pairs of ideographs."""
     found: set[str] = set()
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    for run in re.split(r"([\u3400-\u9fff]+)", folded):
+    folded = unicodedata.normalize("NFKC", _GLUED.sub(" ", text)).casefold()
+    for run in _IDEOGRAPHS.split(folded):
         if run and is_ideograph(run[0]):
             pairs = {run[i : i + 2] for i in range(len(run) - 1)} or {run}
             found |= pairs - _STOP_CJK
         else:
             found |= {_stem(word) for word in _TOKEN.findall(run) if word not in _STOP}
+            found |= {word + number for word, number in _NUMBERED.findall(run)}
     return frozenset(found)
+
+
+def shared(asked: frozenset[str], text: str) -> frozenset[str]:
+    """Return the terms of a question that a text has, cut short or with another ending too.
+
+    `Accel.` stands for acceleration, `oscillating` for oscillation.
+    """
+    if not asked:
+        return asked
+    said = terms(text)
+    found = asked & said
+    left = {term[:_STEM]: term for term in asked - found if len(term) >= _STEM and term.isalpha()}
+    if not left:
+        return found
+    alike = {
+        left[word[:_STEM]]
+        for word in said
+        if word[:_STEM] in left
+        and (word.startswith(left[word[:_STEM]][:7]) or left[word[:_STEM]].startswith(word))
+    }
+    return found | alike
 
 
 def overlap(question: frozenset[str], sentence: str) -> float:
@@ -68,9 +110,10 @@ def weight(term: str) -> float:
     return 2.0 if any(character.isdigit() for character in term) else 1.0
 
 
+@lru_cache(maxsize=8192)
 def _stem(word: str) -> str:
     """Cut the commonest English endings: `checking`, `checked`, `checks` are one word."""
-    if any(character.isdigit() for character in word):
+    if not word.isalpha() and any(character.isdigit() for character in word):
         # `E-005` and `E005` are one code; `2.4` and `24` are two numbers.
         return re.sub(r"[.\-]", "", word) if word[0].isalpha() else word
     for ending in ("ings", "ing", "edly", "ies", "ed", "es", "s", "ly"):

@@ -9,11 +9,11 @@ import msgspec
 from schemas.answers import Answer
 from schemas.generation import Generated, Point
 from schemas.retrieval import Hit
-from services.orchestrator.extract import citations
 from services.orchestrator.grounding import ground
 from services.orchestrator.notes import join, note
 from services.orchestrator.phrases import phrases
 from services.orchestrator.prompt import passages
+from services.orchestrator.quote import citations
 
 LEAST_SHARE = 0.5
 """Share of supported statements below which the manual's own words are the better answer."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
 from pathlib import Path
@@ -31,7 +31,16 @@ from services.retriever.holdings import (
     ref_of,
     unpacked,
 )
-from services.retriever.records import Record, content_of, head_of, passage_of, title_tokens
+from services.retriever.names import Names
+from services.retriever.records import (
+    WORDS,
+    Record,
+    content_of,
+    head_of,
+    passage_of,
+    prepare,
+    title_tokens,
+)
 from services.retriever.statements import MIGRATIONS, Q, all_of, ids_of, number_of, quoted, scalar
 from services.runtime.errors import Rejected
 from services.runtime.salvage import Plan
@@ -65,8 +74,10 @@ class Corpus:
         """Passages that answer."""
         self.sizes: dict[int, int] = {}
         """Of these, how many each revision has."""
-        self.names: frozenset[str] = frozenset()
-        """Tokens of their titles and file names: products, mostly."""
+        self.names = Names({})
+        """What their documents go by."""
+        self.titles: dict[int, int] = {}
+        """How long the tokens of each one's title are, at the beginning of a passage's head."""
         self.epoch = 0
         """Odd while what answers is being swapped: what was read then is of two times."""
         self._settled = asyncio.Event()
@@ -155,7 +166,7 @@ class Corpus:
             records: the passages; those that are there already are replaced.
         """
         async with self._db.transaction() as db:
-            await db.execute(Q["put_document"], columns_of(document))
+            await db.execute(Q["put_document"], (*columns_of(document), WORDS))
             number = await number_of(db, document.doc_id, document.revision)
             if records:
                 await self._put_all(db, number, records)
@@ -176,7 +187,16 @@ class Corpus:
         await db.executemany(
             Q["put_passage"],
             [
-                (label, number, r.passage.ordinal, r.passage.kind, r.content, r.head, r.body)
+                (
+                    label,
+                    number,
+                    r.passage.ordinal,
+                    r.passage.kind,
+                    r.content,
+                    r.head,
+                    r.body,
+                    r.name,
+                )
                 for label, r in labelled
             ],
         )
@@ -316,11 +336,49 @@ class Corpus:
             return False
         title = title_tokens(document)
         async with self._swap() as db:
-            await db.execute(Q["put_document"], columns_of(document))
+            await db.execute(Q["put_document"], (*columns_of(document), WORDS))
             if title != title_tokens(before):
                 await _change_heads(db, row["id"], " ".join(title), active=bool(row["active"]))
             if row["active"]:
                 await db.execute(Q["next_generation"])
+        return True
+
+    async def remake_words(self) -> bool:
+        """Find tokens and codes of one revision anew that were found by an older Andon.
+
+        Returns whether there was one.
+        """
+        row = await self._db.first(Q["stale"], (WORDS,))
+        if row is None:
+            return False
+        number = int(row["id"])
+        answers = number in self.active
+        async with self._swap() as db:
+            document = ref_of((await all_of(db, Q["numbered"], (number,)))[0])
+            if answers:
+                await db.execute(Q["fts_drop"], (number,))
+            await db.execute(Q["drop_codes"], (number,))
+            after = 0
+            while rows := await all_of(db, Q["heads"], (number, after, SLICE)):
+                after = rows[-1]["id"]
+                passages = [passage_of(row["content"]) for row in rows]
+                records = await asyncio.to_thread(prepare, document, passages)
+                labelled = [(row["id"], one) for row, one in zip(rows, records, strict=True)]
+                await db.executemany(
+                    Q["set_words"], [(one.head, one.body, one.name, id_) for id_, one in labelled]
+                )
+                await db.executemany(
+                    Q["put_code"],
+                    [
+                        (canonical, id_, loose, strength)
+                        for id_, one in labelled
+                        for canonical, loose, strength in one.codes
+                    ],
+                )
+            if answers:
+                await db.execute(Q["fts_add"], (number,))
+                await db.execute(Q["next_generation"])
+            await db.execute(Q["remade"], (WORDS, number))
         return True
 
     async def scrub(self) -> bool:
@@ -446,6 +504,15 @@ class Corpus:
         rows = await self._db.fetch(Q["frequency"], (json.dumps(words),))
         return {row["term"]: row["doc"] for row in rows}
 
+    async def beginning(self, beginnings: Sequence[str], limit: int = 2000) -> dict[str, int]:
+        """Return the tokens that begin with one of these, and in how many passages each is."""
+        found: dict[str, int] = {}
+        for begin in beginnings:
+            after = begin[:-1] + chr(ord(begin[-1]) + 1)
+            rows = await self._db.fetch(Q["beginning"], (begin, after, limit))
+            found |= {row["term"]: row["doc"] for row in rows}
+        return found
+
     async def search_words(
         self, words: Sequence[str], limit: int, scope: Sequence[int] | None = None
     ) -> list[tuple[int, float]]:
@@ -485,18 +552,49 @@ class Corpus:
             rows = await self._db.fetch(Q["quoted_in"], (match, json.dumps(list(scope)), limit))
         return [row["id"] for row in rows]
 
-    async def lookup(self, canonical: Sequence[str], limit: int = 60) -> list[CodeHit]:
-        """Return passages that have one of these codes exactly, defining ones first."""
-        return await self._lookup("codes", canonical, limit)
+    async def lookup(
+        self, canonical: Sequence[str], limit: int = 60, *, first: Collection[int] = ()
+    ) -> list[CodeHit]:
+        """Return passages that have one of these codes exactly, defining ones first.
 
-    async def lookup_loose(self, loose: Sequence[str], limit: int = 60) -> list[CodeHit]:
+        Args:
+            canonical: the codes.
+            limit: how many at most.
+            first: numbers of revisions whose passages go before all others.
+        """
+        return await self._lookup("codes", canonical, limit, first)
+
+    async def lookup_loose(
+        self, loose: Sequence[str], limit: int = 120, *, first: Collection[int] = ()
+    ) -> list[CodeHit]:
         """Return passages that have one of these codes in the forgiving form."""
-        return await self._lookup("codes_loose", loose, limit)
+        return await self._lookup("codes_loose", loose, limit, first)
 
-    async def _lookup(self, query: str, forms: Sequence[str], limit: int) -> list[CodeHit]:
+    async def lookup_near(
+        self, loose: Sequence[str], *, first: Collection[int] = (), only: bool = False
+    ) -> dict[str, str]:
+        """Return those of these codes that a passage defines: forgiving form and canonical one.
+
+        Args:
+            loose: forgiving forms, hundreds of them.
+            first: numbers of revisions; where they define any, those of others are left out.
+            only: those of others are left out in any case.
+        """
+        rows = await self._db.fetch(
+            Q["codes_near"], (json.dumps(list(loose)), json.dumps(list(first)))
+        )
+        inside = [row for row in rows if row["inside"]]
+        chosen = inside if only else inside or rows
+        return {row["loose"]: row["canonical"] for row in chosen}
+
+    async def _lookup(
+        self, query: str, forms: Sequence[str], limit: int, first: Collection[int]
+    ) -> list[CodeHit]:
         if not forms:
             return []
-        rows = await self._db.fetch(Q[query], (json.dumps(list(forms)), limit))
+        rows = await self._db.fetch(
+            Q[query], (json.dumps(list(forms)), json.dumps(list(first)), limit)
+        )
         return [
             CodeHit(r["id"], r["document"], r["canonical"], r["loose"], r["strength"]) for r in rows
         ]
@@ -512,8 +610,28 @@ class Corpus:
         """Return those of these passages that answer, by number."""
         rows = await self._db.fetch(Q["passages"], (json.dumps(list(labels)),))
         return {
-            r["id"]: Found(r["id"], r["document"], r["content"], r["head"], r["body"]) for r in rows
+            r["id"]: Found(
+                r["id"],
+                r["document"],
+                r["kind"],
+                r["content"],
+                r["head"],
+                r["head"][self.titles.get(r["document"], 0) :],
+                r["body"],
+                r["name"],
+            )
+            for r in rows
         }
+
+    async def following(self, number: int, first: int, last: int) -> list[Passage]:
+        """Return a revision's passages between two ordinals, both included, in order."""
+        rows = await self._db.fetch(Q["contents"], (number, first, last))
+        return sorted((passage_of(r["content"]) for r in rows), key=lambda p: p.ordinal)
+
+    async def holders(self, word: str, limit: int) -> list[int]:
+        """Return the revisions that answer with this token in them, at most so many."""
+        rows = await self._db.fetch(Q["holders"], (quoted(word), limit))
+        return [row["document"] for row in rows]
 
     async def refresh(self) -> None:
         """Read again what answers, after a change."""
@@ -523,7 +641,8 @@ class Corpus:
         self.active = {one.id: one.document for one in held}
         self.sizes = {one.id: one.passages for one in held}
         self.size = sum(self.sizes.values())
-        self.names = frozenset(t for one in held for t in title_tokens(one.document))
+        self.names = Names(self.active)
+        self.titles = {one.id: len(" ".join(title_tokens(one.document))) for one in held}
 
 
 async def _change_heads(db: aiosqlite.Connection, number: int, title: str, *, active: bool) -> None:

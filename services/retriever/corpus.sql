@@ -63,6 +63,11 @@ INSERT INTO meta VALUES ('scrub', '0');
 ALTER TABLE vectors ADD COLUMN text INTEGER;     -- digest; null where there is no vector
 CREATE INDEX vectors_text ON vectors (text) WHERE text IS NOT NULL;
 
+-- name: schema_4: what a passage is called, as tokens
+ALTER TABLE passages ADD COLUMN name TEXT NOT NULL DEFAULT '';
+-- Which way tokens and codes were found; see records.WORDS.
+ALTER TABLE documents ADD COLUMN words INTEGER NOT NULL DEFAULT 0;
+
 -- name: meta: one fact
 SELECT value FROM meta WHERE key = ?
 
@@ -86,12 +91,16 @@ ORDER BY d.doc_id, d.revision
 SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
 FROM documents d WHERE d.doc_id = ? ORDER BY d.revision
 
+-- name: numbered: one revision by its number
+SELECT * FROM documents WHERE id = ?
+
 -- name: document: one revision
 SELECT * FROM documents WHERE doc_id = ? AND revision = ?
 
 -- name: put_document: a revision, or what changed about it
-INSERT INTO documents (doc_id, revision, title, file, lang, assets, kind, model, collection, tags)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO documents
+    (doc_id, revision, title, file, lang, assets, kind, model, collection, tags, words)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (doc_id, revision) DO UPDATE
 SET title = excluded.title, file = excluded.file, lang = excluded.lang, assets = excluded.assets,
     kind = excluded.kind, model = excluded.model, collection = excluded.collection,
@@ -102,6 +111,18 @@ SELECT id, content, head FROM passages WHERE document = ? AND id > ? ORDER BY id
 
 -- name: set_head: other words in the head of a passage
 UPDATE passages SET head = ? WHERE id = ?
+
+-- name: stale: a revision whose tokens and codes were found another way, those that answer first
+SELECT id FROM documents WHERE words <> ? ORDER BY active DESC, id LIMIT 1
+
+-- name: remade: its tokens and codes are found this way
+UPDATE documents SET words = ? WHERE id = ?
+
+-- name: set_words: a passage's tokens
+UPDATE passages SET head = ?, body = ?, name = ? WHERE id = ?
+
+-- name: drop_codes: the codes of a revision's passages
+DELETE FROM codes WHERE passage IN (SELECT id FROM passages WHERE document = ?)
 
 -- name: contents: what is there of a revision, to know what of a batch is new
 SELECT ordinal, content FROM passages WHERE document = ? AND ordinal BETWEEN ? AND ?
@@ -116,7 +137,8 @@ DELETE FROM passages WHERE document = ? AND ordinal >= ?
 SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'passages'
 
 -- name: put_passage: one passage
-INSERT INTO passages (id, document, ordinal, kind, content, head, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO passages (id, document, ordinal, kind, content, head, body, name)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: put_vector: the vector of a passage, which may be gone meanwhile; empty: it can have none
 INSERT INTO vectors (passage, vector, text) SELECT :passage, :vector, :text
@@ -206,6 +228,9 @@ LEFT JOIN vectors v ON v.passage = p.id AND length(v.vector) WHERE d.active AND 
 -- name: frequency: in how many passages each token is (JSON list of tokens)
 SELECT v.term, v.doc FROM json_each(?) j CROSS JOIN vocabulary v ON v.term = j.value
 
+-- name: beginning: in how many passages the tokens are that begin with this, up to that token
+SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?
+
 -- name: words: best by BM25; a word in title or section counts as given
 SELECT rowid AS id, -bm25(fts, ?, 1.0) AS score FROM fts
 WHERE fts MATCH ? ORDER BY score DESC LIMIT ?
@@ -222,20 +247,31 @@ SELECT rowid AS id FROM fts WHERE fts MATCH ? LIMIT ?
 SELECT f.rowid AS id FROM fts f JOIN passages p ON p.id = f.rowid
 WHERE f.fts MATCH ? AND p.document IN (SELECT value FROM json_each(?)) LIMIT ?
 
--- name: codes: passages with one of these codes (JSON list), strongest first
+-- name: holders: the documents that have a word, at most so many
+SELECT DISTINCT p.document FROM fts f JOIN passages p ON p.id = f.rowid WHERE f.fts MATCH ? LIMIT ?
+
+-- name: codes: passages with one of these codes (JSON list), those of some documents (JSON list
+-- of ids) first, then the strongest
 SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c
 JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
 WHERE c.canonical IN (SELECT value FROM json_each(?)) AND d.active
-ORDER BY c.strength DESC, c.passage LIMIT ?
+ORDER BY p.document IN (SELECT value FROM json_each(?)) DESC, c.strength DESC, c.passage LIMIT ?
 
 -- name: codes_loose: the same by the forgiving form
 SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c
 JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
 WHERE c.loose IN (SELECT value FROM json_each(?)) AND d.active
-ORDER BY c.strength DESC, c.passage LIMIT ?
+ORDER BY p.document IN (SELECT value FROM json_each(?)) DESC, c.strength DESC, c.passage LIMIT ?
+
+-- name: codes_near: those of these forgiving forms (JSON list) that some passage defines
+SELECT c.loose, min(c.canonical) AS canonical,
+       max(p.document IN (SELECT value FROM json_each(?2))) AS inside
+FROM json_each(?1) j CROSS JOIN codes c ON c.loose = j.value
+JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
+WHERE c.strength = 3 AND d.active GROUP BY c.loose
 
 -- name: passages: these passages (JSON list of ids), if they answer
-SELECT p.id, p.document, p.content, p.head, p.body FROM passages p
+SELECT p.id, p.document, p.kind, p.content, p.head, p.body, p.name FROM passages p
 JOIN documents d ON d.id = p.document
 WHERE p.id IN (SELECT value FROM json_each(?)) AND d.active
 

@@ -37,12 +37,18 @@ class Found:
     """Number of the passage inside the corpus, label of its vector."""
     document: int
     """Number of its revision."""
+    kind: str
+    """`row`, `entry` or `text`."""
     content: bytes
     """The passage, MessagePack: most candidates are never shown."""
     head: str
     """Tokens of title and section."""
+    section: str
+    """Tokens of the section alone."""
     body: str
     """Tokens of the text."""
+    name: str
+    """Tokens of what it is called."""
 
     @property
     def passage(self) -> Passage:

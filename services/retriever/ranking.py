@@ -1,42 +1,57 @@
 """Which passages answer, and how well (pure): fusion, relevance, near-duplicates.
 
-Codes, words and vectors each bring candidates in their own order. Ranks are fused, not scores,
-since the scores do not compare (reciprocal-rank fusion: Cormack, Clarke, Buettcher 2009). A
-passage that defines the asked code stands above all others.
+Codes, words and vectors each bring candidates. What puts them in order is a weighted sum of what
+can be seen of each: the code it defines, the share of the question it holds, how often and how
+near together, whether its heading says it, whether the question names its document, and how it
+stood among the words and the meanings. A passage that defines the asked code stands above all
+others.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from services.retriever.question import Question
+
 By = Literal["code", "words", "vector"]
 
 K = 20.0
-"""Softens the difference between the first ranks. 60 in the paper, for lists of a thousand."""
-WORDS, VECTOR, COVER = 0.5, 0.25, 2.0
-"""Weights of BM25, vectors, and the share of the question's words a passage holds: measured over
-101 questions on 46 manuals, 10,900 passages; flat around these values."""
-CODE_WEIGHT = 3.0
-"""What a code counts among a question's words, in multiples of the rarest word."""
-STRENGTH_SCORE = {3: 3.0, 2: 0.6, 1: 0.25}
+"""Softens the difference between the first ranks (reciprocal-rank fusion: Cormack, Clarke,
+Buettcher 2009; 60 there, for lists of a thousand)."""
+# Chosen by measurement: questions on 46 manuals, a telephone's manual, and 200 of a Chinese
+# reading set, by coordinate ascent; flat around these values.
+COVER, OFTEN, HEADING, BESIDE = 6.0, 0.3, 0.3, 0.7
+"""Share of the question it holds, the same by BM25's saturation, in its section, in its order."""
+WORDS, VECTOR = 1.0, 0.15
+"""Its rank among the words, and among the vectors."""
+CALLED = 0.5
+"""It is called what is asked for: share of the question in its name, and of its name in that."""
+PHRASE = 1.5
+"""It has a message of the question word for word."""
+NAMED = 1.0
+"""The question names its document."""
+STRUCTURED = 0.3
+"""It is a row or an entry."""
+SAME_LANGUAGE = 0.35
+"""It is in the language asked for."""
+STRENGTH_SCORE = {3: 8.0, 2: 1.5, 1: 0.5}
 """What a code hit adds, by its strength (defines, leads a line, mentioned)."""
+UNCERTAIN = 0.25
+"""Share of it that is left where the question may mean something else."""
 LOOSE = 0.8
 """Share of it that a code found by its forgiving form alone keeps."""
+CODE_WEIGHT = 3.0
+"""What a code counts among a question's words, in multiples of the rarest word."""
 MEANING = (0.25, 0.75)
 """Cosines of the bundled model that say nothing, and that say the same."""
 SURE = 0.9
 """Relevance of a passage that defines an asked code."""
-SAME_LANGUAGE = 0.15
-"""What the asked language adds: more than a few places among the words, less than a word more."""
+K1, B, USUAL = 1.2, 0.75, 80
+"""BM25's saturation and length normalisation, and the length taken as usual, tokens."""
 SAME = 0.85
 """Passages that share so much of their words are one."""
-COMMON = 0.25
-"""A word in a larger share of the passages is not searched for."""
-MAX_WORDS = 24
-"""Words searched for, the rarest first: a long question is no better with more."""
 
 
 class Candidate(Protocol):
@@ -47,12 +62,44 @@ class Candidate(Protocol):
         """Number of the passage."""
 
     @property
+    def document(self) -> int:
+        """Number of its revision."""
+
+    @property
+    def kind(self) -> str:
+        """`row`, `entry` or `text`."""
+
+    @property
     def head(self) -> str:
         """Tokens of title and section, joined by spaces."""
 
     @property
+    def section(self) -> str:
+        """Tokens of the section alone."""
+
+    @property
     def body(self) -> str:
         """Tokens of the text, joined by spaces."""
+
+    @property
+    def name(self) -> str:
+        """Tokens of what it is called, joined by spaces."""
+
+
+class CodeHit(Protocol):
+    """A passage that has an asked code; see `known.Match`."""
+
+    @property
+    def strength(self) -> int:
+        """3 defines it, 2 begins a line with it, 1 mentions it."""
+
+    @property
+    def exact(self) -> bool:
+        """Found by the canonical form."""
+
+    @property
+    def certain(self) -> bool:
+        """The question surely asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,52 +108,35 @@ class Ranked:
 
     id: int
     """Number of the passage."""
+    order: float
+    """What it is sorted by."""
+    held: Mapping[str, float]
+    """Which of the question's words it holds, and how surely."""
+    covered: float
+    """Share of the question it holds, codes included, 0 to 1."""
+    meaning: float
+    """How near its meaning is, 0 to 1."""
+    heading: float
+    """Share of the question its heading holds."""
+    beside: float
+    """Share of the question's pairs of words that stand together in it."""
+    strength: int
+    """Of the asked code it has, 0 without one."""
     score: float
     """Relevance, 0 to 1."""
     by: By
     """What put it there."""
 
 
-def weigh(words: Sequence[str], frequency: Mapping[str, int], passages: int) -> dict[str, float]:
-    """Return what each word tells: BM25's inverse document frequency.
-
-    Args:
-        words: the question's tokens.
-        frequency: in how many passages each is; a missing one is in none.
-        passages: passages in all.
-    """
-    return {
-        word: math.log(1 + (passages - n + 0.5) / (n + 0.5))
-        for word in words
-        for n in (min(frequency.get(word, 0), passages),)
-    }
-
-
-def worth_searching(words: Sequence[str], frequency: Mapping[str, int], passages: int) -> list[str]:
-    """Return the words to search for, rarest first; those in no passage find nothing."""
-    there = sorted((w for w in words if frequency.get(w, 0)), key=lambda w: frequency[w])
-    rare = [w for w in there if frequency[w] <= max(COMMON * passages, 50)]
-    return (rare or there)[:MAX_WORDS]
-
-
-@dataclass(frozen=True, slots=True)
-class CodeHit:
-    """A passage that has an asked code."""
-
-    strength: int
-    """3 defines it, 2 begins a line with it, 1 mentions it."""
-    exact: bool
-    """Found by the canonical form."""
-
-
 def rank(
     candidates: Mapping[int, Candidate],
+    question: Question,
     *,
-    weights: Mapping[str, float],
     codes_asked: int,
     code_hits: Mapping[int, CodeHit],
     word_hits: Sequence[tuple[int, float]],
     vector_hits: Sequence[tuple[int, float]],
+    named: Mapping[int, float],
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
 ) -> list[Ranked]:
@@ -114,43 +144,104 @@ def rank(
 
     Args:
         candidates: passages by number; hits that are not among them are left out.
-        weights: what each word of the question tells, from `weigh`; without codes.
+        question: its words.
         codes_asked: how many codes the question has; those known count as one.
         code_hits: passages with an asked code.
         word_hits: passages and BM25 score, best first.
         vector_hits: passages and cosine, best first.
+        named: documents the question names, 0 to 1.
         quoted: passages that hold the question word for word: relevant whatever its words weigh.
         in_language: passages in the language asked for.
     """
     cosine = dict(vector_hits)
     word_rank = {label: place for place, (label, _) in enumerate(word_hits)}
     vector_rank = {label: place for place, (label, _) in enumerate(vector_hits)}
-    code_weight = CODE_WEIGHT * max(weights.values(), default=1.0)
-    whole = sum(weights.values()) + code_weight * codes_asked
-    placed: list[tuple[float, Ranked]] = []
+    code_weight = CODE_WEIGHT * max(question.weights.values(), default=1.0)
+    whole = question.whole + code_weight * codes_asked
+    placed: list[Ranked] = []
     for label, candidate in candidates.items():
-        held = {*candidate.head.split(" "), *candidate.body.split(" ")}
-        covered = sum(weight for word, weight in weights.items() if word in held)
-        order = 0.0
+        body = f" {candidate.body} "
+        inside = question.held(f" {candidate.head}{body}")
+        told = sum(question.weights[word] * part for word, part in inside.items())
+        order = COVER * question.share(inside) + OFTEN * often(question, body)
+        heading = question.share(question.held(f" {candidate.section} "))
+        beside = question.beside(body)
+        order += HEADING * heading + BESIDE * beside + CALLED * called(question, candidate.name)
+        order += PHRASE * any(phrase in body for phrase in question.phrases)
         strength = 0
         if hit := code_hits.get(label):
             strength = hit.strength
-            covered += code_weight
-            order = STRENGTH_SCORE[strength] * (1.0 if hit.exact else LOOSE)
-        covered = 1.0 if label in quoted else covered / whole if whole else 0.0
-        order += COVER * covered
+            told += code_weight * (1.0 if hit.certain else UNCERTAIN)
+            sure = (1.0 if hit.exact else LOOSE) * (1.0 if hit.certain else UNCERTAIN)
+            order += STRENGTH_SCORE[strength] * sure
+        covered = 1.0 if label in quoted else told / whole if whole else 0.0
         if label in word_rank:
             order += WORDS * K / (K + word_rank[label])
         if label in vector_rank:
             order += VECTOR * K / (K + vector_rank[label])
-        if label in in_language:
-            order += SAME_LANGUAGE
+        order += NAMED * named.get(candidate.document, 0.0)
+        order += STRUCTURED * (candidate.kind != "text")
+        order += SAME_LANGUAGE * (label in in_language)
         meaning = _between(cosine.get(label, 0.0), *MEANING)
-        score = max(covered, meaning, SURE if strength == 3 else 0.0)
+        score = max(covered, meaning, SURE if hit and hit.certain and strength == 3 else 0.0)
         by: By = "code" if strength >= 2 else ("words" if covered >= meaning else "vector")
-        placed.append((order, Ranked(label, min(1.0, score), by)))
-    placed.sort(key=lambda pair: (-pair[0], pair[1].id))
-    return [ranked for _, ranked in placed]
+        placed.append(
+            Ranked(
+                label,
+                order,
+                inside,
+                min(1.0, covered),
+                meaning,
+                heading,
+                beside,
+                strength,
+                min(1.0, score),
+                by,
+            )
+        )
+    placed.sort(key=lambda one: (-one.order, one.id))
+    return placed
+
+
+def called(question: Question, name: str) -> float:
+    """Return how well a passage's name is what is asked for, 0 to 1.
+
+    Args:
+        question: its words.
+        name: tokens of what the passage is called.
+    """
+    words = name.split()
+    if not words:
+        return 0.0
+    text = f" {name} "
+    held = question.held(text)
+    meant = {token for word in held for token in (word,)}
+    meant.update(
+        token for one in question.others if one.needle in text for token in one.needle.split()
+    )
+    precise = sum(word in meant for word in words) / len(words)
+    return precise * min(1.0, 2 * question.share(held))
+
+
+def often(question: Question, body: str) -> float:
+    """Return BM25's score of a text against the question's best, 0 to 1.
+
+    Args:
+        question: its words.
+        body: tokens of the text, with a space before each and after the last.
+    """
+    if not question.whole:
+        return 0.0
+    length = body.count(" ") - 1
+    damped = K1 * (1 - B + B * length / USUAL)
+    counts = {word: float(body.count(needle)) for word, needle in question.needles.items()}
+    for other in question.others:
+        if any(not counts[word] for word in other.words):
+            times = other.weight * body.count(other.needle)
+            for word in other.words:
+                counts[word] = max(counts[word], times)
+    score = sum(question.weights[w] * n / (n + damped) for w, n in counts.items() if n)
+    return score / question.whole
 
 
 def distinct(

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas.retrieval import DocumentRef, Passage
-from services.retriever.codes import cell_code, codes, loose_form
+from services.retriever.called import called
+from services.retriever.codes import Code, cell_codes, codes, loose_form
 from services.retriever.tokens import tokens
 
+WORDS = 1
+"""The way tokens and codes are found. Grows with each change of it: they are found anew then."""
 DEFINES, LEADS, MENTIONS = 3, 2, 1
 """Strength of a code in a passage: defined here, begins a line, mentioned."""
 
@@ -23,7 +26,14 @@ _CODE_HEADER = re.compile(
 _FAULTS = re.compile(
     r"fault|alarm|error|trip|warning|故障|报警|告警|错误|异常|報警|錯誤|異常|エラー", re.IGNORECASE
 )
-_PARTED = re.compile(r"[,，、;；\n]| / ")
+_RUNNING = re.compile(r"序号|序號|行|位|\b(?:item|bit|byte|row|step|page)\b", re.IGNORECASE)
+"""Headers of numbers that count the rows, and are no codes even in a table of faults."""
+_ELSEWHERE = re.compile(r"\s*(?:possible|related|see|可能|相关)", re.IGNORECASE)
+"""Begins a header of codes that another row is about."""
+_NO_CODE = re.compile(r"BI?TE?\d|BYTE|[\d.]+$|[A-Z]{5}")
+"""Bits, values and words with a number: rows are about them, but nobody is told them as a code."""
+_SHORT = 3
+"""Characters of what may as well be a dimension in a drawing where no header says what it is."""
 _LINE_LEAD = 24
 """A code within so many characters of a line's beginning leads it; manuals put marks before it."""
 
@@ -43,6 +53,8 @@ class Record:
     """Tokens of the document's title and the section, joined by spaces."""
     body: str
     """Tokens of the text, joined by spaces."""
+    name: str
+    """Tokens of what it is called, joined by spaces."""
     codes: tuple[tuple[str, str, int], ...]
     """Canonical form, loose form, strength."""
 
@@ -60,19 +72,22 @@ def passage_of(content: bytes) -> Passage:
 def prepare(document: DocumentRef, passages: Sequence[Passage]) -> list[Record]:
     """Return the records of passages; about a millisecond each, so call it in a thread."""
     title = " ".join(title_tokens(document))
-    return [
-        Record(
-            passage=passage,
-            content=content_of(passage),
-            head=head_of(title, passage),
-            body=" ".join(tokens(passage.text)),
-            codes=tuple(
-                (canonical, loose_form(canonical), strength)
-                for canonical, strength in passage_codes(passage).items()
-            ),
-        )
-        for passage in passages
-    ]
+    return [_prepared(title, passage) for passage in passages]
+
+
+def _prepared(title: str, passage: Passage) -> Record:
+    found = codes(passage.text)
+    return Record(
+        passage=passage,
+        content=content_of(passage),
+        head=head_of(title, passage),
+        body=" ".join(tokens(passage.text, found)),
+        name=" ".join(tokens(called(passage))),
+        codes=tuple(
+            (canonical, loose_form(canonical), strength)
+            for canonical, strength in passage_codes(passage, found).items()
+        ),
+    )
 
 
 def head_of(title: str, passage: Passage) -> str:
@@ -85,13 +100,18 @@ def text_to_embed(title: str, passage: Passage) -> str:
     return "\n".join(part for part in (title, passage.section, passage.text) if part)
 
 
-def passage_codes(passage: Passage) -> dict[str, int]:
-    """Return the codes of a passage, canonical form and strength."""
+def passage_codes(passage: Passage, there: Sequence[Code] | None = None) -> dict[str, int]:
+    """Return the codes of a passage, canonical form and strength.
+
+    Args:
+        passage: the passage.
+        there: the codes of its text, where they were looked for already.
+    """
     found: dict[str, int] = {}
     if passage.kind != "text":
         found |= _defined(passage)
     text = passage.text
-    for code in codes(text):
+    for code in codes(text) if there is None else there:
         line = text.rfind("\n", 0, code.start) + 1
         alone = not any(c.isalnum() for c in text[line : code.start])
         leads = passage.kind == "text" and alone and code.start - line <= _LINE_LEAD
@@ -111,15 +131,12 @@ def _defined(passage: Passage) -> dict[str, int]:
         for place, field in enumerate(passage.fields):
             if said != (_CODE_HEADER.search(field.name) is not None) or (place and not said):
                 continue
-            cells = [cell_code(part) for part in _PARTED.split(field.value)]
-            found = [cell for cell in cells if cell]
+            found = cell_codes(field.value)
             bare = all(cell[0] == "#" for cell in found)
-            if len(found) < len(cells) or not (
-                said or (about_faults if bare else all(map(_telling, found)))
-            ):
+            if not found or not (said or (about_faults if bare else all(map(_telling, found)))):
                 continue
-            # A bare number is a fault's where the table is about faults; else it may be anything.
-            return {c: DEFINES if about_faults or c[0] != "#" else LEADS for c in found}
+            of_faults = about_faults and _ELSEWHERE.match(field.name) is None
+            return {c: _strength(c, field.name, of_faults=of_faults, said=said) for c in found}
     first = passage.fields[0].value if passage.fields else passage.text[:80]
     leading = [c.canonical for c in codes(first) if c.certain and c.start <= 2]
     if not leading and passage.kind == "entry":
@@ -129,12 +146,28 @@ def _defined(passage: Passage) -> dict[str, int]:
     return dict.fromkeys(leading[:1], LEADS if rest else DEFINES)
 
 
+def _strength(cell: str, header: str, *, of_faults: bool, said: bool) -> int:
+    """Return how surely a cell's code is what its row is about."""
+    if cell[0] == "#":
+        # A number is a fault's where the table is about faults; else it may be anything.
+        sure = of_faults and (said or _RUNNING.search(header) is None)
+    elif _NO_CODE.match(cell):
+        sure = False
+    else:
+        sure = of_faults or (said and _ELSEWHERE.match(header) is None) or len(cell) > _SHORT
+    return DEFINES if sure else LEADS
+
+
 def _telling(cell: str) -> bool:
     """Return whether a cell looks like a code where no header says that it is one."""
     return any(map(str.isdigit, cell)) and any(map(str.isalpha, cell))
 
 
 def title_tokens(document: DocumentRef) -> list[str]:
-    """Return the tokens of a document's title and file name, each once."""
-    name = document.file.rpartition("/")[2].rpartition(".")[0] or document.file
-    return list(dict.fromkeys(tokens(f"{document.title} {name.replace('_', ' ')}")))
+    """Return the tokens of a document's title, file name and folders, each once.
+
+    Folders tell the product where the file's own name does not: `grbl/csv/error_codes.csv`.
+    """
+    name = document.file.rpartition(".")[0] or document.file
+    words = name.replace("_", " ").replace("/", " ")
+    return list(dict.fromkeys(tokens(f"{document.title} {words}")))

@@ -27,6 +27,7 @@ from services.retriever.corpus import PLAN, Corpus
 from services.retriever.embedding import Embedder, open_embedder
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
+from services.retriever.lexicon import SHIPPED, Lexicon
 from services.retriever.vectorizer import Vectorizer
 from services.runtime.config import Config
 from services.runtime.errors import AndonError, Fatal, Rejected, Retryable, Unavailable
@@ -70,6 +71,7 @@ class RetrieverService:
     def __init__(self, config: Config) -> None:
         self._settings = config.retriever
         self._folder = config.data_dir
+        self._lexicon_file = config.lexicon_file
         self._corpus: Corpus | None = None
         self._embedder: Embedder | None = None
         self._indexer: Indexer | None = None
@@ -97,7 +99,13 @@ class RetrieverService:
         finally:
             await asyncio.wait({opening})
         self._indexer = Indexer(self._corpus, self._folder / "vectors")
-        finder = Finder(self._corpus, self._settings.threshold, self._vector_trouble)
+        finder = Finder(
+            self._corpus,
+            self._settings.threshold,
+            self._vector_trouble,
+            await self._terms(),
+            self._settings.sure,
+        )
         self._finder = finder
         try:
             await self._use(opening.result(), context, finder)
@@ -115,6 +123,7 @@ class RetrieverService:
         await serve(CORPUS, self.corpus)
         context.spawn(watch(self._corpus.database), "watch the corpus")
         context.spawn(self._scrub(self._corpus), "take deleted words off the disk")
+        context.spawn(self._remake(self._corpus), "find words and codes anew")
         self._count()
 
     async def drain(self) -> None:
@@ -215,6 +224,16 @@ class RetrieverService:
             next=held[-1][-1].document.doc_id if more else "",
         )
 
+    async def _terms(self) -> Lexicon:
+        """Return the list of the trade's words: ours, and the plant's own on top of it."""
+        own = self._lexicon_file
+        lexicon = await asyncio.to_thread(Lexicon.load, [SHIPPED, *([own] if own else [])])
+        for trouble in lexicon.troubles:
+            log.warning("a line of the list of terms is left out: %s", trouble)
+        if lexicon.troubles:
+            self._health.trouble("lexicon", f"{lexicon.troubles[0]}; the other lines hold")
+        return lexicon
+
     async def _use(self, embedder: Embedder, context: Context, finder: Finder) -> None:
         """Work with a model from now on."""
         self._embedder = embedder
@@ -280,6 +299,21 @@ class RetrieverService:
     def _embed_soon(self) -> None:
         if self._vectorizer is not None:
             self._vectorizer.wake()
+
+    async def _remake(self, corpus: Corpus) -> None:
+        """Find words and codes anew that an older Andon found another way, a revision at a time."""
+        remade = 0
+        while True:
+            try:
+                if not await corpus.remake_words():
+                    break
+                remade += 1
+            except Retryable as error:
+                log.warning("words and codes are still those of an older Andon: %s", error)
+                await asyncio.sleep(_AGAIN_S)
+        if remade:
+            log.info("words and codes of %d revisions were found anew", remade)
+            self._count()
 
     async def _scrub(self, corpus: Corpus) -> None:
         """Take deleted words off the disk, soon after each removal."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from services.retriever.codes import Code, codes, fold, loose_form
 
@@ -36,6 +36,18 @@ _HYPHENED = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2,})-([A-Za-z]{2,})(?![A-Za-z
 _LETTERS_DIGITS = re.compile(
     r"(?<![A-Za-z0-9])(?:([A-Za-z]{1,6})[\-.]?|([A-Z]{2,4}) )(\d{1,5})(?![A-Za-z0-9])"
 )
+_BIT = re.compile(r"(?<![A-Za-z0-9])(?i:bit)[ .\-_]?0?(\d{1,2})(?![0-9a-z])")
+"""The bit of a status word, with its meaning glued to it or not."""
+_ASKING = re.compile(
+    "是什么意思|什么意思|怎么办|怎么回事|怎么样|怎么|怎样|如何|什么|为什么|为何|多少|哪里|哪儿|哪个|哪些|"
+    "哪一|请问|是否|有没有|能不能|能否|可以|应该|需要|这个|那个|一下|吗|呢|吧|的|了|是|该"
+)
+"""What a question asks with: no words of what it is about, and no bigrams with those either."""
+_SHOUTED = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
+"""What is no idle word when it is written so: CAN is a bus."""
+_HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_HUMPED = re.compile(r"(?<![A-Za-z])[A-Za-z]*[a-z][A-Z][A-Za-z]*(?![A-Za-z])")
+"""Names of signals and registers: `ErrorFlag`."""
 _IS_CJK = re.compile(f"[{_CJK}]")
 
 
@@ -92,9 +104,14 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 4 and word.endswith("e") else word
 
 
-def tokens(text: str) -> list[str]:
-    """Return the tokens of a passage, in order and with repeats."""
-    return _tokens(text, loose=False)
+def tokens(text: str, found: Sequence[Code] | None = None) -> list[str]:
+    """Return the tokens of a passage, in order and with repeats.
+
+    Args:
+        text: the passage.
+        found: its codes, where they were looked for already.
+    """
+    return _tokens(text, codes(text) if found is None else found)
 
 
 def query_tokens(question: str) -> list[str]:
@@ -102,8 +119,11 @@ def query_tokens(question: str) -> list[str]:
 
     A question of such words alone keeps them all.
     """
-    every = list(dict.fromkeys(_tokens(question, loose=True)))
-    useful = [t for t in every if t not in _STOP]
+    said = _ASKING.sub(" ", question)
+    every = list(dict.fromkeys(_tokens(said, codes(question, loose=True))))
+    every = [token for token in every if len(token) > 1 or not is_cjk(token)] or every
+    shouted = set() if question.isupper() else {w.lower() for w in _SHOUTED.findall(question)}
+    useful = [t for t in every if t not in _STOP or t in shouted]
     return useful or every
 
 
@@ -122,11 +142,13 @@ def running_tokens(question: str) -> list[str]:
     return run
 
 
-def _tokens(text: str, *, loose: bool) -> list[str]:
+def _tokens(text: str, found: Sequence[Code]) -> list[str]:
     folded = fold(text)
     words = list(_words_of(unicodedata.normalize("NFKC", folded).lower()))
+    for match in _HUMPED.finditer(folded):
+        words += (stem(part.lower()) for part in _HUMP.findall(match[0]) if len(part) > 1)
     there = set(words)
-    return words + [s for s in _spellings(folded, loose=loose) if s not in there]
+    return words + [s for s in _spellings(folded, found) if s not in there]
 
 
 def _words_of(normal: str, *, hyphened: bool = True) -> Iterator[str]:
@@ -142,12 +164,13 @@ def _words_of(normal: str, *, hyphened: bool = True) -> Iterator[str]:
         yield stem(match[1] + match[2])
 
 
-def _spellings(folded: str, *, loose: bool) -> dict[str, None]:
+def _spellings(folded: str, found: Sequence[Code]) -> dict[str, None]:
     """Return codes and the like as single words, in both normal forms."""
     spellings: dict[str, None] = {}
     for match in _LETTERS_DIGITS.finditer(folded):
         spellings[((match[1] or match[2]) + match[3]).lower()] = None
-    for code in codes(folded, loose=loose):
+    spellings |= dict.fromkeys(f"bit{match[1]}" for match in _BIT.finditer(folded))
+    for code in found:
         if code.canonical[0] != "#" and any(c.isdigit() for c in code.canonical):
             spellings[code.canonical.lower()] = None
     for spelling in list(spellings):

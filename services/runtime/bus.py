@@ -182,6 +182,10 @@ class Bus(ABC):
         await self._subscribe(inbox)
         return inbox
 
+    def unsubscribe(self, inbox: Inbox) -> None:
+        """Have nothing new come to an inbox; what is on its way still does."""
+        self._unsubscribe(inbox)
+
     def release(self, inbox: Inbox) -> None:
         """Unsubscribe an inbox; for QoS 0, where nothing of it waits for an ack."""
         self._router.remove(inbox)
@@ -302,6 +306,10 @@ class Bus(ABC):
                 yield reply
         finally:
             self._calls.end(call)
+
+    def give_up(self, below: str) -> None:
+        """Fail the requests under way on topics that begin so: who was asked is gone."""
+        self._calls.fail(Unavailable, "the service ended before it replied", below=below)
 
     async def reply(
         self,

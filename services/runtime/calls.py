@@ -50,10 +50,11 @@ def puback_error(topic: str, reason: int | AndonError) -> AndonError | None:
 class Call:
     """A request that waits for its replies."""
 
-    __slots__ = ("correlation", "operation", "replies", "timer")
+    __slots__ = ("correlation", "operation", "replies", "timer", "topic")
 
-    def __init__(self, operation: str, correlation: bytes) -> None:
+    def __init__(self, operation: str, correlation: bytes, topic: str) -> None:
         self.operation = operation
+        self.topic = topic
         self.correlation = correlation
         self.replies: asyncio.Queue[tuple[bytes, bool] | AndonError] = asyncio.Queue()
         self.timer: asyncio.TimerHandle | None = None
@@ -106,7 +107,7 @@ class Calls:
     def begin(self, topic: str, deadline_s: float) -> Call:
         """A new call, which fails by itself after `deadline_s` seconds."""
         correlation = self._prefix + next(self._numbers).to_bytes(8, "big")
-        call = Call(f"request {topic}", correlation)
+        call = Call(f"request {topic}", correlation, topic)
         call.timer = asyncio.get_running_loop().call_later(deadline_s, call.expire)
         self._calls[correlation] = call
         return call
@@ -121,7 +122,8 @@ class Calls:
         """The call a reply belongs to, if it still waits."""
         return self._calls.get(correlation or b"")
 
-    def fail(self, kind: type[AndonError], reason: str) -> None:
-        """Fail all calls under way."""
+    def fail(self, kind: type[AndonError], reason: str, *, below: str = "") -> None:
+        """Fail the calls under way, all or those on topics that begin with `below`."""
         for call in self._calls.values():
-            call.fail(kind(call.operation, reason))
+            if call.topic.startswith(below):
+                call.fail(kind(call.operation, reason))

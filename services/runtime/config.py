@@ -206,8 +206,14 @@ class Retriever(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     embedding: Embedding = Embedding()
     """How text becomes vectors."""
+    lexicon: str = ""
+    """The plant's own list of terms beside the one that comes along; empty: `<data>/lexicon.txt`
+    where there is one."""
     threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
     """Passages less relevant than this are not shown."""
+    sure: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.3
+    """How likely the manuals must answer a question for anything to be shown; 0 shows the nearest
+    passages always."""
     budget_mb: Positive = 224
     """Memory it should stay under, MiB."""
 
@@ -311,6 +317,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def inbox_dir(self) -> Path:
         """Return the folder whose files are taken in."""
         return Path(self.ingest.inbox) if self.ingest.inbox else self.data_dir / "inbox"
+
+    @property
+    def lexicon_file(self) -> Path | None:
+        """Return the plant's own list of terms; None where none is named and none is there."""
+        if self.retriever.lexicon:
+            return Path(self.retriever.lexicon)
+        usual = self.data_dir / "lexicon.txt"
+        return usual if usual.is_file() else None
 
 
 _READ = "read configuration"

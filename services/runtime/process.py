@@ -190,6 +190,7 @@ class _Runner:
                     health=self._health,
                 )
                 tasks.create_task(bus.failed(), name="bus")
+                tasks.create_task(context.caller.watch(), name="other services")
                 tasks.create_task(self._callbacks(), name="callbacks")
                 reporting = tasks.create_task(self._report(bus, topic), name="status")
                 with bus.starting():
@@ -212,6 +213,8 @@ class _Runner:
         """Drain within the deadline, then let go."""
         notify("STOPPING=1")
         log.info("%s stops", self._service.name)
+        # First: the broker confirms the next message behind the requests that were on their way.
+        context.server.leave()
         with contextlib.suppress(Retryable):
             await bus.publish(topic, self._status("stopping"), retain=True, timeout=1.0)
         try:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
 
-from schemas.channels import Rpc
+from schemas.channels import STATUS, Rpc
+from schemas.health import ServiceStatus
 from services.runtime.bus import Bus
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
-from services.runtime.messages import Delivery
+from services.runtime.messages import Delivery, Inbox
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,16 @@ class Caller:
         finally:
             await pieces.aclose()
 
+    async def watch(self) -> None:
+        """Have nobody wait for the reply of a service that has ended; forever."""
+        inbox = await self._bus.consume(STATUS.filter(self._prefix), qos=0)
+        while True:
+            delivery = await inbox.get()
+            with contextlib.suppress(msgspec.DecodeError):  # anybody's message
+                status: ServiceStatus = STATUS.decode(delivery.payload)
+                if status.state == "offline" and not delivery.retain:
+                    self._bus.give_up(f"{self._prefix}/rpc/{status.service}/")
+
 
 class Server:
     """The answering side: each request is a task of its own, bounded in number."""
@@ -92,6 +104,9 @@ class Server:
         self._prefix = prefix
         self._tasks = tasks
         self._working: set[asyncio.Task[None]] = set()
+        self._inboxes: list[Inbox] = []
+        self._held = 0
+        """Requests that wait until fewer are worked on."""
 
     async def serve(self, rpc: Rpc, handler: Handler | StreamHandler, *, at_once: int = 32) -> None:
         """Answer requests with `handler` from now on.
@@ -102,6 +117,7 @@ class Server:
             at_once: requests worked on at the same time; more wait their turn.
         """
         queue = await self._bus.consume(rpc.topic(self._prefix))
+        self._inboxes.append(queue)
         gate = asyncio.Semaphore(at_once)
 
         async def loop() -> None:
@@ -113,7 +129,9 @@ class Server:
                 expiry_s = delivery.properties.expiry_s
                 now = asyncio.get_running_loop().time()
                 until = None if expiry_s is None else now + expiry_s
+                self._held += 1
                 await gate.acquire()
+                self._held -= 1
                 task = self._tasks.create_task(
                     self._answer(rpc, handler, delivery, gate, until), name=f"rpc {rpc.name}"
                 )
@@ -122,10 +140,22 @@ class Server:
 
         self._tasks.create_task(loop(), name=f"serve {rpc.name}")
 
+    def leave(self) -> None:
+        """Take no more requests: who asks from now on is told at once that nobody serves it."""
+        for inbox in self._inboxes:
+            self._bus.unsubscribe(inbox)
+
     async def drain(self) -> None:
-        """Wait until every request being worked on has its reply."""
-        if self._working:
-            await asyncio.wait(self._working)
+        """Take no more requests, and wait until every one that came has its reply.
+
+        One without would be waited for until its deadline, long after the next process is there.
+        """
+        self.leave()
+        await asyncio.sleep(0)  # inside one process a message takes a turn of the loop
+        while self._working or self._held or any(map(len, self._inboxes)):
+            if self._working:
+                await asyncio.wait(self._working)
+            await asyncio.sleep(0)  # the next ones have their turn
 
     async def _answer(
         self,

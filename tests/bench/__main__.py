@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import behind, bus, flood, manuals, reading, retrieval, size, system, wear
+from tests.bench import behind, bus, flood, manuals, quality, reading, retrieval, size, system, wear
 from tests.support.mosquitto import Mosquitto
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
@@ -39,6 +39,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "flood": flood.measure,
     "reading": reading.measure,
     "manuals": manuals.measure,
+    "quality": quality.measure,
     "size": size.measure,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import collections
 import os
 import sys
@@ -10,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from services.ingest import sandbox
+from services.ingest.readers import Readers
 from tests.support import mutants
 
 
@@ -21,18 +22,26 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="where the damage starts from")
     parser.add_argument("--keep", type=Path, help="folder for those that did not end well")
     options = parser.parse_args()
-    mutants.warm()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bad = asyncio.run(_read(options, folder))
+        kept = ("samples", "original", "temporary")
+        left = sorted(p.name for p in folder.iterdir() if p.name not in kept)
+    sys.stdout.write(f"left behind: {left}\n")
+    return 1 if bad or left else 0
+
+
+async def _read(options: argparse.Namespace, folder: Path) -> int:
+    """Return how many did not end well."""
     reasons: collections.Counter[str] = collections.Counter()
     bad = 0
     slowest: list[tuple[float, float, str, int]] = []
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        good = mutants.samples(folder / "samples")
-        stream = mutants.mutants(good, options.seed)
+    stream = mutants.mutants(mutants.samples(folder / "samples"), options.seed)
+    async with Readers() as readers:
         for number in range(options.count):
             file, data = next(stream)
-            found = mutants.outcome(file, data, folder)
+            found = await mutants.outcome(readers, file, data, folder)
             reasons["read" if found.reason == "read" else found.reason[:90]] += 1
             slowest = sorted([*slowest, (found.seconds, found.peak_mb, file, number)])[-8:]
             if not found.well:
@@ -42,19 +51,16 @@ def main() -> int:
                 if options.keep:
                     options.keep.mkdir(parents=True, exist_ok=True)
                     (options.keep / f"{number}-{file}").write_bytes(data)
-        left = sorted(p.name for p in folder.iterdir() if p.name not in ("samples", "original"))
     sys.stdout.write(
-        f"{options.count} files in {time.monotonic() - began:.0f} s, {bad} did not end well, "
-        f"left behind: {left}\n"
+        f"{options.count} files in {time.monotonic() - began:.0f} s, {bad} did not end well\n"
     )
     for seconds, peak, file, number in slowest:
         sys.stdout.write(f"  slowest: {seconds:.1f} s, {peak:.0f} MB, {file} ({number})\n")
     for reason, count in reasons.most_common(40):
         sys.stdout.write(f"  {count:5d} {reason}\n")
-    return 1 if bad or left else 0
+    return bad
 
 
 if __name__ == "__main__":
-    os.environ |= sandbox._ENVIRONMENT  # before a library starts threads that a fork would lose
     os.nice(5)
     sys.exit(main())

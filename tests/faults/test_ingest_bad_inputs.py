@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from services.ingest import frames, sandbox
+from services.ingest.readers import Readers
 from services.runtime.errors import Rejected
 from tests.support.ingest import TOKENIZER, names_in
 from tests.support.shared_data import needed_data
@@ -26,13 +27,17 @@ WITHOUT_A_REASON = ("", "None", "unknown")
 ENCRYPTED = "needs a password"
 
 
-async def outcome(path: Path, gate: asyncio.Semaphore) -> tuple[Path, str]:
+async def outcome(readers: Readers, path: Path, gate: asyncio.Semaphore) -> tuple[Path, str]:
     """Return the reason a file cannot be read, `read` when it can."""
     job = frames.Job(path=str(path), name=path.name, tokenizer=TOKENIZER)
     async with gate:
         try:
             done = await sandbox.read(
-                job, LIMITS, progress=lambda _done, _total: None, batch=lambda _batch: None
+                readers,
+                job,
+                LIMITS,
+                progress=lambda _done, _total: None,
+                batch=lambda _batch: None,
             )
         except Rejected as error:
             return path, error.reason
@@ -48,7 +53,8 @@ async def test_every_bad_file_is_read_or_has_a_reason(
     assert len(files) > 100
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     gate = asyncio.Semaphore(AT_ONCE)
-    found = dict(await asyncio.gather(*(outcome(path, gate) for path in files)))
+    async with Readers() as readers:
+        found = dict(await asyncio.gather(*(outcome(readers, path, gate) for path in files)))
     assert [p.name for p, reason in found.items() if reason in WITHOUT_A_REASON] == []
     assert [p.name for p, reason in found.items() if reason == "no passages"] == []
     # A crash of the reader has a reason as well, but none of these files causes one today.

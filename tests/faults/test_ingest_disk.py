@@ -56,7 +56,7 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Callable[[int], None]]:
 
 async def until(context: Context, reason: str) -> None:
     """Wait until the service says this of itself; an empty reason is all well."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (reason not in context.health.reason) if reason else context.health.reason:
             context.health.changed.clear()
             await context.health.changed.wait()

@@ -59,7 +59,7 @@ async def test_a_loading_model_is_waited_for() -> None:
             await served.ask(request())
         loading = False
         await served.until(model="slow", reachable=True)
-        assert served.health.reason == ""
+        await served.well()
 
 
 async def test_urgent_requests_overtake_and_the_rest_wait() -> None:
@@ -81,9 +81,10 @@ async def test_urgent_requests_overtake_and_the_rest_wait() -> None:
 
 async def test_the_deadline_ends_the_work_and_frees_the_slot() -> None:
     async with hanging() as (server, served):
+        # Long enough to reach the model.
         with pytest.raises(DeadlineExceeded):
-            await served.ask(request("late"), deadline_s=0.3)
-        async with asyncio.timeout(30):
+            await served.ask(request("late"), deadline_s=4)
+        async with asyncio.timeout(60):
             await server.left.wait()
         await served.until(in_flight=0)
         server.go.release()
@@ -105,11 +106,11 @@ async def test_a_request_whose_deadline_is_over_in_the_queue_never_reaches_the_m
 
 
 async def test_a_model_that_stands_still_is_left() -> None:
-    async with hanging(token_timeout_s=0.2) as (server, served):
+    async with hanging(token_timeout_s=3) as (server, served):
         with pytest.raises(DeadlineExceeded, match="token_timeout_s"):
             await served.ask(request("still"))
         await served.until(in_flight=0)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await server.left.wait()
 
 

@@ -24,7 +24,7 @@ from tests.support.texts import ENGLISH
 
 pytestmark = pytest.mark.faults
 
-SOON_S = 30.0
+SOON_S = 60.0
 PASSAGES = [Passage(ordinal=n, text=text) for n, text in enumerate(ENGLISH[:6])]
 
 
@@ -207,7 +207,7 @@ async def test_a_server_that_refuses_ends_nothing(
             assert (await asker.search(ENGLISH[2])).hits[0].passage == PASSAGES[2]
             server.mood = "well"
             await soon(lambda: asker.health.facts["vectors"] == len(PASSAGES))
-            assert asker.health.reason == ""
+            await soon(lambda: asker.health.reason == "")
             server.mood = mood
             assert (await asker.search(ENGLISH[2])).hits[0].passage == PASSAGES[2]
             assert "embed" in asker.health.reason

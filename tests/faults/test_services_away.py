@@ -16,7 +16,8 @@ from tests.support.sample import sample_manual
 
 pytestmark = pytest.mark.faults
 
-AWAY = "orchestrator: {deadline_s: 12}\n"
+AWAY = "watchdog_s: 120\norchestrator: {deadline_s: 25}\n"
+"""Long enough for a retriever to start again on a busy machine; who is held is not ended."""
 
 
 @pytest.fixture(scope="module")

@@ -570,6 +570,7 @@ async def test_a_request_fails_when_the_broker_forgets_us(world: World) -> None:
     inbox = await bus.consume("t/rpc")
     asked = asyncio.create_task(bus.request("t/rpc", b"", deadline_s=3600), name="asked")
     await take(inbox)
+    await bus.publish("t/fence", b"")  # confirmed behind the request
     await world.kill()
     await world.start()
     with pytest.raises(Retryable, match="lost our session"):

@@ -157,7 +157,7 @@ async def test_the_service_tells_of_damaged_weights(
     shutil.copytree(FOLDER, model)
     flip(model / "weights.bin")
     async with retriever(tmp_path, Embedding(model=str(model), threads=1)) as asker:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "weights.bin is damaged" not in asker.health.reason:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 

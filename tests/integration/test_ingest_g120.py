@@ -6,12 +6,14 @@ import asyncio
 import json
 import re
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.retrieval import DocumentRef, Hit, Passage
 from services.ingest import frames, sandbox
+from services.ingest.readers import Readers
 from services.orchestrator.extract import extract
 from tests.support.ingest import TOKENIZER
 from tests.support.shared_data import needed_data
@@ -60,15 +62,19 @@ def golds() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def read() -> tuple[frames.Done, list[Passage]]:
     path = needed_data() / "manuals" / "SINAMICS_G120_CU240BE2_List_Manual.pdf"
+    return asyncio.run(passages_of(path))
+
+
+async def passages_of(path: Path) -> tuple[frames.Done, list[Passage]]:
     found: list[Passage] = []
-    done = asyncio.run(
-        sandbox.read(
+    async with Readers() as readers:
+        done = await sandbox.read(
+            readers,
             frames.Job(path=str(path), name=path.name, tokenizer=TOKENIZER),
             sandbox.Limits(),
             progress=lambda _done, _total: None,
             batch=found.extend,
         )
-    )
     return done, found
 
 

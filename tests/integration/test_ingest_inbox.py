@@ -24,6 +24,12 @@ pytestmark = pytest.mark.integration
 QUICK = {"inbox_scan_s": 0.05, "inbox_settle_s": 0.15, "inbox_grace_s": 0.4}
 
 
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine is busy and a look takes long, the next one is not put off for that."""
+    monkeypatch.setattr("services.ingest.inbox.SHARE", 1)
+
+
 @pytest.fixture
 async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
     async with opened(tmp_path / "data") as plant:
@@ -67,7 +73,8 @@ async def watching(plant: Plant) -> None:
 def notes(plant: Plant, folder: str, text: str) -> None:
     path = inbox(plant) / folder
     path.mkdir(parents=True, exist_ok=True)
-    (path / "andon.yaml").write_text(text, encoding="utf-8")
+    (path / ".new").write_text(text, encoding="utf-8")
+    (path / ".new").rename(path / "andon.yaml")  # never seen when it is half written
 
 
 async def test_a_file_dropped_in_answers_with_what_its_folders_say(
@@ -233,7 +240,7 @@ async def test_what_was_refused_is_looked_at_again_at_the_next_start(plant: Plan
         async with plant.ingest():
             await watching(plant)
             (inbox(plant) / "drives").mkdir()
-            large = "# Faults\n\nE005 mains too low\n" + "\n" * 2**20
+            large = "# Faults\n\nE005 mains too low\n" + " " * 2**20
             (inbox(plant) / "drives" / "large.md").write_text(large)
             await documents(plant, ("drives/large.md", "failed"))
         configure(plant, max_file_mb=2)

@@ -16,6 +16,8 @@ import pytest
 
 from schemas.knowledge import DocumentState
 from schemas.retrieval import CorpusDocument
+from services.ingest.library import Library
+from services.ingest.revisions import Revisions
 from services.runtime.config import Embedding, Retriever
 from services.runtime.errors import Rejected, Unavailable
 from services.runtime.process import Context
@@ -120,7 +122,11 @@ async def _numbers(plant: Plant, doc_id: str) -> list[int]:
     return [state.answers, *state.kept]
 
 
-async def test_a_rollback_is_left_by_the_next_revision(plant: Plant, tmp_path: Path) -> None:
+async def test_a_rollback_is_left_by_the_next_revision(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is too much goes because a revision is new, not when all are compared next.
+    monkeypatch.setattr("services.ingest.mender.EVERY_S", 3600.0)
     async with plant.retriever(), plant.ingest():
         doc_id = await added(plant, tmp_path, "one")
         await added(plant, tmp_path, "bad", 2)
@@ -129,6 +135,21 @@ async def test_a_rollback_is_left_by_the_next_revision(plant: Plant, tmp_path: P
         assert await says(plant) == [(3, "three")]
         # The one that answered before is kept, not the one people went back from.
         await until(lambda: _numbers(plant, doc_id), [3, 1])
+
+
+async def test_what_people_went_back_from_is_not_read_again(plant: Plant, tmp_path: Path) -> None:
+    """Also where the retriever was found to lack it before they did."""
+    async with plant.retriever(), plant.ingest():
+        doc_id = await added(plant, tmp_path, "one")
+        await added(plant, tmp_path, "two", 2)
+        await plant.roll_back(doc_id)
+    library = await Library.open(plant.folder / "library.db")
+    try:
+        revisions = Revisions(library)
+        assert await revisions.read_again(doc_id, 2) is None
+        assert await revisions.read_again(doc_id, 1) is not None
+    finally:
+        await library.close()
 
 
 async def test_a_failed_revision_is_forgotten_by_a_rollback(plant: Plant, tmp_path: Path) -> None:
@@ -378,11 +399,18 @@ async def test_what_has_lost_passages_answers_on_where_its_original_is_gone(
             assert f"{left} of its {state.passages} passages" in told.reason
             assert told.state == "ready"
         else:
-            await until(lambda: says(plant), [(2, "two")])
+            # Not before it is read again: it also answered with what was left of it.
+            await until(lambda: _held_passages(plant), state.passages)
             await until(lambda: _state(plant, doc_id), ("ready", 2))
+            assert await says(plant) == [(2, "two")]
         # The kept one was not forgotten with it.
         assert not (await plant.roll_back(doc_id)).reading
         assert await says(plant) == [(1, "one")]
+
+
+async def _held_passages(plant: Plant) -> int:
+    """How many passages answer, as the retriever has it."""
+    return sum(d.passages for d in (await plant.corpus()).documents if d.active)
 
 
 async def _passages(plant: Plant) -> int:

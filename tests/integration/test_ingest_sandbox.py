@@ -22,6 +22,7 @@ from deploy.sample import content
 from schemas.retrieval import Passage
 from services.ingest import frames, landlock, sandbox
 from services.ingest.partition.effort import NeedsOcr
+from services.ingest.readers import Readers
 from services.runtime.errors import Fatal, Rejected, Retryable
 from tests.support import formats
 from tests.support.ingest import TOKENIZER, Drawn, names_in
@@ -64,18 +65,16 @@ async def read(
     progress: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> tuple[frames.Done, list[Passage]]:
     found: list[Passage] = []
-    done = await sandbox.read(
-        job, limits or sandbox.Limits(), progress=progress, batch=found.extend
-    )
+    async with Readers() as readers:
+        done = await sandbox.read(
+            readers, job, limits or sandbox.Limits(), progress=progress, batch=found.extend
+        )
     return done, found
 
 
 def children() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if "services.ingest.reader" in child.cmdline()
-    ]
+    """The readers at work."""
+    return [child for child in psutil.Process().children() if child.name() == "andon-reader"]
 
 
 @pytest.mark.parametrize(("kind", "pages"), [("pdf", 18), ("docx", None)])
@@ -131,7 +130,7 @@ async def test_a_limit_on_time(manuals: dict[str, Path], temporary: Path) -> Non
     assert names_in(temporary) == []
 
 
-@pytest.mark.parametrize(("kind", "memory"), [("docx", 70), ("long", 45), ("pdf", 20)])
+@pytest.mark.parametrize(("kind", "memory"), [("docx", 40), ("long", 45), ("pdf", 20)])
 async def test_a_limit_on_memory(manuals: dict[str, Path], kind: str, memory: int) -> None:
     with pytest.raises(Rejected, match=f"more than {memory} MB of memory"):
         await read(job_of(manuals[kind]), sandbox.Limits(memory_mb=memory))
@@ -239,11 +238,11 @@ def test_a_reader_ends_with_its_parent() -> None:
         "p.stdout.readline()\nprint(p.pid,flush=True)\nos._exit(0)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     child = int(done.stdout)
     if psutil.pid_exists(child):
-        gone, alive = psutil.wait_procs([psutil.Process(child)], timeout=20)
+        gone, alive = psutil.wait_procs([psutil.Process(child)], timeout=60)
         assert gone, alive
 
 
@@ -478,12 +477,15 @@ def test_a_reader_works_where_the_service_is_process_1(tmp_path: Path) -> None:
     path.write_text("Check the supply.")
     code = (
         "import asyncio,os\n"
-        "from services.ingest import frames,sandbox\n"
+        "from services.ingest import frames,readers,sandbox\n"
         "assert os.getpid() == 1\n"
         f"job=frames.Job(path={str(path)!r},name='a.txt',tokenizer={TOKENIZER!r})\n"
         "ignore=lambda *_:None\n"
-        "done=asyncio.run(sandbox.read(job,sandbox.Limits(),progress=ignore,batch=ignore))\n"
-        "print(done.passages)\n"
+        "async def read():\n"
+        "    async with readers.Readers() as some:\n"
+        "        return await sandbox.read(\n"
+        "            some,job,sandbox.Limits(),progress=ignore,batch=ignore)\n"
+        "print(asyncio.run(read()).passages)\n"
     )
     unshare = shutil.which("unshare")
     inside = ["--pid", "--fork", "--mount-proc"]

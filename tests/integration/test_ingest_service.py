@@ -137,13 +137,13 @@ async def test_what_was_not_read_is_told_after_a_restart(plant: Plant, tmp_path:
 async def test_what_a_killed_run_sent_is_forgotten_when_the_next_one_fails(
     plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def endless(_job: object, _limits: object, **told: Any) -> NoReturn:
+    async def endless(_readers: object, _job: object, _limits: object, **told: Any) -> NoReturn:
         told["begun"]("Manual")
         told["batch"]([Passage(ordinal=0, text="E005 Undervoltage")])
         await asyncio.Event().wait()
         raise AssertionError
 
-    async def broken(_job: object, _limits: object, **_told: Any) -> NoReturn:
+    async def broken(_readers: object, _job: object, _limits: object, **_told: Any) -> NoReturn:
         raise Rejected("read", "it is damaged")
 
     indexed = asyncio.Event()
@@ -180,10 +180,10 @@ async def test_readers_without_room_do_not_stop_the_next(
 ) -> None:
     real = sandbox.read
 
-    async def full(job: Any, limits: Any, **told: Any) -> Any:
+    async def full(readers: Any, job: Any, limits: Any, **told: Any) -> Any:
         if job.name == "large.pdf":
             raise sandbox.NoRoom("read large.pdf", "No space left on device", "look at the disk")
-        return await real(job, limits, **told)
+        return await real(readers, job, limits, **told)
 
     monkeypatch.setattr(sandbox, "read", full)
     async with plant.retriever(), plant.ingest():

@@ -118,7 +118,7 @@ async def test_a_server_that_dies_and_comes_back(model: Path) -> None:
             await served.ask(request())
         with llama_process(model, port=port):
             await served.until(model="tiny", reachable=True)
-            assert served.health.reason == ""
+            await served.well()
             _, answer = await served.ask(request(max_tokens=ROOM))
             assert answer.model == "tiny"
         await served.until(model="", reachable=False)
@@ -127,6 +127,6 @@ async def test_a_server_that_dies_and_comes_back(model: Path) -> None:
 
 async def test_pieces_come_before_the_answer_is_whole(server: LlamaProcess) -> None:
     async with bridge(Bridge(url=server.url, temperature=0.8)) as served:
-        stream = served.caller.stream(GENERATE, request(max_tokens=ROOM), deadline_s=60)
+        stream = served.caller.stream(GENERATE, request(max_tokens=ROOM), deadline_s=240)
         async with aclosing(stream) as pieces:
             assert isinstance(await anext(pieces), TextDelta)

@@ -19,7 +19,7 @@ async def urge(served: Served, name: str, priority: object) -> bool:
     told: Urged = await served.caller.call(
         URGE,
         Urge(id=name, priority=priority),
-        deadline_s=30,  # type: ignore[arg-type]
+        deadline_s=60,  # type: ignore[arg-type]
     )
     return told.known
 
@@ -47,9 +47,9 @@ async def test_what_nobody_wants_is_not_written_on() -> None:
         async with bridge(Bridge(url=llama.url, slots=1)) as served:
             asked = [asyncio.create_task(served.ask(request(id=name))) for name in "ab"]
             await served.until(in_flight=1, queued=1)
-            assert await asyncio.to_thread(llama.began.wait, 30)
+            assert await asyncio.to_thread(llama.began.wait, 60)
             assert await urge(served, "a", None)
-            assert await asyncio.to_thread(llama.left.wait, 30)
+            assert await asyncio.to_thread(llama.left.wait, 60)
             llama.may.set()
             await asked[1]
             await served.until(in_flight=0, queued=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from deploy.sample import content
 from schemas.answers import Answer
 from schemas.channels import CHANNELS
 from services.runtime.messages import topic_matches
-from tests.support.andon import Andon, listening
+from tests.support.andon import SOON_S, Andon, listening
 from tests.support.sample import sample_manual
 
 pytestmark = pytest.mark.integration
@@ -263,7 +264,10 @@ def test_nothing_sent_is_dropped_and_nothing_stops(
             client.publish(topic, payload)
         client.publish("andon/ask/after", "E005?")
         client.next(lambda m: not m.retain)
-    assert sum(ledger_counts(andon)) >= before + len(messages) + 1
+    deadline = time.monotonic() + SOON_S
+    while sum(ledger_counts(andon)) < before + len(messages) + 1:
+        assert time.monotonic() < deadline, "not all of them are in the ledger"
+        time.sleep(0.02)
 
 
 def test_the_services_are_the_ones_that_were_started(andon: Andon) -> None:

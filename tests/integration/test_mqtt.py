@@ -175,7 +175,7 @@ async def main():
     )
     async with bus:
         inbox = await bus.consume("t/work")
-        await bus.wait_connected(20)
+        await bus.wait_connected(60)
         await bus.publish("t/status/child", b"ready", retain=True)
         await inbox.get()
         await bus.publish("t/status/child", b"working", retain=True)
@@ -209,7 +209,7 @@ async def test_a_killed_process_leaves_its_will_and_its_work(tmp_path: Path) -> 
 
 async def test_a_broker_that_hangs_is_noticed(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
-        async with make(BrokerAddress.from_url(broker.url), keepalive=1) as bus:
+        async with make(BrokerAddress.from_url(broker.url), keepalive=2) as bus:
             await round_trips(bus)
             os.kill(broker.pid, signal.SIGSTOP)
             try:

@@ -54,7 +54,7 @@ async def test_a_disk_that_takes_no_note_holds_up_no_message_and_gives_none_up(
 ) -> None:
     broker = FakeBroker()
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         FakeBus(broker, "out", reply_topic="r/out") as bus,
         FakeBus(broker, "in", reply_topic="r/in") as other,
     ):
@@ -84,7 +84,7 @@ async def test_what_the_broker_lost_does_not_hold_up_what_is_new(tmp_path: Path)
     ledger = await Ledger.open(tmp_path / "ledger.db")
     broker = FakeBroker()
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         FakeBus(broker, "out", reply_topic="r/out") as bus,
         FakeBus(broker, "in", reply_topic="r/in") as other,
     ):

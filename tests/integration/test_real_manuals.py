@@ -44,7 +44,7 @@ def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Andon]:
     assert DATA is not None
     with Andon(tmp_path_factory.mktemp("real")) as running:
         paths = [str(DATA / "manuals" / name) for name in MANUALS]
-        added = running.cli("add", *paths, timeout=200)
+        added = running.cli("add", *paths, timeout=280)
         assert added.returncode == 0, added.stdout
         assert "failed" not in added.stdout
         yield running

@@ -56,7 +56,7 @@ async def test_after_the_manual_changed_it_is_worked_out_anew(tmp_path: Path) ->
 
 
 async def test_nothing_without_citations_takes_the_place_of_an_answer(tmp_path: Path) -> None:
-    async with floor(tmp_path, deadline_s=1) as plant:
+    async with floor(tmp_path, deadline_s=6) as plant:
         await plant.fault("plant/m1", "E1")
         await plant.final("plant/m1")
         plant.away = True

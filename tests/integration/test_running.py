@@ -15,6 +15,7 @@ from services.runtime.config import Broker, Config
 from services.runtime.errors import Fatal
 from services.up import Up
 from tests.support.andon import ROOT, Andon
+from tests.support.mosquitto import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +35,9 @@ def andon(folder: Path, *arguments: str, **options: int) -> subprocess.Completed
 def test_a_config_in_the_working_directory_does_not_hide_what_runs(tmp_path: Path) -> None:
     with Andon(tmp_path) as running:
         (tmp_path / "config.yaml").write_text(
-            f"data: {running.data}\nllm_bridge: {{url: 'http://127.0.0.1:9'}}\n", encoding="utf-8"
+            f"data: {running.data}\nllm_bridge: {{url: 'http://127.0.0.1:9'}}\n"
+            f"broker: {{url: 'mqtt://127.0.0.1:{free_port()}'}}\n",  # where nobody listens
+            encoding="utf-8",
         )
         done = andon(tmp_path, "documents")
         assert (done.returncode, done.stdout) == (0, "The library is empty.\n"), done.stderr

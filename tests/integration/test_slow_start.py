@@ -18,7 +18,7 @@ from tests.support.services import running
 
 pytestmark = pytest.mark.integration
 
-SOON_S = 30.0
+SOON_S = 60.0
 
 
 async def test_a_fault_that_comes_while_the_ledger_is_mended_is_answered(

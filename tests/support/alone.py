@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.andon import ROOT
 from tests.support.mosquitto import Mosquitto
 
-_END_S = 30.0
+_END_S = 60.0
 
 
 @contextmanager

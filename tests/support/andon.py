@@ -17,6 +17,8 @@ from typing import Any, Self
 
 import paho.mqtt.client as paho
 
+from tests.support.mosquitto import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
 SOON_S = 60.0
@@ -34,7 +36,7 @@ class Andon:
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "services.cli", "up", "--port", "0"]
+        command = [sys.executable, "-m", "services.cli", "up", "--port", str(free_port())]
         command += ["--config", str(self.config), "--data", str(self.data)]
         with self.log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
@@ -107,7 +109,8 @@ class Andon:
         found: int = 0
         deadline = time.monotonic() + SOON_S
         while not found and time.monotonic() < deadline:
-            status = json.loads(self.cli("status", "--json").stdout)[service]
+            # Nothing of the kind while the broker is just starting.
+            status = json.loads(self.cli("status", "--json").stdout).get(service)
             alive = status and status["state"] in {"ready", "degraded"}
             found = status["pid"] if alive and Path(f"/proc/{status['pid']}").exists() else 0
         assert found, f"{service} does not run:\n{self.said()}"

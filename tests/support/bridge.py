@@ -36,7 +36,7 @@ class Served:
     health: Health
     stopping: asyncio.Event
 
-    async def ask(self, asked: Generate, *, deadline_s: float = 60) -> tuple[str, Generated]:
+    async def ask(self, asked: Generate, *, deadline_s: float = 240) -> tuple[str, Generated]:
         """Return the text as streamed, and the answer."""
         texts: list[str] = []
         async with aclosing(self.caller.stream(GENERATE, asked, deadline_s=deadline_s)) as pieces:
@@ -49,8 +49,14 @@ class Served:
 
     async def until(self, **facts: object) -> None:
         """Wait until the service's facts are these."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not facts.items() <= self.health.facts.items():  # noqa: ASYNC110  a plain dict
+                await asyncio.sleep(0.002)
+
+    async def well(self) -> None:
+        """Wait until nothing is wrong."""
+        async with asyncio.timeout(60):
+            while self.health.reason:  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
 
 

@@ -93,7 +93,7 @@ def llama_process(
         yield LlamaProcess(url=url, pid=child.pid, log=log)
     finally:
         child.terminate()
-        child.wait(timeout=20)
+        child.wait(timeout=_START_S)
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
                 pipe.close()
@@ -108,8 +108,8 @@ def _wait_healthy(url: str) -> None:
             connection.request("GET", "/health")
             if connection.getresponse().status == 200:
                 return
-        except ConnectionError:
-            pass  # not listening yet; the time limit below is the judge
+        except (ConnectionError, TimeoutError):
+            pass  # not listening yet, or busy; the time limit below is the judge
         finally:
             connection.close()
         assert time.monotonic() < until, f"{url} did not become healthy"

@@ -1,17 +1,11 @@
-"""Files that were good once: samples of every format, damaged by a seed, and a warm reader.
-
-A reader's process takes most of its time to load its libraries. Here one process loads them
-and forks for every file; what the fork runs is the reader's own `main`, its limits included.
-"""
+"""Files that were good once: samples of every format, damaged by a seed, and read."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import random
-import select
-import signal
+import tempfile
 import time
 import zipfile
 import zlib
@@ -19,17 +13,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from services.ingest import frames, reader
+from services.ingest import frames, sandbox
+from services.ingest.readers import Readers
+from services.runtime.errors import AndonError, Rejected
 from tests.support import formats
 from tests.support.ingest import TOKENIZER, Drawn
 from tests.support.sample import sample_manual
 from tests.support.shared_data import shared_data
 
 MEMORY_MB = 400
-SECONDS = 30
+SECONDS = 120.0
 OCR_SECONDS = 1.0
+_UNWELL = (" s to read", "crashed over it", "went wrong over it")
+"""Reasons that name a mistake of the reader: it waited for something, or did not tell."""
 _SMALL = 200_000
 """Bytes up to which a shared file is taken for a sample."""
 _SHARED = 25
@@ -60,6 +56,7 @@ class Outcome:
     """Whether it was read, or failed with a reason."""
     seconds: float
     peak_mb: float
+    """Most memory it had, MiB; 0 where it could not be read."""
 
 
 def every_format(folder: Path) -> list[Path]:
@@ -191,114 +188,37 @@ _WAYS: tuple[Callable[[bytes, random.Random, list[tuple[str, bytes]]], bytes], .
 )
 
 
-def warm() -> None:
-    """Load what a reader loads; in the process that forks."""
-    from services.ingest.partition import offline
-
-    offline.prepare()
-    import pptx  # noqa: F401
-    import unstructured.partition.docx
-    import unstructured.partition.html
-    import unstructured.partition.md
-    import unstructured.partition.pptx  # noqa: F401
-
-    from services.ingest import chunking  # noqa: F401
-    from services.ingest.partition import (  # noqa: F401
-        epub,
-        image,
-        mail,
-        odf,
-        pdf,
-        records,
-        rtf,
-        table,
-        workbook,
-    )
-
-
-def outcome(name: str, data: bytes, folder: Path) -> Outcome:
-    """Read a file in a fork of this process, with a reader's limits."""
+async def outcome(readers: Readers, name: str, data: bytes, folder: Path) -> Outcome:
+    """Read a file as the service does, in a fork of a process that stays."""
     path = folder / "original"
     path.write_bytes(data)
-    work = folder / "work"
-    work.mkdir()
-    job = frames.Job(
-        path=str(path),
-        name=name,
-        tokenizer=TOKENIZER,
-        memory_mb=MEMORY_MB,
-        cpu_s=SECONDS,
-        ocr_seconds=OCR_SECONDS,
-        parent=os.getpid(),
-    )
+    temporary = folder / "temporary"
+    temporary.mkdir(exist_ok=True)
+    tempfile.tempdir = str(temporary)
+    peak = 0.0
+
+    def ignore(*_told: object) -> None:
+        pass
+
     began = time.monotonic()
-    receiving, sending = os.pipe()
-    child = os.fork()
-    if child == 0:
-        _read(job, work, sending)
-    os.close(sending)
-    raw = bytearray()
-    late = False
-    while True:
-        # The limit on processor time ends it long before, unless it waits for something.
-        left = began + 8 * SECONDS - time.monotonic()
-        if left <= 0 or not select.select([receiving], [], [], left)[0]:
-            late = True
-            os.kill(child, signal.SIGKILL)
-            break
-        block = os.read(receiving, 2**16)
-        if not block:
-            break
-        raw += block
-    os.close(receiving)
-    _, status, usage = os.wait4(child, 0)
-    seconds = time.monotonic() - began
-    said = (work / "stderr").read_text(errors="replace")[-1500:]
-    left_behind = sorted(p.name for p in work.iterdir() if p.name != "stderr")
-    for part in work.iterdir():
-        part.unlink()
-    work.rmdir()
-    reason, well = _meaning(bytes(raw), os.waitstatus_to_exitcode(status), said, late=late)
-    if left_behind:
-        reason, well = f"left {left_behind} behind", False
-    return Outcome(name, reason, well, seconds, usage.ru_maxrss / 1024)
-
-
-def _read(job: frames.Job, work: Path, sending: int) -> None:
-    """Be the reader; never returns."""
-    code = 70
     try:
-        os.setsid()
-        os.chdir(work)
-        os.environ["HOME"] = os.environ["TMPDIR"] = str(work)
-        os.dup2(sending, 1)
-        os.dup2(os.open(work / "stderr", os.O_WRONLY | os.O_CREAT), 2)
-        code = reader.main(msgspec.json.encode(job).decode())
-    except BaseException:  # noqa: BLE001  (told to the other side)
-        import traceback
-
-        os.write(2, traceback.format_exc().encode()[-1500:])
+        done = await sandbox.read(
+            readers,
+            frames.Job(path=str(path), name=name, tokenizer=TOKENIZER, ocr_seconds=OCR_SECONDS),
+            sandbox.Limits(memory_mb=MEMORY_MB, seconds=SECONDS),
+            progress=ignore,
+            batch=ignore,
+        )
+    except Rejected as error:
+        reason, well = error.reason, not any(words in error.reason for words in _UNWELL)
+    except AndonError as error:
+        reason, well = f"{error.kind}: {error}", False
+    else:
+        peak = done.peak_mb
+        reason, well = ("read", True) if done.passages else ("read, but no passage", False)
     finally:
-        os._exit(code)
-
-
-def _meaning(raw: bytes, code: int, said: str, *, late: bool) -> tuple[str, bool]:
-    """What the frames and the exit say, and whether that is well."""
-    if late:
-        return "hung", False
-    position, last = 0, None
-    while position + frames.HEAD.size <= len(raw):
-        (length,) = frames.HEAD.unpack_from(raw, position)
-        last = frames.decode(raw[position + frames.HEAD.size :][:length])
-        position += frames.HEAD.size + length
-    match last:
-        case frames.Done(passages=passages):
-            return ("read", True) if passages else ("read, but no passage", False)
-        case frames.Failed(kind="rejected" | "needs-ocr" | "memory", reason=reason) if reason:
-            return reason, True
-        case frames.Failed(kind=kind, reason=reason):
-            return f"{kind}: {reason}", False
-    # The service tells both apart by what it sees of the child; see sandbox.py.
-    if code == -signal.SIGXCPU or "alloc" in said or "memory" in said.casefold():
-        return "ended at a limit", True
-    return f"crashed ({code}): {said[-600:]}", False
+        tempfile.tempdir = None
+    seconds = time.monotonic() - began
+    if left_behind := sorted(found.name for found in temporary.iterdir()):
+        reason, well = f"left {left_behind} behind", False
+    return Outcome(name, reason, well, seconds, peak)

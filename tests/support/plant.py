@@ -44,7 +44,7 @@ from tests.support.ingest import Drawn
 from tests.support.services import running
 
 SOON_S = 60.0
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 AGAIN_S = 0.1
 """Seconds between two tries of what failed for want of disk or retriever."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import paho.mqtt.client as paho
 
 _IN_FLIGHT = 20
-_CONNECT_S = 30.0
+_CONNECT_S = 60.0
 
 
 class Plc:

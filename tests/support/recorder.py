@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import paho.mqtt.client as paho
 
-_READY_S = 30.0
+_READY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Asker:
         self._service = service
         self.health = health
 
-    def watch_embedding(self, see: Callable[[Sequence[str]], None]) -> None:
+    def watch_embedding(self, see: Callable[[Sequence[str]], object]) -> None:
         """Be told of all texts that are embedded from now on."""
         embedder = self._service._embedder
         assert embedder is not None

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.codes import cell_code, codes, fold, loose_form
+from services.retriever.codes import cell_code, cell_codes, codes, fold, loose_form
+from services.retriever.normal import joined
 
 pytestmark = pytest.mark.unit
 
@@ -49,6 +50,11 @@ def test_only_a_question_may_part_lower_case_by_a_space(text: str) -> None:
         ("P0.17 too short", "P0.17"),
         ("r0037[0] exceeded", "R0037"),
         ("object 0x2310 missing", "0X2310"),
+        ("fault 0A10h", "0X0A10"),
+        ("error 16#2310", "0X2310"),
+        ("AL.E9 is shown", "ALE9"),
+        ("see alarm 18.", "#18"),
+        ("FAULT_18", "#18"),
     ],
 )
 def test_codes_stand_in_all_kinds_of_text(text: str, code: str) -> None:
@@ -76,7 +82,7 @@ def test_what_only_looks_like_a_code_is_none(text: str) -> None:
 
 
 def test_both_ends_of_a_range_are_codes() -> None:
-    assert found("E01-E05") == ["E01", "E05"]
+    assert set(found("E01-E05")) == {"E01", "E02", "E03", "E04", "E05"}
     assert {"E01", "E05"} <= set(found("E01-05"))
 
 
@@ -86,7 +92,10 @@ def test_both_ends_of_a_range_are_codes() -> None:
         ("E005", "E5"),
         ("E05", "E5"),
         ("E5", "E5"),
-        ("ERR18", "#18"),
+        ("ERR18", "ERR18"),
+        ("ER018", "ERR18"),
+        ("ALM417", "AL417"),
+        ("0X0080", "0X80"),
         ("#018", "#18"),
         ("P0.17", "P0.17"),
     ],
@@ -106,6 +115,38 @@ def test_a_cell_alone_is_a_code(cell: str, code: str) -> None:
 @pytest.mark.parametrize("cell", ["", "DC bus undervoltage", "check supply", "-", "欠压"])
 def test_a_cell_of_words_is_none(cell: str) -> None:
     assert cell_code(cell) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "listed"),
+    [
+        ("E01, E02", ["E01", "E02"]),
+        ("F7801/F7802", ["F7801", "F7802"]),
+        ("Er.1~Er.3", ["ER1", "ER2", "ER3"]),
+        ("E01～03", ["E01", "E02", "E03"]),
+        ("E09至E11", ["E09", "E10", "E11"]),
+        ("F01000-F01999", ["F01000", "F01999"]),
+        ("OC", ["OC"]),
+    ],
+)
+def test_a_cell_may_list_codes_or_name_a_range(cell: str, listed: list[str]) -> None:
+    assert cell_codes(cell) == listed
+
+
+@pytest.mark.parametrize("cell", ["N/A", "E01, see below", "0-10 V", "check E01"])
+def test_a_cell_with_other_words_lists_none(cell: str) -> None:
+    assert cell_codes(cell) == []
+
+
+@given(
+    st.lists(st.from_regex(r"[A-Za-z]{1,4}|[0-9]{1,4}", fullmatch=True), min_size=1, max_size=4),
+    st.sampled_from(["-", ".", "_", " "]),
+)
+def test_the_normal_forms_are_their_own_normal_forms(parts: list[str], sep: str) -> None:
+    once = joined(sep.join(parts))
+    assert joined(once) == once
+    assert loose_form(loose_form(once)) == loose_form(once)
+    assert joined("-".join(parts)) == once
 
 
 def test_part_numbers_are_found_but_never_certain() -> None:

@@ -417,3 +417,12 @@ def test_any_value_of_any_key_is_taken_or_named(path: tuple[str, ...], value: An
     reason = refusal(text)
     named = rf"f\.yaml, line \d+: ({path[0]}\b.*: found |not YAML: )"
     assert not reason or re.match(named, reason)
+
+
+def test_the_plants_own_list_of_terms(tmp_path: Path) -> None:
+    usual = config.parse(f"data: {tmp_path}", "x")
+    assert usual.lexicon_file is None
+    (tmp_path / "lexicon.txt").touch()
+    assert usual.lexicon_file == tmp_path / "lexicon.txt"
+    named = config.parse(f"data: {tmp_path}\nretriever: {{lexicon: /srv/words.txt}}", "x")
+    assert named.lexicon_file == Path("/srv/words.txt")

@@ -115,7 +115,7 @@ def test_wide_characters_take_two_columns() -> None:
     assert columns("Ａ：检") == 6
     assert columns("A: é") == 4
     line = display(answer(summary="电" * 70, actions=())).split("\n")[0]
-    assert line == "E005 " + "电" * 37 + "…"
+    assert line == "E005 " + "电" * 37
 
 
 def test_an_accent_stays_with_its_letter() -> None:
@@ -174,3 +174,24 @@ def test_what_is_cut_is_the_end(text: str, limit: int) -> None:
     assert columns(shown) <= limit
     assert shown == text or text.startswith(shown.removesuffix("…"))
     assert (shown == text) == (columns(text) <= limit)
+
+
+def test_nothing_is_said_twice() -> None:
+    words = "Check the supply."
+    assert display(answer(summary=words, actions=("1. Check the supply.",), code="")).split(
+        "\n"
+    ) == [
+        words,
+        "→ Motor manual p.41",
+    ]
+
+
+def test_a_long_summary_takes_the_line_of_the_actions_where_there_are_none() -> None:
+    words = "The rated voltage of the drive is " + "twenty four " * 6 + "volts."
+    lines = display(answer(summary=words, actions=(), code="")).split("\n")
+    assert " ".join(lines[:2]) == words
+    assert lines[2] == "→ Motor manual p.41"
+
+
+def test_the_mark_of_a_bare_number_is_not_shown() -> None:
+    assert display(answer(code="#07", summary="07 Fan fault.")).split("\n")[0] == "07 Fan fault."

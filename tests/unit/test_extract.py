@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.answers import Language
 from schemas.retrieval import DocumentRef, Field, Hit, Passage
+from services.orchestrator.definition import is_of_another_code
 from services.orchestrator.extract import Extract, extract
 from services.orchestrator.quote import LONGEST_QUOTE, quote
 
@@ -85,7 +87,7 @@ def test_a_row_answers() -> None:
     assert answer.answered_by == "extract"
     assert answer.note == ""
     assert answer.text == (
-        "E005 DC bus undervoltage: Mains voltage too low. [1]\n\n"
+        "E005 DC bus undervoltage [1]\n\n"
         "Causes\n1. Mains voltage too low [1]\n2. Phase missing at R, S, T [1]\n\n"
         "Actions\n1. Measure the mains at R, S, T [1]\n2. Check the line fuses [1]"
     )
@@ -112,7 +114,7 @@ def test_the_language_asked_for_is_chosen(hits: tuple[Hit, ...]) -> None:
     assert chinese.summary == "E005 直流母线欠压：电网电压过低。"
     assert chinese.causes == ["电网电压过低", "输入缺相"]
     assert chinese.actions == ["测量R、S、T电压", "检查进线熔断器"]
-    assert "可能原因\n1. 电网电压过低 [1]" in chinese.text
+    assert "可能原因\n- 电网电压过低 [1]" in chinese.text
     assert "处理方法\n1. 测量R、S、T电压 [1]" in chinese.text
     assert chinese.citations[0].quote.startswith("故障代码: E005")
     assert len(chinese.citations) == 2
@@ -241,7 +243,7 @@ def test_another_meaning_of_the_code_is_named() -> None:
     )
     answer = ask(EN, elsewhere)
     assert answer.actions == ["Measure the mains at R, S, T", "Check the line fuses"]
-    assert "Also listed\nE005 Door open. [2]" in answer.text
+    assert "Also listed\nKX7 manual: E005 Door open. [2]" in answer.text
     assert answer.citations[1].document == "KX7 manual"
     assert answer.note == "The manuals list this code more than once, with different meanings."
 
@@ -289,6 +291,44 @@ def test_an_unknown_code_in_the_question_alone() -> None:
     answer = ask(neighbour, code="", question="What is E999?", unknown=("E999",))
     assert answer.summary == "No manual lists fault code E999."
     assert answer.citations == []
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("en", "No manual lists fault code F30020. Did you mean F30002, F30021?"),
+        ("zh", "手册中没有故障代码 F30020。您要找的是不是 F30002、F30021？"),
+    ],
+)
+def test_codes_that_may_have_been_meant_are_offered(lang: Language, said: str) -> None:
+    answer = extract(
+        [],
+        question="F-30020?",
+        code="",
+        lang=lang,
+        unknown_codes=["F30020"],
+        near={"F30020": ["F30002", "F30021"], "F9": ["F8"]},
+    )
+    assert (answer.summary, answer.note, answer.citations) == (said, said, [])
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "same"),
+    [
+        ("E.OC1", "OC1", True),
+        ("E9", "AL.E9", True),
+        ("ERR18", "Er.018", True),
+        ("2310h", "0x2310", True),
+        ("18", "Err18", True),
+        ("E.LU", "LU", True),
+        ("E18", "ERR18", False),
+        ("F18", "E18", False),
+        ("OC2", "E.OC1", False),
+    ],
+)
+def test_a_row_answers_for_its_code_however_it_is_written(cell: str, code: str, same: bool) -> None:
+    hit = row(("Fault code", cell), ("Cause", "mains"))
+    assert is_of_another_code(hit.passage, code) is not same
 
 
 def test_related_text_may_be_cited_for_an_unknown_code() -> None:
@@ -367,7 +407,10 @@ def test_running_text_without_cues_is_given_as_it_is() -> None:
         question="What is the housing made of?",
     )
     assert (answer.causes, answer.actions) == ([], [])
-    assert answer.text == "The housing is made of steel. [1]"
+    assert answer.summary == "The housing is made of steel."
+    assert answer.text == (
+        "The unit weighs 4 kg. [1]\nThe housing is made of steel. [1]\nPainting is grey. [1]"
+    )
 
 
 def test_the_machines_name_does_not_choose_the_sentence() -> None:
@@ -378,6 +421,119 @@ def test_the_machines_name_does_not_choose_the_sentence() -> None:
     )
     assert answer.summary == "The rated speed stands on the plate."
     assert answer.actions == []
+
+
+PARAMETERS = text(
+    "PD013 Parameter Reset\n"
+    "Set Range：00—10 Unit：1 Factory Setting：00\n"
+    "Set to 08 it restores the values of the factory.\n"
+    "PD014 Accel. Time 1 ** Set Range：0.1—6500.0S Unit：0.1S Factory Setting：*\n"
+    "PD015 Decel. Time 1 ** Set Range：0.1—6500.0S Unit：0.1S Factory Setting：*\n"
+    "12\n"
+    "Yes"
+)
+
+
+def test_one_parameter_of_a_page_answers_with_its_range() -> None:
+    answer = ask(PARAMETERS, code="", question="how do I set the acceleration time?")
+    assert answer.text == (
+        "PD014 Accel. Time 1 ** Set Range：0.1—6500.0S Unit：0.1S Factory Setting：* [1]"
+    )
+    answer = ask(PARAMETERS, code="", question="which parameter restores the factory values")
+    assert answer.text.splitlines() == [
+        "PD013 Parameter Reset [1]",
+        "Set Range：00—10 Unit：1 Factory Setting：00 [1]",
+        "Set to 08 it restores the values of the factory. [1]",
+    ]
+    expected = "PD013 Parameter Reset: Set to 08 it restores the values of the factory."
+    assert answer.summary == expected
+    assert answer.citations[0].quote.startswith("PD013 Parameter Reset Set Range")
+
+
+def test_the_steps_of_a_procedure_are_given_in_order() -> None:
+    answer = ask(
+        text(
+            "5.2 Replace the fan\n1. Switch the drive off.\n2. Wait until the bus is empty.\n"
+            "3. Take the cover off and pull the fan out.\n5.3 Storage\nKeep the drive dry."
+        ),
+        code="",
+        question="how do I replace the fan?",
+    )
+    assert answer.text.splitlines() == [
+        "5.2 Replace the fan [1]",
+        "1. Switch the drive off. [1]",
+        "2. Wait until the bus is empty. [1]",
+        "3. Take the cover off and pull the fan out. [1]",
+    ]
+
+
+def test_a_bit_of_a_word_is_found() -> None:
+    hit = row(
+        ("", "Data"),
+        ("", "21"),
+        (
+            "",
+            "Byte0: values " + "of no interest " * 12 + "bit4:phase B bit3:过压故障 bit2:欠压故障",
+        ),
+        lang="zh",
+        by="words",
+    )
+    answer = ask(hit, code="", question="bit3 是什么", lang="zh")
+    assert answer.summary == "7.2 Fault codes：bit3:过压故障"
+    assert "bit3:过压故障 [1]" in answer.text.splitlines()
+
+
+def test_a_row_without_headers_is_read_once() -> None:
+    answer = ask(row(("", "bit13"), ("", "充电MOS击穿标志"), by="words"), code="", lang="zh")
+    assert answer.text == "bit13 充电MOS击穿标志。 [1]"
+
+
+def test_a_header_of_the_codes_meaning_is_no_code() -> None:
+    answer = ask(row(("ID", "4"), ("Alarm Code Description", "Probe fail.")), code="4")
+    assert answer.summary == "4 Probe fail."
+
+
+def test_of_equal_codes_the_machine_named_is_meant() -> None:
+    elsewhere = row(("Code", "E005"), ("Fault name", "Door open"), document=OTHER, ordinal=3)
+    answer = ask(EN, elsewhere, question="E005 on the KX7")
+    assert answer.summary == "E005 Door open."
+    assert ask(EN, elsewhere, question="E005").summary.startswith("E005 DC bus")
+
+
+def test_a_products_name_is_not_the_code() -> None:
+    answer = ask(EN, code="FD4000", question="FD4000 drive shows E005")
+    assert answer.summary.startswith("E005 DC bus undervoltage")
+    assert ask(EN, code="E999", question="E999 or E005", unknown=("E999",)).citations == []
+
+
+def test_a_column_of_causes_alone_may_say_what_to_do() -> None:
+    answer = ask(
+        row(("Code", "E17"), ("Possible cases", "Supply dips. Check the supply.")), code="E17"
+    )
+    assert (answer.causes, answer.actions) == (["Supply dips."], ["Check the supply."])
+
+
+def test_words_keep_the_punctuation_of_their_language() -> None:
+    answer = ask(EN, lang="zh")
+    assert answer.summary == "E005 DC bus undervoltage: Mains voltage too low."
+    assert answer.note == "仅有英文资料。"
+
+
+def test_passages_behind_the_first_say_a_line_each() -> None:
+    first = text("The spindle takes a collet of 13 mm.", ordinal=60)
+    second = text("Change the collet with the spindle at rest.", ordinal=61)
+    neighbour = text("The door has two hinges.", ordinal=62)
+    answer = ask(first, second, neighbour, code="", question="collet of the spindle?")
+    assert answer.text == (
+        "The spindle takes a collet of 13 mm. [1]\n\n"
+        "Related text\nChange the collet with the spindle at rest. [2]"
+    )
+
+
+def test_a_codes_neighbour_says_nothing() -> None:
+    neighbour = text("E006 is a DC bus overvoltage, fault of the brake.", ordinal=61)
+    answer = ask(EN, neighbour, question="what is the DC bus fault E005 of the brake?")
+    assert "E006" not in answer.text
 
 
 def test_at_most_five_citations_and_none_twice() -> None:
@@ -404,13 +560,41 @@ rows = st.builds(
     by=st.sampled_from(["code", "words", "vector"]),
     score=st.floats(min_value=-0.5, max_value=1.5),
 )
+manual = st.lists(
+    st.sampled_from(
+        [
+            "PD014 Accel. Time 1 **",
+            "Set Range: 0.1-6500.0S Unit: 0.1S",
+            "Check the fuses. This is caused by a blown fuse.",
+            "1. Press SET 2. Turn the knob",
+            "b) Device connection",
+            "Byte 2",
+            "bit3:过压故障 bit2:欠压故障",
+            "第 8 页 共 19 页",
+            "由于电网电压过低，请检查电源。",
+            "E005",
+            "Yes",
+        ]
+    ),
+    max_size=12,
+).map("\n".join)
 texts = st.builds(
     text,
-    st.text(max_size=400),
+    st.one_of(st.text(max_size=400), manual),
     lang=st.sampled_from(["", "en", "zh"]),
     ordinal=st.integers(min_value=10, max_value=16),
     by=st.sampled_from(["code", "words", "vector"]),
 )
+
+
+def squeezed(text: str) -> str:
+    return "".join(character for character in text if character.isalnum())
+
+
+def verbatim(item: str, hits: list[Hit]) -> bool:
+    """Return whether one passage has the words, whatever separators stood between them."""
+    sources = (hit.passage.text + "".join(f.value for f in hit.passage.fields) for hit in hits)
+    return any(squeezed(item) in squeezed(source) for source in sources)
 
 
 @given(
@@ -431,6 +615,11 @@ def test_any_passages_make_a_sound_answer(
     assert (answer.answered_by == "none") == (not answer.citations)
     for item in answer.causes + answer.actions:
         assert item in answer.text
+        assert verbatim(item, hits)
+    numbers = {cited.n for cited in answer.citations}
+    assert {int(n) for n in re.findall(r" \[(\d+)\]$", answer.text, re.MULTILINE)} <= numbers
+    said = [line for line in answer.text.splitlines() if line.startswith("- ")]
+    assert all(re.search(r" \[\d+\]$", line) for line in said)
     sources = ["".join(hit.passage.text.split()) for hit in hits]
     for cited in answer.citations:
         assert len(cited.quote) <= LONGEST_QUOTE

@@ -7,13 +7,17 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import docx
 import pytest
+import unstructured
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.retrieval import Passage
 from services.ingest import chunking, partition
-from services.ingest.partition import sniffing, table
+from services.ingest.partition import offline, sniffing, table
 from services.retriever import records
 from services.runtime.errors import Rejected
 from tests.support.ingest import Drawn, words
@@ -21,6 +25,7 @@ from tests.support.shared_data import needed_data
 
 pytestmark = pytest.mark.unit
 
+TEXT_TYPE = Path(unstructured.__file__).parent / "partition" / "text_type.py"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
 
 
@@ -206,6 +211,30 @@ def test_small_files_load_no_partitioner_and_no_http_client() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == []
+
+
+@given(st.text(), st.floats(0, 1))
+def test_letters_are_counted_as_unstructured_does(text: str, threshold: float) -> None:
+    source = TEXT_TYPE.read_text(encoding="utf-8")
+    assert source.count("under_non_alpha_ratio(") == 3  # defined, and called in this module alone
+    theirs: dict[str, Any] = {}
+    start = source.index("def under_non_alpha_ratio(")
+    exec(source[start : source.index("\ndef ", start)], theirs)  # noqa: S102  (the one replaced)
+    assert offline.few_letters(text, threshold) == theirs["under_non_alpha_ratio"](text, threshold)
+
+
+def test_partitioners_load_only_what_a_reader_uses() -> None:
+    code = (
+        "import sys;from services.ingest.partition import offline;offline.prepare_partitioner();"
+        "import unstructured.partition.docx,unstructured.partition.html,unstructured.partition.md;"
+        "bad=('numpy','bs4','pydantic','requests','urllib3','html5lib');"
+        "print(*[m for m in bad if m in sys.modules]);"
+        "import numpy,requests;print(numpy.zeros(1).shape,requests.get.__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines() == ["", "(1,) get"]  # the real ones, for who needs them
 
 
 def zipped(tmp_path: Path, name: str, **members: str) -> Path:

@@ -54,6 +54,10 @@ pytestmark = pytest.mark.unit
             "Mostly the cable is at fault; a bad module is rare. Test both.",
             ["Mostly the cable is at fault; a bad module is rare.", "Test both."],
         ),
+        (
+            "- Switch off.\n- Restore. Examples:\n1. From the card.\n2. From the panel.",
+            ["Switch off.", "Restore. Examples:", "From the card.", "From the panel."],
+        ),
         # Numbers that count nothing stay.
         ("Voltage above 1.5 kV or 2.4 V", ["Voltage above 1.5 kV or 2.4 V"]),
         ("1. Set P1 = 2. Then start 2. Wait", ["Set P1 = 2. Then start", "Wait"]),

@@ -48,7 +48,7 @@ def elements(data: bytes) -> list[Any]:
 
 
 def _web(content: str) -> list[Any]:
-    offline.prepare()
+    offline.prepare_partitioner()
     from unstructured.partition.html import partition_html  # noqa: PLC0415
 
     return _parsed(partition_html, content, "web page")
@@ -60,7 +60,7 @@ def read_markdown(path: Path, progress: Callable[[int, int | None], None]) -> Do
     Raises:
         Rejected: it cannot be parsed.
     """
-    offline.prepare()
+    offline.prepare_partitioner()
     from unstructured.partition.md import partition_md  # noqa: PLC0415
 
     content = _content(path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from services.ingest.partition import archive, offline
 from services.ingest.partition.document import Document
@@ -17,16 +19,17 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
         Rejected: it is damaged, or unpacks to more than any manual has.
     """
     archive.check(path, "Word document")
-    offline.prepare()
-    import docx  # noqa: PLC0415  (after `prepare`, and only in the child)
+    offline.prepare_partitioner()
     from unstructured.documents.elements import Footer, Header, PageBreak  # noqa: PLC0415
-    from unstructured.partition.docx import partition_docx  # noqa: PLC0415
+    from unstructured.partition.docx import DocxPartitionerOptions  # noqa: PLC0415
 
     try:
         with path.open("rb") as file:
-            elements = partition_docx(file=file, languages=offline.NO_DETECTION)
-        with path.open("rb") as file:
-            title = (docx.Document(file).core_properties.title or "").strip()
+            options = DocxPartitionerOptions.load(
+                file=file, file_path=None, include_page_breaks=True, infer_table_structure=True
+            )
+            elements = list(_partitioner().iter_document_elements(options))
+            title = (options.document.core_properties.title or "").strip()
     except MemoryError:
         raise
     except Exception as error:
@@ -44,3 +47,31 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
             element.metadata.page_number = None
     progress(pages or 1, pages or 1)
     return Document(kept, title, pages)
+
+
+def _partitioner() -> Any:
+    """Return unstructured's partitioner, made faster; what it returns stays the same but for bold.
+
+    It lists what is bold or italic, which nobody here uses, and asks python-docx for the parts of
+    each paragraph and cell by XPath, which that compiles anew each time: together 40 % of its time.
+    """
+    from docx.oxml import ns, xmlchemy  # noqa: PLC0415  (only in the child)
+    from lxml import etree  # noqa: PLC0415
+    from unstructured.partition import docx  # noqa: PLC0415
+
+    @functools.lru_cache(maxsize=256)
+    def compiled(expression: str) -> Any:
+        return etree.XPath(expression, namespaces=ns.nsmap)
+
+    def xpath(element: Any, expression: str) -> Any:
+        return compiled(expression)(element)
+
+    class Partitioner(docx._DocxPartitioner):  # type: ignore[misc]  # noqa: SLF001
+        def _iter_paragraph_emphasis(self, _paragraph: Any) -> Iterator[dict[str, str]]:
+            return iter(())
+
+        def _iter_table_emphasis(self, _table: Any) -> Iterator[dict[str, str]]:
+            return iter(())
+
+    xmlchemy.BaseOxmlElement.xpath = xpath
+    return Partitioner

@@ -1,16 +1,17 @@
-"""Lets unstructured run without spaCy, and without its telemetry.
+"""Lets unstructured run without spaCy, its telemetry, and what else a reader never uses.
 
-They split sentences and tag words only to tell running text from other text, which chunking
-does not need, and would load a spaCy pipeline for it: 3 s, 300 MB with the torch that spaCy
-imports where it is installed, and a download where the pipeline is not. So the one module
-that imports spaCy is replaced, before unstructured asks for it, by this small one: sentences by
-their punctuation, words by white space, no tags.
+spaCy splits sentences and tags words only to tell running text from other text, which chunking
+does not need, and would load a pipeline for it: 3 s, 300 MB with the torch that spaCy imports
+where it is installed, and a download where the pipeline is not. So the one module that imports
+spaCy is replaced, before unstructured asks for it, by this small one: sentences by their
+punctuation, words by white space, no tags.
 
-Its telemetry is switched off in any case, but is imported with the package, and like some of its
-helpers brings an HTTP client along: a good part of the time a reader of a small file takes. A
-reader has no network, so both are replaced as well, the client for these helpers only.
+Its telemetry is switched off in any case, but is imported with the package, and so are an HTTP
+client, a list of 200,000 English words that decides nothing unless UNSTRUCTURED_LANGUAGE_CHECKS is
+set, the names of all languages, a second HTML parser and numpy: three quarters of the memory of a
+reader of web pages, and half of the time a small file takes. They are replaced as well.
 
-Only child processes that read call this.
+Only processes that read, and the one they are forked from, call this.
 """
 
 from __future__ import annotations
@@ -36,9 +37,6 @@ NO_DETECTION = [""]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 _SENTENCE = re.compile(r"[^.!?。!?]+[.!?。!?]*\s*")
-_MODULE = "unstructured.nlp.tokenize"
-_TELEMETRY = "unstructured.telemetry"
-_CLIENT = "requests"
 
 
 def sent_tokenize(text: str) -> list[str]:
@@ -56,6 +54,12 @@ def pos_tag(text: str) -> list[tuple[str, str]]:
     return [(word, "") for word in text.split()]
 
 
+def few_letters(text: str, threshold: float = 0.5) -> bool:
+    """Return whether less than this part of the characters, white space left out, are letters."""
+    visible = len(text) - sum(map(str.isspace, text))
+    return bool(visible) and sum(map(str.isalpha, text)) / visible < threshold
+
+
 def init_telemetry() -> None:
     """Send nothing."""
 
@@ -65,25 +69,64 @@ def partition_runtime_telemetry(_document_type: str | None = None) -> Callable[[
     return lambda function: function
 
 
+class LanguageNotFoundError(Exception):
+    """There is no such language."""
+
+
+class Language:
+    """The names of languages, of which none are kept: nothing here guesses languages."""
+
+    @staticmethod
+    def match(code: str) -> Language:
+        """Raise LanguageNotFoundError."""
+        raise LanguageNotFoundError(code)
+
+
 def prepare() -> None:
-    """Put the replacements in place; call it before the first import of unstructured."""
+    """Put replacements in place; call it before the first import of unstructured."""
     os.environ.update(ENVIRONMENT)
-    _replace(_MODULE, sent_tokenize, word_tokenize, pos_tag)
-    _replace(_TELEMETRY, init_telemetry, partition_runtime_telemetry)
-    if _CLIENT not in sys.modules:
-        # Only while unstructured's helpers are imported, which want it for telemetry alone: the
-        # web partitioner's import needs the real one.
-        _replace(_CLIENT)
-        try:
-            importlib.import_module("unstructured.utils")
-        finally:
-            del sys.modules[_CLIENT]
+    _replace("unstructured.nlp.tokenize", sent_tokenize, word_tokenize, pos_tag)
+    _replace("unstructured.telemetry", init_telemetry, partition_runtime_telemetry)
+    _replace("unstructured.nlp.english_words", ENGLISH_WORDS=frozenset())
+    _replace("unstructured.safe_http", safe_get=_absent)
+    _replace(
+        "unstructured.partition.html.transformations",
+        ontology_to_unstructured_elements=_absent,
+        parse_html_to_ontology=_absent,
+    )
+    _replace("iso639", Language, LanguageNotFoundError)
+    _import_without("requests", "unstructured.utils")
 
 
-def _replace(name: str, *functions: Callable[..., Any]) -> None:
+def prepare_partitioner() -> None:
+    """Put all replacements in place; call it before the import of a partitioner."""
+    prepare()
+    _import_without("numpy", "unstructured.cleaners.core", ndarray=object)
+    # A third of the time that a web page takes.
+    kinds: Any = importlib.import_module("unstructured.partition.text_type")
+    kinds.under_non_alpha_ratio = few_letters
+
+
+def _absent(*_arguments: Any, **_named: Any) -> Any:
+    raise NotImplementedError("a reader has no use for this")
+
+
+def _import_without(name: str, importer: str, **attributes: Any) -> None:
+    """Import a module that wants a library for what is never called; others may really need it."""
+    if name in sys.modules:
+        return
+    _replace(name, **attributes)
+    try:
+        importlib.import_module(importer)
+    finally:
+        del sys.modules[name]
+
+
+def _replace(name: str, *members: Any, **attributes: Any) -> None:
     if name in sys.modules:
         return
     module = ModuleType(name)
-    for function in functions:
-        setattr(module, function.__name__, function)
+    for member in members:
+        setattr(module, member.__name__, member)
+    vars(module).update(attributes)
     sys.modules[name] = module

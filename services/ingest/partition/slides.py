@@ -19,8 +19,8 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
         Rejected: it is damaged, or unpacks to more than any manual has.
     """
     archive.check(path, "presentation")
-    offline.prepare()
-    import pptx  # noqa: PLC0415  (after `prepare`, and only in the child)
+    offline.prepare_partitioner()
+    import pptx  # noqa: PLC0415  (after the replacements, and only in the child)
     from unstructured.documents.elements import (  # noqa: PLC0415
         ElementMetadata,
         ListItem,

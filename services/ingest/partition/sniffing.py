@@ -120,6 +120,12 @@ _MAIL = re.compile(
 """Three header lines in a row begin a message; a text may begin with one."""
 
 
+def likely(name: str) -> str:
+    """Return the kind that a file of this name mostly is."""
+    extension = PurePath(name).suffix.lower()
+    return _EXTENSIONS.get(extension, (_TEXTS.get(extension, "text"),))[0]
+
+
 def sniff(path: Path, name: str) -> str:
     """Return the kind of a file: a key of `_READERS`.
 

@@ -1,0 +1,194 @@
+"""What was found, put into the lines of an answer: every line of the manual's with its [1]."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from schemas.answers import Language
+from schemas.retrieval import Field, Hit
+from services.orchestrator.definition import Definition, canonical, plain
+from services.orchestrator.items import unwrapped
+from services.orchestrator.language import language_of
+from services.orchestrator.phrases import Phrases, phrases
+from services.orchestrator.quote import LONGEST_QUOTE, quote
+from services.orchestrator.running import Told, tell_text
+from services.orchestrator.sentences import sentences, shared
+
+LONGEST_TAIL = 160
+"""Characters of the first cause, or of the meaning, in a summary."""
+
+_OTHER = re.compile(r"[\W_]+")
+# What follows a parameter's name in its line.
+_VALUES = re.compile(
+    r"[\s*]+(?=(?:(?:setting|set)? ?range|unit|factory|default|initial)\b[^:：]{0,20}[:：])"
+    r"|[\s*]+(?=(?:设定范围|范围|单位|出厂|默认|缺省|初始)[^:：]{0,6}[:：])",
+    re.IGNORECASE,
+)
+_STOPS = " .。;；:：,，"
+_CLAUSE = re.compile(r"(?:, |[，;；] ?| (?=[(（])|(?<=[\u3400-\u9fff])(?=[(（]))")
+_LOUD = tuple("!！?？…")
+_LONGEST_TITLE = 40
+
+
+def summary_of(definition: Definition, code: str = "", asked: frozenset[str] = frozenset()) -> str:
+    """Return code, name and first cause as one sentence, empty where the row says nothing.
+
+    Punctuation is that of the row's own language. Of a row with a page of text in a cell it is
+    what `asked`, terms of the question, are nearest to.
+    """
+    head, tail = _head(definition, code), _tail(definition)
+    if len(tail) > LONGEST_TAIL and not (definition.causes or definition.meaning):
+        tail = sentence_of(_longest(definition, asked))
+    words = _words(head + tail)
+    if squeezed(tail) in squeezed(head):
+        tail = ""
+    head, tail = head.rstrip(_STOPS), _short(tail).rstrip(_STOPS)
+    said = (
+        f"{head}{' ' if head[-1:] in _LOUD else words.colon}{tail}"
+        if head and tail
+        else head + tail
+    )
+    if not any(character.isalnum() for character in said):
+        return ""
+    return said if said[-1] in _LOUD else said + words.stop
+
+
+def told_of(
+    definition: Definition, *, code: str, asked: frozenset[str], summary: str, words: Phrases
+) -> list[str]:
+    """Return the lines of a row or an entry, nothing said twice.
+
+    Args:
+        definition: What it says.
+        code: The code that was asked for, empty for none.
+        asked: Terms of the question.
+        summary: Its summary.
+        words: Of the language of the answer.
+    """
+    head = _head(definition, code)
+    meaning = definition.meaning if definition.meaning not in summary else ""
+    listed = definition.causes or meaning
+    lines = [f"{head if head and listed else summary} [1]"]
+    if meaning:
+        lines += ["", f"{meaning} [1]"]
+    for title, role, entries in (
+        (words.causes, "cause", definition.causes),
+        (words.actions, "action", definition.actions),
+    ):
+        lines += _section(title, entries, counted=role in definition.counted)
+    if definition.reaction:
+        lines += ["", f"{words.reaction}{words.colon}{definition.reaction} [1]"]
+    lines += _section(words.notes, list(dict.fromkeys(definition.asides)))
+    said = squeezed("".join(lines))
+    cells = (_lines(field, asked) for field in definition.rest)
+    rest = [line for cell in cells if any(squeezed(x) not in said for x in cell) for line in cell]
+    if rest:
+        lines += ["", *(f"{line} [1]" for line in rest)]
+    return lines
+
+
+def sentence_of(told: Told) -> str:
+    """Return what running text says in one sentence, with the heading it stands under."""
+    best = _nearest_clauses(told)
+    if not told.head or squeezed(told.head) in squeezed(best):
+        return best
+    head = _VALUES.split(told.head, maxsplit=1)[0].strip(_STOPS + "*#") or told.head
+    return f"{head}{_words(head + best).colon}{best}"
+
+
+def _nearest_clauses(told: Told) -> str:
+    """Return a sentence, of a long one the clauses that have most of the question."""
+    if len(told.best) <= LONGEST_TAIL:
+        return told.best
+    starts = [0, *(match.end() for match in _CLAUSE.finditer(told.best))]
+    cuts = [(start, quote(told.best[start:], limit=LONGEST_TAIL)) for start in starts]
+
+    def nearness(cut: tuple[int, str]) -> tuple[int, bool]:
+        return len(shared(told.covered, cut[1])), any(c.isdigit() for c in cut[1])
+
+    start, words = max(cuts, key=nearness)
+    begun = "…" if start else ""
+    return begun + words + ("…" if start + len(words) < len(told.best) else "")
+
+
+def bearing_of(hit: Hit, told: Told) -> str:
+    """Return the words a quote begins with: the heading, where the best sentence still fits."""
+    flat = " ".join(hit.passage.text.split())
+    head, best = flat.find(told.head), flat.find(told.best)
+    fits = told.head and 0 <= head <= best and best + len(told.best) - head <= LONGEST_QUOTE
+    return told.head if fits else told.best
+
+
+def titled(hit: Hit, first: Hit, line: str) -> str:
+    """Return a line with the title of its document, where that is not the first passage's."""
+    title = quote(hit.document.title or hit.document.file, limit=_LONGEST_TITLE)
+    if hit.document.doc_id == first.document.doc_id or not title:
+        return line
+    return f"{title}{_words(line).colon}{line}"
+
+
+def squeezed(text: str) -> str:
+    """Return a text's letters and digits, by which two lines are the same."""
+    return _OTHER.sub("", text.casefold())
+
+
+def _head(definition: Definition, code: str) -> str:
+    printed = definition.code
+    if code and canonical(printed) != canonical(code):
+        printed = code
+    return " ".join(part for part in (printed, definition.name) if part)
+
+
+def _tail(definition: Definition) -> str:
+    cause = next((cause for cause in definition.causes if cause[-1] not in ":："), "")
+    if tail := cause or definition.meaning:
+        return next(iter(sentences(tail)), "")
+    if definition.actions:
+        return "" if definition.name else definition.actions[0]
+    named = any(_is_named(field) for field in definition.rest)
+    comma = _words("".join(map(_line, definition.rest))).comma if named else " "
+    return comma.join(_line(field, " ") for field in definition.rest)
+
+
+def _short(tail: str) -> str:
+    if len(tail) <= LONGEST_TAIL:
+        return tail
+    return quote(tail, limit=LONGEST_TAIL) + "…"
+
+
+def _section(title: str, entries: Sequence[str], *, counted: bool = False) -> list[str]:
+    if not entries:
+        return []
+    marks = (f"{n}." if counted else "-" for n in range(1, len(entries) + 1))
+    return ["", title, *(f"{mark} {entry} [1]" for mark, entry in zip(marks, entries, strict=True))]
+
+
+def _lines(field: Field, asked: frozenset[str]) -> list[str]:
+    """Return a cell's lines: of a page of text in it, what is about the question."""
+    if len(field.value) <= LONGEST_QUOTE:
+        return [_line(field)]
+    told = tell_text(field.value, asked)
+    name = [plain(field.name)] if _is_named(field) else []
+    return [line for line in (*name, told.head, *told.sentences) if line]
+
+
+def _longest(definition: Definition, asked: frozenset[str]) -> Told:
+    return tell_text(max((f.value for f in definition.rest), key=len), asked)
+
+
+def _line(field: Field, between: str = "") -> str:
+    value = plain(unwrapped(field.value))
+    if not _is_named(field):
+        return value
+    return f"{plain(field.name)}{between or _words(field.name + value).colon}{value}"
+
+
+def _is_named(field: Field) -> bool:
+    return any(character.isalnum() for character in field.name)
+
+
+def _words(text: str) -> Phrases:
+    """Return the punctuation that fits a text."""
+    lang: Language = language_of(text[:LONGEST_QUOTE], "en")
+    return phrases(lang)

@@ -1,0 +1,101 @@
+"""Whether what was found answers at all (pure).
+
+The nearest page of the wrong manual is worse than none. What separates questions the manuals
+answer from others is how much of the question the best passages hold, how much that tells, and
+whether names in it - a product, a protocol, a signal - are anywhere near. The weights are those
+of a logistic regression over 302 questions: 91 that manuals answer, the same with the answering
+manual taken out, 10 about what no manual has, and 110 about telephones and history.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from services.retriever.ranking import Ranked
+
+LOOKED_AT = 3
+"""Passages that are looked at, the best."""
+MUCH = 3.0
+"""How many of the rarest words held say all that words can."""
+BIAS = -4.2
+COVERED, MEANING, BESIDE, TOLD, MISSING, NAMED = 2.2, 1.6, 2.9, 2.2, -1.5, 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for an answer; all from 0 to 1."""
+
+    covered: float
+    """Share of the question that one of the best passages holds."""
+    meaning: float
+    """How near the best passage's meaning is, where the model speaks the language."""
+    beside: float
+    """Share of the question's pairs of words that stand together in one."""
+    told: float
+    """How much the words tell that the best hold."""
+    missing: float
+    """How much the names tell that they do not hold."""
+    defines: bool
+    """One defines a code that was surely asked for, or has the quoted message: that answers."""
+    named: bool
+    """The question names a document."""
+
+    @property
+    def probability(self) -> float:
+        """Return how likely the manuals answer the question, 0 to 1."""
+        if self.defines:
+            return 1.0
+        sum_ = (
+            BIAS
+            + COVERED * self.covered
+            + MEANING * self.meaning
+            + BESIDE * self.beside
+            + TOLD * self.told
+            + MISSING * self.missing
+            + NAMED * self.named
+        )
+        return 1 / (1 + math.exp(-sum_))
+
+
+def evidence(
+    ranked: Sequence[Ranked],
+    weights: Mapping[str, float],
+    alike: Collection[str],
+    naming: Collection[str],
+    *,
+    rarest: float,
+    meaning: bool,
+    named: bool,
+    defines: bool,
+) -> Evidence:
+    """Return what speaks for an answer.
+
+    Args:
+        ranked: what was found, best first.
+        weights: what each word of the question tells.
+        alike: those of them that look like names.
+        naming: those of them that the best passages' documents go by.
+        rarest: what a word tells that one passage alone has.
+        meaning: whether the embedding model speaks the question's language.
+        named: whether the question names a document.
+        defines: whether one of the best defines a code that was surely asked for, or has the
+            message that is quoted.
+    """
+    best = ranked[:LOOKED_AT]
+    held: dict[str, float] = dict.fromkeys(naming, 1.0)
+    for one in best:
+        for word, part in one.held.items():
+            held[word] = max(part, held.get(word, 0.0))
+    told = sum(weights[word] * part for word, part in held.items() if word in weights)
+    missing = sum(weights[word] * (1 - held.get(word, 0.0)) for word in alike if word in weights)
+    return Evidence(
+        covered=max((one.covered for one in best), default=0.0),
+        meaning=best[0].meaning if best and meaning else 0.0,
+        beside=max((one.beside for one in best), default=0.0),
+        told=min(1.0, told / (MUCH * rarest)),
+        missing=min(1.0, missing / rarest),
+        defines=defines,
+        named=named,
+    )

@@ -1,0 +1,111 @@
+"""The codes a question asks for, and the forms under which to look them up (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Container, Iterable, Sequence
+from dataclasses import replace
+
+from schemas.retrieval import Search
+from services.retriever.codes import Code, cell_code, codes
+from services.retriever.normal import loose_form, split
+from services.retriever.readings import as_digits
+
+_FAULT_CODE = re.compile(r"(?:E|F|A|W|AL|ALM|ER|ERR|OC|OL|OV|UV|LU)\d{1,6}")
+"""A code that stays one in a product's name: a paper may be named after it."""
+_DISPLAY = ("E", "AL", "ERR")
+"""What displays put before a name: `E.OC1`, `AL.E9`."""
+_FAMILIES = ("E", "F", "ERR", "AL", "A")
+"""Prefixes of what people call `fault 18`; the one that the word tells goes first."""
+_LONG = ("C", "N", "0X")
+"""The same, of numbers with four digits or more."""
+_TOLD = (
+    (re.compile("fault|trip|故障", re.IGNORECASE), "F"),
+    (re.compile("alarm|warning|警|異常|异常", re.IGNORECASE), "A"),
+    (re.compile("error|错误|錯誤|エラー", re.IGNORECASE), "E"),
+)
+
+
+def codes_asked(search: Search, names: Container[str]) -> list[Code]:
+    """Return the codes asked for, the payload's own first; a product's name is none.
+
+    Args:
+        search: the question.
+        names: tokens of titles and file names, lower case.
+    """
+    found: list[Code] = []
+    if search.code:
+        canonical = cell_code(search.code)
+        if canonical:
+            found.append(Code(canonical, search.code, 0))
+        else:
+            found += codes(search.code, loose=True)
+    for code in codes(search.question, loose=True):
+        if code.canonical.lower() not in names:
+            found.append(code)
+        elif _FAULT_CODE.fullmatch(code.canonical):
+            found.append(replace(code, certain=False))
+    return found
+
+
+def forms(code: Code) -> tuple[str, ...]:
+    """Return the loose forms of a code, the likeliest first.
+
+    One that comes later counts only in a document that has none before: `E.OC1` where a manual
+    lists `OC1`, `fault 18` where it lists `F18`.
+    """
+    loose = code.loose
+    letters, rest = split(loose)
+    if loose[0] == "#":
+        told = [family for pattern, family in _TOLD if pattern.search(code.raw)]
+        families = dict.fromkeys((*told, *_FAMILIES))
+        if len(rest) > 3:
+            families |= dict.fromkeys(_LONG)
+        return (loose, *(f"{family}{rest}" for family in families))
+    if loose.startswith("0X"):
+        return (loose, f"#{loose[2:]}") if loose[2:].isdigit() else (loose,)
+    found = [loose]
+    if letters == "ERR":
+        return (loose,)
+    for display in _DISPLAY:
+        name = letters.removeprefix(display)
+        if name != letters and (len(name) > 1 or (name and display != "E")):
+            found.append(f"{name}{rest}")
+    if len(letters) > 1 and loose not in found[1:]:
+        found.append(f"E{loose}")
+    if letters in ("E", "F"):
+        found.append(f"AL{loose}")
+    return tuple(dict.fromkeys(found))
+
+
+def forgiving(found: Iterable[Code]) -> list[str]:
+    """Return the loose forms of some codes, each once."""
+    return list(dict.fromkeys(form for code in found for form in forms(code)))
+
+
+def respelt(code: Code) -> tuple[str, ...]:
+    """Return loose forms of a code that no manual has as it was typed, the likeliest first.
+
+    A letter O for a zero, separators left out or put elsewhere: `P017`, `P01-7` for `P0.17`.
+    """
+    canonical = code.canonical
+    letters, rest = split(canonical)
+    spelt = [as_digits(canonical)]
+    digits = rest.replace(".", "")
+    if letters and digits.isdigit():
+        if digits[0] != "0":  # else it would be the loose form of many
+            spelt.append(letters + digits)
+        spelt += [f"{letters}{digits[:n]}.{digits[n:]}" for n in range(1, min(len(digits), 4))]
+    return tuple(dict.fromkeys(form for s in spelt if (form := loose_form(s)) != code.loose))
+
+
+def outermost(found: Sequence[Code], known: Collection[Code]) -> list[Code]:
+    """Return the codes but those that are part of a longer one a manual has: `F3` in `F3 0002`."""
+    return [
+        code
+        for code in found
+        if not any(
+            other.start <= code.start and code.end <= other.end and len(other.raw) > len(code.raw)
+            for other in known
+        )
+    ]

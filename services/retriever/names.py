@@ -1,0 +1,97 @@
+"""Which documents a question names (pure).
+
+People name the machine: `InfiniSolar V fault 07`. A document whose title, file or shelf has
+such a word is meant more than others, the more the fewer documents have it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+from schemas.retrieval import DocumentRef
+from services.retriever.tokens import tokens
+
+NEAR = 0.75
+"""A document is named as well whose weight is this share of the best."""
+SURE = 1.5
+"""Weight from which on the question is about the named documents and no others."""
+TEXT = 0.6
+"""What a name counts in a document's text, against its title."""
+MOST = 0.34
+"""Share of the documents a word may name."""
+
+
+def name_tokens(document: DocumentRef) -> frozenset[str]:
+    """Return the tokens a document goes by: title, path, product, shelf, tags."""
+    path = document.file.rpartition(".")[0] or document.file
+    words = " ".join([document.title, path, document.model, document.collection, *document.tags])
+    return frozenset(tokens(words.replace("_", " ").replace("/", " ")))
+
+
+class Names:
+    """What the documents that answer go by."""
+
+    def __init__(self, documents: Mapping[int, DocumentRef]) -> None:
+        """Take the documents by number."""
+        self._of = {number: name_tokens(document) for number, document in documents.items()}
+        self._folder = {n: f for n, document in documents.items() if (f := _folder_of(document))}
+        self._frequency = Counter(word for words in self._of.values() for word in words)
+
+    def __contains__(self, word: object) -> bool:
+        """Return whether any document goes by this word."""
+        return word in self._frequency
+
+    def of(self, number: int) -> frozenset[str]:
+        """Return the tokens a document goes by."""
+        return self._of.get(number, frozenset())
+
+    def weight(self, documents: int) -> float:
+        """Return what a word tells that so many documents go by; 0 where it is most of them."""
+        every = len(self._of)
+        if not documents or documents > max(1.0, MOST * every):
+            return 0.0
+        return math.log((every + 1) / documents)
+
+    def named(
+        self, words: Iterable[str], inside: Mapping[str, Collection[int]]
+    ) -> dict[int, float]:
+        """Return how much each document is named, without those that are not.
+
+        Args:
+            words: the question's words that may name one.
+            inside: documents that have a word in their text, by that word.
+        """
+        found: dict[int, float] = {}
+        for word in words:
+            there = {n for n, own in self._of.items() if word in own} if word in self else set()
+            within = {n for n in inside.get(word, ()) if n in self._of} - there
+            weight = self.weight(len(there) + len(within))
+            for share, numbers in ((1.0, there), (TEXT, within)):
+                for number in numbers if weight else ():
+                    found[number] = found.get(number, 0.0) + weight * share
+        return found
+
+    def family(self, numbers: Collection[int]) -> set[int]:
+        """Return documents and those beside them: a manual may be a folder of many files."""
+        folders = {folder for number in numbers if (folder := self._folder.get(number))}
+        beside = {number for number, folder in self._folder.items() if folder in folders}
+        return {*numbers, *beside}
+
+
+def meant(named: Mapping[int, float]) -> list[int]:
+    """Return the documents a question is surely about; none where it may be about any."""
+    best = max(named.values(), default=0.0)
+    if best < SURE:
+        return []
+    return [number for number, weight in named.items() if weight >= NEAR * best]
+
+
+def _folder_of(document: DocumentRef) -> str:
+    """Return what a document shares with the other files of its manual; empty for a lone file.
+
+    Two levels: the first is a shelf.
+    """
+    folders = document.file.split("/")[:-1]
+    return "/".join(folders[:2]) if len(folders) > 1 else ""

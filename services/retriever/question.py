@@ -1,0 +1,265 @@
+"""A question as ranking needs it: its words, what each tells, and what else they are called (pure).
+
+A word counts by how rare it is (BM25's inverse document frequency); one that is called something
+else in the manuals counts as rare as that. A passage that has another name of a word holds the
+word by the weight the lexicon gives the name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+from services.retriever.tokens import is_cjk, running_tokens, tokens
+
+POSTINGS = 8000
+"""Passages the words searched for have in all: what a search costs, however many there are."""
+MAX_WORDS = 24
+"""Words searched for, the rarest first: a long question is no better with more."""
+MAX_OTHERS = 10
+"""Other names searched for, the surest first."""
+OTHERS = 4000
+"""Passages that other names searched for have in all."""
+MOST_OTHERS = 24
+"""Other names that are looked for in a passage that was found."""
+APART = 0.7
+"""Share of a name's weight where its words do not stand together."""
+UNHEARD = 0.5
+"""What a word counts that no passage has, and that is no name: it may be said otherwise."""
+
+MAX_MESSAGES = 4
+"""Quoted messages that are looked for."""
+
+_QUOTED = re.compile(
+    r"(?<![A-Za-z0-9])['\"“‘「『《]([^'\"“”‘’「」『』《》]{3,80})['\"”’」』》](?![A-Za-z0-9])"
+)
+_CAPITALISED = re.compile(
+    r"(?<![A-Za-z0-9])[A-Z][A-Za-z]*\+?(?: [A-Z][A-Za-z]*\+?){1,5}(?![A-Za-z0-9])"
+)
+_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[\-_./][A-Za-z0-9]+)*")
+
+
+class Alternative(Protocol):
+    """Another way to say some words of the question; see `lexicon.Expansion`."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Those words as tokens."""
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """What may stand in their place; several follow one another."""
+
+    @property
+    def weight(self) -> float:
+        """How surely it means the same, up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Respelt:
+    """What a mistyped word may have been meant to be."""
+
+    words: tuple[str, ...]
+    """The word."""
+    tokens: tuple[str, ...]
+    """What some passage has."""
+    weight: float
+    """How likely, up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another name for words of the question, ready to be looked for in a passage."""
+
+    words: tuple[str, ...]
+    """Those words."""
+    needle: str
+    """The name's tokens between spaces."""
+    needles: tuple[str, ...]
+    """Each of them between spaces."""
+    weight: float
+    """How surely it means the same, up to 1."""
+
+    def part(self, text: str) -> float:
+        """Return how surely a text says it, up to the weight: less where its words stand apart."""
+        if self.needle in text:
+            return self.weight
+        apart = len(self.needles) > 1 and all(needle in text for needle in self.needles)
+        return APART * self.weight if apart else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The words of a question, ready to be looked for in passages."""
+
+    weights: Mapping[str, float]
+    """What each word tells, without codes."""
+    needles: Mapping[str, str]
+    """Each word between spaces."""
+    others: Sequence[Other]
+    """What else they are called, the surest first."""
+    pairs: Sequence[tuple[str, float]]
+    """Words that follow one another in the question, between spaces, and what both tell."""
+    phrases: Sequence[str]
+    """Messages quoted in it, between spaces."""
+    whole: float
+    """Sum of the weights."""
+    searched: Sequence[str]
+    """What to search for: words, and names of several tokens with spaces between."""
+
+    def held(self, text: str) -> dict[str, float]:
+        """Return which of the words a text holds, and how surely, up to 1.
+
+        Args:
+            text: tokens, with a space before each and after the last.
+        """
+        held = {word: 1.0 for word, needle in self.needles.items() if needle in text}
+        for other in self.others:
+            part = other.part(text)
+            for word in other.words if part else ():
+                if held.get(word, 0.0) < part:
+                    held[word] = part
+        return held
+
+    def share(self, held: Mapping[str, float]) -> float:
+        """Return the share of what the question tells that these words are, 0 to 1."""
+        if not self.whole:
+            return 0.0
+        return min(1.0, sum(self.weights[w] * part for w, part in held.items()) / self.whole)
+
+    def beside(self, text: str) -> float:
+        """Return the share of the question's pairs of words that stand together in a text."""
+        whole = sum(weight for _, weight in self.pairs)
+        if not whole:
+            return 0.0
+        return sum(weight for needle, weight in self.pairs if needle in text) / whole
+
+
+def read(
+    words: Sequence[str],
+    run: Sequence[str],
+    alternatives: Iterable[Alternative],
+    frequency: Mapping[str, int],
+    passages: int,
+    *,
+    names: Collection[str] = (),
+    codes: Collection[str] = (),
+    messages: Sequence[Sequence[str]] = (),
+) -> Question:
+    """Return the question as ranking needs it.
+
+    Args:
+        words: its tokens, each once.
+        run: its tokens as they follow one another.
+        alternatives: what else its words are called.
+        frequency: in how many passages each token is; a missing one is in none.
+        passages: passages in all.
+        names: of the words, those that look like names.
+        codes: of the words, spellings of codes: found by the code index, not weighed.
+        messages: tokens of what it quotes, from `messages`.
+    """
+    known = [one for one in alternatives if all(frequency.get(t, 0) for t in one.tokens)]
+    known.sort(key=lambda one: (-one.weight, min(frequency[t] for t in one.tokens)))
+    weighed = [word for word in words if word not in codes]
+    common = {word: frequency.get(word, 0) for word in weighed}
+    for one in known:
+        rarest = min(frequency[token] for token in one.tokens)
+        for word in one.words:
+            if not frequency.get(word, 0) and word in common:
+                common[word] = max(common[word], rarest)
+    weights = {
+        word: idf(count, passages) * (1.0 if count or word in names else UNHEARD)
+        for word, count in common.items()
+    }
+    quoted = [message for message in messages if all(frequency.get(t, 0) for t in message)]
+    return Question(
+        weights=weights,
+        needles={word: f" {word} " for word in weights},
+        others=[
+            Other(
+                held,
+                f" {' '.join(one.tokens)} ",
+                tuple(f" {token} " for token in one.tokens),
+                one.weight,
+            )
+            for one in known[:MOST_OTHERS]
+            if (held := tuple(word for word in one.words if word in weights))
+        ],
+        pairs=[
+            (f" {a} {b} ", weights.get(a, 0.0) + weights.get(b, 0.0))
+            for a, b in dict.fromkeys(pairwise(run))
+            if a in weights or b in weights
+        ],
+        phrases=[f" {' '.join(message)} " for message in quoted],
+        whole=sum(weights.values()),
+        searched=[*(" ".join(message) for message in quoted), *_searched(words, known, frequency)],
+    )
+
+
+def _searched(
+    words: Sequence[str], known: Sequence[Alternative], frequency: Mapping[str, int]
+) -> list[str]:
+    """Return what to search for: the rarest words, as many as a search may cost."""
+    left = POSTINGS
+    chosen: list[str] = []
+    for word in sorted((w for w in words if frequency.get(w, 0)), key=lambda w: frequency[w]):
+        left -= frequency[word]
+        if chosen and (left < 0 or len(chosen) == MAX_WORDS):
+            break
+        chosen.append(word)
+    left = OTHERS
+    others: list[str] = []
+    for one in known:
+        rarest = min(frequency[token] for token in one.tokens)
+        if rarest <= left and len(others) < MAX_OTHERS:
+            left -= rarest
+            others.append(" ".join(one.tokens))
+    return list(dict.fromkeys([*chosen, *others]))
+
+
+def idf(count: int, passages: int) -> float:
+    """Return what a word tells that so many of the passages have: BM25's inverse frequency."""
+    count = min(count, passages)
+    return math.log(1 + (passages - count + 0.5) / (count + 0.5))
+
+
+def name_like(
+    question: str, is_term: Callable[[str], bool] = lambda _word: False
+) -> frozenset[str]:
+    """Return the tokens of words that look like names: products, makers, protocols, signals.
+
+    Such are words of Latin letters inside Chinese, with digits or more than one capital, or
+    with one that does not begin a sentence; not the trade's own words.
+
+    Args:
+        question: as asked.
+        is_term: whether a word is the trade's own, and no name; none is by default.
+    """
+    chinese = is_cjk(question)
+    found: set[str] = set()
+    shouted = question.isupper()
+    for match in _LATIN.finditer(question):
+        word = match[0]
+        begins = not question[: match.start()].rstrip(" \"'([").rstrip()
+        begins = begins or question[: match.start()].rstrip()[-1:] in ".?!:"
+        capitals = sum(map(str.isupper, word))
+        digits = any(map(str.isdigit, word))
+        named = chinese or digits or (capitals >= 2 and not shouted)
+        if (named or (capitals and not begins and not shouted)) and not is_term(word):
+            found.update(tokens(word))
+    return frozenset(found)
+
+
+def messages(question: str) -> list[tuple[str, ...]]:
+    """Return the tokens of what a question quotes: in quotation marks, or capitalised words.
+
+    `display shows 'Phase Line Error!'`, `SERVO42C says Motor Type Error`.
+    """
+    found = [match[1] for match in _QUOTED.finditer(question)]
+    found += [match[0] for match in _CAPITALISED.finditer(question)]
+    runs = (tuple(running_tokens(text)) for text in found)
+    return [run for run in dict.fromkeys(runs) if len(run) > 1][:MAX_MESSAGES]
