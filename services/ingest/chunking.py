@@ -118,7 +118,7 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
         above = path.text
         if isinstance(element, Title):
             path.enter(element)
-        # A parameter's heading is a section's too, whose words weigh more; a fault is found by its code.
+        # A parameter's heading is also its section, whose words weigh more.
         section = path.text if entry.parameter else above
         yield from _entry(entry, elements, section, count)
         below = path.text if path.text != above else _below(above, entry.printed)
