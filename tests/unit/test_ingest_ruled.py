@@ -205,3 +205,12 @@ def test_rows_taken_apart_hold_every_text_once(numbers: set[int], data: st.DataO
     assert [row.get(2) for row in found] == [
         f"value{number}" if there else None for number, there in zip(order, beside, strict=True)
     ]
+
+
+def test_shading_behind_a_few_words_parts_no_column(canvas: Canvas) -> None:
+    canvas.setFillGray(0.9)
+    canvas.rect(360, TOP - HIGH + 1, 60, HIGH - 2, stroke=0, fill=1)
+    canvas.rect(330, TOP - 3 * HIGH + 1, 90, HIGH - 2, stroke=0, fill=1)
+    canvas.setFillGray(0)
+    table(canvas, [HEAD, *FAULTS], EDGES)
+    assert rows(canvas) == named(1, FAULTS)

@@ -25,6 +25,10 @@ _DEPTH = 4
 """Forms within forms that are looked into."""
 _INSET = (2.0, 9.0)
 """White between a shaded text and the sides of its shaded cell, points."""
+_TALLEST = 36.0
+"""From the middle of shaded words to the line above or below their cell, points, at most."""
+_MAX_WALLS = 2_000
+"""Lines of a page that shaded words are sought between."""
 _MAX_SHADES = 1_000
 """Shaded boxes of a page that are compared."""
 
@@ -127,7 +131,7 @@ def find(page: Any, turn: Turn) -> tuple[list[Rule], int]:
                     rules += lines
                     if len(lines) >= 4 and not _stroked(item):
                         shades.append(_Shade.of(lines))
-    drop = {id(line) for shade in _of_text(shades) for line in shade.lines}
+    drop = {id(line) for shade in _of_text(shades, rules) for line in shade.lines}
     return [rule for rule in rules if id(rule) not in drop] if drop else rules, pictures
 
 
@@ -157,13 +161,15 @@ class _Shade:
         )
 
 
-def _of_text(shades: list[_Shade]) -> list[_Shade]:
+def _of_text(shades: list[_Shade], rules: list[Rule]) -> list[_Shade]:
     """Return the boxes that shade the lines of a text in a cell: they bound no cell.
 
-    Text processors shade a paragraph line by line, and around that the cell.
+    Text processors shade a paragraph line by line, and around that the cell; or only the words.
     """
-    if not 2 <= len(shades) <= _MAX_SHADES:
+    if not 0 < len(shades) <= _MAX_SHADES:
         return []
+    sides = {id(line) for shade in shades for line in shade.lines}
+    drawn = [rule for rule in rules if id(rule) not in sides][:_MAX_WALLS]
     cells: dict[int, list[_Shade]] = {}
     for shade in shades:
         cells.setdefault(round(shade.box[0]), []).append(shade)
@@ -176,7 +182,24 @@ def _of_text(shades: list[_Shade]) -> list[_Shade]:
             for step in reach
             for cell in cells.get(round(shade.box[0]) + step, ())
         )
+        or _within_walls(shade.box, drawn)
     ]
+
+
+def _within_walls(box: Box, rules: list[Rule]) -> bool:
+    """Return whether lines stand on all sides of a box, and none at its left or right."""
+    left, top, right, bottom = box
+    x, y = (left + right) / 2, (top + bottom) / 2
+    near = _INSET[0]
+    walls = [r for r in rules if not r.horizontal and r.top <= y <= r.bottom]
+    if any(left - near < wall.x0 < right + near for wall in walls):
+        return False
+    if not (any(wall.x0 < left for wall in walls) and any(wall.x0 > right for wall in walls)):
+        return False
+    flat = [r for r in rules if r.horizontal and r.x0 <= x <= r.x1]
+    return any(0 < y - rule.top < _TALLEST for rule in flat) and any(
+        0 < rule.top - y < _TALLEST for rule in flat
+    )
 
 
 def _stroked(item: Any) -> bool:
