@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Passage, Search
-from services.retriever import answerable, names, neighbours, question, ranking, spelling
+from services.retriever import answerable, neighbours, question, ranking, spelling
 from services.retriever import corpus as store
 from services.retriever.asked import codes_asked
 from services.retriever.codes import Code
@@ -185,7 +185,7 @@ class Finder:
         named = corpus.names.named(naming, texts)
         # Only what looks like a name says that no others are meant.
         about = corpus.names.named([w for w in naming if w in alike or w in called], texts)
-        meant = names.meant(about)
+        meant = corpus.names.meant(about)
         family = corpus.names.family(meant)
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
@@ -283,7 +283,7 @@ class Finder:
             code_hits=code_hits,
             word_hits=word_hits,
             vector_hits=vector_hits,
-            named={n: w / max(most, names.SURE) for n, w in asked.named.items()},
+            named={n: w / max(most, self._corpus.names.sure) for n, w in asked.named.items()},
             quoted=frozenset(asked.quoted),
             in_language=self._in_language(asked, found),
         )

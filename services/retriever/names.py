@@ -16,7 +16,8 @@ from services.retriever.tokens import tokens
 NEAR = 0.75
 """A document is named as well whose weight is this share of the best."""
 SURE = 1.5
-"""Weight from which on the question is about the named documents and no others."""
+"""Weight from which on the question is about the named documents and no others; in a library of
+a few, what a word tells that one of them alone goes by."""
 TEXT = 0.6
 """What a name counts in a document's text, against its title."""
 MOST = 0.34
@@ -73,19 +74,27 @@ class Names:
                     found[number] = found.get(number, 0.0) + weight * share
         return found
 
+    @property
+    def sure(self) -> float:
+        """Return the weight from which on the question is about the named documents alone."""
+        return min(SURE, self.weight(1)) or SURE
+
+    def meant(self, named: Mapping[int, float]) -> list[int]:
+        """Return the documents a question is surely about; none where it may be about any.
+
+        Args:
+            named: how much each is named.
+        """
+        best = max(named.values(), default=0.0)
+        if best < self.sure:
+            return []
+        return [number for number, weight in named.items() if weight >= NEAR * best]
+
     def family(self, numbers: Collection[int]) -> set[int]:
         """Return documents and those beside them: a manual may be a folder of many files."""
         folders = {folder for number in numbers if (folder := self._folder.get(number))}
         beside = {number for number, folder in self._folder.items() if folder in folders}
         return {*numbers, *beside}
-
-
-def meant(named: Mapping[int, float]) -> list[int]:
-    """Return the documents a question is surely about; none where it may be about any."""
-    best = max(named.values(), default=0.0)
-    if best < SURE:
-        return []
-    return [number for number, weight in named.items() if weight >= NEAR * best]
 
 
 def _folder_of(document: DocumentRef) -> str:

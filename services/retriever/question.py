@@ -83,6 +83,8 @@ class Other:
     """Each of them between spaces."""
     weight: float
     """How surely it means the same, up to 1."""
+    beside: tuple[str, ...] = ()
+    """Pairs of those words, as in `Question.pairs`: where it is said, they stand together."""
 
     def part(self, text: str) -> float:
         """Return how surely a text says it, up to the weight: less where its words stand apart."""
@@ -102,7 +104,7 @@ class Question:
     """Each word between spaces."""
     others: Sequence[Other]
     """What else they are called, the surest first."""
-    pairs: Sequence[tuple[str, float]]
+    pairs: Mapping[str, float]
     """Words that follow one another in the question, between spaces, and what both tell."""
     phrases: Sequence[str]
     """Messages quoted in it, between spaces."""
@@ -132,11 +134,22 @@ class Question:
         return min(1.0, sum(self.weights[w] * part for w, part in held.items()) / self.whole)
 
     def beside(self, text: str) -> float:
-        """Return the share of the question's pairs of words that stand together in a text."""
-        whole = sum(weight for _, weight in self.pairs)
+        """Return how surely the question's words stand together in a text, 0 to 1.
+
+        Words that a text says by one other name stand together there by that name's weight, and
+        so does a lone word with itself.
+        """
+        if not self.pairs:
+            return self.share(self.held(text))
+        whole = sum(self.pairs.values())
         if not whole:
             return 0.0
-        return sum(weight for needle, weight in self.pairs if needle in text) / whole
+        together = {needle: 1.0 for needle in self.pairs if needle in text}
+        for other in self.others:
+            if other.beside and other.needle in text:
+                for needle in other.beside:
+                    together[needle] = max(other.weight, together.get(needle, 0.0))
+        return sum(self.pairs[needle] * part for needle, part in together.items()) / whole
 
 
 def read(
@@ -176,6 +189,11 @@ def read(
         for word, count in common.items()
     }
     quoted = [message for message in messages if all(frequency.get(t, 0) for t in message)]
+    pairs = {
+        f" {a} {b} ": weights.get(a, 0.0) + weights.get(b, 0.0)
+        for a, b in pairwise(run)
+        if a in weights or b in weights
+    }
     return Question(
         weights=weights,
         needles={word: f" {word} " for word in weights},
@@ -185,15 +203,12 @@ def read(
                 f" {' '.join(one.tokens)} ",
                 tuple(f" {token} " for token in one.tokens),
                 one.weight,
+                tuple(n for a, b in pairwise(one.words) if (n := f" {a} {b} ") in pairs),
             )
             for one in known[:MOST_OTHERS]
             if (held := tuple(word for word in one.words if word in weights))
         ],
-        pairs=[
-            (f" {a} {b} ", weights.get(a, 0.0) + weights.get(b, 0.0))
-            for a, b in dict.fromkeys(pairwise(run))
-            if a in weights or b in weights
-        ],
+        pairs=pairs,
         phrases=[f" {' '.join(message)} " for message in quoted],
         whole=sum(weights.values()),
         searched=[*(" ".join(message) for message in quoted), *_searched(words, known, frequency)],

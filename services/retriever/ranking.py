@@ -3,8 +3,8 @@
 Codes, words and vectors each bring candidates. What puts them in order is a weighted sum of what
 can be seen of each: the code it defines, the share of the question it holds, how often and how
 near together, whether its heading says it, whether the question names its document, and how it
-stood among the words and the meanings. A passage that defines the asked code stands above all
-others.
+stood among the words and the meanings. Passages that define a code that is surely asked for stand
+above all others, whatever those hold.
 """
 
 from __future__ import annotations
@@ -109,19 +109,17 @@ class Ranked:
     id: int
     """Number of the passage."""
     order: float
-    """What it is sorted by."""
+    """What it is sorted by, among those that define or those that do not."""
     held: Mapping[str, float]
     """Which of the question's words it holds, and how surely."""
     covered: float
     """Share of the question it holds, codes included, 0 to 1."""
     meaning: float
     """How near its meaning is, 0 to 1."""
-    heading: float
-    """Share of the question its heading holds."""
     beside: float
     """Share of the question's pairs of words that stand together in it."""
-    strength: int
-    """Of the asked code it has, 0 without one."""
+    defines: bool
+    """It defines a code that is surely asked for."""
     score: float
     """Relevance, 0 to 1."""
     by: By
@@ -168,9 +166,10 @@ def rank(
         beside = question.beside(body)
         order += HEADING * heading + BESIDE * beside + CALLED * called(question, candidate.name)
         order += PHRASE * any(phrase in body for phrase in question.phrases)
-        strength = 0
+        strength, defines = 0, False
         if hit := code_hits.get(label):
             strength = hit.strength
+            defines = hit.certain and strength == max(STRENGTH_SCORE)
             told += code_weight * (1.0 if hit.certain else UNCERTAIN)
             sure = (1.0 if hit.exact else LOOSE) * (1.0 if hit.certain else UNCERTAIN)
             order += STRENGTH_SCORE[strength] * sure
@@ -183,7 +182,7 @@ def rank(
         order += STRUCTURED * (candidate.kind != "text")
         order += SAME_LANGUAGE * (label in in_language)
         meaning = _between(cosine.get(label, 0.0), *MEANING)
-        score = max(covered, meaning, SURE if hit and hit.certain and strength == 3 else 0.0)
+        score = max(covered, meaning, SURE if defines else 0.0)
         by: By = "code" if strength >= 2 else ("words" if covered >= meaning else "vector")
         placed.append(
             Ranked(
@@ -192,14 +191,13 @@ def rank(
                 inside,
                 min(1.0, covered),
                 meaning,
-                heading,
                 beside,
-                strength,
+                defines,
                 min(1.0, score),
                 by,
             )
         )
-    placed.sort(key=lambda one: (-one.order, one.id))
+    placed.sort(key=lambda one: (not one.defines, -one.order, one.id))
     return placed
 
 
@@ -215,7 +213,7 @@ def called(question: Question, name: str) -> float:
         return 0.0
     text = f" {name} "
     held = question.held(text)
-    meant = {token for word in held for token in (word,)}
+    meant = set(held)
     meant.update(
         token for one in question.others if one.needle in text for token in one.needle.split()
     )

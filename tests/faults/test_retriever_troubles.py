@@ -282,7 +282,7 @@ async def test_a_passage_the_model_refuses_is_found_by_its_words(tmp_path: Path)
 async def test_a_server_that_hangs_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.retriever.finder.EMBED_S", 0.1)
+    monkeypatch.setattr("services.retriever.meaning.EMBED_S", 0.1)
     server = Server()
     async with http_server(server) as url:
         settings = Embedding(backend="llama-server", url=url, model="")

@@ -65,7 +65,7 @@ def vectors_held(asker: Asker) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Questions wait for their vectors, however busy the machine."""
-    monkeypatch.setattr("services.retriever.finder.EMBED_S", 60.0)
+    monkeypatch.setattr("services.retriever.meaning.EMBED_S", 60.0)
 
 
 async def test_a_code_brings_its_row_first_in_any_spelling(tmp_path: Path) -> None:

@@ -112,12 +112,12 @@ async def test_the_old_revision_answers_until_the_new_one_is_complete(corpus: Co
     new = [row(0, "E005", "replaced relay")]
     await put(corpus, document(revision=2), new)
     assert await words(corpus, "relay") == []
-    assert len(await corpus.lookup(["E006"])) == 1
+    assert len(await corpus.lookup_loose(["E6"])) == 1
     change = await corpus.activate("m", 2, 1)
     assert len(change.removed) == 2
     assert await words(corpus, "relay") == [new[0].text]
     assert await words(corpus, "brake") == []
-    assert await corpus.lookup(["E006"]) == []
+    assert await corpus.lookup_loose(["E6"]) == []
     # It was kept, and can be brought back.
     await corpus.activate("m", 1, 2)
     assert await words(corpus, "brake") == [ROWS[1].text]
@@ -253,7 +253,7 @@ async def test_removing_leaves_nothing(corpus: Corpus, tmp_path: Path) -> None:
     change = await corpus.remove("m")
     assert len(change.removed) == 2
     assert await words(corpus, "brake") == []
-    assert await corpus.lookup(["E005"]) == []
+    assert await corpus.lookup_loose(["E5"]) == []
     assert await corpus.totals() == (1, 1)
     assert len((await corpus.vectors())[0]) == 1
     assert await corpus.frequency(["brak", "unrelat"]) == {"unrelat": 1}
@@ -294,12 +294,11 @@ async def test_another_model_makes_the_vectors_worthless(corpus: Corpus) -> None
     assert await corpus.totals() == (2, 2)
 
 
-async def test_codes_are_found_exactly_and_forgivingly(corpus: Corpus) -> None:
+async def test_codes_are_found_by_their_forgiving_form(corpus: Corpus) -> None:
     await put(corpus, document(), ROWS)
     await corpus.activate("m", 1, 2)
-    assert [hit.canonical for hit in await corpus.lookup(["E005"])] == ["E005"]
-    assert await corpus.lookup(["E5"]) == []
     assert [hit.canonical for hit in await corpus.lookup_loose(["E5"])] == ["E005"]
+    assert await corpus.lookup_loose(["E005"]) == []
 
 
 async def test_words_of_any_kind_are_safe_in_a_query(corpus: Corpus) -> None:

@@ -44,8 +44,8 @@ async def corpus(tmp_path: Path) -> AsyncIterator[Corpus]:
 
 async def ask(corpus: Corpus, question: str, first: Sequence[int] = ()) -> tuple[Known, list[str]]:
     known = await look_up(corpus, codes_asked(Search(question=question), corpus.names), first)
-    strongest = max((hit.strength for hit, _ in known.hits.values()), default=0)
-    best = [p for p, (hit, _) in known.hits.items() if hit.strength == strongest]
+    strongest = max((hit.strength for hit in known.hits.values()), default=0)
+    best = [p for p, hit in known.hits.items() if hit.strength == strongest]
     there = await corpus.fetch(best)
     return known, [
         there[label].passage.fields[0].value for label in best if there[label].passage.fields
@@ -116,7 +116,7 @@ async def test_the_assets_manual_goes_before_hundreds_of_others(corpus: Corpus) 
         await put(corpus, f"other{n}", ["E7"] * 40)
     own = await put(corpus, "own", ["E07"])
     known, _ = await ask(corpus, "E7", first=[own])
-    assert own in {hit.document for hit, _ in known.hits.values()}
+    assert own in {hit.document for hit in known.hits.values()}
 
 
 async def test_a_product_or_terminal_beside_a_known_fault_is_not_missed(corpus: Corpus) -> None:

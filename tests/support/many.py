@@ -89,7 +89,10 @@ async def index(data: Path, documents: Iterable[tuple[DocumentRef, bool]]) -> No
             [record] = prepare(ref, [Passage(ordinal=0, text=text)])
             db.execute(
                 Q["put_passage"],
-                (number, number, 0, "text", record.content, record.head, record.body),
+                (
+                    *(number, number, 0, "text"),
+                    *(record.content, record.head, record.body, record.name),
+                ),
             )
             db.executemany(Q["put_code"], [(c, number, loose, s) for c, loose, s in record.codes])
             db.execute(Q["put_vector"], {"passage": number, "vector": b"", "text": None})

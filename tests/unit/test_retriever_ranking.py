@@ -1,192 +1,281 @@
-"""Fusion, relevance, scope."""
+"""What puts passages in order, and what their relevance is."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.retrieval import DocumentRef
-from services.retriever.ranking import CodeHit, distinct, rank, weigh, worth_searching
-from services.retriever.scope import matches, of_asset
+from services.retriever.question import Question, Respelt, read
+from services.retriever.ranking import Ranked, called, distinct, often, rank
 
 pytestmark = pytest.mark.unit
+
+PASSAGES = 100
 
 
 @dataclass(frozen=True)
 class Text:
+    """A passage as ranking sees it."""
+
     id: int
     body: str
+    document: int = 1
+    kind: str = "text"
     head: str = ""
+    section: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A passage that has an asked code."""
+
+    strength: int
+    exact: bool = True
+    certain: bool = True
 
 
 def texts(*bodies: str) -> dict[int, Text]:
     return {number: Text(number, body) for number, body in enumerate(bodies)}
 
 
-def test_rare_words_weigh_more() -> None:
-    weights = weigh(["motor", "brake", "unheard"], {"motor": 90, "brake": 3}, 100)
-    assert weights["unheard"] > weights["brake"] > weights["motor"] > 0
+def asking(
+    words: str,
+    frequency: Mapping[str, int] | None = None,
+    others: Sequence[Respelt] = (),
+    messages: Sequence[Sequence[str]] = (),
+) -> Question:
+    """Ask for some tokens, each in one passage of a hundred unless it is said otherwise."""
+    run = words.split()
+    known = dict.fromkeys(run, 1) | (frequency or {})
+    return read(list(dict.fromkeys(run)), run, others, known, PASSAGES, messages=messages)
 
 
-def test_words_in_every_passage_are_not_searched_for() -> None:
-    frequency = {"motor": 900, "brake": 3}
-    assert worth_searching(["motor", "brake", "unheard"], frequency, 1000) == ["brake"]
-    assert worth_searching(["motor"], frequency, 1000) == ["motor"]
-
-
-def test_a_defining_passage_stands_first() -> None:
-    ranked = rank(
-        texts("e005 undervoltage", "many words about the e005 drive fault reset"),
-        weights={"drive": 2.0, "fault": 1.0, "reset": 1.0},
-        codes_asked=1,
-        code_hits={0: CodeHit(3, exact=True), 1: CodeHit(1, exact=True)},
-        word_hits=[(1, 9.0)],
-        vector_hits=[(1, 0.9)],
+def ranked(
+    candidates: Mapping[int, Text],
+    question: Question,
+    *,
+    asked: int = 0,
+    hits: Mapping[int, Hit] | None = None,
+    words: Sequence[int] = (),
+    vectors: Sequence[tuple[int, float]] = (),
+    named: Mapping[int, float] | None = None,
+    quoted: Collection[int] = (),
+    in_language: Collection[int] = (),
+) -> list[Ranked]:
+    return rank(
+        candidates,
+        question,
+        codes_asked=asked,
+        code_hits=hits or {},
+        word_hits=[(label, 1.0) for label in words],
+        vector_hits=vectors,
+        named=named or {},
+        quoted=quoted,
+        in_language=in_language,
     )
-    assert [(r.id, r.by) for r in ranked] == [(0, "code"), (1, "words")]
-    assert ranked[0].score >= 0.9
+
+
+def order(found: Sequence[Ranked]) -> list[int]:
+    return [one.id for one in found]
+
+
+def test_a_passage_that_defines_the_code_stands_before_all_that_words_and_meaning_can_do() -> None:
+    found = ranked(
+        texts("e005 undervoltage", "drive fault reset e005 drive fault reset"),
+        asking("drive fault reset"),
+        asked=1,
+        hits={0: Hit(3), 1: Hit(1)},
+        words=[1],
+        vectors=[(1, 0.75)],
+        named={},
+    )
+    assert [(one.id, one.by) for one in found] == [(0, "code"), (1, "words")]
+    assert found[0].score >= 0.9
+
+
+def test_a_code_that_is_surely_asked_for_stands_before_one_that_may_be() -> None:
+    passages = texts("oc overcurrent", "e005 undervoltage")
+    hits = {0: Hit(3, certain=False), 1: Hit(3)}
+    found = ranked(passages, asking("overcurrent"), asked=1, hits=hits)
+    assert order(found) == [1, 0]
+    # What may be something else is no answer by itself.
+    assert found[1].score < found[0].score
 
 
 def test_an_exact_code_stands_before_one_with_other_zeros() -> None:
-    ranked = rank(
-        texts("e5", "e005"),
-        weights={},
-        codes_asked=1,
-        code_hits={0: CodeHit(3, exact=False), 1: CodeHit(3, exact=True)},
-        word_hits=[],
-        vector_hits=[],
-    )
-    assert [r.id for r in ranked] == [1, 0]
+    hits = {0: Hit(3, exact=False), 1: Hit(3)}
+    assert order(ranked(texts("e5", "e005"), asking(""), asked=1, hits=hits)) == [1, 0]
+
+
+def test_defining_stands_before_leading_a_line_and_that_before_mentioning() -> None:
+    hits = {0: Hit(1), 1: Hit(2), 2: Hit(3)}
+    found = ranked(texts("e005", "e005", "e005"), asking(""), asked=1, hits=hits)
+    assert order(found) == [2, 1, 0]
+    assert [one.by for one in found] == ["code", "code", "words"]
 
 
 def test_an_unknown_code_takes_the_relevance_of_the_rest_down() -> None:
-    arguments = {
-        "weights": {"drive": 1.0, "fault": 1.0},
-        "code_hits": {},
-        "word_hits": [(0, 3.0)],
-        "vector_hits": [],
+    passages, question = texts("drive fault"), asking("drive fault")
+    assert ranked(passages, question)[0].score == 1.0
+    assert ranked(passages, question, asked=1)[0].score < 0.5
+
+
+def test_the_named_document_stands_before_one_that_says_the_same() -> None:
+    passages = {
+        0: Text(0, "set acceleration time", document=1),
+        1: Text(1, "set acceleration time", document=2),
     }
-    without = rank(texts("drive fault"), codes_asked=0, **arguments)  # type: ignore[arg-type]
-    with_code = rank(texts("drive fault"), codes_asked=1, **arguments)  # type: ignore[arg-type]
-    assert without[0].score == 1.0
-    assert with_code[0].score < 0.5
+    question = asking("acceleration time")
+    assert order(ranked(passages, question, words=[0, 1])) == [0, 1]
+    assert order(ranked(passages, question, words=[0, 1], named={2: 1.0})) == [1, 0]
+
+
+def test_what_is_called_so_stands_before_what_says_it_by_the_way() -> None:
+    same = "set acceleration time before deceleration"
+    passages = {
+        0: Text(0, same, name="deceleration ramp"),
+        1: Text(1, same, name="acceleration time"),
+    }
+    assert order(ranked(passages, asking("acceleration time"))) == [1, 0]
+
+
+def test_a_name_is_what_is_asked_for_the_less_the_more_else_it_says() -> None:
+    question = asking("acceleration time")
+    whole = called(question, "acceleration time")
+    more = called(question, "acceleration time unit of ramp")
+    assert whole == 1.0
+    assert 0 < more < whole
+    assert called(question, "brake chopper") == called(question, "") == 0.0
+
+
+def test_a_name_in_other_words_is_called_so_too() -> None:
+    other = Respelt(("overheat",), ("过热",), 0.85)
+    question = asking("overheat", {"overheat": 0, "过热": 2}, [other])
+    assert called(question, "过热") > 0.8
+
+
+def test_a_quoted_message_stands_first_where_it_stands_word_for_word() -> None:
+    words = "phase line error"
+    passages = texts("phase line error check wiring", "error line phase check wiring")
+    asked = asking(words, messages=[tuple(words.split())])
+    found = ranked(passages, asked)
+    assert order(found) == [0, 1]
+    apart = found[0].order - found[1].order
+    plain = ranked(passages, asking(words))
+    assert apart > plain[0].order - plain[1].order + 1
+
+
+def test_words_in_their_order_stand_before_the_same_words_apart() -> None:
+    found = ranked(texts("brake the motor and release", "the motor brake and release"),
+                   asking("motor brake"))  # fmt: skip
+    assert order(found) == [1, 0]
+    assert (found[0].beside, found[1].beside) == (1.0, 0.0)
+
+
+def test_a_row_stands_before_running_text_that_says_the_same() -> None:
+    passages = {0: Text(0, "gasket green"), 1: Text(1, "gasket green", kind="row")}
+    assert order(ranked(passages, asking("gasket"))) == [1, 0]
+
+
+def test_a_rare_word_outweighs_a_common_one() -> None:
+    found = ranked(
+        texts("motor motor motor", "encoder"), asking("motor encoder", {"motor": 60, "encoder": 2})
+    )
+    assert order(found) == [1, 0]
 
 
 def test_meaning_alone_can_find() -> None:
-    ranked = rank(
-        texts("synonyms only"),
-        weights={"other": 1.0},
-        codes_asked=0,
-        code_hits={},
-        word_hits=[],
-        vector_hits=[(0, 0.8)],
-    )
-    assert ranked[0].by == "vector"
-    assert ranked[0].score > 0.5
+    found = ranked(texts("synonyms only"), asking("other"), vectors=[(0, 0.7)])
+    assert found[0].by == "vector"
+    assert found[0].score > 0.5
+
+
+def test_a_cosine_that_says_nothing_is_no_relevance() -> None:
+    found = ranked(texts("synonyms only"), asking("other"), vectors=[(0, 0.25)])
+    assert found[0].score == 0.0
 
 
 def test_a_quote_is_relevant_however_common_its_words_and_unknown_its_codes() -> None:
-    ranked = rank(
-        texts("as usual"),
-        weights={"as": 0.001},
-        codes_asked=3,
-        code_hits={},
-        word_hits=[],
-        vector_hits=[],
-        quoted={0},
-    )
-    assert ranked[0].score == 1.0
+    question = asking("as", {"as": 99})
+    assert ranked(texts("as usual"), question, asked=3)[0].score < 0.2
+    assert ranked(texts("as usual"), question, asked=3, quoted={0})[0].score == 1.0
 
 
 def test_among_equals_the_asked_language_stands_first() -> None:
-    arguments = {
-        "candidates": texts("e005 undervoltage", "e005 欠压", "e005 欠压 报警"),
-        "codes_asked": 1,
-        "code_hits": {n: CodeHit(3 if n < 2 else 1, exact=True) for n in range(3)},
-        "weights": {},
-        "word_hits": [(0, 2.0), (1, 1.9), (2, 1.0)],
-        "vector_hits": [(0, 0.6), (1, 0.5)],
-    }
-    assert [r.id for r in rank(**arguments)] == [0, 1, 2]  # type: ignore[arg-type]
-    chinese = rank(**arguments, in_language={1, 2})  # type: ignore[arg-type]
-    assert [r.id for r in chinese] == [1, 0, 2]
+    passages = texts("e005 undervoltage", "e005 欠压", "e005 欠压 报警")
+    hits = {0: Hit(3), 1: Hit(3), 2: Hit(1)}
+    same = {"asked": 1, "hits": hits, "words": [0, 1, 2], "vectors": [(0, 0.6), (1, 0.5)]}
+    assert order(ranked(passages, asking(""), **same)) == [0, 1, 2]  # type: ignore[arg-type]
+    chinese = ranked(passages, asking(""), **same, in_language={1, 2})  # type: ignore[arg-type]
+    assert order(chinese) == [1, 0, 2]
 
 
 def test_copies_of_one_passage_leave_room_for_others() -> None:
     passages = texts(*["a b c"] * 40, "x y z")
-    ranked = rank(
-        passages,
-        weights={"a": 1.0},
-        codes_asked=0,
-        code_hits={},
-        word_hits=[(n, 1.0) for n in range(41)],
-        vector_hits=[],
-    )
-    assert [r.id for r in distinct(ranked, passages, 2)] == [0, 40]
+    found = ranked(passages, asking("a"), words=range(41))
+    assert order(distinct(found, passages, 2)) == [0, 40]
 
 
-def test_passages_that_say_the_same_are_one() -> None:
-    passages = texts("a b c d e f g", "a b c d e f g", "x y z")
-    ranked = rank(
-        passages,
-        weights={"a": 1.0},
-        codes_asked=0,
-        code_hits={},
-        word_hits=[(0, 1.0), (1, 0.9), (2, 0.1)],
-        vector_hits=[],
-    )
-    assert [r.id for r in distinct(ranked, passages, 5)] == [0, 2]
+def test_passages_that_say_nearly_the_same_are_one_and_others_stay() -> None:
+    same = "a b c d e f g h i j k l m n o p q r s t"
+    passages = texts(same, f"{same} u", same.replace("a b c d", "u v w x"), "x y z")
+    found = ranked(passages, asking("t"), words=[0, 1, 2, 3])
+    assert order(distinct(found, passages, 5)) == [0, 2, 3]
+
+
+def test_saying_it_often_helps_less_each_time_and_length_takes_it_back() -> None:
+    question = asking("brake")
+    once, twice, thrice = (often(question, f" {'brake ' * n}") for n in (1, 2, 3))
+    assert 0 < once < twice < thrice < 1
+    assert thrice - twice < twice - once
+    assert often(question, f" brake {'filler ' * 200}") < once
+    assert often(asking(""), " brake ") == 0.0
+
+
+BODIES = st.lists(st.text("abcd ", max_size=12), min_size=1, max_size=8)
 
 
 @given(
-    st.lists(st.text("abcd ", max_size=12), min_size=1, max_size=8),
-    st.dictionaries(st.sampled_from("abcdef"), st.floats(0.0, 9.0), max_size=4),
+    BODIES,
+    st.dictionaries(st.sampled_from("abcdef"), st.integers(0, PASSAGES), max_size=4),
     st.booleans(),
     st.data(),
 )
 def test_every_candidate_is_ranked_once_with_a_score_in_range(
-    bodies: list[str], weights: dict[str, float], asked: bool, data: st.DataObject
+    bodies: list[str], frequency: dict[str, int], asked: bool, data: st.DataObject
 ) -> None:
     passages = texts(*bodies)
     some = st.lists(st.sampled_from(sorted(passages)), unique=True)
-    ranked = rank(
+    found = ranked(
         passages,
-        weights=weights,
-        codes_asked=int(asked),
-        code_hits={n: CodeHit(1 + n % 3, exact=bool(n % 2)) for n in data.draw(some)},
-        word_hits=[(n, 1.0) for n in data.draw(some)],
-        vector_hits=[(n, 0.5) for n in data.draw(some)],
+        asking(" ".join(frequency), frequency),
+        asked=int(asked),
+        hits={n: Hit(1 + n % 3, exact=bool(n % 2)) for n in data.draw(some)},
+        words=data.draw(some),
+        vectors=[(n, 0.5) for n in data.draw(some)],
+        quoted=data.draw(some),
     )
-    assert sorted(r.id for r in ranked) == sorted(passages)
-    assert all(0.0 <= r.score <= 1.0 for r in ranked)
+    assert sorted(one.id for one in found) == sorted(passages)
+    assert found == sorted(found, key=lambda one: (-one.order, one.id))
+    for one in found:
+        assert 0.0 <= one.score <= 1.0
+        assert 0.0 <= one.covered <= 1.0
+        assert 0.0 <= one.beside <= 1.0
 
 
-@pytest.mark.parametrize(
-    ("filter_", "asset", "covered"),
-    [
-        ("plant/motor7", "plant/motor7", True),
-        ("plant/+", "plant/motor7", True),
-        ("plant/#", "plant/hall2/motor7", True),
-        ("plant/#", "plant", True),
-        ("#", "plant/motor7", True),
-        ("plant/+", "plant/hall2/motor7", False),
-        ("plant/motor7", "plant/motor70", False),
-        ("plant/motor7", "plant", False),
-    ],
-)
-def test_filters_cover_assets_as_mqtt_does(filter_: str, asset: str, covered: bool) -> None:
-    assert matches(filter_, asset) is covered
-
-
-def test_an_asset_has_its_documents() -> None:
-    documents = {
-        1: DocumentRef(doc_id="a", revision=1, title="a", file="a", assets=["plant/motor7"]),
-        2: DocumentRef(doc_id="b", revision=1, title="b", file="b", assets=["line/+"]),
-        3: DocumentRef(doc_id="c", revision=1, title="c", file="c"),
-    }
-    assert of_asset(documents, "plant/motor7") == [1]
-    assert of_asset(documents, "") == []
-    assert of_asset(documents, "other") == []
+@given(BODIES, st.integers(0, 9))
+def test_what_is_kept_stays_in_order_and_no_two_are_the_same(bodies: list[str], limit: int) -> None:
+    passages = texts(*bodies)
+    found = ranked(passages, asking("a b"), words=sorted(passages))
+    kept = order(distinct(found, passages, limit))
+    assert len(kept) <= limit
+    assert kept == [label for label in order(found) if label in kept]
+    words = [frozenset(passages[label].body.split(" ")) for label in kept]
+    assert len(set(words)) == len(words)
+    if limit:
+        assert kept[0] == found[0].id
