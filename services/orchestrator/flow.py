@@ -215,7 +215,8 @@ class Flow:
 
     def _from_passages(self, work: Work, found: Found, timings: Timings, missing: str) -> Answer:
         """Return the answer the passages give by themselves."""
-        code = work.code or next(iter(found.codes), "")
+        known = [code for code in found.codes if code not in found.unknown_codes]
+        code = work.code or next(iter(known or found.codes), "")
         if missing:
             summary = note(missing, work.lang)
             return self._answer(

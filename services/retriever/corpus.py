@@ -35,7 +35,15 @@ from services.retriever.holdings import (
 )
 from services.retriever.names import Names
 from services.retriever.postings import COUNTED, NONE, Numbers, Posting, Postings, best, posting
-from services.retriever.records import Record, content_of, head_of, passage_of, title_tokens
+from services.retriever.records import (
+    WORDS,
+    Record,
+    content_of,
+    head_of,
+    passage_of,
+    prepare,
+    title_tokens,
+)
 from services.retriever.statements import (
     MIGRATIONS,
     Q,
@@ -171,7 +179,7 @@ class Corpus:
             records: the passages; those that are there already are replaced.
         """
         async with self._db.transaction() as db:
-            await db.execute(Q["put_document"], columns_of(document))
+            await db.execute(Q["put_document"], (*columns_of(document), WORDS))
             number = await number_of(db, document.doc_id, document.revision)
             if records:
                 await self._put_all(db, number, records)
@@ -341,11 +349,49 @@ class Corpus:
             return False
         title = title_tokens(document)
         async with self._swap() as db:
-            await db.execute(Q["put_document"], columns_of(document))
+            await db.execute(Q["put_document"], (*columns_of(document), WORDS))
             if title != title_tokens(before):
                 await _change_heads(db, row["id"], " ".join(title), active=bool(row["active"]))
             if row["active"]:
                 await db.execute(Q["next_generation"])
+        return True
+
+    async def remake_words(self) -> bool:
+        """Find tokens and codes of one revision anew that were found by an older Andon.
+
+        Returns whether there was one.
+        """
+        row = await self._db.first(Q["stale"], (WORDS,))
+        if row is None:
+            return False
+        number = int(row["id"])
+        answers = number in self.active
+        async with self._swap() as db:
+            document = ref_of((await all_of(db, Q["numbered"], (number,)))[0])
+            if answers:
+                await db.execute(Q["fts_drop"], (number,))
+            await db.execute(Q["drop_codes"], (number,))
+            after = 0
+            while rows := await all_of(db, Q["heads"], (number, after, SLICE)):
+                after = rows[-1]["id"]
+                passages = [passage_of(row["content"]) for row in rows]
+                records = await asyncio.to_thread(prepare, document, passages)
+                labelled = [(row["id"], one) for row, one in zip(rows, records, strict=True)]
+                await db.executemany(
+                    Q["set_words"], [(one.head, one.body, one.name, id_) for id_, one in labelled]
+                )
+                await db.executemany(
+                    Q["put_code"],
+                    [
+                        (canonical, id_, loose, strength)
+                        for id_, one in labelled
+                        for canonical, loose, strength in one.codes
+                    ],
+                )
+            if answers:
+                await db.execute(Q["fts_add"], (number,))
+                await db.execute(Q["next_generation"])
+            await db.execute(Q["remade"], (WORDS, number))
         return True
 
     async def scrub(self) -> bool:

@@ -65,6 +65,8 @@ CREATE INDEX vectors_text ON vectors (text) WHERE text IS NOT NULL;
 
 -- name: schema_4: what a passage is called, as tokens
 ALTER TABLE passages ADD COLUMN name TEXT NOT NULL DEFAULT '';
+-- Which way tokens and codes were found; see records.WORDS.
+ALTER TABLE documents ADD COLUMN words INTEGER NOT NULL DEFAULT 0;
 
 -- name: meta: one fact
 SELECT value FROM meta WHERE key = ?
@@ -89,12 +91,16 @@ ORDER BY d.doc_id, d.revision
 SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
 FROM documents d WHERE d.doc_id = ? ORDER BY d.revision
 
+-- name: numbered: one revision by its number
+SELECT * FROM documents WHERE id = ?
+
 -- name: document: one revision
 SELECT * FROM documents WHERE doc_id = ? AND revision = ?
 
 -- name: put_document: a revision, or what changed about it
-INSERT INTO documents (doc_id, revision, title, file, lang, assets, kind, model, collection, tags)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO documents
+    (doc_id, revision, title, file, lang, assets, kind, model, collection, tags, words)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (doc_id, revision) DO UPDATE
 SET title = excluded.title, file = excluded.file, lang = excluded.lang, assets = excluded.assets,
     kind = excluded.kind, model = excluded.model, collection = excluded.collection,
@@ -105,6 +111,18 @@ SELECT id, content, head FROM passages WHERE document = ? AND id > ? ORDER BY id
 
 -- name: set_head: other words in the head of a passage
 UPDATE passages SET head = ? WHERE id = ?
+
+-- name: stale: a revision whose tokens and codes were found another way, those that answer first
+SELECT id FROM documents WHERE words <> ? ORDER BY active DESC, id LIMIT 1
+
+-- name: remade: its tokens and codes are found this way
+UPDATE documents SET words = ? WHERE id = ?
+
+-- name: set_words: a passage's tokens
+UPDATE passages SET head = ?, body = ?, name = ? WHERE id = ?
+
+-- name: drop_codes: the codes of a revision's passages
+DELETE FROM codes WHERE passage IN (SELECT id FROM passages WHERE document = ?)
 
 -- name: contents: what is there of a revision, to know what of a batch is new
 SELECT ordinal, content FROM passages WHERE document = ? AND ordinal BETWEEN ? AND ?

@@ -59,7 +59,7 @@ class _Asked:
     named: dict[int, float]
     meant: list[int]
     known: Known
-    alike: frozenset[str]
+    salient: frozenset[str]
     vector: NDArray[np.float32] | None = None
     quoted: list[int] = field(default_factory=list)
 
@@ -150,26 +150,31 @@ class Finder:
         codes = codes_asked(search, corpus.names)
         words = query_tokens(f"{search.question} {search.code}".strip())
         run = running_tokens(search.question)
-        others: list[question.Alternative] = list(self._lexicon.expand(search.question))
+        expansions = self._lexicon.expand(search.question)
         messages = question.messages(search.question)
-        alike = question.name_like(search.question, self._lexicon.knows)
+        salient = question.name_like(search.question)
+        alike = question.name_like(search.question, self._lexicon.is_term)
+        makers = [one for one in expansions if one.maker]
+        alike |= {word for maker in makers for word in maker.words}
         frequency = await corpus.frequency(
             list(
                 {
                     *words,
                     *run,
                     *(t for m in messages for t in m),
-                    *(t for o in others for t in o.tokens),
+                    *(t for o in expansions for t in o.tokens),
                 }
             )
         )
+        others: list[question.Alternative] = [*expansions]
         others += await self._respelt([w for w in words if w not in frequency], alike, frequency)
         spelt = _spelt(codes)
-        naming = [word for word in words if word not in spelt]
+        called = {token for maker in makers for token in maker.tokens}
+        naming = [word for word in dict.fromkeys([*words, *called]) if word not in spelt]
         texts = await self._holders([word for word in naming if word in alike], frequency)
         named = corpus.names.named(naming, texts)
         # Only what looks like a name says that no others are meant.
-        about = corpus.names.named([word for word in naming if word in alike], texts)
+        about = corpus.names.named([w for w in naming if w in alike or w in called], texts)
         meant = names.meant(about)
         family = corpus.names.family(meant)
         if scope is not None:
@@ -196,7 +201,7 @@ class Finder:
             named=named,
             meant=sorted(family),
             known=known,
-            alike=alike,
+            salient=salient | alike,
         )
 
     async def _respelt(
@@ -308,8 +313,8 @@ class Finder:
         seen = answerable.evidence(
             ranked,
             asked.words.weights,
-            asked.alike,
-            asked.alike & own,
+            asked.salient,
+            asked.salient & own,
             rarest=question.idf(1, self._corpus.size),
             meaning=self._meaning.speaks(asked.lang),
             named=bool(asked.meant),

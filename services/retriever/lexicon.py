@@ -8,8 +8,9 @@ between the languages:
 
 Before a term, `~` says that it usually means something else (it counts half), `=` that it counts
 only in just these capitals (`=CAN` is no verb), `>` that people ask with it and no manual is
-searched for it. A line that begins with `-` lists terms whose meanings in the lines before are
-dropped. `#` begins a comment.
+searched for it, `@` that it is the name of a maker or a product: it says which manuals are meant. A
+line that begins with `-` lists terms whose meanings in the lines before are dropped. `#` begins a
+comment.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class Expansion(msgspec.Struct, frozen=True, gc=False):
     """Language of the tokens."""
     weight: float
     """How surely it means the same, up to 1."""
+    maker: bool = False
+    """Both are names of a maker or a product: they say which documents are meant."""
 
 
 class _Match(msgspec.Struct, frozen=True, gc=False):
@@ -177,6 +180,11 @@ class Lexicon:
         """Return whether the word is a term by itself, so that it is no typing error."""
         return key_of(plain_form(word)) in self._concepts
 
+    def is_term(self, word: str) -> bool:
+        """Return whether the word is one of the trade, and no maker's name."""
+        key = key_of(plain_form(word))
+        return key in self._concepts and not any("@" in term.marks for term in self._asked(key))
+
     def expand(self, question: str) -> list[Expansion]:
         """Return other ways to say what is asked, in the order of the question.
 
@@ -197,7 +205,8 @@ class Lexicon:
                     if tokens == words or (place in best and best[place].weight >= weighed):
                         continue
                     lang: Literal["en", "zh"] = "zh" if term.zh else "en"
-                    best[place] = Expansion(start, end, words, tokens, lang, weighed)
+                    maker = "@" in term.marks
+                    best[place] = Expansion(start, end, words, tokens, lang, weighed, maker)
         return list(best.values())
 
     def _matches(self, folded: str, units: Sequence[Unit]) -> Iterator[_Match]:

@@ -227,7 +227,9 @@ def idf(count: int, passages: int) -> float:
     return math.log(1 + (passages - count + 0.5) / (count + 0.5))
 
 
-def name_like(question: str, is_term: Callable[[str], bool]) -> frozenset[str]:
+def name_like(
+    question: str, is_term: Callable[[str], bool] = lambda _word: False
+) -> frozenset[str]:
     """Return the tokens of words that look like names: products, makers, protocols, signals.
 
     Such are words of Latin letters inside Chinese, with digits or more than one capital, or
@@ -235,7 +237,7 @@ def name_like(question: str, is_term: Callable[[str], bool]) -> frozenset[str]:
 
     Args:
         question: as asked.
-        is_term: whether a word is the trade's own.
+        is_term: whether a word is the trade's own, and no name; none is by default.
     """
     chinese = is_cjk(question)
     found: set[str] = set()

@@ -13,6 +13,8 @@ from services.retriever.called import called
 from services.retriever.codes import Code, cell_codes, codes, loose_form
 from services.retriever.tokens import tokens
 
+WORDS = 1
+"""The way tokens and codes are found. Grows with each change of it: they are found anew then."""
 DEFINES, LEADS, MENTIONS = 3, 2, 1
 """Strength of a code in a passage: defined here, begins a line, mentioned."""
 
@@ -139,7 +141,9 @@ def _defined(passage: Passage) -> dict[str, int]:
     leading = [c.canonical for c in codes(first) if c.certain and c.start <= 2]
     if not leading and passage.kind == "entry":
         leading = [c.canonical for c in codes(passage.text[:80]) if c.certain]
-    return dict.fromkeys(leading[:1], DEFINES)
+    # The rest of an entry over the limit repeats its title, but does not define the code.
+    rest = passage.text.partition("\n")[0].endswith("(continued)")
+    return dict.fromkeys(leading[:1], LEADS if rest else DEFINES)
 
 
 def _strength(cell: str, header: str, *, of_faults: bool, said: bool) -> int:

@@ -123,6 +123,7 @@ class RetrieverService:
         await serve(CORPUS, self.corpus)
         context.spawn(watch(self._corpus.database), "watch the corpus")
         context.spawn(self._scrub(self._corpus), "take deleted words off the disk")
+        context.spawn(self._remake(self._corpus), "find words and codes anew")
         self._count()
 
     async def drain(self) -> None:
@@ -298,6 +299,21 @@ class RetrieverService:
     def _embed_soon(self) -> None:
         if self._vectorizer is not None:
             self._vectorizer.wake()
+
+    async def _remake(self, corpus: Corpus) -> None:
+        """Find words and codes anew that an older Andon found another way, a revision at a time."""
+        remade = 0
+        while True:
+            try:
+                if not await corpus.remake_words():
+                    break
+                remade += 1
+            except Retryable as error:
+                log.warning("words and codes are still those of an older Andon: %s", error)
+                await asyncio.sleep(_AGAIN_S)
+        if remade:
+            log.info("words and codes of %d revisions were found anew", remade)
+            self._count()
 
     async def _scrub(self, corpus: Corpus) -> None:
         """Take deleted words off the disk, soon after each removal."""

@@ -19,7 +19,7 @@ _COMMA = re.compile(r"[,|，、｜]")
 _HAN = re.compile(r"[\u4e00-\u9fff]+\Z")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z /\-]*\Z")
 _WORDS = re.compile(r"[a-z]+")
-_MARKS = "~=>"
+_MARKS = "~=>@"
 
 
 class Term(msgspec.Struct, frozen=True, gc=False):

@@ -211,7 +211,7 @@ class Retriever(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     where there is one."""
     threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
     """Passages less relevant than this are not shown."""
-    sure: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.25
+    sure: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.3
     """How likely the manuals must answer a question for anything to be shown; 0 shows the nearest
     passages always."""
     budget_mb: Positive = 224

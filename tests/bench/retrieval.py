@@ -94,12 +94,16 @@ def _child(what: str, folder: Path, n: int) -> dict[str, Any]:
     return figures
 
 
-async def _open(folder: Path) -> tuple[Corpus, Embedder, Indexer, Finder, bool]:
+async def _open(
+    folder: Path, *, build: bool = True
+) -> tuple[Corpus, Embedder, Indexer, Finder, bool]:
     """Open as the service does; the last says whether the saved index was loaded."""
     embedder = open_embedder(Embedding())
     corpus = await Corpus.open(folder / "corpus.db")
     indexer = Indexer(corpus, folder / "vectors")
     loaded = await indexer.use(embedder)
+    if build:
+        await indexer.fill()
     finder = Finder(corpus, 0.2, lambda _: None, Lexicon.load([SHIPPED]))
     finder.use(embedder, lambda: indexer.index)
     return corpus, embedder, indexer, finder, loaded
@@ -174,7 +178,7 @@ async def _ask(folder: Path) -> dict[str, Any]:
 async def _rebuild(folder: Path) -> dict[str, Any]:
     """Ask while the vectors' index is built from the corpus, as after its file was lost."""
     (folder / "vectors" / "vectors.json").unlink()
-    corpus, embedder, indexer, finder, _ = await _open(folder)
+    corpus, embedder, indexer, finder, _ = await _open(folder, build=False)
     began = time.perf_counter()
     build = asyncio.create_task(indexer.fill())
     took: list[float] = []

@@ -12,7 +12,7 @@ import pytest
 from schemas.retrieval import DocumentRef, Field, Passage
 from services.retriever.corpus import Corpus
 from services.retriever.records import prepare
-from services.retriever.statements import MIGRATIONS
+from services.retriever.statements import MIGRATIONS, Q
 from services.retriever.tokens import query_tokens
 from services.runtime.errors import Fatal, Rejected
 from services.runtime.sqlite import open_database
@@ -344,3 +344,34 @@ async def test_a_file_that_is_no_corpus_says_so(tmp_path: Path) -> None:
     path.write_bytes(b"this is not a database" * 100)
     with pytest.raises(Fatal, match=r"corpus\.db"):
         await Corpus.open(path)
+
+
+async def test_words_and_codes_of_an_older_andon_are_found_anew(corpus: Corpus) -> None:
+    for doc_id in ("m", "n"):
+        ref = document(doc_id)
+        await put(corpus, ref, [row(0, "E005", f"worn belt of {doc_id}")])
+        await corpus.activate(doc_id, 1, 1)
+    await corpus.put(document("n", 2), prepare(document("n", 2), [row(0, "E006", "new belt")]))
+    async with corpus.database.transaction() as db:
+        for number in corpus.active:
+            await db.execute(Q["fts_drop"], (number,))
+        await db.execute("UPDATE passages SET head = '', body = 'old', name = ''")
+        await db.execute("DELETE FROM codes")
+        for number in corpus.active:
+            await db.execute(Q["fts_add"], (number,))
+        await db.execute("UPDATE documents SET words = 0")
+    assert await words(corpus, "worn belt") == []
+    before = corpus.generation
+    remade = 0
+    while await corpus.remake_words():
+        remade += 1
+    assert remade == 3
+    assert corpus.generation == before + 2  # the third does not answer
+    assert sorted(await words(corpus, "worn belt")) == [
+        "Code: E005 | Cause: worn belt of m",
+        "Code: E005 | Cause: worn belt of n",
+    ]
+    assert await words(corpus, "old") == []
+    assert len(await corpus.lookup_loose(["E5"])) == 2
+    await corpus.activate("n", 2, 1, at_once=True)
+    assert await words(corpus, "new belt") != []
