@@ -77,8 +77,10 @@ def _parser() -> argparse.ArgumentParser:
         "--no-broker", action="store_true", help="use the configured broker, start none"
     )
 
-    add = command(
-        "add", _library("add"), "Add documents (PDF, DOCX, HTML, Markdown, text) and wait."
+    add = command("add", _library("add"), "Add documents and wait.")
+    add.description = (
+        "Add documents and wait. They may be PDF, scans and pictures of pages, Word, Excel,"
+        " PowerPoint and OpenDocument files, RTF, EPUB, HTML, Markdown, e-mail, CSV, JSON and text."
     )
     add.add_argument(
         "path", nargs="+", help="files, folders with all that is in them, or patterns ('*.pdf')"

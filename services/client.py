@@ -128,7 +128,14 @@ class Client:
         Raises:
             Rejected: there is none of that name.
         """
-        doc_id = await self._named("documents", name)
+        return await self.revisions(await self._named("documents", name))
+
+    async def revisions(self, doc_id: str) -> DocumentList:
+        """Return the document of an id, with its revisions.
+
+        Raises:
+            Rejected: there is none.
+        """
         listed: DocumentList = await self._call(DOCUMENTS, ListDocuments(doc_id=doc_id))
         return listed
 

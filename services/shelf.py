@@ -8,12 +8,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from schemas.knowledge import (
     AddDocument,
     AddedDocument,
     DocumentList,
+    DocumentPhase,
     DocumentState,
 )
 from services.client import IN_WORK
@@ -25,6 +26,8 @@ from services.runtime.config import Config
 from services.runtime.errors import Rejected
 from services.runtime.messages import topic_matches
 from services.terminal import print_json, say, tell
+
+_WIDEST = max(map(len, get_args(DocumentPhase)))
 
 
 def add(options: argparse.Namespace) -> int:
@@ -158,7 +161,7 @@ def _line(state: DocumentState) -> str:
     if any(words):
         detail += f" · {', '.join(word for word in words if word)}"
     known_as = f"  [{state.doc_id}]" if state.doc_id else ""
-    return f"{state.state:<9}{state.file}: {detail}{known_as}"
+    return f"{state.state:<{_WIDEST}} {state.file}: {detail}{known_as}"
 
 
 def documents(options: argparse.Namespace) -> int:
@@ -181,7 +184,7 @@ def documents(options: argparse.Namespace) -> int:
             if _chosen(state, options):
                 tell(_line(state))
                 chosen += 1
-                passages += state.passages if state.answers else 0
+                passages += await _answering(client, state)
         if empty:
             tell("The library is empty.")
         elif chosen != 1:
@@ -189,6 +192,14 @@ def documents(options: argparse.Namespace) -> int:
         return OK
 
     return talk(options, work)
+
+
+async def _answering(client: Any, state: DocumentState) -> int:
+    """Return how many passages of a document answer: of an older revision while one is read."""
+    if state.searchable or state.answers in {0, state.revision}:
+        return state.passages if state.searchable or state.answers else 0
+    listed = await client.revisions(state.doc_id)
+    return sum(one.passages for one in listed.revisions if one.revision == state.answers)
 
 
 def _chosen(state: DocumentState, options: argparse.Namespace) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from unstructured.documents.elements import Title
 
 from schemas.retrieval import Field, Passage, PassageKind
-from services.ingest import faults, language, tables
+from services.ingest import cutting, faults, language, tables, units
 from services.ingest.splitting import Count, Unit, split
 
 MAX_ROW_TOKENS = 2048
@@ -69,7 +68,7 @@ def passages(
     def counted(text: str) -> int:
         return max(count(text), len(text) // _TOKEN)
 
-    for ordinal, draft in enumerate(_drafts(_cut(elements), counted, sizes or Sizes())):
+    for ordinal, draft in enumerate(_drafts(cutting.cut(elements), counted, sizes or Sizes())):
         yield Passage(
             ordinal=ordinal,
             page=draft.page,
@@ -82,42 +81,17 @@ def passages(
         )
 
 
-def _cut(elements: Sequence[Any]) -> list[Any]:
-    """Cut elements of several lines where a fault's heading or a label begins a line."""
-    result = []
-    for element in elements:
-        lines = element.text.split("\n")
-        if _is_table(element) or len(lines) < 2:
-            result.append(element)
-            continue
-        groups: list[list[str]] = [[lines[0]]]
-        for line in lines[1:]:
-            above = groups[-1][-1]
-            if faults.LABEL.match(line) or faults.heading(line) or faults.heading(above):
-                groups.append([line])
-            else:
-                groups[-1].append(line)
-        if len(groups) == 1:
-            result.append(element)
-            continue
-        for group in groups:
-            part = copy.copy(element)
-            part.text = "\n".join(group)
-            result.append(part)
-    return [element for element in result if element.text.strip()]
-
-
 def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]:
     blocks = [
-        faults.Block(
+        units.Block(
             element.text,
             isinstance(element, Title),
             element.metadata.category_depth or 0,
-            _is_table(element),
+            cutting.is_table(element),
         )
         for element in elements
     ]
-    entries = {entry.start: entry for entry in faults.find(blocks)}
+    entries: dict[int, units.Entry] = {entry.start: entry for entry in faults.find(blocks)}
     path = _Path()
     text: list[Any] = []
     heads: list[Any] = []
@@ -125,7 +99,7 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
     while index < len(elements):
         element = elements[index]
         entry = entries.get(index)
-        if entry is None and not _is_table(element):
+        if entry is None and not cutting.is_table(element):
             if isinstance(element, Title):
                 path.enter(element)
             element.metadata.section_path = path.text
@@ -141,11 +115,15 @@ def _drafts(elements: list[Any], count: Count, sizes: Sizes) -> Iterator[_Draft]
             yield from _rows(element, path.text, count)
             index += 1
             continue
-        yield from _entry(entry, element, path.text, count)
-        for table in entry.tables:
-            yield from _rows(elements[table], path.text, count)
+        above = path.text
         if isinstance(element, Title):
             path.enter(element)
+        # A parameter's heading is also its section, whose words weigh more.
+        section = path.text if entry.parameter else above
+        yield from _entry(entry, elements, section, count)
+        below = path.text if path.text != above else _below(above, entry.printed)
+        for table in entry.tables:
+            yield from _rows(elements[table], below, count)
         index = entry.end
     heads = yield from _running(text, count, sizes)
     yield from _leftover(heads, "", count)
@@ -219,10 +197,6 @@ def _unit(element: Any) -> Unit:
     return Unit(element.text, element.metadata.page_number)
 
 
-def _is_table(element: Any) -> bool:
-    return bool(element.category == "Table" and element.metadata.text_as_html)
-
-
 def _rows(element: Any, section: str, count: Count) -> Iterator[_Draft]:
     """Yield one passage for each row of a table, with its header."""
     pages = getattr(element.metadata, "row_pages", None) or []
@@ -261,16 +235,37 @@ def _below(section: str, name: str) -> str:
     return " > ".join(filter(None, (section, name)))
 
 
-def _entry(entry: faults.Entry, head: Any, section: str, count: Count) -> Iterator[_Draft]:
-    """Yield the passage of a fault entry; its page is the heading's."""
-    fields = [Field(name, value) for name, value in entry.fields if value]
-    yield from _whole(
-        _Draft("entry", entry.text, head.metadata.page_number, "", section, fields), count
-    )
+def _entry(
+    entry: units.Entry, elements: Sequence[Any], section: str, count: Count
+) -> Iterator[_Draft]:
+    """Yield the passage of an entry, whose page is its heading's.
+
+    What is over the limit follows in passages that repeat code and title.
+    """
+    fields = [Field(name, value) for name, value in entry.fields if value.strip(" -–—")]
+    page = elements[entry.start].metadata.page_number
+    text = entry.text
+    if len(text) <= MAX_ROW_TOKENS or count(text) <= MAX_ROW_TOKENS:
+        yield _Draft("entry", text, page, "", section, fields)
+        return
+    title = (entry.printed or ": ".join(entry.heads[0]))[:MAX_LEVEL]
+    again = f"{title} (continued)"
+    room = MAX_ROW_TOKENS - count(again)
+    lines = [Unit(title, page)]
+    for part in entry.parts:
+        for number, (block, words) in enumerate(part.texts):
+            named = f"{part.name}: {words}" if part.name and not number else words
+            lines.append(Unit(named, elements[block].metadata.page_number))
+    for number, piece in enumerate(split(lines, count, room, whole=True)):
+        if number == 0:
+            yield _Draft("entry", piece.text, page, "", section, fields)
+            continue
+        rest = [Field("Title", again), Field("", piece.text)]
+        yield _Draft("entry", f"{again}\n{piece.text}", piece.page, "", section, rest)
 
 
 def _whole(draft: _Draft, count: Count) -> Iterator[_Draft]:
-    """Yield a row or an entry as one passage, what is over the limit as running text after it."""
+    """Yield a row as one passage, what is over the limit as running text after it."""
     if len(draft.text) <= MAX_ROW_TOKENS or count(draft.text) <= MAX_ROW_TOKENS:
         yield draft
         return

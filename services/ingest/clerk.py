@@ -23,12 +23,13 @@ from schemas.knowledge import (
 from schemas.retrieval import RemovePassages
 from services.ingest.announcer import Announcer
 from services.ingest.attic import sort_out, younger
-from services.ingest.differences import Own
+from services.ingest.differences import IN_WORK, Own
 from services.ingest.follower import Follower
 from services.ingest.library import Added, Library, Removal
 from services.ingest.mender import Mender
 from services.ingest.originals import Originals
 from services.ingest.revisions import Revisions
+from services.runtime.clock import now
 from services.runtime.config import Ingest
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.process import Health
@@ -162,6 +163,8 @@ class Clerk:
 
     def pass_on(self, state: DocumentState) -> None:
         """Pass on what the worker says; after a new revision there may be one too many."""
+        if state.state in IN_WORK:  # progress is in no row of the library
+            state = msgspec.structs.replace(state, updated=now())
         self._announcer.say(state)
         if state.state == "ready":
             self.mender.soon(state.doc_id)

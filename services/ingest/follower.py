@@ -12,6 +12,7 @@ from schemas.channels import ACTIVATE
 from schemas.knowledge import DocumentState
 from schemas.retrieval import Activate, Indexed
 from services.ingest.library import Library, Work
+from services.runtime.clock import now
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.process import Health
 from services.runtime.rpc import Caller
@@ -87,6 +88,7 @@ class Follower:
             searchable=told.searchable,
             vectors_done=told.vectors_done,
             seconds_left=told.seconds_left,
+            updated=max(state.updated, told.updated),
         )
 
     async def run(self, wake: Callable[[], None]) -> None:
@@ -153,5 +155,6 @@ class Follower:
                 searchable=indexed.answers,
                 vectors_done=indexed.vectors,
                 seconds_left=indexed.seconds_left,
+                updated=now(),
             )
             self._say(told)

@@ -10,10 +10,8 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from schemas.retrieval import Passage
-from services.ingest import frames
+from services.ingest import frames, scratch
 from services.ingest.partition.effort import NeedsOcr
 from services.ingest.readers import Reader, Readers
 from services.runtime.errors import AndonError, Fatal, Rejected, Retryable
@@ -101,26 +99,22 @@ async def read(
         cpu_s=max(1, round(limits.seconds)),
         parent=os.getpid(),
     )
-    folder: Path | None = None
-    child: _Child | None = None
-    try:
+    with contextlib.ExitStack() as kept:
         try:
-            folder = Path(tempfile.mkdtemp(prefix="andon-reader-"))
+            folder = kept.enter_context(scratch.folder())
             with (folder / "stderr").open("wb") as errors:
                 reader = await readers.start(job, _environment(folder), errors)
-            child = _Child(reader, folder / "stderr")
         except OSError as error:
             raise NoRoom(
                 f"read {job.name}",
                 f"its reader cannot be started: {error.strerror or error}",
                 "look at the disk of the folder for temporary files, and at the memory",
             ) from error
-        return await child.talk(job, limits, progress, batch, begun)
-    finally:
-        if child:
+        child = _Child(reader, folder / "stderr")
+        try:
+            return await child.talk(job, limits, progress, batch, begun)
+        finally:
             await asyncio.shield(child.end())
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _environment(folder: Path) -> dict[str, str]:

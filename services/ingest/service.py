@@ -18,7 +18,7 @@ from schemas.knowledge import (
     DocumentState,
     ListDocuments,
 )
-from services.ingest import landlock
+from services.ingest import landlock, scratch
 from services.ingest.announcer import Announcer
 from services.ingest.clerk import Clerk
 from services.ingest.follower import Follower
@@ -86,6 +86,8 @@ class IngestService:
                 " every file that this service can"
             )
             context.health.facts["landlock"] = False
+        if cleared := await asyncio.to_thread(scratch.clear):
+            log.info("cleared away what %d readers left whose service was killed", cleared)
         self._context = context
         path = self._config.data_dir / "library.db"
         salvaged = await mend(path, LIBRARY, context.health)

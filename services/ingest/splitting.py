@@ -67,7 +67,9 @@ class Piece:
     """Characters it shares with the piece before, at its beginning."""
 
 
-def split(units: Sequence[Unit], count: Count, tokens: int, overlap: int = 0) -> Iterator[Piece]:
+def split(
+    units: Sequence[Unit], count: Count, tokens: int, overlap: int = 0, *, whole: bool = False
+) -> Iterator[Piece]:
     """Yield pieces of at most `tokens` tokens, each beginning with the end of the one before.
 
     Units are lines of their own. A cut falls on a line's or sentence's end where there is one,
@@ -78,6 +80,7 @@ def split(units: Sequence[Unit], count: Count, tokens: int, overlap: int = 0) ->
         count: Number of tokens in a text.
         tokens: Most tokens of a piece, at least 1.
         overlap: Most tokens repeated from the piece before; less than half of `tokens` is used.
+        whole: Whether a piece goes on over the end of a page as long as there is room.
     """
     overlap = min(overlap, tokens // 2 - 1)
     atoms = [(atom, unit) for unit in units for atom in _atoms(unit.text + "\n", count, tokens)]
@@ -88,7 +91,11 @@ def split(units: Sequence[Unit], count: Count, tokens: int, overlap: int = 0) ->
         size = count(tail) if tail else 0
         end = start
         while end < len(atoms) and (end == start or size + sizes[end] <= tokens):
-            if _turns(atoms, start, end) and sum(sizes[start:end]) >= tokens // _PAGE_SHARE:
+            if (
+                not whole
+                and _turns(atoms, start, end)
+                and sum(sizes[start:end]) >= tokens // _PAGE_SHARE
+            ):
                 break
             size += sizes[end]
             end += 1

@@ -6,34 +6,21 @@ import html
 import re
 from dataclasses import dataclass, field
 
-_KNOWN = re.compile(
-    r"""(?ix) ^(?:
-    (?:fault|alarm|error|warning|display|event|message|status)?[ _/-]*(?:code|no\.?|number|id)s?
-    | fault | alarm | error | warning | name | title | description | meaning | message | function
-    | (?:possible|probable)?[ ]*(?:cause|reason)s? | remed(?:y|ies) | (?:corrective)?[ ]*actions?
-    | solutions? | counter-?measures? | troubleshooting | what[ ]to[ ]do | check | symptoms? | type
-    | parameters? | item | items | units? | range | (?:setting|value)[ ]?range | default
-    | factory[ ]?(?:setting|value|default) | min\.? | max\.? | minimum | maximum | value | values
-    | terminal | pin | signal | data[ ]?type | address | register | bytes? | bits? | notes?
-    | remarks? | comments? | explanation | content | contents | model | specification | command
-    | status | state | symbol | data | display | step | mode | connector
-    | setting | settings | severity | level | class | reset | part | quantity | qty\.? | from | to
-    | (?:故障|报警|错误|告警|参数|功能|显示|事件)?
-      (?:代码|编号|号|码|序号|名称|类型|描述|说明|内容|现象)
-    | 故障 | 报警 | (?:可能|故障)?(?:的)?原因
-    | (?:故障)?(?:处理|对策|措施|排除)(?:方法|措施|对策|办法)? | 解决(?:方法|办法|方案|措施)
-    | 参数 | 单位 | (?:设定|设置|取值)?范围 | (?:默认|出厂|缺省|初始)(?:值|设定)? | 最小值?
-    | 最大值? | 项目 | 备注 | 规格 | 数量 | 地址 | 数据类型? | 功能 | 定义 | 引脚 | 端子 | 信号
-    | 型号 | 命令 | 状态 | 步骤 | 引脚号 | 连接器 | 状态位 | 起始位
-    )$"""
-)
+from services.ingest import header
+
 _BIT = re.compile(r"(?i)(?:bite?s?|位)\s?\d{1,2}\b[^|]{0,12}")
-_DIGIT = re.compile(r"\d")
+_SHORT = 40
+"""Characters of a value that may stand in several columns, at most."""
 _TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]*)((?:[^>"']|"[^"]*"|'[^']*')*)>""")
 """A tag: whether it closes, its name, its attributes. What comes here was written by us or by
 unstructured: there are no comments and no scripts in it."""
 _SPAN = re.compile(r"""(?i)\b(rowspan|colspan)\s*=\s*["']?\s*(\d+)""")
-_NOISE = re.compile(r"[\s:：*]+")
+MAX_SPANNED = 200_000
+"""Places in a table that cells reach over at most: a hostile one must not fill the memory."""
+MAX_WIDTH = 1000
+"""Columns beyond which no cell reaches over others."""
+MAX_REPEATED = 4000
+"""Characters of a cell that are repeated in each row it reaches over."""
 
 
 @dataclass(slots=True)
@@ -89,31 +76,35 @@ def understand(grid: Grid) -> list[Table]:
     Several when a row further down names the columns anew, as where protocols stack the tables
     of their commands.
     """
-    filled = _fill(grid.cells, across=True)
-    body = _fill(grid.cells, across=False)
+    filled = _fill(grid.cells)
     pages = grid.pages or [None] * len(filled)
     start = 0
     caption = grid.caption
-    while start < len(filled) - 1 and _spans_all(grid.cells[start], filled[start]):
+    while start < len(filled) - 1 and (
+        _spans_all(grid.cells[start], filled[start]) or (start == 0 and _is_title(grid.cells))
+    ):
         caption = " ".join(filter(None, (caption, _flat(filled[start][0]))))
         start += 1
     heads = grid.heads - start if grid.heads is not None else 0
     if heads <= 0:
-        heads = _header_rows(grid.cells[start:], filled[start:])
-    found = [Table(_merged(filled[start : start + heads]), [], caption)]
+        heads = header.depth(grid.cells[start:], filled[start:])
+    head = filled[start : start + heads]
+    body = _fill(grid.cells, groups=head[0] if heads > 1 else [])
+    found = [Table(_merged(head), [], caption)]
     group = ""
     for index in range(start + heads, len(filled)):
         cells = filled[index]
         last = index + 1 == len(filled)
-        if not any(cells):
+        own = any(cell and cell.text.strip() for cell in grid.cells[index])
+        if not own or (heads > 1 and cells in head):
             continue
         if _spans_all(grid.cells[index], cells):
             stacked = index > 0 and _spans_all(grid.cells[index - 1], filled[index - 1])
             group = " > ".join(filter(None, (group if stacked else "", _flat(cells[0]))))
             if not last and not _spans_all(grid.cells[index + 1], filled[index + 1]):
                 continue
-        elif not last and grid.heads is None and looks_like_header(cells):
-            if not same_header(found[-1].header, cells):
+        elif not last and grid.heads is None and header.looks_like(cells):
+            if not header.same(found[-1].header, cells):
                 found.append(Table(_merged([cells]), [], caption))
             continue
         found[-1].rows.append(Row(body[index], pages[index], group))
@@ -122,19 +113,19 @@ def understand(grid: Grid) -> list[Table]:
 
 def _stacked(table: Table) -> Table:
     """Return a table that is set in several columns side by side, to save paper, as one."""
-    names = [_key(name) for name in table.header]
-    for times in (2, 3, 4):
-        width = len(names) // times
-        if width >= 2 and names and names == names[:width] * times and len(set(names)) > 1:
-            rows = [
-                Row(row.cells[start : start + width], row.page, row.group)
-                for start in range(0, len(names), width)
-                for row in table.rows
-                if any(row.cells[start : start + width])
-            ]
-            rows.sort(key=lambda row: row.page or 0)
-            return Table(table.header[:width], rows, table.caption)
-    return table
+    names = [header.key(name) for name in table.header]
+    times = header.times(names)
+    if not times:
+        return table
+    width = len(names) // times
+    rows = [
+        Row(row.cells[start : start + width], row.page, row.group)
+        for start in range(0, len(names), width)
+        for row in table.rows
+        if any(row.cells[start : start + width])
+    ]
+    rows.sort(key=lambda row: row.page or 0)
+    return Table(table.header[:width], rows, table.caption)
 
 
 def from_html(text: str) -> Grid:
@@ -187,18 +178,6 @@ def is_bit(header: list[str], cells: list[str]) -> bool:
     return not header and len(cells) == 2 and bool(_BIT.fullmatch(cells[0]))
 
 
-def same_header(header: list[str], cells: list[str]) -> bool:
-    """Return whether a row repeats the header."""
-    return [_key(text) for text in header] == [_key(text) for text in cells]
-
-
-def looks_like_header(cells: list[str]) -> bool:
-    """Return whether most texts of a row are words that head columns."""
-    filled = [_key_words(cell) for cell in cells if cell.strip()]
-    known = sum(1 for cell in filled if _KNOWN.match(cell))
-    return len(filled) >= 2 and known >= max(2, len(filled) // 2)
-
-
 def _escaped(text: str) -> str:
     return html.escape(text, quote=False).replace("\n", "<br/>")
 
@@ -207,22 +186,15 @@ def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def _key(text: str) -> str:
-    return _NOISE.sub("", text).casefold()
-
-
-def _key_words(text: str) -> str:
-    text = re.sub(r"[（(].*?[)）]", "", text)
-    text = _flat(text).strip(" :：*.")
-    return text if text.isascii() else "".join(text.split())
-
-
-def _fill(cells: list[list[GridCell | None]], *, across: bool) -> list[list[str]]:
-    """Return the texts with each spanning cell's text in all the rows it covers.
+def _fill(
+    cells: list[list[GridCell | None]], *, groups: list[str] | None = None
+) -> list[list[str]]:
+    """Return the texts with each spanning cell's text in all the rows and columns it covers.
 
     Args:
         cells: The grid.
-        across: Whether also in all the columns, as a header needs it, or in the first alone.
+        groups: The name over each column, where columns share one: a short text then stands in
+            those of its columns that have one name, any other in the first of its columns alone.
     """
     width = max((len(row) for row in cells), default=0)
     texts = [[""] * width for _ in cells]
@@ -230,9 +202,18 @@ def _fill(cells: list[list[GridCell | None]], *, across: bool) -> list[list[str]
         for c, cell in enumerate(row):
             if cell is None:
                 continue
-            for down in range(r, min(r + cell.rows, len(cells))):
-                for right in range(c, min(c + (cell.columns if across else 1), width)):
-                    texts[down][right] = cell.text.strip()
+            text = cell.text.strip()
+            over = [
+                column
+                for column in range(c, min(c + cell.columns, width))
+                if groups is None
+                or column == c
+                or (groups and groups[c] == groups[column] != "" and len(text) <= _SHORT)
+            ]
+            reach = cell.rows if len(text) <= MAX_REPEATED else 1
+            for down in range(r, min(r + reach, len(cells))):
+                for right in over:
+                    texts[down][right] = text
     return texts
 
 
@@ -241,56 +222,13 @@ def _spans_all(row: list[GridCell | None], cells: list[str]) -> bool:
     return bool(first and first.columns == len(cells) > 1 and first.text.strip())
 
 
-def _header_rows(grid: list[list[GridCell | None]], cells: list[list[str]]) -> int:
-    if len(cells) < 2 or not _heads(grid, cells):
-        return 0
-    first = [cell for cell in grid[0] if cell]
-    deep = any(cell.columns > 1 for cell in first) and any(cell.rows == 2 for cell in first)
-    if deep and len(cells) > 2 and not any(_DIGIT.search(c) for c in cells[1][1:]):
-        return 2
-    return 1
-
-
-def _heads(grid: list[list[GridCell | None]], cells: list[list[str]]) -> bool:
-    """Return whether the first row names the columns."""
-    first = [cell for cell in cells[0] if cell]
-    if len(first) < 2 or len(set(first)) < 2 or max(map(len, first)) > 60:
+def _is_title(cells: list[list[GridCell | None]]) -> bool:
+    """Return whether the first row is a single text over most of the columns, nothing beside it."""
+    first, *others = cells[0]
+    if first is None or not first.text.strip() or any(cell and cell.text for cell in others):
         return False
-    if looks_like_header(cells[0]):
-        return True
-    bold = [cell.bold for cell in grid[0] if cell and cell.text]
-    below = [cell.bold for cell in grid[1] if cell and cell.text]
-    if bold and all(bold) and not all(below or [True]):
-        return True
-    if _names_its_columns(cells):
-        return True
-    if any(_DIGIT.search(cell) for cell in first) or len(first) < 0.6 * len(cells[0]):
-        return False
-    return _body_differs(cells[0], cells[1:])
-
-
-def _names_its_columns(cells: list[list[str]]) -> bool:
-    """Return whether only the first row, of three columns or more, begins with a known name."""
-    firsts = [_key_words(row[0]) for row in cells]
-    known = [bool(_KNOWN.match(first)) for first in firsts]
-    return len(cells[0]) >= 3 and len(cells) >= 4 and known[0] and not any(known[1:])
-
-
-def _body_differs(head: list[str], body: list[list[str]]) -> bool:
-    """Return whether a column below a row without digits is of numbers, or says the same."""
-    if len(body) == 1 and len(head) >= 3:
-        return sum(bool(_DIGIT.search(cell)) for cell in body[0]) >= 0.4 * len(head)
-    again = any(
-        name and name in column for name, column in zip(head, zip(*body, strict=True), strict=True)
-    )
-    for column in zip(*body, strict=True):
-        values = [value for value in column if value]
-        numbers = sum(bool(_DIGIT.search(value)) for value in values)
-        if len(values) >= 2 and numbers >= 0.8 * len(values):
-            return True
-        if len(values) >= 4 and len(set(values)) <= 0.5 * len(values) and not again:
-            return True
-    return False
+    below = [cell for cell in cells[1] if cell]
+    return max(2, 0.6 * len(cells[0])) <= first.columns and len(below) > 2 and first.rows == 1
 
 
 def _merged(rows: list[list[str]]) -> list[str]:
@@ -370,19 +308,21 @@ class _Cells:
 
     def grid(self) -> Grid:
         """Return the cells in their places."""
-        taken: dict[tuple[int, int], bool] = {}
+        taken: set[tuple[int, int]] = set()
         placed: list[list[GridCell | None]] = []
         width = 0
         for r, row in enumerate(self._rows):
             line: dict[int, GridCell] = {}
             column = 0
-            for parts, rows, columns, bold in row:
+            for parts, down, across, bold in row:
                 while (r, column) in taken:
                     column += 1
+                rows, columns = min(down, len(self._rows) - r), across
+                if len(taken) + rows * columns > MAX_SPANNED or column + columns > MAX_WIDTH:
+                    rows = columns = 1
                 line[column] = GridCell("".join(parts).strip(), rows, columns, bold)
-                for down in range(rows):
-                    for right in range(columns):
-                        taken[r + down, column + right] = True
+                if rows > 1 or columns > 1:
+                    taken.update((r + i, column + j) for i in range(rows) for j in range(columns))
                 column += columns
             width = max(width, column)
             placed.append([line.get(c) for c in range(column)])

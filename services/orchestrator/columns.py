@@ -43,6 +43,12 @@ _MEANING = (
     "descri|meaning|explan|definition|content|detail|function|bedeutung|beschreibung|"
     "erklarung|signification|significado"
 )
+# What a parameter may be set to: `Factory Setting` names none.
+_VALUE = (
+    "(?:(?:set|setting|adjustment|adjustable|value|data|input) )?range"
+    "|(?:factory|default|initial|ex factory)(?: (?:setting|set|value|default|parameter)s?)?"
+    "|data (?:type|format)|access level|(?:setting )?units?|min(?:imum)?|max(?:imum)?"
+)
 _NUMBER = "nos?\\b|nr\\b|num\\b|number|items?\\b|seq|index|lfd|pos\\b"
 
 _ACTION_CJK = (
@@ -57,6 +63,10 @@ _NAME_CJK = (
     "参数|參數|项目"
 )
 _MEANING_CJK = "含义|含義|说明|說明|描述|意义|意义|定义|解释|内容|內容|意味|功能"
+_VALUE_CJK = (
+    "(?:设定|设置|取值|调节|参数|数据)?范围|(?:出厂|默认|缺省|初始)(?:值|设定|设置|参数)?|单位"
+    "|数据(?:类型|格式)"
+)
 _NUMBER_CJK = "序号|序號|项次"
 
 _LAST = re.compile(
@@ -101,6 +111,7 @@ def language_of_header(header: str, cell: str) -> Language:
 
 
 _REST: tuple[tuple[Role, str, str], ...] = (
+    ("other", f"^(?:{_VALUE})$", f"^(?:{_VALUE_CJK})$"),
     ("code", _CODE, _CODE_CJK),
     ("number", f"(?:{_NUMBER})\\W*$", _NUMBER_CJK),
     (

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Self
@@ -32,6 +34,7 @@ from services.retriever.holdings import (
     unpacked,
 )
 from services.retriever.names import Names
+from services.retriever.postings import COUNTED, NONE, Numbers, Posting, Postings, best, posting
 from services.retriever.records import (
     WORDS,
     Record,
@@ -41,7 +44,16 @@ from services.retriever.records import (
     prepare,
     title_tokens,
 )
-from services.retriever.statements import MIGRATIONS, Q, all_of, ids_of, number_of, quoted, scalar
+from services.retriever.statements import (
+    MIGRATIONS,
+    Q,
+    all_of,
+    ids_of,
+    number_of,
+    plain,
+    quoted,
+    scalar,
+)
 from services.runtime.errors import Rejected
 from services.runtime.salvage import Plan
 from services.runtime.sqlite import Database, open_database
@@ -80,6 +92,7 @@ class Corpus:
         """How long the tokens of each one's title are, at the beginning of a passage's head."""
         self.epoch = 0
         """Odd while what answers is being swapped: what was read then is of two times."""
+        self._postings = Postings()
         self._settled = asyncio.Event()
         self._settled.set()
 
@@ -501,8 +514,15 @@ class Corpus:
 
     async def frequency(self, words: Sequence[str]) -> dict[str, int]:
         """Return in how many passages each token is; those in none are left out."""
-        rows = await self._db.fetch(Q["frequency"], (json.dumps(words),))
-        return {row["term"]: row["doc"] for row in rows}
+        kept = self._postings
+        found = {word: kept.counts[word] for word in words if word in kept.counts}
+        new = [word for word in words if word not in found and word not in kept.nowhere]
+        if new:
+            rows = await self._db.fetch(Q["frequency"], (json.dumps(new),))
+            there = {row["term"]: row["doc"] for row in rows}
+            kept.count(new, there)
+            found |= there
+        return found
 
     async def beginning(self, beginnings: Sequence[str], limit: int = 2000) -> dict[str, int]:
         """Return the tokens that begin with one of these, and in how many passages each is."""
@@ -523,15 +543,14 @@ class Corpus:
             limit: how many at most.
             scope: numbers of the revisions to search; all that answer when None.
         """
-        if not words:
-            return []
-        match = " OR ".join(map(quoted, words))
-        if scope is None:
-            rows = await self._db.fetch(Q["words"], (HEAD_WEIGHT, match, limit))
-        else:
-            inside = json.dumps(list(scope))
-            rows = await self._db.fetch(Q["words_in"], (HEAD_WEIGHT, match, inside, limit))
-        return [(row["id"], row["score"]) for row in rows]
+        kept = self._postings
+        there = {word: kept.lists[word] for word in words if word in kept.lists}
+        if new := [word for word in words if word not in there]:
+            for word, one in zip(new, await self._db.read(partial(_postings, new)), strict=True):
+                kept.keep(word, one)
+                there[word] = one
+        inside = None if scope is None else await self._members(scope)
+        return best(list(there.values()), limit, inside)
 
     async def search_quote(
         self, run: Sequence[str], limit: int, scope: Sequence[int] | None = None
@@ -601,10 +620,16 @@ class Corpus:
 
     async def inside(self, labels: Sequence[int], scope: Sequence[int]) -> set[int]:
         """Return those of these passages that are of the given revisions."""
-        rows = await self._db.fetch(
-            Q["inside"], (json.dumps(list(labels)), json.dumps(list(scope)))
-        )
-        return {row["id"] for row in rows}
+        numbers = np.array(labels, dtype=np.int32)
+        return set(numbers[np.isin(numbers, await self._members(scope))].tolist())
+
+    async def _members(self, scope: Sequence[int]) -> Numbers:
+        """Return the numbers of the passages of some revisions."""
+        kept = self._postings.members
+        if new := [number for number in scope if number not in kept]:
+            there = await self._db.read(partial(_numbers, new))
+            kept.update(zip(new, there, strict=True))
+        return np.concatenate([NONE[0], *(kept[number] for number in scope)])
 
     async def fetch(self, labels: Sequence[int]) -> dict[int, Found]:
         """Return those of these passages that answer, by number."""
@@ -630,11 +655,17 @@ class Corpus:
 
     async def holders(self, word: str, limit: int) -> list[int]:
         """Return the revisions that answer with this token in them, at most so many."""
-        rows = await self._db.fetch(Q["holders"], (quoted(word), limit))
-        return [row["document"] for row in rows]
+        kept = self._postings.holders
+        if word not in kept:
+            rows = await self._db.fetch(Q["holders"], (quoted(word), limit))
+            if len(kept) >= COUNTED:
+                kept.clear()
+            kept[word] = [row["document"] for row in rows]
+        return kept[word]
 
     async def refresh(self) -> None:
         """Read again what answers, after a change."""
+        self._postings = Postings()
         row = await self._db.first(Q["meta"], ("generation",))
         self.generation = int(row["value"]) if row else 0
         held = [held for held in await self.held() if held.active]
@@ -656,3 +687,13 @@ async def _change_heads(db: aiosqlite.Connection, number: int, title: str, *, ac
         await db.executemany(Q["set_head"], changed)
     if active:
         await db.execute(Q["fts_add"], (number,))
+
+
+def _postings(words: Sequence[str], db: sqlite3.Connection) -> list[Posting]:
+    """Return where words are, and what each counts there."""
+    return [posting(plain(db, Q["word"], (HEAD_WEIGHT, quoted(word)))) for word in words]
+
+
+def _numbers(revisions: Sequence[int], db: sqlite3.Connection) -> list[Numbers]:
+    """Return the passages of each revision."""
+    return [posting(plain(db, Q["numbers"], (number,)))[0] for number in revisions]

@@ -188,6 +188,9 @@ DELETE FROM documents WHERE doc_id = ?1 AND ?2 IN (0, revision)
 -- name: passage_ids: labels of a revision's vectors
 SELECT id FROM passages WHERE document = ?
 
+-- name: numbers: a revision's passages, which weigh nothing
+SELECT id, 0.0 FROM passages WHERE document = ?
+
 -- name: vectors_of: a revision's vectors, in slices by id
 SELECT v.passage, v.vector FROM vectors v JOIN passages p ON p.id = v.passage
 WHERE p.document = ? AND v.passage > ? AND length(v.vector) ORDER BY v.passage LIMIT ?
@@ -231,14 +234,9 @@ SELECT v.term, v.doc FROM json_each(?) j CROSS JOIN vocabulary v ON v.term = j.v
 -- name: beginning: in how many passages the tokens are that begin with this, up to that token
 SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?
 
--- name: words: best by BM25; a word in title or section counts as given
-SELECT rowid AS id, -bm25(fts, ?, 1.0) AS score FROM fts
-WHERE fts MATCH ? ORDER BY score DESC LIMIT ?
-
--- name: words_in: the same in some documents (JSON list of document ids)
-SELECT f.rowid AS id, -bm25(fts, ?, 1.0) AS score FROM fts f JOIN passages p ON p.id = f.rowid
-WHERE f.fts MATCH ? AND p.document IN (SELECT value FROM json_each(?))
-ORDER BY score DESC LIMIT ?
+-- name: word: the passages that have it, and what it counts in each by BM25; a word in title or
+-- section counts as given
+SELECT rowid, -bm25(fts, ?, 1.0) FROM fts WHERE fts MATCH ?
 
 -- name: quoted: passages that hold these words in this order, in no order themselves
 SELECT rowid AS id FROM fts WHERE fts MATCH ? LIMIT ?
@@ -274,7 +272,3 @@ WHERE c.strength = 3 AND d.active GROUP BY c.loose
 SELECT p.id, p.document, p.kind, p.content, p.head, p.body, p.name FROM passages p
 JOIN documents d ON d.id = p.document
 WHERE p.id IN (SELECT value FROM json_each(?)) AND d.active
-
--- name: inside: which of these passages are of these revisions (JSON lists)
-SELECT id FROM passages WHERE id IN (SELECT value FROM json_each(?))
-AND document IN (SELECT value FROM json_each(?))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,14 @@ from services.retriever.holdings import Found as Candidate
 from services.retriever.inquiry import Inquirer, Inquiry
 from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Meaning
+from services.retriever.records import text_to_embed
 from services.retriever.scope import limited, of_asset
 from services.retriever.tokens import language
 from services.retriever.vectors import VectorIndex
 from services.runtime.errors import AndonError
+
+if TYPE_CHECKING:
+    from services.retriever.rerank import Reranker
 
 Pairs = list[tuple[int, float]]
 """Passages by number with a score, best first."""
@@ -47,6 +52,8 @@ class Finder:
         on_embedding: Callable[[AndonError | None], None],
         lexicon: Lexicon | None = None,
         sure: float = 0.0,
+        *,
+        reranker: Reranker | None = None,
     ) -> None:
         """Prepare; without a model until `use`, searches go by codes and words.
 
@@ -56,12 +63,14 @@ class Finder:
             on_embedding: told after each question whether it could be embedded.
             lexicon: what else words are called; none by default.
             sure: how likely the manuals must answer for anything to be found, 0 to 1.
+            reranker: puts the best in order; by default they stay as they are ranked.
         """
         self._corpus = corpus
         self._threshold = threshold
         self._meaning = Meaning(corpus, on_embedding)
         self._inquirer = Inquirer(corpus, lexicon or Lexicon())
         self._sure = sure
+        self._reranker = reranker
 
     def use(self, embedder: Embedder, index: Callable[[], VectorIndex | None]) -> None:
         """Search by meaning too; see `Meaning.use`."""
@@ -70,6 +79,8 @@ class Finder:
     def close(self) -> None:
         """Let the threads go, without waiting for a server that hangs."""
         self._meaning.close()
+        if self._reranker is not None:
+            self._reranker.close()
 
     async def find(self, search: Search) -> Found:
         """Return the passages that answer, best first; the asset's documents before others.
@@ -159,8 +170,17 @@ class Finder:
         if astray or not self._answers(asked, ranked, found, quoted):
             return asked, []
         good = [one for one in ranked if one.score >= self._threshold]
-        best = ranking.distinct(good, found, limit)
+        more = self._reranker.passages if self._reranker is not None else 0
+        best = ranking.distinct(good, found, max(limit, more))
         clock.lap("rank")
+        if self._reranker is not None:
+            best = await self._reranker.order(
+                asked.search.question,
+                best,
+                text=lambda one: self._told(found[one.id]),
+                stays=lambda one: _defines(asked, one, found[one.id]),
+            )
+            clock.lap("rerank")
         hits = [
             Hit(
                 document=self._corpus.active[found[one.id].document],
@@ -168,7 +188,7 @@ class Finder:
                 score=round(one.score, 4),
                 by=one.by,
             )
-            for place, one in enumerate(best)
+            for place, one in enumerate(best[:limit])
             if found[one.id].document in self._corpus.active
         ]
         clock.lap("join")
@@ -183,6 +203,11 @@ class Finder:
             there = {label for label, _ in hits}
             hits += [pair for pair in more if pair[0] not in there]
         return hits
+
+    def _told(self, found: Candidate) -> str:
+        """Return the words of a passage with those of its headings."""
+        held = self._corpus.active.get(found.document)
+        return text_to_embed(held.title if held is not None else "", found.passage)
 
     async def _whole(self, found: Candidate, place: int) -> Passage:
         """Return a passage, one of the first with those after it that go on with it."""
@@ -212,10 +237,7 @@ class Finder:
             rarest=question.idf(1, self._corpus.size),
             meaning=self._meaning.speaks(asked.lang),
             named=bool(asked.meant),
-            defines=any(
-                one.defines or one.id in quoted or asked.words.quoted_in(f" {found[one.id].name} ")
-                for one in best
-            ),
+            defines=any(one.id in quoted or _defines(asked, one, found[one.id]) for one in best),
         )
         return seen.probability >= self._sure
 
@@ -227,6 +249,11 @@ class Finder:
             for label, one in found.items()
             if asked.lang == (one.passage.lang or language(one.passage.text))
         }
+
+
+def _defines(asked: Inquiry, one: ranking.Ranked, found: Candidate) -> bool:
+    """Return whether a passage defines a code that is surely asked for, or a message."""
+    return one.defines or asked.words.quoted_in(f" {found.name} ")
 
 
 class _Clock:

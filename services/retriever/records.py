@@ -141,7 +141,9 @@ def _defined(passage: Passage) -> dict[str, int]:
     leading = [c.canonical for c in codes(first) if c.certain and c.start <= 2]
     if not leading and passage.kind == "entry":
         leading = [c.canonical for c in codes(passage.text[:80]) if c.certain]
-    return dict.fromkeys(leading[:1], DEFINES)
+    # The rest of an entry over the limit repeats its title, but does not define the code.
+    rest = passage.text.partition("\n")[0].endswith("(continued)")
+    return dict.fromkeys(leading[:1], LEADS if rest else DEFINES)
 
 
 def _strength(cell: str, header: str, *, of_faults: bool, said: bool) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -34,6 +34,9 @@ from services.runtime.errors import AndonError, Fatal, Rejected, Retryable, Unav
 from services.runtime.paging import fitting
 from services.runtime.process import Context
 from services.runtime.salvage import mend, watch
+
+if TYPE_CHECKING:
+    from services.retriever.rerank import Reranker
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +108,7 @@ class RetrieverService:
             self._vector_trouble,
             await self._terms(),
             self._settings.sure,
+            reranker=self._reranker(),
         )
         self._finder = finder
         try:
@@ -334,6 +338,21 @@ class RetrieverService:
             self._health.well("embedding")
         else:
             self._health.trouble("embedding", f"{error}; searching by codes and words alone")
+
+    def _reranker(self) -> Reranker | None:
+        """Return what puts passages in order, where one is configured."""
+        if not self._settings.rerank_url:
+            return None
+        from services.retriever.rerank import Reranker  # noqa: PLC0415  only where it is used
+
+        return Reranker(self._settings, self._rerank_trouble)
+
+    def _rerank_trouble(self, error: AndonError | None) -> None:
+        """Take note of how putting passages in order goes."""
+        if error is None:
+            self._health.well("rerank")
+        else:
+            self._health.trouble("rerank", f"{error}; passages stay in Andon's own order")
 
     def _writer(self) -> Indexer:
         if self._indexer is None:

@@ -49,6 +49,7 @@ def troubles(config: Config) -> Iterator[Trouble]:
             ["retriever", "embedding", "backend"],
             f"found llama-server without an address; allowed with `url` beside it: {_SERVERS}",
         )
+    yield from _server(["retriever", "rerank_url"], config.retriever.rerank_url)
     yield from _server(["llm_bridge", "url"], config.llm_bridge.url)
     ingest = config.ingest
     if ingest.overlap_tokens >= ingest.chunk_tokens:

@@ -214,6 +214,19 @@ class Retriever(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     sure: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.3
     """How likely the manuals must answer a question for anything to be shown; 0 shows the nearest
     passages always."""
+    rerank_url: str = ""
+    """Base address of a llama-server with a reranker model, `http://127.0.0.1:8082`; empty: none.
+    It puts the best passages in order; which those are is found without it."""
+    rerank_model: str = ""
+    """Model to ask for, where the server has several; empty: the server's own."""
+    rerank_api_key: str = ""
+    """Sent as bearer token; empty for none."""
+    rerank_ca: str = ""
+    """PEM file of the authority that signed the server's certificate."""
+    rerank_passages: Annotated[int, msgspec.Meta(ge=2, le=64)] = 16
+    """So many of the best passages are put in order by it, at most."""
+    rerank_within_s: Seconds = 1.5
+    """Passages whose order takes longer stay in Andon's own, s."""
     budget_mb: Positive = 224
     """Memory it should stay under, MiB."""
 

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import aiosqlite
 
@@ -17,6 +17,7 @@ from services.runtime.commits import Change, Commits, finish
 from services.runtime.errors import AndonError, Damaged, Fatal, Retryable
 
 Row = sqlite3.Row
+T = TypeVar("T")
 
 
 class Database:
@@ -84,6 +85,20 @@ class Database:
             # In one step of the reader's thread: a query begun and not yet read to its end would
             # hold the others to what was committed when it began.
             return list(await self._reader.execute_fetchall(sql, parameters))
+        except sqlite3.Error as error:
+            if failure := self._failure(error, "read"):
+                raise failure from error
+            raise
+
+    async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a function finds out, in one step of the reader's thread.
+
+        For several statements: a step costs more than a small one. Raises as `fetch`.
+        """
+        reader = self._reader
+        try:
+            execute: Callable[..., Awaitable[T]] = reader._execute  # noqa: SLF001
+            return await execute(question, reader._conn)  # noqa: SLF001
         except sqlite3.Error as error:
             if failure := self._failure(error, "read"):
                 raise failure from error

@@ -1,29 +1,26 @@
 """Documents of every format taken in, to be traced by test_no_network.py.
 
 `python -m tests.faults.alone andon FOLDER` has a whole Andon take them, and prints their states.
-`python -m tests.faults.alone readers FOLDER` has a warm reader read them and all bad inputs, and
-prints how many, and what of the network anything in it asked Python for: a library that is refused
-and says nothing is found so, and not by looking at what left the machine.
+`python -m tests.faults.alone readers FOLDER` has readers read them and all bad inputs, and prints
+how many, and what of the network anything in them, or in what they are forked from, asked Python
+for: a library that is refused and says nothing is found so, and not by looking at what left the
+machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import asyncio
 import json
-import os
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from services.ingest import partition, sandbox
+from services.ingest.readers import Readers
 from tests.support import formats, mutants
 from tests.support.andon import Andon
+from tests.support.overheard import overheard
 from tests.support.shared_data import shared_data
-
-_NETWORK = ("socket.", "urllib.", "http.client.", "ftplib.", "smtplib.", "poplib.", "imaplib.")
 
 
 def _files(folder: Path) -> list[Path]:
@@ -48,43 +45,26 @@ def andon(folder: Path) -> dict[str, object]:
     }
 
 
-def readers(folder: Path, deliberate: bool) -> dict[str, object]:
+async def readers(folder: Path, deliberate: bool) -> dict[str, object]:
     """Read all files, and bad ones; return how many were, and what was asked for."""
-    mutants.warm()
     files = _files(folder / "in")
     data = shared_data()
     if data:
         files += sorted(path for path in (data / "bad_inputs").rglob("*") if path.is_file())
-    asked = folder / "asked"
-    file = os.open(asked, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-
-    def note(event: str, _arguments: tuple[Any, ...]) -> None:
-        if event.startswith(_NETWORK):
-            os.write(file, f"{event}\n".encode())
-
     if deliberate:
         files = files[:1]
-        _go_outside()
-    sys.addaudithook(note)  # the forks have it, before the one by which a reader is refused
-    outcomes = [mutants.outcome(path.name, path.read_bytes(), folder) for path in files]
+    with overheard(folder / "notes", deliberate=deliberate) as notes:
+        async with Readers() as some:
+            outcomes = [
+                await mutants.outcome(some, path.name, path.read_bytes(), folder) for path in files
+            ]
+        asked = notes.words()
     return {
         "files": len(files),
         "read": sum(one.reason == "read" for one in outcomes),
-        "not well": [one.name for one in outcomes if not one.well],
-        "asked": sorted(set(asked.read_text(encoding="ascii").split())),
+        "not well": [f"{one.name}: {one.reason}" for one in outcomes if not one.well],
+        "asked": sorted(asked),
     }
-
-
-def _go_outside() -> None:
-    """Have the reader do what none does, and hush it up as a library would."""
-    read = partition.read
-
-    def outside(*arguments: Any) -> Any:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("192.0.2.1", 80), 1).close()
-        return read(*arguments)
-
-    partition.read = outside
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -97,12 +77,11 @@ def main(arguments: Sequence[str]) -> int:
     found = (
         andon(options.folder)
         if options.who == "andon"
-        else readers(options.folder, options.deliberate)
+        else asyncio.run(readers(options.folder, options.deliberate))
     )
     sys.stdout.write(json.dumps(found) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    os.environ |= sandbox._ENVIRONMENT
     sys.exit(main(sys.argv[1:]))

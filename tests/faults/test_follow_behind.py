@@ -111,6 +111,8 @@ def test_progress_is_published(andon: Andon, tmp_path: Path) -> None:
     assert vectors == sorted(vectors)
     assert vectors[-1] == 300
     assert any(0 < n < 300 for n in vectors)
+    times = {s.get("vectors_done", 0): s["updated"] for s in seen}
+    assert len(set(times.values())) == len(times), "`updated` stands still while vectors are made"
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -123,6 +123,7 @@ def test_a_reader_that_goes_outside_is_found(tmp_path: Path) -> None:
     command = ("-m", "tests.faults.alone", "readers", str(tmp_path), "--deliberate")
     done = traced(log, *command, timeout_s=200)
     assert json.loads(done.stdout.splitlines()[-1])["asked"] == ["socket.getaddrinfo"]
+    assert outside(addresses(log)) == {("192.0.2.2", 80)}
 
 
 def test_whoever_goes_outside_is_in_the_trace(tmp_path: Path) -> None:

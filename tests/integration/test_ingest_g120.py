@@ -24,6 +24,8 @@ WHOLE = 0.99
 """Share of the codes that must be one unit on the right page, with title, cause and remedy."""
 EXTRACTED = 0.97
 """Share of the codes whose causes and actions must contain the gold ones."""
+PARAMETERS = 1595
+"""Of the 1602 headings of the manual's list, p and r, those of variants counted each."""
 CODES = 371
 """Headings of the manual's list, F, A and C, counted in the text of its pages 703 to 820."""
 
@@ -77,10 +79,10 @@ async def passages_of(path: Path) -> tuple[frames.Done, list[Passage]]:
 
 
 def entries(found: list[Passage]) -> dict[str, list[Passage]]:
-    """The fault entries by their code."""
+    """The fault entries by their code; those of parameters have a name, no title."""
     result: dict[str, list[Passage]] = defaultdict(list)
     for passage in found:
-        if passage.kind == "entry":
+        if [one.name for one in passage.fields[:2]] == ["Code", "Title"]:
             result[passage.fields[0].value].append(passage)
     return result
 
@@ -107,6 +109,30 @@ def test_every_code_of_the_list_is_one_unit(read: tuple[frames.Done, list[Passag
     assert len(units) == CODES
     assert [code for code, passages in units.items() if len(passages) > 1] == []
     assert all(703 <= (p.page or 0) <= 820 for passages in units.values() for p in passages)
+
+
+def test_every_parameter_of_the_list_is_a_unit(read: tuple[frames.Done, list[Passage]]) -> None:
+    parameters = [p for p in read[1] if [one.name for one in p.fields[:2]] == ["Code", "Name"]]
+    assert len(parameters) >= PARAMETERS
+    assert all(22 <= (p.page or 0) <= 491 for p in parameters)
+    (ramp,) = [p for p in parameters if p.fields[0].value == "p1080"]
+    values = {one.name: one.value for one in ramp.fields}
+    assert (ramp.page, values["Factory setting"]) == (149, "0.000 [rpm]")
+
+
+def test_what_is_over_the_limit_of_an_entry_goes_on_with_its_title(
+    read: tuple[frames.Done, list[Passage]],
+) -> None:
+    (first, second) = [p for p in read[1] if p.kind == "entry" and "C01711 SI" in p.text[:10]]
+    assert (first.page, second.page) == (729, 730)
+    assert second.text.startswith("C01711 SI Motion P1: Defect in a monitoring channel (continued)")
+    assert "Re message value = 1005:" in second.text
+
+
+def test_an_entry_says_what_its_page_does(read: tuple[frames.Done, list[Passage]]) -> None:
+    units = entries(read[1])
+    assert "Example:\nFor a 12 ms SI monitoring cycle" in units["C01770"][0].text
+    assert units["F01513"][0].text.startswith("F01513 (N, A) ")
 
 
 def test_causes_and_actions_come_out(

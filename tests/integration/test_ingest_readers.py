@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from schemas.retrieval import Passage
-from services.ingest import frames, sandbox, seccomp, zygote
+from services.ingest import frames, sandbox, scratch, seccomp, zygote
 from services.ingest.readers import Readers
 from tests.support.ingest import TOKENIZER, Drawn, names_in
 
@@ -125,7 +125,9 @@ async def test_it_ends_when_nothing_is_to_be_read(
     assert caplog.text == ""  # that is no trouble
 
 
-def test_all_end_with_the_service(long: Path, tmp_path: Path) -> None:
+def test_all_end_with_the_service_and_what_they_leave_is_cleared_away(
+    long: Path, temporary: Path
+) -> None:
     code = (
         "import asyncio,sys,psutil\n"
         "from services.ingest import frames,readers,sandbox\n"
@@ -143,7 +145,7 @@ def test_all_end_with_the_service(long: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(temporary)},
     ) as service:
         assert service.stdout
         children = [psutil.Process(int(pid)) for pid in service.stdout.readline().split()]
@@ -151,6 +153,49 @@ def test_all_end_with_the_service(long: Path, tmp_path: Path) -> None:
         service.kill()
     _, alive = psutil.wait_procs(children, timeout=SOON_S)
     assert not alive
+    assert len(names_in(temporary)) == 1
+    assert scratch.clear() == 1
+    assert names_in(temporary) == []
+
+
+async def test_only_what_a_reader_left_is_cleared_away(
+    readers: Readers, long: Path, tmp_path: Path, temporary: Path
+) -> None:
+    (temporary / "andon-reading-left").mkdir()
+    (temporary / "andon-reading-file").write_text("no folder")
+    (tmp_path / "kept").mkdir()
+    (temporary / "andon-reading-link").symlink_to(tmp_path / "kept")
+    cleared: list[int] = []
+
+    def clear(done: int, _total: int | None) -> None:
+        if done in {3, 4}:
+            cleared.append(scratch.clear())
+
+    await read(readers, long, clear)  # what is in use stays, and is read to its end
+    assert cleared == [1, 0]
+    assert names_in(temporary) == ["andon-reading-file", "andon-reading-link"]
+    assert (tmp_path / "kept").is_dir()
+
+
+def test_a_folder_that_is_cleared_away_before_it_is_locked_is_made_again(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def make(prefix: str) -> str:
+        path = mkdtemp(prefix=prefix)
+        made.append(path)
+        if len(made) == 1:
+            assert scratch.clear() == 1
+        return path
+
+    mkdtemp = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "mkdtemp", make)
+    with scratch.folder() as folder:
+        assert made[1:] == [str(folder)]
+        assert scratch.clear() == 0
+        assert folder.is_dir()
+    assert names_in(temporary) == []
 
 
 def facts_of(process: psutil.Process) -> dict[str, str]:

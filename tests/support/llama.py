@@ -11,6 +11,8 @@ What is to know of xllamacpp:
   JSON, by `max_tokens` or broken UTF-8, comes as an error 500, in a stream as a last `data:` frame
   with `error` in it.
 - `cache_ram_mib` is 8192 unless set. The wheel is built without TLS.
+- Rank pooling of a decoder, such as the tiny model, scores a text as one thing with one slot and
+  as another with several, by what else is in the batch: use one.
 - LLGuidance takes the lone space of a SentencePiece vocabulary for a special token and then lets
   the schema go; byte-level BPE works.
 
@@ -55,6 +57,7 @@ def llama_process(
     slots: int = 1,
     api_key: str = "",
     embedding: bool = False,
+    rerank: bool = False,
     port: int = 0,
 ) -> Iterator[LlamaProcess]:
     """Run the server for as long as the block lasts.
@@ -65,6 +68,7 @@ def llama_process(
         slots: requests worked on at the same time.
         api_key: asked of every request when not empty.
         embedding: serve `/v1/embeddings` (mean pooling) instead of completions.
+        rerank: serve `/v1/rerank` (rank pooling) instead of completions.
         port: where to listen; 0 for a free one.
     """
     options = {
@@ -73,6 +77,7 @@ def llama_process(
         "slots": slots,
         "api_key": api_key,
         "embedding": embedding,
+        "rerank": rerank,
         "port": port,
     }
     log = model.with_name(f"{model.stem}-server-{time.monotonic_ns()}.log")
@@ -136,6 +141,9 @@ def _serve(options: dict[str, Any]) -> None:
     if options["embedding"]:
         params.embedding = True
         params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    if options["rerank"]:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_RANK
     server = xllamacpp.Server(params)
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()

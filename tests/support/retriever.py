@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from schemas.channels import ACTIVATE, CORPUS, DEFAULT_PREFIX, FORGET, INDEX, SEARCH
 from schemas.retrieval import (
@@ -88,10 +89,19 @@ class Asker:
 
 
 @asynccontextmanager
-async def retriever(folder: Path, embedding: Embedding | None = None) -> AsyncIterator[Asker]:
-    """Run the service for as long as the block lasts, then stop it in good order."""
+async def retriever(
+    folder: Path, embedding: Embedding | None = None, **settings: Any
+) -> AsyncIterator[Asker]:
+    """Run the service for as long as the block lasts, then stop it in good order.
+
+    Args:
+        folder: for its files.
+        embedding: how text becomes vectors; the bundled model by default.
+        settings: the other ones of `Retriever`.
+    """
     config = Config(
-        data=str(folder), retriever=Retriever(embedding=embedding or Embedding(threads=1))
+        data=str(folder),
+        retriever=Retriever(embedding=embedding or Embedding(threads=1), **settings),
     )
     broker = FakeBroker()
     async with (

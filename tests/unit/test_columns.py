@@ -136,6 +136,11 @@ HEADERS: dict[Role, str] = {
     "other": """
         Remarks
         设定范围
+        Set Range
+        Factory Setting
+        Default value
+        Data type
+        出厂设定
         Unit
         备注
         DEC地址

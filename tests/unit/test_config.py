@@ -223,6 +223,10 @@ WRONG = {
         *(3, "ingest.overlap_tokens", "64 with chunk_tokens 64", "less than chunk_tokens"),
     ),
     "server": ("llm_bridge: {url: 'b:8080'}\n", 1, "llm_bridge.url", "'b:8080'", "http://host"),
+    "reranker": (
+        "retriever: {rerank_url: 'b:8082'}\n",
+        *(1, "retriever.rerank_url", "'b:8082'", "http://host"),
+    ),
     "embedding": (
         "retriever:\n  embedding:\n    backend: llama-server\n",
         *(3, "retriever.embedding.backend", "llama-server without an address", "`url`"),

@@ -105,6 +105,56 @@ def test_a_row_that_is_too_long_goes_on_as_text() -> None:
     assert sum(p.text.count("word") for p in found) == chunking.MAX_ROW_TOKENS + 50
 
 
+def test_an_entry_that_is_too_long_goes_on_with_its_code_and_title() -> None:
+    steps = [text(f"{n}: " + "word " * 100, page=4 + n // 20) for n in range(40)]
+    found = made(title("E1 (N) Low", page=4), text("Cause: low", page=4), *steps)
+    assert [(passage.kind, passage.page) for passage in found] == [("entry", 4)] + [
+        ("entry", passage.page) for passage in found[1:]
+    ]
+    assert found[0].text.startswith("E1 (N) Low\nCause: low\n0: word")
+    assert len(found) == 2
+    assert found[1].page == 5
+    assert found[1].text.startswith("E1 (N) Low (continued)\n2")
+    assert found[1].fields[0].value == "E1 (N) Low (continued)"
+    assert all(words(passage.text) <= 2048 for passage in found)
+
+
+def test_parameters_in_the_lines_of_one_element() -> None:
+    first, second = made(
+        text(
+            "P0-17 加速时间1\n设定范围：0.0~6500.0s 出厂值：10.0s\n说明：升速时间\n"
+            "P0-18 减速时间1\n设定范围：0.0~6500.0s 出厂值：20.0s"
+        )
+    )
+    assert [field.value for field in first.fields][:4] == [
+        "P0-17", "加速时间1", "0.0~6500.0s", "10.0s",
+    ]  # fmt: skip
+    assert (second.kind, second.fields[3].value) == ("entry", "20.0s")
+
+
+def test_rows_that_head_parameters_are_entries() -> None:
+    found = made(
+        title("Functions", depth=0),
+        table(
+            [], ["PD177", "Fault Record 1", "Default：-"], ["PD178", "Fault Record 2", "Default：-"]
+        ),
+        text("It shows the last faults."),
+    )
+    assert [(p.kind, p.section) for p in found] == [("entry", "Functions")] * 2
+    assert [p.fields[0].value for p in found] == ["PD177", "PD178"]
+    assert all("It shows the last faults." in p.text for p in found)
+
+
+def test_tables_within_an_entry_stand_below_its_heading() -> None:
+    _, row = made(
+        title("r0052 Status word 1"),
+        text("Access level: 2 Data type: Unsigned16"),
+        table(["Bit", "Signal name"], ["00", "Ready"]),
+        text("Note: none"),
+    )
+    assert row.section == "r0052 Status word 1"
+
+
 def test_printed_page_numbers_come_along() -> None:
     (found,) = passages([text("Hello.", 7)], words, labels={7: "3-7"})
     assert (found.page, found.page_label) == (7, "3-7")
@@ -175,7 +225,8 @@ def test_an_entry_and_a_heading_without_end_make_no_passage_without_end() -> Non
         title(long), table(["A", "B"], ["1", "2"]), title("E1 Low"), text(f"Cause: {long}")
     )
     assert max(map(frames.size, found)) <= 70_000
-    assert [passage.kind for passage in found].count("entry") == 1
+    parts = [passage for passage in found if passage.kind == "entry"]
+    assert all(part.text.startswith("E1 Low (continued)\n") for part in parts[1:])
     assert sum(passage.text.count("x") for passage in found) >= 2_000_000
 
 

@@ -92,6 +92,94 @@ def test_a_repeated_header_is_dropped() -> None:
     assert [row.cells[0] for row in table.rows] == ["E01", "E02"]
 
 
+def test_models_below_a_common_name_are_the_header_and_a_common_value_is_of_each() -> None:
+    drawn = grid(
+        "Item|Model|-|-", "-|B1A24|B2A24|B2A20", "Current|1 A|2 A|2 A", "Balance|active|-|-"
+    )
+    drawn.cells[0][0] = GridCell("Item", rows=2)
+    drawn.cells[0][1] = GridCell("Model", columns=3)
+    drawn.cells[3][1] = GridCell("active", columns=3)
+    table = one(drawn)
+    assert table.header == ["Item", "Model B1A24", "Model B2A24", "Model B2A20"]
+    assert [row.cells for row in table.rows] == [
+        ["Current", "1 A", "2 A", "2 A"],
+        ["Balance", "active", "active", "active"],
+    ]
+
+
+def test_a_sentence_over_several_columns_is_said_once() -> None:
+    drawn = grid("Item|Model|-", "-|A1|A2", "Fuse|x|-", "Fan|1|2")
+    drawn.cells[0][0] = GridCell("Item", rows=2)
+    drawn.cells[0][1] = GridCell("Model", columns=2)
+    drawn.cells[2][1] = GridCell(
+        "To be replaced by a trained person, and by nobody else", columns=2
+    )
+    assert one(drawn).rows[0].cells[2] == ""
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("byte1|byte2|byte3-4|byte5", "head|address|speed|check"),
+        ("CAN ID|…|DLC|byte1|byte2…byte7|byte8", "01|…|8|30|value|CRC"),
+        ("Bit|7|6|5|4", "Name|T3|T2|T1|T0"),
+        ("Start flag|Data ID|Data length|Checksum (1 byte)", "0xA5|0x90|8 bytes|0x11"),
+    ],
+)
+def test_a_row_that_counts_is_a_header(head: str, body: str) -> None:
+    table = one(grid(head, body))
+    assert table.header == head.split("|")
+    assert [row.cells for row in table.rows] == [body.split("|")]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("PD044|Input 1|02", "PD045|Input 2|03", "PD046|Input 3|10"),
+        ("bit0|short circuit", "bit1|overload", "bit2|too hot"),
+        ("Supply type|DC", "Output type|relay", "Colour|grey"),
+        ("KS-1000|20A", "KS-2000|30A", "KS-3000|30A"),
+        ("0xDD|0x03|00|good", "0xDD|0x80|01|bad"),
+    ],
+)
+def test_a_first_row_like_the_others_is_no_header(rows: tuple[str, ...]) -> None:
+    table = one(grid(*rows))
+    assert table.header == []
+    assert [row.cells for row in table.rows] == [row.split("|") for row in rows]
+
+
+def test_zones_over_the_title_block_of_a_drawing_are_no_header() -> None:
+    drawn = grid("1|2|3|4|5|6|7|8", "Setpoint channel|-|-|-|-|-|Diagram|-")
+    drawn.cells[1][0] = GridCell("Setpoint channel", columns=6)
+    drawn.cells[1][6] = GridCell("Diagram", columns=2)
+    assert one(drawn).header == []
+
+
+def test_two_halves_side_by_side_are_one_table_whatever_their_names() -> None:
+    table = one(grid("Model|PD009|Model|PD009", "A1|15.0|A3|17", "A2|14.0|A4|16"))
+    assert table.header == ["Model", "PD009"]
+    assert [row.cells for row in table.rows] == [
+        ["A1", "15.0"],
+        ["A2", "14.0"],
+        ["A3", "17"],
+        ["A4", "16"],
+    ]
+
+
+def test_a_last_column_with_a_name_makes_a_header() -> None:
+    table = one(grid("x|Control setting", "A|buzzer on or off", "B|overload bypass"))
+    assert table.header == ["x", "Control setting"]
+
+
+def test_a_row_that_only_cells_from_above_reach_into_says_nothing() -> None:
+    drawn = grid("Group|Code|Name", "Drive|E1|low", "-| | ", "-|E2|hot")
+    drawn.cells[1][0] = GridCell("Drive", rows=3)
+    assert [row.cells for row in one(drawn).rows] == [
+        ["Drive", "E1", "low"],
+        ["Drive", "E2", "hot"],
+    ]
+
+
 CELL = st.text(alphabet=st.sampled_from("ab<>&\"' 1\n电"), max_size=12)
 
 

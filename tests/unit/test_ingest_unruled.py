@@ -232,3 +232,19 @@ def test_a_caption_over_a_list_is_not_lost_in_the_table(drawn: Drawn) -> None:
     tables = [e for e in read(drawn.save()).elements if isinstance(e, Table)]
     assert len(tables) == 1
     assert "Warning bits" in (tables[0].metadata.text_as_html or "")
+
+
+def test_bits_in_three_columns_and_set_wide_are_units(drawn: Drawn) -> None:
+    names = [f"protection {number}" for number in range(9)]
+    drawn.line("Note 1: protection status:")
+    drawn.skip(12)
+    for number in range(3):
+        y = drawn.y
+        for column in range(3):
+            drawn.y = y
+            bit = number + 3 * column
+            drawn.line(f"BIT {bit}  {names[bit]}", x=72 + 170 * column)
+        drawn.skip(12)
+    found = rows(drawn.save())
+    assert [row.fields[1].value for row in found] == names
+    assert [row.fields[0].value for row in found] == [f"BIT {number}" for number in range(9)]

@@ -64,6 +64,13 @@ def test_an_entry_defines_the_code_of_its_heading() -> None:
     assert passage_codes(entry) == {"F30002": DEFINES, "F30003": MENTIONS}
 
 
+def test_the_rest_of_a_long_entry_does_not_define_its_code() -> None:
+    text = "F30002 DC link overvoltage (continued)\nRe value 2: wait"
+    fields = [Field("Title", "F30002 DC link overvoltage (continued)")]
+    rest = Passage(ordinal=1, kind="entry", text=text, fields=fields)
+    assert passage_codes(rest) == {"F30002": LEADS}
+
+
 def test_a_code_that_begins_a_line_of_text_leads_it() -> None:
     text = Passage(ordinal=0, text="The list:\nE005 undervoltage\nE006 see E007")
     assert passage_codes(text) == {"E005": LEADS, "E006": LEADS, "E007": MENTIONS}

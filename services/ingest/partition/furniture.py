@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from services.ingest import faults
+from services.ingest import faults, parameters
 from services.ingest.partition.page import Line
 
 ZONE = 4
@@ -69,14 +69,21 @@ def _alike(pages: list[PageLines]) -> dict[tuple[str, int], list[tuple[PageLines
     groups: dict[tuple[str, int], list[tuple[PageLines, Line]]] = defaultdict(list)
     for page in pages:
         for line in _zone(page):
-            found = faults.heading(line.text)
-            if (found and found[1]) or faults.LABEL.match(line.text):
+            if _says_something(line.text):
                 continue
             key = "".join(_NUMBER.sub("#", line.text).split())
             place = line.x0 if line.sideways else line.top
             for step in (0, 1):
                 groups[key, round(place / 6) + step].append((page, line))
     return groups
+
+
+def _says_something(text: str) -> bool:
+    """Return whether a line begins an entry or a part of one: it belongs to what follows."""
+    found, part = faults.heading(text), parameters.settings(text)
+    if (found and found[1]) or (part and part.kinds - {"access"}):
+        return True
+    return bool(faults.LABEL.match(text)) or text.endswith((":", "："))
 
 
 def _zone(page: PageLines) -> list[Line]:

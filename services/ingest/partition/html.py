@@ -7,12 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from services.ingest.partition import encoding, offline
+from services.ingest.partition import encoding, offline, spans
 from services.ingest.partition.document import Document
 from services.runtime.errors import Rejected
 
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{2,20})", re.IGNORECASE)
+_BOX = re.compile(
+    r"</?(?:div|span|section|article|main|center|blockquote|font|b|i|u|em|strong|big|small)"
+    r"(?:\s[^<>]*)?>",
+    re.IGNORECASE,
+)
+_DEEPEST = 100
+"""Boxes in each other that are kept: as many lists and tables may be in between."""
 MAX_SIZE = 64 * 2**20
 """Bytes of a file beyond which it is no page."""
 
@@ -83,10 +90,28 @@ def _parsed(partition: Callable[..., list[Any]], content: str, what: str) -> lis
     if not content.strip():
         return []
     try:
-        return partition(text=content, languages=offline.NO_DETECTION)
+        found = partition(text=spans.mark(_flat(content)), languages=offline.NO_DETECTION)
     except MemoryError:
         raise
     except Exception as error:
         raise Rejected(
             f"read {what}", f"the {what} cannot be parsed ({type(error).__name__})"
         ) from error
+    return spans.restore(found)
+
+
+def _flat(content: str) -> str:
+    """Return HTML without the boxes that are nested deeper than a parser goes.
+
+    Its parser leaves out all that is deeper than 255 boxes, and all that follows.
+    """
+    depth = 0
+
+    def kept(box: re.Match[str]) -> str:
+        nonlocal depth
+        closes = box[0].startswith("</")
+        deep = depth > _DEEPEST if closes else depth >= _DEEPEST
+        depth = max(0, depth - 1) if closes else depth + 1
+        return " " if deep else box[0]
+
+    return _BOX.sub(kept, content)

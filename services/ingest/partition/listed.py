@@ -29,6 +29,8 @@ _APART = 0.75
 """Line heights before an item that does not begin its line."""
 _CLOSE = 0.9
 """Line heights between two lines of a list, at most."""
+_LOOSE = 1.7
+"""Line heights between two lines of a list that both begin with an item, at most."""
 _FEWEST = 3
 _LONGEST_CAPTION = 60
 
@@ -65,9 +67,11 @@ def _list(page: Page, lines: list[Line], start: int) -> tuple[RuledTable | None,
         end = start
         while end < len(lines):
             apart = lines[end].top - lines[end - 1].bottom if end > start else 0.0
-            if apart > _CLOSE * lines[end].size:
+            if apart > _LOOSE * lines[end].size:
                 break
             other, found = _items(lines[end], pattern)
+            if apart > _CLOSE * lines[end].size and not found:
+                break
             if found and not (other and items):
                 title = title or other
                 items += found

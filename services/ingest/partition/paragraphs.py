@@ -6,10 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from services.ingest import language
+from services.ingest import language, parameters
 from services.ingest.partition.page import Line
 
-_BULLET = re.compile(r"^(?:[•●○■□▪◆◇▶►➢✓*–—-]\s*|\(?\d{1,2}[.)、]\s|[a-z]\)\s|[①-⑳])")
+_BULLET = re.compile(
+    r"^(?:[•●○■□▪◆◇▶►➢✓*–—-]\s*|\(?\d{1,2}[.)、]\s|[a-z]\)\s|[①-⑳]|\d{1,2}：(?!\d))"
+)
 _LABEL = re.compile(r"^(?:[A-Z][\w/ ]{1,28}[:：](?:\s|$)|[\u4e00-\u9fff]{2,10}[:：])")
 _WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]{2,})*")
 _ENDS = ".。!?！？:：;；"
@@ -57,7 +59,7 @@ def continues(above: Line, line: Line, right: float) -> bool:
     """
     if above.hyphen:
         return True
-    if begins(line.text) or _apart(above, line, right):
+    if begins(line.text) or _apart(above, line, right) or _parameter(above.text, line.text):
         return False
     if above.text[-1:] == "-" and above.text[-2:-1].isalpha() and line.text[:1].islower():
         return True
@@ -72,6 +74,14 @@ def continues(above: Line, line: Line, right: float) -> bool:
     if last in ".:;" and not _goes_on(line.text):
         slack = -0.3 * line.size
     return right - above.x1 < needed + slack
+
+
+def _parameter(above: str, text: str) -> bool:
+    """Return whether a parameter's heading follows a sentence, or a text its range and default."""
+    found = parameters.settings(above)
+    if found is not None and len(found.kinds) > 1:
+        return True
+    return above[-1:] in _ENDS and parameters.heading(text) is not None
 
 
 def _apart(above: Line, line: Line, right: float) -> bool:

@@ -38,6 +38,8 @@ from services.runtime.errors import Rejected
 
 Progress = Callable[[int, int | None], None]
 
+_MARGIN = 4
+"""Lines of a page's head or foot, at most."""
 _FEW = 5
 """Bookmarks that are no outline yet where the file prints a table of contents."""
 
@@ -48,6 +50,8 @@ class _PageContent:
 
     lines: furniture.PageLines
     tables: list[ruled.RuledTable]
+    ruling: list[ruled.RuledTable]
+    """What its ruling lines make, whether it is a table or not."""
     label: str
     pictures: int
     """Pictures on it."""
@@ -72,8 +76,14 @@ def read_pages(pdf: Source, progress: Progress, effort: Effort) -> Document:
     """
     try:
         content: list[_PageContent] = []
+        above: Page | None = None
         for page in pdf.read():
-            content.append(_content(page, content[-1].tables if content else []))
+            ruling = ruled.find(page)
+            if above and _begins_at_the_foot(content[-1], page, ruling):
+                before = content[-2].tables if len(content) > 1 else []
+                content[-1] = _content(above, content[-1].ruling, before, foot=True)
+            content.append(_content(page, ruling, content[-1].tables if content else []))
+            above = page
             progress(page.number, pdf.pages)
         bookmarks = pdf.bookmarks()
         title = pdf.title
@@ -140,11 +150,41 @@ def _no_text(content: list[_PageContent], effort: Effort) -> Rejected:
     )
 
 
-def _content(page: Page, before: list[ruled.RuledTable]) -> _PageContent:
+def _begins_at_the_foot(above: _PageContent, page: Page, ruling: list[ruled.RuledTable]) -> bool:
+    """Return whether the lowest row of a page, no table by itself, heads the next page's first."""
+    if not above.ruling or not ruling:
+        return False
+    last = max(above.ruling, key=lambda table: table.box[1])
+    first = min(ruling, key=lambda table: table.box[1])
+    if not last.rest or last in above.tables or not overleaf.heads(last, first):
+        return False
+    below = [line for line in above.lines.lines if line.top > last.box[1]]
+    before = layout.rows([word for word in page.words if word.bottom < first.box[1]], page.number)
+    return len(below) <= _MARGIN and len(before) <= _MARGIN
+
+
+def _content(
+    page: Page,
+    ruling: list[ruled.RuledTable],
+    before: list[ruled.RuledTable],
+    *,
+    foot: bool = False,
+) -> _PageContent:
+    """Return what a page holds.
+
+    Args:
+        page: The page.
+        ruling: What its ruling lines make.
+        before: The tables of the page before it.
+        foot: Whether the lowest row begins a table that is overleaf.
+    """
+    lowest = max(ruling, key=lambda table: table.box[1], default=None)
     found = [
         table
-        for table in ruled.find(page)
-        if not table.rest or any(overleaf.alike(one.edges, table.edges) for one in before[-1:])
+        for table in ruling
+        if not table.rest
+        or (foot and table is lowest)
+        or any(overleaf.alike(one.edges, table.edges) for one in before[-1:])
     ]
     used = set().union(*(table.words for table in found)) if found else set()
     rest = [word for word in page.words if id(word) not in used]
@@ -159,7 +199,11 @@ def _content(page: Page, before: list[ruled.RuledTable]) -> _PageContent:
             )
     lines = layout.in_order(lines)
     return _PageContent(
-        furniture.PageLines(page.number, lines, page.height), found, page.label, page.pictures
+        furniture.PageLines(page.number, lines, page.height),
+        found,
+        ruling,
+        page.label,
+        page.pictures,
     )
 
 
@@ -178,9 +222,14 @@ def _stream(content: list[_PageContent]) -> list[Line | Sheet]:
 
 
 def _place(stream: list[Line | Sheet], table: ruled.RuledTable) -> None:
-    last = stream[-1] if stream else None
-    if isinstance(last, Sheet) and last.goes_on(table):
-        last.add(table)
+    last: list[Sheet] = []
+    for item in reversed(stream):
+        if not isinstance(item, Sheet):
+            break
+        last.append(item)
+    sheet = overleaf.continued(last, table)
+    if sheet:
+        sheet.add(table)
     else:
         stream.append(Sheet.of(table))
 

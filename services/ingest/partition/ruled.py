@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 from pdfplumber.table import (
     cells_to_tables,
     edges_to_intersections,
     intersections_to_cells,
-    merge_edges,
 )
 
 from services.ingest import language
-from services.ingest.partition import layout
-from services.ingest.partition.page import Line, Page, Rule, Word
-
-MAX_EDGES = 1_500
-"""Ruling lines of a page beyond which it is a drawing."""
-_SNAP = 3.0
-"""Lines this close are one, points."""
-_SPACED = 4.5
-"""White between the boxes where each cell has one of its own, points, at most."""
+from services.ingest.partition import edges, layout, parallel
+from services.ingest.partition.page import Line, Page, Word
 
 _PADDING = 5.4
 """What text processors leave free at a cell's sides, points."""
@@ -61,102 +52,12 @@ class RuledTable:
 
 def find(page: Page) -> list[RuledTable]:
     """Return the tables of a page, and frames that may be the rest of one."""
-    edges = [_edge(rule) for rule in page.rules if _inside(rule, page)]
-    upright = sum(1 for edge in edges if edge["orientation"] == "v")
-    if upright < 2 or len(edges) - upright < 2 or len(edges) > 8 * MAX_EDGES:
+    lines, join = edges.find(page)
+    if not lines:
         return []
-    join = _SPACED if _boxed(edges) else _SNAP
-    merged = merge_edges(edges, _SNAP, _SNAP, join, join)
-    merged = [e for e in merged if max(e["x1"] - e["x0"], e["bottom"] - e["top"]) > 5]
-    if len(merged) > MAX_EDGES:
-        return []
-    merged += _sides(merged)
-    cells = intersections_to_cells(edges_to_intersections(merged, join, join))
+    cells = intersections_to_cells(edges_to_intersections(lines, join, join))
     tables = [_table(page, group) for group in cells_to_tables(cells)]
     return [table for table in tables if table]
-
-
-def _inside(rule: Rule, page: Page) -> bool:
-    return (
-        rule.x1 >= -5
-        and rule.x0 <= page.width + 5
-        and rule.bottom >= -5
-        and rule.top <= page.height + 5
-    )
-
-
-def _sides(edges: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the left and right sides of tables that are drawn open there.
-
-    Three lines or more from the same left to the same right edge, with upright lines between,
-    make a table; without its sides its first and last column would be lost.
-    """
-    flat: dict[tuple[int, int], list[dict[str, Any]]] = {}
-    for edge in edges:
-        if edge["orientation"] == "h" and edge["x1"] - edge["x0"] > 100:
-            flat.setdefault((round(edge["x0"] / 3), round(edge["x1"] / 3)), []).append(edge)
-    upright = [edge for edge in edges if edge["orientation"] == "v"]
-    sides = []
-    for lines in flat.values():
-        top, bottom = min(e["top"] for e in lines), max(e["top"] for e in lines)
-        left, right = lines[0]["x0"], lines[0]["x1"]
-        within = [e for e in upright if e["top"] < bottom and e["bottom"] > top]
-        if len(lines) < 3 or not _divided(within, left, right, bottom - top):
-            continue
-        sides += [
-            _edge(Rule(x, top, x, bottom))
-            for x in (left, right)
-            if not any(abs(e["x0"] - x) <= 5 for e in within)
-        ]
-    return sides
-
-
-def _divided(edges: list[dict[str, Any]], left: float, right: float, height: float) -> bool:
-    """Return whether an upright line between two sides runs down all of it, or nearly."""
-    runs: dict[int, float] = {}
-    for edge in edges:
-        if left + 5 < edge["x0"] < right - 5:
-            place = round(edge["x0"] / 3)
-            runs[place] = runs.get(place, 0.0) + edge["bottom"] - edge["top"]
-    return any(run >= 0.8 * height for run in runs.values())
-
-
-def _boxed(edges: list[dict[str, Any]]) -> bool:
-    """Return whether each cell has a box of its own: most upright lines stand beside their like."""
-    places = sorted(
-        (edge["x0"], round(edge["top"]), round(edge["bottom"]))
-        for edge in edges
-        if edge["orientation"] == "v" and edge["bottom"] - edge["top"] > _SNAP
-    )
-    twins = 0
-    for index, (x, top, bottom) in enumerate(places):
-        for other, above, below in places[index + 1 :]:
-            if other - x > _SPACED:
-                break
-            if other - x > 1 and abs(above - top) <= 1 and abs(below - bottom) <= 1:
-                twins += 1
-                break
-    return twins > 0.3 * len(places)
-
-
-def _edge(rule: Rule) -> dict[str, Any]:
-    if rule.horizontal:
-        y = (rule.top + rule.bottom) / 2
-        box = (rule.x0, y, rule.x1, y)
-    else:
-        x = (rule.x0 + rule.x1) / 2
-        box = (x, rule.top, x, rule.bottom)
-    return {
-        "x0": box[0],
-        "top": box[1],
-        "x1": box[2],
-        "bottom": box[3],
-        "width": box[2] - box[0],
-        "height": box[3] - box[1],
-        "orientation": "h" if rule.horizontal else "v",
-        "object_type": "line",
-        "doctop": box[1],
-    }
 
 
 def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
@@ -168,6 +69,7 @@ def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
     near = [w for w in page.words if outer[1] - 2 <= w.middle <= outer[3] + 2]
     grid: list[list[Cell | None]] = [[None] * (len(xs) - 1) for _ in range(len(ys) - 1)]
     used: set[int] = set()
+    held: dict[tuple[int, int], list[Word]] = {}
     biggest = 0
     for box in boxes:
         inside = [
@@ -176,6 +78,7 @@ def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
         used.update(id(w) for w in inside)
         biggest = max(biggest, len(inside))
         row, column = ys.index(round(box[1], 1)), xs.index(round(box[0], 1))
+        held[row, column] = inside
         grid[row][column] = Cell(
             _cell_text(inside, page.number, (box[0], box[2])),
             rows=ys.index(round(box[3], 1)) - row,
@@ -190,7 +93,41 @@ def _table(page: Page, boxes: list[Box]) -> RuledTable | None:
     rest = len(ys) < 3 or len(filled) < 3 or framed or widest < 2
     kept = _parted(grid)
     columns = [*(xs[column] for column in kept), xs[-1]]
-    return RuledTable(page.number, outer, columns, _merged(grid, kept), used, rest)
+    grid = _parallel(grid, held, page.number)
+    return RuledTable(page.number, outer, columns, merged(grid, kept), used, rest)
+
+
+def _parallel(
+    grid: list[list[Cell | None]], held: dict[tuple[int, int], list[Word]], page: int
+) -> list[list[Cell | None]]:
+    """Return the rows, those that hold several side by side line by line taken apart."""
+    result: list[list[Cell | None]] = []
+    for r, row in enumerate(grid):
+        result.append(row)
+        words = {c: held[r, c] for c, cell in enumerate(row) if cell and cell.text}
+        if not words or not parallel.may_be(words[min(words)]):
+            continue
+        if any(cell and cell.text and cell.rows > 1 for cell in row):
+            continue
+        lines = parallel.rows(words, page)
+        if not lines:
+            continue
+        for above, others in enumerate(grid[: r + 1]):
+            for cell in others:
+                if cell and above + cell.rows > r and not (above == r and cell.text):
+                    cell.rows += len(lines) - 1
+        result[-1:] = [
+            [_of_line(cell, line.get(c, ""), first=line is lines[0]) for c, cell in enumerate(row)]
+            for line in lines
+        ]
+    return result
+
+
+def _of_line(cell: Cell | None, text: str, *, first: bool) -> Cell | None:
+    """Return the part of a cell in one of its lines: an empty cell spans them all."""
+    if cell and cell.text:
+        return Cell(text, 1, cell.columns, cell.bold)
+    return cell if first else None
 
 
 def _parted(grid: list[list[Cell | None]]) -> list[int]:
@@ -217,14 +154,15 @@ def _parted(grid: list[list[Cell | None]]) -> list[int]:
     ]
 
 
-def _merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | None]]:
+def merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | None]]:
     """Return the rows with only these columns, the cells of the others added to those before."""
     width = len(grid[0])
     if len(kept) == width:
         return grid
     bounds = [*kept, width]
     result: list[list[Cell | None]] = []
-    for row in grid:
+    over: list[tuple[int, Cell | None]] = [(0, None)] * width
+    for r, row in enumerate(grid):
         cells: list[Cell | None] = []
         for start, end in pairwise(bounds):
             parts = [cell for cell in row[start:end] if cell]
@@ -232,7 +170,9 @@ def _merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | 
                 cells.append(None)
                 continue
             reach = start + sum(cell.columns for cell in parts)
-            words = [cell for cell in parts if cell.text]
+            # What stands beside a row and reaches over the next ones is said in each of them.
+            beside = [cell for last, cell in over[start + 1 : end] if cell and r < last]
+            words = [cell for cell in [*parts, *beside] if cell.text]
             cells.append(
                 Cell(
                     " ".join(cell.text for cell in words),
@@ -241,6 +181,9 @@ def _merged(grid: list[list[Cell | None]], kept: list[int]) -> list[list[Cell | 
                     bool(words) and all(cell.bold for cell in words),
                 )
             )
+        for column, cell in enumerate(row):
+            if cell and cell.rows > 1:
+                over[column] = (r + cell.rows, cell)
         result.append(cells)
     return result
 

@@ -14,7 +14,7 @@ from unstructured.documents.elements import (
     Title,
 )
 
-from services.ingest import tables
+from services.ingest import header, tables
 
 MAX_COLUMNS = 256
 """Columns beyond which a sheet is data, not a list."""
@@ -143,7 +143,7 @@ def _block(
 def _header(rows: list[list[str]]) -> int | None:
     """Return which row names the columns, None where none does."""
     for index, cells in enumerate(rows):
-        if tables.looks_like_header(cells):
+        if header.looks_like(cells):
             return index
     width = len(rows[0])
     for index, cells in enumerate(rows[:4]):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import html
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
             title = str(shown.core_properties.title or "").strip()
             heads = [_title(slide) for slide in shown.slides]
             notes = [_notes(slide) for slide in shown.slides]
+            merged = [dict(_merged(slide.shapes)) for slide in shown.slides]
         progress(0, pages)
         with path.open("rb") as file:
             elements = partition_pptx(
@@ -56,15 +58,16 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
         if head:
             kept.append(Title(text=head, metadata=place))
         for element in elements:
+            words = " ".join(element.text.split())
             if element.metadata.page_number != number or isinstance(element, PageBreak):
                 continue
-            if isinstance(element, Title):
-                # It takes every short line for a title; a slide has one, and it stands on top.
-                if " ".join(element.text.split()) == head:
-                    continue
-                kept.append(ListItem(text=element.text, metadata=element.metadata))
-            else:
+            # It takes every short line for a title; a slide has one, and it stands on top.
+            if not isinstance(element, Title):
+                table = element.metadata.text_as_html
+                element.metadata.text_as_html = table and merged[number - 1].get(words, table)
                 kept.append(element)
+            elif words != head:
+                kept.append(ListItem(text=element.text, metadata=element.metadata))
         if notes[number - 1]:
             place = ElementMetadata(page_number=number)
             kept.append(NarrativeText(text=notes[number - 1], metadata=place))
@@ -81,3 +84,27 @@ def _title(slide: Any) -> str:
 def _notes(slide: Any) -> str:
     frame = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
     return str(frame.text).strip() if frame is not None else ""
+
+
+def _merged(shapes: Any) -> Iterator[tuple[str, str]]:
+    """Yield the words of each table with merged cells, and its HTML with what they reach over."""
+    for shape in shapes:
+        if hasattr(shape, "shapes"):
+            yield from _merged(shape.shapes)
+        if not getattr(shape, "has_table", False):
+            continue
+        cells = [cell for row in shape.table.rows for cell in row.cells]
+        if any(cell.is_merge_origin for cell in cells):
+            words = " ".join(" ".join(cell.text.split()) for cell in cells if cell.text.strip())
+            yield words, f"<table>{''.join(map(_row, shape.table.rows))}</table>"
+
+
+def _row(row: Any) -> str:
+    return f"<tr>{''.join(_cell(cell) for cell in row.cells if not cell.is_spanned)}</tr>"
+
+
+def _cell(cell: Any) -> str:
+    spans = ""
+    if cell.is_merge_origin:
+        spans = f' rowspan="{cell.span_height}" colspan="{cell.span_width}"'
+    return f"<td{spans}>{'<br/>'.join(html.escape(cell.text).splitlines())}</td>"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import socket
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
 
 from services.retriever.embedding import Vectors, unit
-from services.runtime.errors import Fatal, Rejected, Retryable
+from services.retriever.model_server import ModelServer
+from services.runtime.errors import Rejected
 
 TIMEOUT_S, TEXT_S = 5.0, 5.0
 """Longest wait for the server, and what each text of a batch adds."""
@@ -44,19 +41,11 @@ class LlamaServerEmbedder:
             Retryable: the server is not there or not ready.
             Rejected: the server does not embed.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Fatal(
-                "open embedding server",
-                f"not an address: {url!r}",
-                "set retriever.embedding.url to http://host:port",
-            )
-        self._parts = parts
+        self._server = ModelServer(url, "retriever.embedding.url")
         # The folder of the bundled model is the configuration's default and no name here.
         self._model = "" if "/" in model else model
         self._batch = batch
         self._name = self._model
-        self._open: set[http.client.HTTPConnection] = set()
         self._dimension = 0
         self._dimension = self.embed(["a"]).shape[1]
 
@@ -84,37 +73,17 @@ class LlamaServerEmbedder:
         body: dict[str, object] = {"input": texts, "encoding_format": "float"}
         if self._model:
             body["model"] = self._model
-        operation = f"embed by {self._parts.netloc}"
-        kind = (
-            http.client.HTTPSConnection
-            if self._parts.scheme == "https"
-            else http.client.HTTPConnection
+        operation = f"embed by {self._server.name}"
+        payload = self._server.post(
+            operation,
+            f"{self._server.path}/v1/embeddings",
+            body,
+            patience_s=TIMEOUT_S + TEXT_S * len(texts),
+            hint="was llama-server started with --embeddings?",
         )
-        patience = TIMEOUT_S + TEXT_S * len(texts)
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=patience)
-        self._open.add(connection)
-        try:
-            connection.request(
-                "POST",
-                f"{self._parts.path.rstrip('/')}/v1/embeddings",
-                msgspec.json.encode(body),
-                {"Content-Type": "application/json"},
-            )
-            response = connection.getresponse()
-            payload = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise Retryable(operation, f"{error}", "is the server running?") from error
-        finally:
-            self._open.discard(connection)
-            connection.close()
-        if response.status != http.HTTPStatus.OK:
-            reason = f"status {response.status}: {payload[:200].decode(errors='replace')}"
-            if response.status >= 500:
-                raise Retryable(operation, reason, "was llama-server started with --embeddings?")
-            raise Rejected(operation, reason, "was llama-server started with --embeddings?")
         try:
             reply = _decode(payload)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Rejected(operation, f"not an embedding reply: {error}") from error
         found = {item.index: item.embedding for item in reply.data}
         try:
@@ -134,7 +103,4 @@ class LlamaServerEmbedder:
 
     def close(self) -> None:
         """End calls that still wait for the server."""
-        for connection in list(self._open):
-            if connection.sock is not None:
-                with contextlib.suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
+        self._server.close()

@@ -1,0 +1,99 @@
+"""A model's HTTP server, asked with JSON: for vectors, or for an order."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+import msgspec
+
+from services.runtime.errors import Fatal, Rejected, Retryable
+
+REPLY_BYTES = 64 * 1024 * 1024
+"""A longer reply is none of a model's, bytes."""
+
+
+class ModelServer:
+    """One connection a request: several threads may ask at the same time."""
+
+    def __init__(self, url: str, key: str, *, api_key: str = "", ca: str = "") -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            url: base address.
+            key: the configuration's name for it, for messages.
+            api_key: sent as bearer token; empty for none.
+            ca: PEM file of the authority that signed its certificate; empty: the system's.
+
+        Raises:
+            Fatal: the address or the authority's file is wrong.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Fatal(f"read {key}", f"not an address: {url!r}", "write it http://host:port")
+        self.path = parts.path.rstrip("/")
+        self.name = parts.netloc.rpartition("@")[2]
+        self._host, self._port = parts.hostname, parts.port
+        self._tls = _tls(ca) if parts.scheme == "https" else None
+        self._headers = {"Content-Type": "application/json"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._open: set[http.client.HTTPConnection] = set()
+
+    def post(
+        self, operation: str, path: str, body: object, *, patience_s: float, hint: str
+    ) -> bytes:
+        """Return what answers a request; blocks, call it in a thread.
+
+        Args:
+            operation: what is done, for messages.
+            path: after the address.
+            body: sent as JSON.
+            patience_s: longest wait for each piece of the reply, seconds.
+            hint: what to look at where the server refuses.
+
+        Raises:
+            Retryable: the server is not there or not ready.
+            Rejected: it refuses.
+        """
+        connection = self._connection(patience_s)
+        self._open.add(connection)
+        try:
+            connection.request("POST", path, msgspec.json.encode(body), self._headers)
+            response = connection.getresponse()
+            payload = response.read(REPLY_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise Retryable(operation, f"{error}", "is the server running?") from error
+        finally:
+            self._open.discard(connection)
+            connection.close()
+        if response.status != http.HTTPStatus.OK:
+            reason = f"status {response.status}: {payload[:200].decode(errors='replace')}"
+            raise (Retryable if response.status >= 500 else Rejected)(operation, reason, hint)
+        return payload
+
+    def close(self) -> None:
+        """End requests that still wait for the server."""
+        for connection in list(self._open):
+            if connection.sock is not None:
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _connection(self, patience_s: float) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=patience_s)
+        return http.client.HTTPSConnection(
+            self._host, self._port, timeout=patience_s, context=self._tls
+        )
+
+
+def _tls(ca: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca or None)
+    except OSError as error:
+        raise Fatal(
+            "read the authority of a server", f"{ca}: {error}", "name a PEM file"
+        ) from error

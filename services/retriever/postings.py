@@ -1,0 +1,95 @@
+"""Where words are and what each counts there, kept for as long as nothing changes (pure).
+
+BM25's score of a passage is the sum of those of the words asked for, so each word's are worked
+out by the word index once, and a search only adds them up. What is kept is bounded, and is given
+up whole when it is full: whatever is asked for again comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEPT = 1_000_000
+"""Passages of words that are kept: 8 bytes each."""
+COUNTED = 20_000
+"""Words whose number of passages is kept, and as many again that no passage has: 0.1 kB each."""
+
+Numbers = NDArray[np.int32]
+Posting = tuple[Numbers, NDArray[np.float32]]
+"""Passages, and what a word counts in each."""
+NONE: Posting = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
+
+
+@dataclass(slots=True)
+class Postings:
+    """What was asked of the word index since what answers last changed."""
+
+    lists: dict[str, Posting] = field(default_factory=dict)
+    """Passages of a word, or of words that follow one another, and what it counts in each."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """In how many passages a word is."""
+    nowhere: set[str] = field(default_factory=set)
+    """Words that no passage has."""
+    holders: dict[str, list[int]] = field(default_factory=dict)
+    """Revisions that have a word in them."""
+    members: dict[int, Numbers] = field(default_factory=dict)
+    """Passages of a revision: 4 bytes each."""
+    kept: int = 0
+    """Passages in `lists`."""
+
+    def keep(self, word: str, one: Posting) -> None:
+        """Take what the index says of a word."""
+        if self.kept + len(one[0]) > KEPT:
+            self.lists.clear()
+            self.kept = 0
+        if word not in self.lists:
+            self.lists[word] = one
+            self.kept += len(one[0])
+
+    def count(self, asked: Iterable[str], found: Mapping[str, int]) -> None:
+        """Take in how many passages words are; those that were not found are in none."""
+        if len(self.counts) + len(found) > COUNTED:
+            self.counts.clear()
+        self.counts.update(found)
+        missing = set(asked).difference(found)
+        if len(self.nowhere) + len(missing) > COUNTED:
+            self.nowhere.clear()
+        self.nowhere |= missing
+
+
+def posting(rows: Sequence[tuple[int, float]]) -> Posting:
+    """Return rows of passages and scores as two columns."""
+    if not rows:
+        return NONE
+    numbers, scores = zip(*rows, strict=True)
+    return np.array(numbers, dtype=np.int32), np.array(scores, dtype=np.float32)
+
+
+def best(
+    lists: Sequence[Posting], limit: int, inside: Numbers | None = None
+) -> list[tuple[int, float]]:
+    """Return the passages with the highest sums of scores, highest first.
+
+    Args:
+        lists: passages and scores of each word.
+        limit: how many at most.
+        inside: numbers of the passages that may be found; all when None.
+    """
+    numbers = np.concatenate([NONE[0], *(numbers for numbers, _ in lists)])
+    scores = np.concatenate([NONE[1], *(scores for _, scores in lists)])
+    if inside is not None:
+        among = np.isin(numbers, inside)
+        numbers, scores = numbers[among], scores[among]
+    if not len(numbers):
+        return []
+    found, place = np.unique(numbers, return_inverse=True)
+    sums = np.bincount(place, weights=scores)
+    if len(sums) > limit:
+        least = np.partition(sums, -limit)[-limit]
+        found, sums = found[sums >= least], sums[sums >= least]
+    order = np.argsort(-sums, kind="stable")[:limit]
+    return [(int(found[row]), float(sums[row])) for row in order]
