@@ -79,17 +79,10 @@ class Other:
     """Those words."""
     needle: str
     """The name's tokens between spaces."""
-    needles: tuple[str, ...]
-    """Each of them between spaces."""
+    tokens: frozenset[str]
+    """Each of them."""
     weight: float
     """How surely it means the same, up to 1."""
-
-    def part(self, text: str) -> float:
-        """Return how surely a text says it, up to the weight: less where its words stand apart."""
-        if self.needle in text:
-            return self.weight
-        apart = len(self.needles) > 1 and all(needle in text for needle in self.needles)
-        return APART * self.weight if apart else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +97,39 @@ class Question:
     """What else they are called, the surest first."""
     pairs: Sequence[tuple[str, float]]
     """Words that follow one another in the question, between spaces, and what both tell."""
+    paired: float
+    """Sum of those."""
     phrases: Sequence[str]
     """Messages quoted in it, between spaces."""
     whole: float
     """Sum of the weights."""
+    vocabulary: frozenset[str]
+    """Tokens of the other names."""
     searched: Sequence[str]
     """What to search for: words, and names of several tokens with spaces between."""
 
-    def held(self, text: str) -> dict[str, float]:
-        """Return which of the words a text holds, and how surely, up to 1.
+    def said(self, text: str) -> list[Other]:
+        """Return the other names whose words a text has, wherever they stand in it.
 
         Args:
             text: tokens, with a space before each and after the last.
         """
+        there = self.vocabulary.intersection(text.split(" ")) if self.others else frozenset()
+        return [other for other in self.others if other.tokens <= there]
+
+    def held(self, text: str, said: Sequence[Other] | None = None) -> dict[str, float]:
+        """Return which of the words a text holds, and how surely, up to 1.
+
+        By another name as surely as that means the same, less where the name's words stand apart.
+
+        Args:
+            text: tokens, with a space before each and after the last.
+            said: the other names in it, where they are known.
+        """
         held = {word: 1.0 for word, needle in self.needles.items() if needle in text}
-        for other in self.others:
-            part = other.part(text)
-            for word in other.words if part else ():
+        for other in self.said(text) if said is None else said:
+            part = other.weight if other.needle in text else APART * other.weight
+            for word in other.words:
                 if held.get(word, 0.0) < part:
                     held[word] = part
         return held
@@ -133,10 +142,9 @@ class Question:
 
     def beside(self, text: str) -> float:
         """Return the share of the question's pairs of words that stand together in a text."""
-        whole = sum(weight for _, weight in self.pairs)
-        if not whole:
+        if not self.paired:
             return 0.0
-        return sum(weight for needle, weight in self.pairs if needle in text) / whole
+        return sum([weight for needle, weight in self.pairs if needle in text]) / self.paired
 
 
 def read(
@@ -176,26 +184,25 @@ def read(
         for word, count in common.items()
     }
     quoted = [message for message in messages if all(frequency.get(t, 0) for t in message)]
+    others = [
+        Other(held, f" {' '.join(one.tokens)} ", frozenset(one.tokens), one.weight)
+        for one in known[:MOST_OTHERS]
+        if (held := tuple(word for word in one.words if word in weights))
+    ]
+    pairs = [
+        (f" {a} {b} ", weights.get(a, 0.0) + weights.get(b, 0.0))
+        for a, b in dict.fromkeys(pairwise(run))
+        if a in weights or b in weights
+    ]
     return Question(
         weights=weights,
         needles={word: f" {word} " for word in weights},
-        others=[
-            Other(
-                held,
-                f" {' '.join(one.tokens)} ",
-                tuple(f" {token} " for token in one.tokens),
-                one.weight,
-            )
-            for one in known[:MOST_OTHERS]
-            if (held := tuple(word for word in one.words if word in weights))
-        ],
-        pairs=[
-            (f" {a} {b} ", weights.get(a, 0.0) + weights.get(b, 0.0))
-            for a, b in dict.fromkeys(pairwise(run))
-            if a in weights or b in weights
-        ],
+        others=others,
+        pairs=pairs,
+        paired=sum(weight for _, weight in pairs),
         phrases=[f" {' '.join(message)} " for message in quoted],
         whole=sum(weights.values()),
+        vocabulary=frozenset().union(*(other.tokens for other in others)),
         searched=[*(" ".join(message) for message in quoted), *_searched(words, known, frequency)],
     )
 
