@@ -174,7 +174,7 @@ def rank(
             headings[candidate.section] = heading
         beside = question.beside(body)
         order += HEADING * heading + BESIDE * beside + CALLED * called(question, candidate.name)
-        if any([phrase in body for phrase in question.phrases]):
+        if any(phrase in body for phrase in question.phrases):
             order += PHRASE
         strength = 0
         if hit := code_hits.get(label):
@@ -244,7 +244,7 @@ def often(question: Question, body: str, said: Sequence[Other] | None = None) ->
         return 0.0
     counts: dict[str, float] = {w: body.count(needle) for w, needle in question.needles.items()}
     for other in question.said(body) if said is None else said:
-        if not all([counts[word] for word in other.words]):
+        if not all(counts[word] for word in other.words):
             times = other.weight * body.count(other.needle)
             for word in other.words:
                 counts[word] = max(counts[word], times)
