@@ -140,11 +140,8 @@ class Question:
     def beside(self, text: str) -> float:
         """Return how surely the question's words stand together in a text, 0 to 1.
 
-        Words that a text says by one other name stand together there by that name's weight, and
-        so does a lone word with itself.
+        Words that a text says by one other name stand together there by that name's weight.
         """
-        if not self.pairs:
-            return self.share(self.held(text))
         whole = sum(self.pairs.values())
         if not whole:
             return 0.0
