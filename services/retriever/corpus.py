@@ -361,13 +361,15 @@ class Corpus:
 
         Returns whether there was one.
         """
-        row = await self._db.first(Q["stale"], (WORDS,))
-        if row is None:
+        if await self._db.first(Q["stale"], (WORDS,)) is None:
             return False
-        number = int(row["id"])
-        answers = number in self.active
         async with self._swap() as db:
-            document = ref_of((await all_of(db, Q["numbered"], (number,)))[0])
+            # Looked up again: what answers may have changed before the transaction began.
+            rows = await all_of(db, Q["stale"], (WORDS,))
+            if not rows:
+                return True
+            number, answers = int(rows[0]["id"]), bool(rows[0]["active"])
+            document = ref_of(rows[0])
             if answers:
                 await db.execute(Q["fts_drop"], (number,))
             await db.execute(Q["drop_codes"], (number,))

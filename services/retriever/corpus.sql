@@ -91,9 +91,6 @@ ORDER BY d.doc_id, d.revision
 SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
 FROM documents d WHERE d.doc_id = ? ORDER BY d.revision
 
--- name: numbered: one revision by its number
-SELECT * FROM documents WHERE id = ?
-
 -- name: document: one revision
 SELECT * FROM documents WHERE doc_id = ? AND revision = ?
 
@@ -113,7 +110,7 @@ SELECT id, content, head FROM passages WHERE document = ? AND id > ? ORDER BY id
 UPDATE passages SET head = ? WHERE id = ?
 
 -- name: stale: a revision whose tokens and codes were found another way, those that answer first
-SELECT id FROM documents WHERE words <> ? ORDER BY active DESC, id LIMIT 1
+SELECT * FROM documents WHERE words <> ? ORDER BY active DESC, id LIMIT 1
 
 -- name: remade: its tokens and codes are found this way
 UPDATE documents SET words = ? WHERE id = ?
