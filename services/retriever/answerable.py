@@ -32,7 +32,7 @@ class Evidence:
     meaning: float
     """How near the best passage's meaning is, where the model speaks the language."""
     beside: float
-    """Share of the question's pairs of words that stand together in one."""
+    """Share of the question's pairs of words that stand together in one, or its only word."""
     told: float
     """How much the words tell that the best hold."""
     missing: float
@@ -91,10 +91,13 @@ def evidence(
             held[word] = max(part, held.get(word, 0.0))
     told = sum(weights[word] * part for word, part in held.items() if word in weights)
     missing = sum(weights[word] * (1 - held.get(word, 0.0)) for word in alike if word in weights)
+    beside = max((one.beside for one in best), default=0.0)
+    if len(weights) == 1:  # a lone word stands together with itself
+        beside = max(held.get(word, 0.0) for word in weights)
     return Evidence(
         covered=max((one.covered for one in best), default=0.0),
         meaning=best[0].meaning if best and meaning else 0.0,
-        beside=max((one.beside for one in best), default=0.0),
+        beside=beside,
         told=min(1.0, told / (MUCH * rarest)),
         missing=min(1.0, missing / rarest),
         defines=defines,

@@ -165,8 +165,8 @@ class Finder:
             quoted=frozenset(quoted),
             in_language=self._in_language(asked, found),
         )
-        astray = (asked.known.unknown or asked.known.certain) and not code_hits
         # Another code's entry is no answer.
+        astray = (asked.known.unknown or asked.known.certain) and not (code_hits or quoted)
         if astray or not self._answers(asked, ranked, found, quoted):
             return asked, []
         good = [one for one in ranked if one.score >= self._threshold]

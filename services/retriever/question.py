@@ -149,11 +149,8 @@ class Question:
     def beside(self, text: str) -> float:
         """Return how surely the question's words stand together in a text, 0 to 1.
 
-        Words that a text says by one other name stand together there by that name's weight, and
-        so does a lone word with itself.
+        Words that a text says by one other name stand together there by that name's weight.
         """
-        if not self.pairs:
-            return self.share(self.held(text))
         if not self.paired:
             return 0.0
         together = {needle: 1.0 for needle in self.pairs if needle in text}

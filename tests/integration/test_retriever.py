@@ -51,6 +51,12 @@ MANUAL = [
 ]
 
 
+async def ways(asker: Asker, question: str, page: int) -> set[str]:
+    """Return what finds a page; empty where nothing does."""
+    hits = (await asker.search(question)).hits
+    return {hit.by for hit in hits if hit.passage.page == page}
+
+
 @contextmanager
 def vectors_held(asker: Asker) -> Iterator[None]:
     """Let passages get no vectors for the length of a block; questions do."""
@@ -97,8 +103,7 @@ async def test_words_and_meaning_find_in_both_languages(tmp_path: Path) -> None:
         await asker.add(ref(), MANUAL)
         assert (await asker.search("how do I set the acceleration time")).hits[0].passage.page == 3
         assert (await asker.search("散热器温度过高怎么处理")).hits[0].passage.page == 4
-        by_meaning = await asker.search("inverter overheats")
-        assert by_meaning.hits[0].passage.page == 6
+        assert "vector" in await ways(asker, "inverter overheats", page=6)
 
 
 async def test_nonsense_and_unknown_codes_find_nothing(tmp_path: Path) -> None:
@@ -189,9 +194,7 @@ async def test_a_lost_index_is_rebuilt_from_the_corpus(tmp_path: Path) -> None:
         async with asyncio.timeout(60):
             while not asker.health.facts["vectors"]:  # noqa: ASYNC110  a plain dict
                 await asyncio.sleep(0.01)
-        found = await asker.search("inverter overheats")
-        assert found.hits[0].passage.page == 6
-        assert found.hits[0].by == "vector"
+        assert "vector" in await ways(asker, "inverter overheats", page=6)
     assert (tmp_path / "vectors" / "vectors.json").is_file()
 
 

@@ -40,7 +40,9 @@ async def test_equal_passages_are_found_and_hide_no_others(tmp_path: Path) -> No
             found = await asker.search(question)
             assert found.hits[0].passage.text == GLAND, question
         for text in ENGLISH[:20]:
-            assert (await asker.search(text)).hits[0].passage.text == text
+            assert (await asker.search(text)).hits[0].passage.text.startswith(text)
+    # What is found by its meaning alone is too little to be sure of; here it is how it is found.
+    async with retriever(tmp_path, sure=0.0) as asker:
         by_meaning = await asker.search("inverter overheats", limit=1)
         assert by_meaning.hits[0].by == "vector"
         assert by_meaning.hits[0].document.doc_id == "manual"
