@@ -170,6 +170,9 @@ UPDATE documents SET active = ? WHERE id = ?
 DELETE FROM documents
 WHERE doc_id = ? AND NOT active AND revision NOT IN (SELECT value FROM json_each(?))
 
+-- name: parts: of how many the word index is
+SELECT count(DISTINCT segid) FROM fts_idx
+
 -- name: merge: put all parts of the word index together, as many pages at once as the negative says
 INSERT INTO fts (fts, rank) VALUES ('merge', ?)
 
@@ -189,7 +192,7 @@ SELECT id FROM passages WHERE document = ?
 SELECT id, 0.0 FROM passages WHERE document = ?
 
 -- name: vectors_of: a revision's vectors, in slices by id
-SELECT v.passage, v.vector FROM vectors v JOIN passages p ON p.id = v.passage
+SELECT v.passage, v.vector FROM passages p CROSS JOIN vectors v ON v.passage = p.id
 WHERE p.document = ? AND v.passage > ? AND length(v.vector) ORDER BY v.passage LIMIT ?
 
 -- name: active_vectors: everything that answers, in slices by id

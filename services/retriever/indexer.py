@@ -194,6 +194,7 @@ class Indexer:
         await self.fill()
         if time.monotonic() - self._changed_at >= SETTLE_S:
             await self.save()
+            await self._corpus.tidy()
 
     async def save(self) -> None:
         """Write the index if it is complete and has changed.

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 KEPT = 1_000_000
 """Passages of words that are kept: 8 bytes each."""
+COMPARED = 4000
+"""Passages of revisions whose vectors are kept: 1.5 kB each with the bundled model."""
 COUNTED = 20_000
 """Words whose number of passages is kept, and as many again that no passage has: 0.1 kB each."""
 
@@ -38,6 +40,8 @@ class Postings:
     """Revisions that have a word in them."""
     members: dict[int, Numbers] = field(default_factory=dict)
     """Passages of a revision: 4 bytes each."""
+    vectors: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=dict)
+    """Labels [n] and vectors [n, dimension] of revisions that were compared one by one."""
     kept: int = 0
     """Passages in `lists`."""
 
@@ -49,6 +53,12 @@ class Postings:
         if word not in self.lists:
             self.lists[word] = one
             self.kept += len(one[0])
+
+    def compare(self, number: int, labels: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Take the labels [n] and vectors [n, dimension] of a revision."""
+        if sum(len(one) for one, _ in self.vectors.values()) + len(labels) > COMPARED:
+            self.vectors.clear()
+        self.vectors[number] = labels, vectors
 
     def count(self, asked: Iterable[str], found: Mapping[str, int]) -> None:
         """Take in how many passages words are; those that were not found are in none."""
