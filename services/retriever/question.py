@@ -79,19 +79,12 @@ class Other:
     """Those words."""
     needle: str
     """The name's tokens between spaces."""
-    needles: tuple[str, ...]
-    """Each of them between spaces."""
+    tokens: frozenset[str]
+    """Each of them."""
     weight: float
     """How surely it means the same, up to 1."""
     beside: tuple[str, ...] = ()
     """Pairs of those words, as in `Question.pairs`: where it is said, they stand together."""
-
-    def part(self, text: str) -> float:
-        """Return how surely a text says it, up to the weight: less where its words stand apart."""
-        if self.needle in text:
-            return self.weight
-        apart = len(self.needles) > 1 and all(needle in text for needle in self.needles)
-        return APART * self.weight if apart else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +99,39 @@ class Question:
     """What else they are called, the surest first."""
     pairs: Mapping[str, float]
     """Words that follow one another in the question, between spaces, and what both tell."""
+    paired: float
+    """Sum of those."""
     phrases: Sequence[str]
     """Messages quoted in it, between spaces."""
     whole: float
     """Sum of the weights."""
+    vocabulary: frozenset[str]
+    """Tokens of the other names."""
     searched: Sequence[str]
     """What to search for: words, and names of several tokens with spaces between."""
 
-    def held(self, text: str) -> dict[str, float]:
-        """Return which of the words a text holds, and how surely, up to 1.
+    def said(self, text: str) -> list[Other]:
+        """Return the other names whose words a text has, wherever they stand in it.
 
         Args:
             text: tokens, with a space before each and after the last.
         """
+        there = self.vocabulary.intersection(text.split(" ")) if self.others else frozenset()
+        return [other for other in self.others if other.tokens <= there]
+
+    def held(self, text: str, said: Sequence[Other] | None = None) -> dict[str, float]:
+        """Return which of the words a text holds, and how surely, up to 1.
+
+        By another name as surely as that means the same, less where the name's words stand apart.
+
+        Args:
+            text: tokens, with a space before each and after the last.
+            said: the other names in it, where they are known.
+        """
         held = {word: 1.0 for word, needle in self.needles.items() if needle in text}
-        for other in self.others:
-            part = other.part(text)
-            for word in other.words if part else ():
+        for other in self.said(text) if said is None else said:
+            part = other.weight if other.needle in text else APART * other.weight
+            for word in other.words:
                 if held.get(word, 0.0) < part:
                     held[word] = part
         return held
@@ -142,15 +151,14 @@ class Question:
 
         Words that a text says by one other name stand together there by that name's weight.
         """
-        whole = sum(self.pairs.values())
-        if not whole:
+        if not self.paired:
             return 0.0
         together = {needle: 1.0 for needle in self.pairs if needle in text}
         for other in self.others:
             if other.beside and other.needle in text:
                 for needle in other.beside:
                     together[needle] = max(other.weight, together.get(needle, 0.0))
-        return sum(self.pairs[needle] * part for needle, part in together.items()) / whole
+        return sum(self.pairs[needle] * part for needle, part in together.items()) / self.paired
 
 
 def read(
@@ -195,23 +203,26 @@ def read(
         for a, b in pairwise(run)
         if a in weights or b in weights
     }
+    others = [
+        Other(
+            held,
+            f" {' '.join(one.tokens)} ",
+            frozenset(one.tokens),
+            one.weight,
+            tuple(n for a, b in pairwise(one.words) if (n := f" {a} {b} ") in pairs),
+        )
+        for one in known[:MOST_OTHERS]
+        if (held := tuple(word for word in one.words if word in weights))
+    ]
     return Question(
         weights=weights,
         needles={word: f" {word} " for word in weights},
-        others=[
-            Other(
-                held,
-                f" {' '.join(one.tokens)} ",
-                tuple(f" {token} " for token in one.tokens),
-                one.weight,
-                tuple(n for a, b in pairwise(one.words) if (n := f" {a} {b} ") in pairs),
-            )
-            for one in known[:MOST_OTHERS]
-            if (held := tuple(word for word in one.words if word in weights))
-        ],
+        others=others,
         pairs=pairs,
+        paired=sum(pairs.values()),
         phrases=[f" {' '.join(message)} " for message in quoted],
         whole=sum(weights.values()),
+        vocabulary=frozenset().union(*(other.tokens for other in others)),
         searched=[*(" ".join(message) for message in quoted), *_searched(words, known, frequency)],
     )
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from services.retriever.question import Question
+from services.retriever.question import Other, Question
 
 By = Literal["code", "words", "vector"]
 
@@ -156,13 +156,20 @@ def rank(
     vector_rank = {label: place for place, (label, _) in enumerate(vector_hits)}
     code_weight = CODE_WEIGHT * max(question.weights.values(), default=1.0)
     whole = question.whole + code_weight * codes_asked
+    headings: dict[str, float] = {}
     placed: list[Ranked] = []
     for label, candidate in candidates.items():
         body = f" {candidate.body} "
-        inside = question.held(f" {candidate.head}{body}")
+        text = f" {candidate.head}{body}"
+        said = question.said(text)
+        inside = question.held(text, said)
         told = sum(question.weights[word] * part for word, part in inside.items())
-        order = COVER * question.share(inside) + OFTEN * often(question, body)
-        heading = question.share(question.held(f" {candidate.section} "))
+        order = COVER * question.share(inside) + OFTEN * often(question, body, said)
+        # Many candidates are of one section, and have one name or none.
+        heading = headings.get(candidate.section)
+        if heading is None:
+            heading = question.share(question.held(f" {candidate.section} "))
+            headings[candidate.section] = heading
         beside = question.beside(body)
         order += HEADING * heading + BESIDE * beside + CALLED * called(question, candidate.name)
         order += PHRASE * question.quoted_in(body)
@@ -212,33 +219,35 @@ def called(question: Question, name: str) -> float:
     if not words:
         return 0.0
     text = f" {name} "
-    held = question.held(text)
+    said = question.said(text)
+    held = question.held(text, said)
     meant = set(held)
-    meant.update(
-        token for one in question.others if one.needle in text for token in one.needle.split()
-    )
+    for other in said:
+        if other.needle in text:
+            meant |= other.tokens
     precise = sum(word in meant for word in words) / len(words)
     return precise * min(1.0, 2 * question.share(held))
 
 
-def often(question: Question, body: str) -> float:
+def often(question: Question, body: str, said: Sequence[Other] | None = None) -> float:
     """Return BM25's score of a text against the question's best, 0 to 1.
 
     Args:
         question: its words.
         body: tokens of the text, with a space before each and after the last.
+        said: the other names in it, where they are known; more do no harm.
     """
     if not question.whole:
         return 0.0
-    length = body.count(" ") - 1
-    damped = K1 * (1 - B + B * length / USUAL)
-    counts = {word: float(body.count(needle)) for word, needle in question.needles.items()}
-    for other in question.others:
-        if any(not counts[word] for word in other.words):
+    counts: dict[str, float] = {w: body.count(needle) for w, needle in question.needles.items()}
+    for other in question.said(body) if said is None else said:
+        if not all(counts[word] for word in other.words):
             times = other.weight * body.count(other.needle)
             for word in other.words:
                 counts[word] = max(counts[word], times)
-    score = sum(question.weights[w] * n / (n + damped) for w, n in counts.items() if n)
+    length = body.count(" ") - 1
+    damped = K1 * (1 - B + B * length / USUAL)
+    score = sum([question.weights[w] * n / (n + damped) for w, n in counts.items() if n])
     return score / question.whole
 
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import collections
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -27,8 +28,9 @@ def main() -> int:
         bad = asyncio.run(_read(options, folder))
         kept = ("samples", "original", "temporary")
         left = sorted(p.name for p in folder.iterdir() if p.name not in kept)
-    sys.stdout.write(f"left behind: {left}\n")
-    return 1 if bad or left else 0
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    sys.stdout.write(f"left behind: {left}\nmost memory of a process: {peak:.0f} MB\n")
+    return 1 if bad or left or peak > mutants.MEMORY_MB else 0
 
 
 async def _read(options: argparse.Namespace, folder: Path) -> int:

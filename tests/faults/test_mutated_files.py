@@ -20,7 +20,7 @@ COUNT = 300
 
 @pytest.mark.timeout(600)
 def test_damaged_files_are_read_or_have_a_reason(tmp_path: Path) -> None:
-    # A process of its own: it forks, which this one, full of libraries, should not.
+    # A process of its own: the memory of its children counts, and of no others.
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.mutants", "--count", str(COUNT), "--seed", "7"],
         cwd=ROOT,

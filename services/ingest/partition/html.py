@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -63,8 +64,10 @@ def read_markdown(path: Path, progress: Callable[[int, int | None], None]) -> Do
     offline.prepare_partitioner()
     from unstructured.partition.md import partition_md  # noqa: PLC0415
 
-    content = _content(path)
-    elements = _parsed(partition_md, content, "Markdown text") if content.strip() else []
+    from services.ingest.partition import markdown  # noqa: PLC0415  (heavy)
+
+    partition = functools.partial(partition_md, extensions=markdown.extensions())
+    elements = _parsed(partition, markdown.collapsed(_content(path)), "Markdown text")
     first = next((e for e in elements if e.category == "Title"), None)
     progress(1, 1)
     return Document(elements, first.text if first and first.metadata.category_depth == 0 else "")
