@@ -86,7 +86,7 @@ def test_idf_never_grows_with_the_count_and_is_never_negative(a: int, b: int, si
 
 def test_a_text_holds_a_word_whole_and_by_another_name_less() -> None:
     found = asking(
-        "overheat fan", {"overheat": 0, "fan": 5, "过热": 5}, [other("overheat", "过热")]
+        "overheat fan", {"overheat": 1, "fan": 5, "过热": 5}, [other("overheat", "过热")]
     )
     assert found.held(" fan overheat ") == {"fan": 1.0, "overheat": 1.0}
     assert found.held(" 过热 ") == {"overheat": 0.8}
@@ -94,7 +94,7 @@ def test_a_text_holds_a_word_whole_and_by_another_name_less() -> None:
 
 
 def test_a_name_of_several_words_counts_less_where_they_stand_apart() -> None:
-    found = asking("vfd", {"frequency": 5, "drive": 5}, [other("vfd", "frequency drive")])
+    found = asking("vfd", {"vfd": 1, "frequency": 5, "drive": 5}, [other("vfd", "frequency drive")])
     assert found.held(" frequency drive ") == {"vfd": 0.8}
     assert found.held(" drive with frequency ") == {"vfd": pytest.approx(APART * 0.8)}
     assert found.held(" frequency ") == {}
@@ -110,6 +110,16 @@ def test_another_name_counts_once_for_each_word_it_stands_for() -> None:
     # Both words are said by it, so they stand together there.
     assert found.beside(" earth fault at output ") == pytest.approx(0.8)
     assert found.beside(" fault of earth ") == 0.0
+
+
+def test_a_synonym_is_surer_where_no_passage_has_the_word_itself() -> None:
+    synonym = other("wuggle", "zorblat", 0.5)
+    rival = asking("wuggle", {"wuggle": 3, "zorblat": 3}, [synonym])
+    alone = asking("wuggle", {"zorblat": 3}, [synonym])
+    assert rival.held(" zorblat ") == {"wuggle": 0.5}
+    assert 0.5 < alone.held(" zorblat ")["wuggle"] < 1.0
+    sure = asking("wuggle", {"zorblat": 3}, [other("wuggle", "zorblat", 1.0)])
+    assert sure.held(" zorblat ") == {"wuggle": 1.0}
 
 
 def test_another_name_that_no_passage_has_is_not_looked_for() -> None:
