@@ -28,6 +28,8 @@ MOST_OTHERS = 24
 """Other names that are looked for in a passage that was found."""
 APART = 0.7
 """Share of a name's weight where its words do not stand together."""
+ALONE = 1.6
+"""Times as sure is a synonym of words that no passage has."""
 UNHEARD = 0.5
 """What a word counts that no passage has, and that is no name: it may be said otherwise."""
 
@@ -184,7 +186,11 @@ def read(
         codes: of the words, spellings of codes: found by the code index, not weighed.
         messages: tokens of what it quotes, from `messages`.
     """
-    known = [one for one in alternatives if all(frequency.get(t, 0) for t in one.tokens)]
+    known = [
+        _alone(one, frequency)
+        for one in alternatives
+        if all(frequency.get(token, 0) for token in one.tokens)
+    ]
     known.sort(key=lambda one: (-one.weight, min(frequency[t] for t in one.tokens)))
     weighed = [word for word in words if word not in codes]
     common = {word: frequency.get(word, 0) for word in weighed}
@@ -225,6 +231,13 @@ def read(
         vocabulary=frozenset().union(*(other.tokens for other in others)),
         searched=[*(" ".join(message) for message in quoted), *_searched(words, known, frequency)],
     )
+
+
+def _alone(one: Alternative, frequency: Mapping[str, int]) -> Alternative:
+    """Return another name, surer where no passage has the words themselves: it rivals nothing."""
+    if any(frequency.get(word, 0) for word in one.words):
+        return one
+    return Respelt(one.words, one.tokens, max(one.weight, min(1.0, ALONE * one.weight)))
 
 
 def _searched(

@@ -28,6 +28,7 @@ from tests.support.sample import sample_manual
 pytestmark = pytest.mark.integration
 
 QUESTION = "变频器报E005错误怎么办?"
+FIRST_QUESTIONS = [QUESTION, "DC bus undervoltage", "E005", "undervoltage", "变频器过热怎么办"]
 SEARCH_KEYS = {"file", "document", "revision", "page", "section", "text", "score"}
 
 
@@ -151,6 +152,17 @@ def test_what_the_manuals_do_not_have_is_said(andon: Andon) -> None:
     assert "E999" in unknown["summary"]
     cake = andon.json("ask", "How do I bake a chocolate cake?")
     assert (cake["answered_by"], cake["citations"]) == ("none", [])
+    assert cake["summary"] == "Not found in the manuals."
+    chinese = andon.json("ask", "怎么做巧克力蛋糕？")
+    assert (chinese["answered_by"], chinese["citations"]) == ("none", [])
+    assert chinese["summary"] == "手册中没有找到相关内容。"
+
+
+@pytest.mark.parametrize("question", FIRST_QUESTIONS)
+def test_what_a_newcomer_asks_first_is_answered(andon: Andon, question: str) -> None:
+    answer = andon.json("ask", question)
+    assert answer["citations"]
+    assert answer["citations"][0]["file"].endswith(".pdf")
 
 
 def test_the_same_manual_as_docx_answers_too_and_goes_again(andon: Andon, tmp_path: Path) -> None:

@@ -122,3 +122,19 @@ async def test_the_assets_manual_goes_before_hundreds_of_others(corpus: Corpus) 
 async def test_a_product_or_terminal_beside_a_known_fault_is_not_missed(corpus: Corpus) -> None:
     known, found = await ask(corpus, "F30002 on the CU250, motor M1")
     assert (found, known.unknown) == (["F30002"], [])
+
+
+async def test_where_only_one_manual_is_meant_others_know_nothing(corpus: Corpus) -> None:
+    [bx] = (n for n, document in corpus.active.items() if document.doc_id == "bx")
+    asked = codes_asked(Search(question="F30002 and ERR18"), corpus.names)
+    anywhere = await look_up(corpus, asked, [bx])
+    assert anywhere.unknown == []
+    only = await look_up(corpus, asked, [bx], only=True)
+    assert {hit.document for hit in only.hits.values()} == {bx}
+    assert only.unknown == ["F30002"]
+    assert only.certain
+    none = await look_up(
+        corpus, codes_asked(Search(question="ERR20"), corpus.names), [bx], only=True
+    )
+    assert (none.hits, none.certain, none.unknown) == ({}, False, ["ERR20"])
+    assert none.near == {"ERR20": ["ERR21"]}

@@ -1,0 +1,242 @@
+"""What the retriever finds for whom: products, languages, typing errors, and when it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from schemas.retrieval import DocumentRef, Field, Found, Passage
+from tests.support.retriever import Asker, retriever
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions wait for their vectors, however busy the machine."""
+    monkeypatch.setattr("services.retriever.meaning.EMBED_S", 60.0)
+
+
+def ref(doc_id: str, title: str, assets: tuple[str, ...] = ()) -> DocumentRef:
+    return DocumentRef(
+        doc_id=doc_id, revision=1, title=title, file=f"{doc_id}.pdf", assets=list(assets)
+    )
+
+
+def rows(*faults: tuple[str, str, str]) -> list[Passage]:
+    """Rows of a list of faults: code, name, remedy."""
+    found = []
+    for ordinal, (code, name, remedy) in enumerate(faults):
+        fields = [Field("Fault code", code), Field("Name", name), Field("Remedy", remedy)]
+        text = " | ".join(f"{field.name}: {field.value}" for field in fields)
+        found.append(
+            Passage(ordinal=ordinal, page=ordinal + 1, kind="row", text=text, fields=fields)
+        )
+    return found
+
+
+def texts(*words: str) -> list[Passage]:
+    return [Passage(ordinal=n, page=n + 1, text=text) for n, text in enumerate(words)]
+
+
+KELVARN = rows(
+    ("E005", "DC bus undervoltage", "check the mains supply"),
+    ("E013", "Heat sink overtemperature", "clean the fan"),
+    ("E014", "Encoder cable broken", "replace the encoder cable"),
+)
+BRUNTEC = rows(
+    ("E005", "Oil level too low", "fill up the oil tank"),
+    ("E077", "Suction valve stuck", "open the suction valve"),
+)
+
+
+@pytest.fixture
+async def two(tmp_path: Path) -> AsyncIterator[Asker]:
+    """Two manuals that give one code different meanings."""
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref("kelvarn", "Kelvarn FD40 inverter", ("hall/drive",)), KELVARN)
+        await asker.add(ref("bruntec", "Bruntec PX9 pump", ("hall/pump",)), BRUNTEC)
+        yield asker
+
+
+def documents(found: Found) -> list[str]:
+    return [hit.document.doc_id for hit in found.hits]
+
+
+@pytest.mark.parametrize(
+    ("question", "manual"),
+    [
+        ("What does E005 mean on the Kelvarn FD40?", "kelvarn"),
+        ("What does E005 mean on the Bruntec PX9?", "bruntec"),
+        ("PX9 报 E005 怎么办", "bruntec"),
+        ("FD40 报 E005 怎么办", "kelvarn"),
+        ("e 005 fault, FD40 drive", "kelvarn"),
+    ],
+)
+async def test_the_product_in_the_question_decides_what_a_code_means(
+    two: Asker, question: str, manual: str
+) -> None:
+    found = await two.search(question)
+    assert found.hits[0].document.doc_id == manual
+    assert found.hits[0].by == "code"
+    assert "E005" in found.hits[0].passage.text
+    assert found.unknown_codes == []
+
+
+async def test_without_a_product_both_meanings_are_found(two: Asker) -> None:
+    assert set(documents(await two.search("What does E005 mean?"))) == {"kelvarn", "bruntec"}
+
+
+async def test_a_code_the_named_product_has_not_is_unknown_with_those_near_it(two: Asker) -> None:
+    found = await two.search("What does E015 mean on the Kelvarn FD40?")
+    assert (found.hits, found.unknown_codes) == ([], ["E015"])
+    assert "E014" in found.near["E015"]
+    # Another maker's meaning of a code is no answer.
+    others = await two.search("What does E077 mean on the Kelvarn FD40?")
+    assert (others.hits, others.unknown_codes) == ([], ["E077"])
+    assert "E077" not in others.near.get("E077", [])
+    assert documents(await two.search("What does E077 mean?"))[0] == "bruntec"
+
+
+async def test_an_assets_manual_goes_first_and_a_widened_search_says_so(two: Asker) -> None:
+    own = await two.search("fault E005", asset="hall/pump")
+    assert (own.scope, set(documents(own))) == ("asset", {"bruntec"})
+    # Words alone are no answer to a code that the asset's manual has not.
+    for question in ("fault E013", "fault E013: open the suction valve?"):
+        widened = await two.search(question, asset="hall/pump")
+        assert (widened.scope, documents(widened)[0]) == ("widened", "kelvarn")
+    nowhere = await two.search("fault E099", asset="hall/pump")
+    assert (nowhere.scope, nowhere.hits, nowhere.unknown_codes) == ("widened", [], ["E099"])
+
+
+async def test_a_widened_search_knows_the_meaning_too(tmp_path: Path) -> None:
+    async with retriever(tmp_path, sure=0.0) as asker:
+        await asker.add(ref("valve", "Valve", ("hall/valve",)), rows(("F1", "Valve stuck", "open")))
+        await asker.add(ref("fan", "Guide"), texts("If it becomes too hot, clean the fan filter."))
+        found = await asker.search("ventilator overheating dirt", asset="hall/valve")
+        assert (found.scope, documents(found)) == ("widened", ["fan"])
+        assert found.hits[0].score > 0.3
+
+
+# -- languages --------------------------------------------------------------------------------
+
+
+async def test_a_question_finds_the_manual_of_the_other_language(tmp_path: Path) -> None:
+    async with retriever(tmp_path) as asker:
+        english = texts(
+            "Set the acceleration time before the first start.",
+            "Measure the insulation resistance of the motor cable.",
+        )
+        chinese = texts("制动电阻过热时，请检查制动单元。", "更换冷却风扇前，请断开电源。")
+        await asker.add(ref("en", "Guide one"), english)
+        await asker.add(ref("zh", "Guide two"), chinese)
+        for question, document, page in [
+            ("加速时间怎么设置", "en", 1),
+            ("如何测量电机电缆的绝缘电阻", "en", 2),
+            ("braking resistor overheating", "zh", 1),
+            ("how do I replace the cooling fan", "zh", 2),
+        ]:
+            found = await asker.search(question)
+            assert found.hits, question
+            first = found.hits[0]
+            assert (first.document.doc_id, first.passage.page) == (document, page), question
+
+
+async def test_the_plants_own_words_count_beside_ours_and_a_bad_line_is_told(
+    tmp_path: Path,
+) -> None:
+    manual = texts("Grease the zorblat every month.", "The mains filter is behind the door.")
+    async with retriever(tmp_path / "without") as asker:
+        await asker.add(ref("m", "Guide"), manual)
+        assert (await asker.search("wuggle pinion")).hits == []
+        assert asker.health.reason == ""
+    folder = tmp_path / "with"
+    folder.mkdir()
+    lines = "wuggle pinion, zorblat | 佐布\nalone\nfrob cover, mains filter\n"
+    (folder / "lexicon.txt").write_text(lines, encoding="utf-8")
+    async with retriever(folder) as asker:
+        await asker.add(ref("m", "Guide"), manual)
+        for question, page in (("wuggle pinion", 1), ("佐布怎么加油", 1), ("frob cover", 2)):
+            found = await asker.search(question)
+            assert [hit.passage.page for hit in found.hits][:1] == [page], question
+        # Ours are there as well.
+        assert (await asker.search("电源滤波器")).hits[0].passage.page == 2
+        assert "lexicon.txt:2" in asker.health.reason
+        assert "the other lines hold" in asker.health.reason
+
+
+@pytest.mark.parametrize(
+    ("typed", "page"),
+    [
+        ("how do I set the accelaration time", 1),
+        ("set the acceleraton tiem", 1),
+        ("insulaton resistance of the cable", 2),
+        ("replace the breaking resistr", 3),
+    ],
+)
+async def test_typing_errors_are_forgiven(tmp_path: Path, typed: str, page: int) -> None:
+    async with retriever(tmp_path) as asker:
+        manual = texts(
+            "Set the acceleration time before the first start.",
+            "Measure the insulation resistance of the motor cable.",
+            "Replace the braking resistor when its housing is discoloured.",
+        )
+        await asker.add(ref("m", "Guide"), manual)
+        found = await asker.search(typed)
+        assert [hit.passage.page for hit in found.hits][:1] == [page]
+
+
+# -- refusing ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How do I bake a chocolate cake?",
+        "who won the world cup in 1998",
+        "怎么做红烧肉",
+        "谁赢得了世界杯",
+        "how do I connect the FD40 to PROFINET",
+        "FD40 怎么接 EtherCAT",
+    ],
+)
+async def test_what_the_manuals_do_not_answer_finds_nothing(two: Asker, question: str) -> None:
+    assert (await two.search(question)).hits == []
+
+
+@pytest.mark.parametrize(
+    ("question", "page"),
+    [
+        ("undervoltage", 1),
+        ("DC bus undervoltage", 1),
+        ("the encoder", 3),
+        ("欠压", 1),
+        ("过热", 2),
+        ("broken encoder cable", 3),
+    ],
+)
+@pytest.mark.parametrize("others", [0, 60])
+async def test_a_word_or_two_are_a_question_whatever_the_size_of_the_library(
+    tmp_path: Path, question: str, page: int, others: int
+) -> None:
+    async with retriever(tmp_path) as asker:
+        more = texts(
+            *(f"Spare part {n} stands in rack {n % 7} of room {n}." for n in range(others))
+        )
+        await asker.add(ref("kelvarn", "Kelvarn FD40 inverter"), KELVARN)
+        if more:
+            await asker.add(ref("stock", "Stock list"), more)
+        found = await asker.search(question)
+        assert [hit.passage.page for hit in found.hits][:1] == [page]
+        assert found.hits[0].document.doc_id == "kelvarn"
+
+
+async def test_a_quote_is_found_though_it_looks_like_codes_nobody_has(tmp_path: Path) -> None:
+    quote = "at A 1000 F 3000 P 44"
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref("kelvarn", "Kelvarn FD40 inverter"), KELVARN)
+        await asker.add(ref("list", "List"), texts(f"measured {quote} in the field"))
+        found = await asker.search(quote)
+        assert (documents(found)[0], found.hits[0].score) == ("list", 1.0)
