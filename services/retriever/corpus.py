@@ -662,7 +662,7 @@ class Corpus:
         self.active = {one.id: one.document for one in held}
         self.sizes = {one.id: one.passages for one in held}
         self.size = sum(self.sizes.values())
-        self.names = Names(self.active)
+        self.names = Names(self.active, self.names)
         # Of thousands of documents a change concerns one.
         self.titles = {
             number: titles[number]

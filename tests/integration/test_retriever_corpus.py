@@ -11,6 +11,7 @@ import pytest
 
 from schemas.retrieval import DocumentRef, Field, Passage
 from services.retriever.corpus import Corpus
+from services.retriever.names import name_tokens
 from services.retriever.records import prepare, title_tokens
 from services.retriever.statements import MIGRATIONS, Q
 from services.retriever.tokens import query_tokens
@@ -385,13 +386,18 @@ async def test_a_change_reads_the_titles_that_changed(
         read.append(ref.doc_id)
         return title_tokens(ref)
 
+    def named(ref: DocumentRef) -> frozenset[str]:
+        read.append(ref.doc_id)
+        return name_tokens(ref)
+
     for name in "abc":
         await put(corpus, document(name), ROWS)
         await corpus.activate(name, 1, 2)
     monkeypatch.setattr("services.retriever.corpus.title_tokens", counted)
+    monkeypatch.setattr("services.retriever.names.name_tokens", named)
     await put(corpus, document("d"), ROWS)
     await corpus.activate("d", 1, 2)
-    assert read == ["d"]
+    assert read == ["d", "d"]
     read.clear()
     await corpus.describe(msgspec.structs.replace(document("b"), title="Another name of it"))
     assert set(read) == {"b"}
