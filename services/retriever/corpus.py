@@ -602,23 +602,24 @@ class Corpus:
             rows = await self._db.fetch(Q["quoted_in"], (match, json.dumps(list(scope)), limit))
         return [row["id"] for row in rows]
 
-    async def lookup(
-        self, canonical: Sequence[str], limit: int = 60, *, first: Collection[int] = ()
-    ) -> list[CodeHit]:
-        """Return passages that have one of these codes exactly, defining ones first.
-
-        Args:
-            canonical: the codes.
-            limit: how many at most.
-            first: numbers of revisions whose passages go before all others.
-        """
-        return await self._lookup("codes", canonical, limit, first)
-
     async def lookup_loose(
         self, loose: Sequence[str], limit: int = 120, *, first: Collection[int] = ()
     ) -> list[CodeHit]:
-        """Return passages that have one of these codes in the forgiving form."""
-        return await self._lookup("codes_loose", loose, limit, first)
+        """Return passages that have one of these codes in the forgiving form, defining ones first.
+
+        Args:
+            loose: forgiving forms of the codes.
+            limit: how many at most.
+            first: numbers of revisions whose passages go before all others.
+        """
+        if not loose:
+            return []
+        rows = await self._db.fetch(
+            Q["codes_loose"], (json.dumps(list(loose)), json.dumps(list(first)), limit)
+        )
+        return [
+            CodeHit(r["id"], r["document"], r["canonical"], r["loose"], r["strength"]) for r in rows
+        ]
 
     async def lookup_near(
         self, loose: Sequence[str], *, first: Collection[int] = (), only: bool = False
@@ -636,18 +637,6 @@ class Corpus:
         inside = [row for row in rows if row["inside"]]
         chosen = inside if only else inside or rows
         return {row["loose"]: row["canonical"] for row in chosen}
-
-    async def _lookup(
-        self, query: str, forms: Sequence[str], limit: int, first: Collection[int]
-    ) -> list[CodeHit]:
-        if not forms:
-            return []
-        rows = await self._db.fetch(
-            Q[query], (json.dumps(list(forms)), json.dumps(list(first)), limit)
-        )
-        return [
-            CodeHit(r["id"], r["document"], r["canonical"], r["loose"], r["strength"]) for r in rows
-        ]
 
     async def inside(self, labels: Sequence[int], scope: Sequence[int]) -> set[int]:
         """Return those of these passages that are of the given revisions."""
@@ -700,11 +689,18 @@ class Corpus:
         row = await self._db.first(Q["meta"], ("generation",))
         self.generation = int(row["value"]) if row else 0
         held = [held for held in await self.held() if held.active]
+        before, titles = self.active, self.titles
         self.active = {one.id: one.document for one in held}
         self.sizes = {one.id: one.passages for one in held}
         self.size = sum(self.sizes.values())
-        self.names = Names(self.active)
-        self.titles = {one.id: len(" ".join(title_tokens(one.document))) for one in held}
+        self.names = Names(self.active, self.names)
+        # Of thousands of documents a change concerns one.
+        self.titles = {
+            number: titles[number]
+            if before.get(number) == document
+            else len(" ".join(title_tokens(document)))
+            for number, document in self.active.items()
+        }
 
 
 async def _change_heads(db: aiosqlite.Connection, number: int, title: str, *, active: bool) -> None:

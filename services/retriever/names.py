@@ -34,9 +34,15 @@ def name_tokens(document: DocumentRef) -> frozenset[str]:
 class Names:
     """What the documents that answer go by."""
 
-    def __init__(self, documents: Mapping[int, DocumentRef]) -> None:
-        """Take the documents by number."""
-        self._of = {number: name_tokens(document) for number, document in documents.items()}
+    def __init__(self, documents: Mapping[int, DocumentRef], before: Names | None = None) -> None:
+        """Take the documents by number; what has not changed since `before` is not read again."""
+        self.documents = dict(documents)
+        self._of: dict[int, frozenset[str]] = {
+            number: before.of(number)
+            if before and before.documents.get(number) == document
+            else name_tokens(document)
+            for number, document in documents.items()
+        }
         self._folder = {n: f for n, document in documents.items() if (f := _folder_of(document))}
         self._frequency = Counter(word for words in self._of.values() for word in words)
 

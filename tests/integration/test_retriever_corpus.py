@@ -11,7 +11,8 @@ import pytest
 
 from schemas.retrieval import DocumentRef, Field, Passage
 from services.retriever.corpus import Corpus
-from services.retriever.records import prepare
+from services.retriever.names import name_tokens
+from services.retriever.records import prepare, title_tokens
 from services.retriever.statements import MIGRATIONS, Q
 from services.retriever.tokens import query_tokens
 from services.runtime.errors import Fatal, Rejected
@@ -374,3 +375,37 @@ async def test_words_and_codes_of_an_older_andon_are_found_anew(corpus: Corpus) 
     assert len(await corpus.lookup_loose(["E5"])) == 2
     await corpus.activate("n", 2, 1, at_once=True)
     assert await words(corpus, "new belt") != []
+
+
+async def test_a_change_reads_the_titles_that_changed(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(ref: DocumentRef) -> list[str]:
+        read.append(ref.doc_id)
+        return title_tokens(ref)
+
+    def named(ref: DocumentRef) -> frozenset[str]:
+        read.append(ref.doc_id)
+        return name_tokens(ref)
+
+    for name in "abc":
+        await put(corpus, document(name), ROWS)
+        await corpus.activate(name, 1, 2)
+    monkeypatch.setattr("services.retriever.corpus.title_tokens", counted)
+    monkeypatch.setattr("services.retriever.names.name_tokens", named)
+    await put(corpus, document("d"), ROWS)
+    await corpus.activate("d", 1, 2)
+    assert read == ["d", "d"]
+    read.clear()
+    await corpus.describe(msgspec.structs.replace(document("b"), title="Another name of it"))
+    assert set(read) == {"b"}
+    await corpus.remove("a")
+    monkeypatch.undo()
+    kept = corpus.names, corpus.titles
+    anew = Corpus(corpus.database)
+    await anew.refresh()
+    assert kept[1] == anew.titles
+    for number in corpus.active:
+        assert kept[0].of(number) == anew.names.of(number)
