@@ -571,23 +571,24 @@ class Corpus:
             rows = await self._db.fetch(Q["quoted_in"], (match, json.dumps(list(scope)), limit))
         return [row["id"] for row in rows]
 
-    async def lookup(
-        self, canonical: Sequence[str], limit: int = 60, *, first: Collection[int] = ()
-    ) -> list[CodeHit]:
-        """Return passages that have one of these codes exactly, defining ones first.
-
-        Args:
-            canonical: the codes.
-            limit: how many at most.
-            first: numbers of revisions whose passages go before all others.
-        """
-        return await self._lookup("codes", canonical, limit, first)
-
     async def lookup_loose(
         self, loose: Sequence[str], limit: int = 120, *, first: Collection[int] = ()
     ) -> list[CodeHit]:
-        """Return passages that have one of these codes in the forgiving form."""
-        return await self._lookup("codes_loose", loose, limit, first)
+        """Return passages that have one of these codes in the forgiving form, defining ones first.
+
+        Args:
+            loose: forgiving forms.
+            limit: how many at most.
+            first: numbers of revisions whose passages go before all others.
+        """
+        if not loose:
+            return []
+        rows = await self._db.fetch(
+            Q["codes_loose"], (json.dumps(list(loose)), json.dumps(list(first)), limit)
+        )
+        return [
+            CodeHit(r["id"], r["document"], r["canonical"], r["loose"], r["strength"]) for r in rows
+        ]
 
     async def lookup_near(
         self, loose: Sequence[str], *, first: Collection[int] = (), only: bool = False
@@ -605,18 +606,6 @@ class Corpus:
         inside = [row for row in rows if row["inside"]]
         chosen = inside if only else inside or rows
         return {row["loose"]: row["canonical"] for row in chosen}
-
-    async def _lookup(
-        self, query: str, forms: Sequence[str], limit: int, first: Collection[int]
-    ) -> list[CodeHit]:
-        if not forms:
-            return []
-        rows = await self._db.fetch(
-            Q[query], (json.dumps(list(forms)), json.dumps(list(first)), limit)
-        )
-        return [
-            CodeHit(r["id"], r["document"], r["canonical"], r["loose"], r["strength"]) for r in rows
-        ]
 
     async def inside(self, labels: Sequence[int], scope: Sequence[int]) -> set[int]:
         """Return those of these passages that are of the given revisions."""

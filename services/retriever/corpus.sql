@@ -248,14 +248,8 @@ WHERE f.fts MATCH ? AND p.document IN (SELECT value FROM json_each(?)) LIMIT ?
 -- name: holders: the documents that have a word, at most so many
 SELECT DISTINCT p.document FROM fts f JOIN passages p ON p.id = f.rowid WHERE f.fts MATCH ? LIMIT ?
 
--- name: codes: passages with one of these codes (JSON list), those of some documents (JSON list
--- of ids) first, then the strongest
-SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c
-JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
-WHERE c.canonical IN (SELECT value FROM json_each(?)) AND d.active
-ORDER BY p.document IN (SELECT value FROM json_each(?)) DESC, c.strength DESC, c.passage LIMIT ?
-
--- name: codes_loose: the same by the forgiving form
+-- name: codes_loose: passages with one of these codes in the forgiving form (JSON list), those
+-- of some documents (JSON list of ids) first, then the strongest
 SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c
 JOIN passages p ON p.id = c.passage JOIN documents d ON d.id = p.document
 WHERE c.loose IN (SELECT value FROM json_each(?)) AND d.active
