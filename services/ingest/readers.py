@@ -64,6 +64,14 @@ class Reader:
         self._end.set_result(os.waitstatus_to_exitcode(status))
 
 
+async def _end(starting: asyncio.Task[Reader]) -> None:
+    """End a reader as soon as it is started."""
+    with contextlib.suppress(OSError):
+        reader = await starting
+        reader.kill()
+        await reader.wait()
+
+
 class Readers:
     """Where readers come from."""
 
@@ -73,6 +81,8 @@ class Readers:
         self._zygote: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._lock = asyncio.Lock()
+        self._ending: set[asyncio.Task[None]] = set()
+        """Readers that nobody waits for any more."""
 
     @property
     def pid(self) -> int | None:
@@ -89,11 +99,11 @@ class Readers:
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            # An order that is on its way would be the next one's: it ends before anything else.
-            with contextlib.suppress(OSError):
-                reader = await starting
-                reader.kill()
-                await reader.wait()
+            # Who is cancelled a second time waits no longer; what was started ends all the same.
+            ending = asyncio.create_task(_end(starting), name="end reader")
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.shield(ending)
             raise
 
     async def __aenter__(self) -> Self:
@@ -101,6 +111,8 @@ class Readers:
 
     async def __aexit__(self, *_error: object) -> None:
         """End what is kept; readers at work go on."""
+        if self._ending:
+            await asyncio.wait(self._ending)
         async with self._lock:
             self._kill()
             await self._drop(told=False)
@@ -108,21 +120,16 @@ class Readers:
     async def _start(
         self, job: frames.Job, environment: dict[str, str], errors: BinaryIO
     ) -> Reader:
-        receiving, sending = os.pipe()
-        with contextlib.ExitStack() as opened:
-            pipe = opened.enter_context(os.fdopen(receiving, "rb", buffering=0))
-            with os.fdopen(sending, "wb", buffering=0):
-                order = Order(job=job, environment=environment)
-                pid = await self._ordered(order, [sending, errors.fileno()])
-            opened.pop_all()
+        order = Order(job=job, environment=environment)
+        pid, pipe = await self._ordered(order, errors)
         output = asyncio.StreamReader(limit=2**20)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(output), pipe
         )
         return Reader(pid, output, transport)
 
-    async def _ordered(self, order: Order, files: list[int]) -> int:
-        """Return the process id of a new reader.
+    async def _ordered(self, order: Order, errors: BinaryIO) -> tuple[int, BinaryIO]:
+        """Return the process id of a new reader, and the pipe it writes to.
 
         Raises:
             OSError: there is no room for one.
@@ -131,13 +138,20 @@ class Readers:
             # It may just have ended for want of work, or been killed. Where it ends again, it may
             # be what it loads: then the reader has to load it, and tells what is wrong with it.
             for warm in (True, True, False):
-                answer = await self._ask(msgspec.structs.replace(order, warm=warm), files)
-                if answer is None:
-                    await self._drop()
-                elif answer.errno:
-                    raise OSError(answer.errno, os.strerror(answer.errno))
-                else:
-                    return answer.pid
+                receiving, sending = os.pipe()
+                with contextlib.ExitStack() as opened:
+                    # One that was started and not told of may be writing: each has its own.
+                    pipe = opened.enter_context(os.fdopen(receiving, "rb", buffering=0))
+                    with os.fdopen(sending, "wb", buffering=0):
+                        files = [sending, errors.fileno()]
+                        answer = await self._ask(msgspec.structs.replace(order, warm=warm), files)
+                    if answer is None:
+                        await self._drop()
+                    elif answer.errno:
+                        raise OSError(answer.errno, os.strerror(answer.errno))
+                    else:
+                        opened.pop_all()
+                        return answer.pid, pipe
         raise OSError(errno.ECHILD, "the process that readers are forked from ends by itself")
 
     async def _ask(self, order: Order, files: list[int]) -> Answer | None:
@@ -153,6 +167,12 @@ class Readers:
         except TimeoutError:
             self._kill()
             return None
+        except BaseException:
+            # Its answer may still come: nobody may take it for that to the next order.
+            self._kill()
+            control.close()
+            self._control = None
+            raise
         return msgspec.json.decode(message, type=Answer) if message else None
 
     async def _open(self, environment: dict[str, str]) -> socket.socket:

@@ -9,10 +9,29 @@ from dataclasses import replace
 from schemas.retrieval import Search
 from services.retriever.codes import Code, cell_code, codes
 from services.retriever.normal import loose_form, split
-from services.retriever.readings import as_digits
+from services.retriever.readings import FAULT_WORD, as_digits
 
 _FAULT_CODE = re.compile(r"(?:E|F|A|W|AL|ALM|ER|ERR|OC|OL|OV|UV|LU)\d{1,6}")
 """A code that stays one in a product's name: a paper may be named after it."""
+_SURELY = re.compile(r"(?:E|F|ERR|ER|AL|ALM)\d{2,6}$|A\d{4,6}$")
+"""Codes by their look alone."""
+_BEFORE = re.compile(
+    rf"(?:{FAULT_WORD}|codes?|代码|message|shows?|showing|displays?|displaying|reports?|reporting|says|"
+    rf"reads|with|报|显示|跳|提示|出现|parameters?|param|参数|register|寄存器|set|设置|change|修改)"
+    rf"[^A-Za-z0-9\u4e00-\u9fff]{{0,4}}(?:(?:codes?|no\.?|number|is|代码|码|号|为|是)"
+    rf"[^A-Za-z0-9\u4e00-\u9fff]{{0,3}})?$",
+    re.IGNORECASE,
+)
+_AFTER = re.compile(rf"\W{{0,3}}(?:{FAULT_WORD}|代码|codes?|报错)", re.IGNORECASE)
+_IDLE = re.compile(
+    r"\b(?:what|does|do|is|the|a|an|of|how|to|i|it|my|on|in|for|me|mean|means|meaning|fix|please|and|"
+    r"about|tell|clear|reset|why|which|was|there|help|with)\b|是什么意思|什么意思|怎么办|怎么处理|怎么解决|"
+    r"怎么回事|如何|怎么|什么|处理|请问|[的了吗呢是]",
+    re.IGNORECASE,
+)
+_SAID = re.compile(r"[A-Za-z]+|[\u4e00-\u9fff]{1,2}")
+LITTLE = 1
+"""Other words of a question that asks for little more than the code."""
 _DISPLAY = ("E", "AL", "ERR")
 """What displays put before a name: `E.OC1`, `AL.E9`."""
 _FAMILIES = ("E", "F", "ERR", "AL", "A")
@@ -42,10 +61,22 @@ def codes_asked(search: Search, names: Container[str]) -> list[Code]:
             found += codes(search.code, loose=True)
     for code in codes(search.question, loose=True):
         if code.canonical.lower() not in names:
-            found.append(code)
+            found.append(replace(code, asked=_asked_for(code, search.question)))
         elif _FAULT_CODE.fullmatch(code.canonical):
             found.append(replace(code, certain=False))
     return found
+
+
+def _asked_for(code: Code, question: str) -> bool:
+    """Return whether a question asks for what looks like a code: machines have such names as well.
+
+    `KX417 does not start` names a machine; `KX417`, `fault KX417` and `it shows KX417` ask for it.
+    """
+    if code.canonical[0] in "#0" or _SURELY.match(code.canonical):
+        return True
+    before, after = question[: code.start], question[code.end :]
+    told = _BEFORE.search(before) or (code.canonical[0] in "EFAWCN" and _AFTER.match(after))
+    return bool(told) or len(_SAID.findall(_IDLE.sub(" ", f"{before} {after}"))) <= LITTLE
 
 
 def forms(code: Code) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ normal forms are in normal.py; look for the canonical form first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from services.retriever.normal import Code, fold, joined, loose_form
 from services.retriever.readings import AFTER, FAULT_WORD, readings
@@ -50,12 +50,14 @@ _DOTTED = re.compile(r"(?<![A-Za-z0-9.])[EFA](?:\.[A-Z0-9]{1,3}){2,3}(?![A-Za-z0
 """As displays part a name: `E.OC.A`."""
 _KEYWORD = re.compile(
     rf"(?:{FAULT_WORD})"
-    r"(?:[\s_]*(?:codes?|no\.?|number|id|代码|代碼|编号|代号|码|碼|号|號|コード|番号))*"
-    rf"[\s_]*(?:is|为|是|=|:|#|-)?\s*(?P<number>\d{{1,6}}){AFTER}",
+    # Bounded: two runs of spaces side by side could be parted in as many ways as there are spaces.
+    r"(?:[\s_]{0,4}(?:codes?|no\.?|number|id|代码|代碼|编号|代号|码|碼|号|號|コード|番号)){0,4}"
+    rf"[\s_]{{0,4}}(?:is|为|是|=|:|#|-)?\s{{0,4}}(?P<number>\d{{1,6}}){AFTER}",
     re.IGNORECASE,
 )
 _CODE_NUMBER = re.compile(
-    rf"(?:code|代码|代碼|コード)\s*(?:is|为|是|=|:|#)?\s*(\d{{1,6}}){AFTER}", re.IGNORECASE
+    rf"(?:code|代码|代碼|コード)\s{{0,4}}(?:is|为|是|=|:|#)?\s{{0,4}}(\d{{1,6}}){AFTER}",
+    re.IGNORECASE,
 )
 _NUMBER_FIRST = re.compile(
     r"(?<![\dA-Za-z.])(?P<number>\d{1,6})\s*(?:号|號|#)\s*(?:报警|告警|警报|故障|错误|報警|錯誤)"
@@ -79,6 +81,9 @@ _WORDS = re.compile(r"[a-z]{4}|^[\d.\-]+ [A-Za-z]")
 _PARTED = re.compile(r"[,，、;；\n]| / ")
 _SLASHED = re.compile(r"(?<=[A-Za-z0-9]{2})/(?=[A-Za-z0-9]{2})")
 
+MOST_CERTAIN, MOST_UNCERTAIN = 16, 64
+"""Codes of a question that are asked for, the first, and what may be one: each code that no
+manual has costs a search for hundreds that are near it."""
 LONGEST_RANGE = 64
 """Codes of a range that are all meant, `E01-E05`; one of more is a span of numbers."""
 
@@ -97,15 +102,32 @@ def codes(text: str, *, loose: bool = False) -> list[Code]:
         key = (code.canonical, code.start)
         if key not in found or code.certain > found[key].certain:
             found[key] = Code(code.canonical, raw, code.start, code.certain)
-    numbers = [c for c in found.values() if c.canonical[0] == "#" and not c.certain]
-    for number in numbers:
-        if any(c.start <= number.start and number.end <= c.end for c in _but(found, number)):
-            del found[number.canonical, number.start]  # part of a code, no code
-    return sorted(found.values(), key=lambda c: (c.start, not c.certain, -len(c.raw)))
+    ordered = sorted(_whole(found.values()), key=lambda c: (c.start, not c.certain, -len(c.raw)))
+    return _first(ordered) if loose else ordered
 
 
-def _but(found: Mapping[tuple[str, int], Code], one: Code) -> list[Code]:
-    return [code for code in found.values() if code is not one]
+def _first(found: Iterable[Code]) -> list[Code]:
+    """Return the first codes of a question, however many a log that was pasted into it has."""
+    left = {True: MOST_CERTAIN, False: MOST_UNCERTAIN}
+    kept: list[Code] = []
+    for code in found:
+        if left[code.certain]:
+            left[code.certain] -= 1
+            kept.append(code)
+    return kept
+
+
+def _whole(found: Iterable[Code]) -> Iterator[Code]:
+    """Leave out the numbers that are part of a code, and no code."""
+    reach = -1
+    for code in sorted(found, key=lambda c: (c.start, -c.end, _number(c))):
+        if not _number(code) or code.end > reach:
+            yield code
+        reach = max(reach, code.end)
+
+
+def _number(code: Code) -> bool:
+    return code.canonical[0] == "#" and not code.certain
 
 
 def cell_code(text: str) -> str | None:

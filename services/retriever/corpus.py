@@ -93,6 +93,7 @@ class Corpus:
         self.epoch = 0
         """Odd while what answers is being swapped: what was read then is of two times."""
         self._postings = Postings()
+        self._together = -1
         self._settled = asyncio.Event()
         self._settled.set()
 
@@ -361,13 +362,15 @@ class Corpus:
 
         Returns whether there was one.
         """
-        row = await self._db.first(Q["stale"], (WORDS,))
-        if row is None:
+        if await self._db.first(Q["stale"], (WORDS,)) is None:
             return False
-        number = int(row["id"])
-        answers = number in self.active
         async with self._swap() as db:
-            document = ref_of((await all_of(db, Q["numbered"], (number,)))[0])
+            # Looked up again: what answers may have changed before the transaction began.
+            rows = await all_of(db, Q["stale"], (WORDS,))
+            if not rows:
+                return True
+            number, answers = int(rows[0]["id"]), bool(rows[0]["active"])
+            document = ref_of(rows[0])
             if answers:
                 await db.execute(Q["fts_drop"], (number,))
             await db.execute(Q["drop_codes"], (number,))
@@ -394,6 +397,28 @@ class Corpus:
             await db.execute(Q["remade"], (WORDS, number))
         return True
 
+    async def tidy(self) -> None:
+        """Put the parts of the word index together, once after changes.
+
+        Each batch leaves parts of its own, and a word is looked for in each of them: with a dozen
+        it takes half as long again to find where a word is, and twice as long to count it.
+        """
+        generation = self.generation
+        if self._together == generation:
+            return
+        rows = await self._db.fetch(Q["parts"])
+        if rows[0][0] > 1:
+            await self._put_together()
+        self._together = generation
+
+    async def _put_together(self) -> None:
+        changes = 2
+        while changes >= 2:  # so FTS5's documentation tells that there was nothing left to do
+            async with self._db.transaction() as db:
+                before = db.total_changes
+                await db.execute(Q["merge"], (-MERGED,))
+                changes = db.total_changes - before
+
     async def scrub(self) -> bool:
         """Have deleted words gone from the disk; returns False where that must be tried again.
 
@@ -403,12 +428,7 @@ class Corpus:
         row = await self._db.first(Q["meta"], ("scrub",))
         if row is None or row["value"] == "0":
             return True
-        changes = 2
-        while changes >= 2:  # so FTS5's documentation tells that there was nothing left to do
-            async with self._db.transaction() as db:
-                before = db.total_changes
-                await db.execute(Q["merge"], (-MERGED,))
-                changes = db.total_changes - before
+        await self._put_together()
         async with self._db.transaction() as db:
             await db.execute(Q["optimize"])  # what the steps left, little or nothing
         await self._db.checkpoint("TRUNCATE")
@@ -470,6 +490,7 @@ class Corpus:
         ]
         async with self._db.transaction() as db:
             await db.executemany(Q["put_vector"], rows)
+        self._postings.vectors = {}
         found = await self._db.fetch(Q["answering"], (json.dumps(list(labels)),))
         return {row["id"] for row in found}
 
@@ -486,6 +507,16 @@ class Corpus:
         if number is None:
             return unpacked(await self._db.fetch(Q["active_vectors"], (after, limit)))
         return unpacked(await self._db.fetch(Q["vectors_of"], (number, after, limit)))
+
+    async def compared(self, number: int) -> tuple[NDArray[np.int64], Vectors]:
+        """Return labels [n] and vectors [n, dimension] of a revision that is asked again soon."""
+        kept = self._postings.vectors
+        if number in kept:
+            return kept[number]
+        read = await self.vectors(number=number)
+        if kept is self._postings.vectors:  # else there are others meanwhile
+            self._postings.compare(number, *read)
+        return read
 
     # -- questions ----------------------------------------------------------------------------
 

@@ -91,9 +91,6 @@ ORDER BY d.doc_id, d.revision
 SELECT d.*, (SELECT count(*) FROM passages p WHERE p.document = d.id) AS passages
 FROM documents d WHERE d.doc_id = ? ORDER BY d.revision
 
--- name: numbered: one revision by its number
-SELECT * FROM documents WHERE id = ?
-
 -- name: document: one revision
 SELECT * FROM documents WHERE doc_id = ? AND revision = ?
 
@@ -113,7 +110,7 @@ SELECT id, content, head FROM passages WHERE document = ? AND id > ? ORDER BY id
 UPDATE passages SET head = ? WHERE id = ?
 
 -- name: stale: a revision whose tokens and codes were found another way, those that answer first
-SELECT id FROM documents WHERE words <> ? ORDER BY active DESC, id LIMIT 1
+SELECT * FROM documents WHERE words <> ? ORDER BY active DESC, id LIMIT 1
 
 -- name: remade: its tokens and codes are found this way
 UPDATE documents SET words = ? WHERE id = ?
@@ -173,6 +170,9 @@ UPDATE documents SET active = ? WHERE id = ?
 DELETE FROM documents
 WHERE doc_id = ? AND NOT active AND revision NOT IN (SELECT value FROM json_each(?))
 
+-- name: parts: of how many the word index is
+SELECT count(DISTINCT segid) FROM fts_idx
+
 -- name: merge: put all parts of the word index together, as many pages at once as the negative says
 INSERT INTO fts (fts, rank) VALUES ('merge', ?)
 
@@ -192,7 +192,7 @@ SELECT id FROM passages WHERE document = ?
 SELECT id, 0.0 FROM passages WHERE document = ?
 
 -- name: vectors_of: a revision's vectors, in slices by id
-SELECT v.passage, v.vector FROM vectors v JOIN passages p ON p.id = v.passage
+SELECT v.passage, v.vector FROM passages p CROSS JOIN vectors v ON v.passage = p.id
 WHERE p.document = ? AND v.passage > ? AND length(v.vector) ORDER BY v.passage LIMIT ?
 
 -- name: active_vectors: everything that answers, in slices by id

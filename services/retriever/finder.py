@@ -129,7 +129,8 @@ class Finder:
     ) -> tuple[Inquiry, list[Hit]]:
         """Return what is asked of some revisions, or of all of them, and what they answer."""
         corpus, limit = self._corpus, search.limit
-        asked = await self._inquirer.inquire(search, scope)
+        narrowed = bool(search.collection or search.kind or search.tags)
+        asked = await self._inquirer.inquire(search, scope, only=narrowed)
         clock.lap("codes")
         word_hits = await self._by_words(asked, scope)
         quoted = await corpus.search_quote(asked.run, QUOTED, scope)

@@ -164,6 +164,11 @@ class Indexer:
             await self._corpus.describe(document)
             return Indexed(passages=0, generation=self._corpus.generation)
 
+    async def remake_words(self) -> bool:
+        """Find tokens and codes of one revision anew; returns whether there was one to do."""
+        async with self._changing:
+            return await self._corpus.remake_words()
+
     async def prune(self, doc_id: str, keep: Sequence[int]) -> Indexed:
         """Forget revisions of a document that do not answer, but those to keep."""
         async with self._changing:
@@ -189,6 +194,7 @@ class Indexer:
         await self.fill()
         if time.monotonic() - self._changed_at >= SETTLE_S:
             await self.save()
+            await self._corpus.tidy()
 
     async def save(self) -> None:
         """Write the index if it is complete and has changed.

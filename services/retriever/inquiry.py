@@ -59,12 +59,15 @@ class Inquirer:
         self._corpus = corpus
         self._lexicon = lexicon
 
-    async def inquire(self, search: Search, scope: Collection[int] | None) -> Inquiry:
+    async def inquire(
+        self, search: Search, scope: Collection[int] | None, *, only: bool = False
+    ) -> Inquiry:
         """Return what a search asks for.
 
         Args:
             search: the question.
             scope: numbers of the revisions to look in; all that answer when None.
+            only: the search is limited to them: nothing of others is told either.
         """
         corpus = self._corpus
         asked = search.question
@@ -86,7 +89,8 @@ class Inquirer:
         texts = await self._holders([word for word in naming if word in alike], frequency)
         named = corpus.names.named(naming, texts)
         # Only what looks like a name, or is a maker's, says that no others are meant.
-        about = corpus.names.named([w for w in naming if w in alike or w in called], texts)
+        # A title does: texts speak of other machines as well.
+        about = corpus.names.named([w for w in naming if w in alike or w in called], {})
         meant = corpus.names.family(corpus.names.meant(about))
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
@@ -94,7 +98,7 @@ class Inquirer:
         return Inquiry(
             search=search,
             codes=codes,
-            known=await look_up(corpus, codes, meant or scope or (), only=bool(meant)),
+            known=await look_up(corpus, codes, meant or scope or (), only=only or bool(meant)),
             words=question.read(
                 words,
                 run,

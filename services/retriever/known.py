@@ -88,12 +88,13 @@ async def look_up(
     asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
     for code in asked:
         known.add(found[code], code.canonical, certain=code.certain)
-    missing = [code for code in asked if code.certain and not found[code]]
+    missing = [c for c in asked if c.certain and c.asked and not found[c]]
     respelt = await _of_missing(corpus, missing, known, first, only=only) if missing else {}
     sure = any(code.certain for code in asked)
     for code in asked:
         # Letters alone may be any word.
-        if code.certain or (not sure and found[code] and _DIGIT.search(code.canonical)):
+        told = code.certain and (code.asked or found[code])
+        if told or (not sure and found[code] and _DIGIT.search(code.canonical)):
             name = respelt.get(code) or printable(code.canonical)
             known.codes += [name] if name not in known.codes else []
     return known
@@ -141,7 +142,8 @@ async def _of_missing(
             # No manual writes codes like that: `Err18` is error 18.
             instead = _number(code) if _number(code) in there else ""
         if instead:
-            known.add(await corpus.lookup_loose([instead], first=first))
+            hits = await corpus.lookup_loose([instead], first=first)
+            known.add(hit for hit in hits if not only or hit.document in first)
             respelled[code] = printable(there[instead])
             continue
         if known.hits and (split(code.loose)[0] or "#") not in _FAULTY:

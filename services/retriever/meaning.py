@@ -107,7 +107,7 @@ class Meaning:
             return hits
         pairs: list[tuple[int, float]] = []
         for number in scope:
-            labels, vectors = await self._corpus.vectors(number=number)
+            labels, vectors = await self._corpus.compared(number)
             pairs += nearest(vector, labels, vectors, limit)
         return sorted(pairs, key=lambda pair: -pair[1])[:limit]
 

@@ -23,6 +23,8 @@ class Code:
     """Where it begins in the text, characters."""
     certain: bool = True
     """Looks like a code by itself; one that does not is no code unless a manual has it."""
+    asked: bool = True
+    """The question asks for it, if it is one; else it may as well be a machine's name."""
 
     @property
     def loose(self) -> str:

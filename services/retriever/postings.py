@@ -13,10 +13,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT = 1_000_000
-"""Passages of words that are kept: 8 bytes each."""
+KEPT = 8_000_000
+"""Bytes of passages of words that are kept."""
+EACH = 384
+"""Bytes of a word whose passages are kept, besides 8 for each passage and 1 for each letter:
+measured 80 where no passage has it, 350 where one does."""
+COMPARED = 4000
+"""Passages of revisions whose vectors are kept: 1.5 kB each with the bundled model."""
 COUNTED = 20_000
-"""Words whose number of passages is kept, and as many again that no passage has: 0.1 kB each."""
+"""Words whose number of passages is kept, and as many again that no passage has: 0.2 kB each."""
+LONGEST = 64
+"""Letters of a word of which that is kept; longer ones are asked for again."""
 
 Numbers = NDArray[np.int32]
 Posting = tuple[Numbers, NDArray[np.float32]]
@@ -38,24 +45,35 @@ class Postings:
     """Revisions that have a word in them."""
     members: dict[int, Numbers] = field(default_factory=dict)
     """Passages of a revision: 4 bytes each."""
+    vectors: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=dict)
+    """Labels [n] and vectors [n, dimension] of revisions that were compared one by one."""
     kept: int = 0
-    """Passages in `lists`."""
+    """Bytes of `lists`, about."""
 
     def keep(self, word: str, one: Posting) -> None:
         """Take what the index says of a word."""
-        if self.kept + len(one[0]) > KEPT:
+        size = EACH + 8 * len(one[0]) + len(word)
+        if word in self.lists or size > KEPT:
+            return
+        if self.kept + size > KEPT:
             self.lists.clear()
             self.kept = 0
-        if word not in self.lists:
-            self.lists[word] = one
-            self.kept += len(one[0])
+        self.lists[word] = one
+        self.kept += size
+
+    def compare(self, number: int, labels: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Take the labels [n] and vectors [n, dimension] of a revision."""
+        if sum(len(one) for one, _ in self.vectors.values()) + len(labels) > COMPARED:
+            self.vectors.clear()
+        self.vectors[number] = labels, vectors
 
     def count(self, asked: Iterable[str], found: Mapping[str, int]) -> None:
         """Take in how many passages words are; those that were not found are in none."""
+        found = {word: count for word, count in found.items() if len(word) <= LONGEST}
         if len(self.counts) + len(found) > COUNTED:
             self.counts.clear()
         self.counts.update(found)
-        missing = set(asked).difference(found)
+        missing = {word for word in asked if word not in found and len(word) <= LONGEST}
         if len(self.nowhere) + len(missing) > COUNTED:
             self.nowhere.clear()
         self.nowhere |= missing

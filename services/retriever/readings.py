@@ -38,7 +38,8 @@ _DISPLAYED = re.compile(
 )
 """As seven segments show it: `oL`, `STo`, `nOFF`."""
 _BESIDE = re.compile(
-    rf"(?:{FAULT_WORD}|报|显示|跳|code|代码|shows?|displays?|displaying)\s*(?:[:=]|with |on )?\s*"
+    rf"(?:{FAULT_WORD}|报|显示|跳|code|代码|shows?|displays?|displaying)"
+    r"\s{0,4}(?:[:=]|with |on )?\s{0,4}"
     rf"(?P<after>[a-z]{{2,4}})(?![A-Za-z0-9])"
     rf"|(?<![A-Za-z0-9])(?P<before>[a-z]{{2,4}})\s*(?:{FAULT_WORD}|code|代码)",
     re.IGNORECASE,
@@ -56,16 +57,16 @@ _GAPPED = re.compile(
 )
 _LIKE_DIGITS = re.compile(
     r"(?<![A-Za-z0-9])(?P<letters>[A-Za-z]{1,4})[.\-_ ]?"
-    r"(?P<digits>\d[0-9OoIl|]*[OoIl|][0-9OoIl|]*)(?![A-Za-z0-9])"
+    r"(?P<digits>\d{1,5}[OoIl|][0-9OoIl|]{0,5})(?![A-Za-z0-9])"
 )
 _TO_DIGITS = str.maketrans("OoIlL|", "001111")
 _PARAMETER = re.compile(
-    r"(?:param(?:eter)?s?|参数|功能码|參數)\s*(?:no\.?|号|编号|#)?\s*(\d{1,5})(?![\dA-Za-z.])",
+    r"(?:param(?:eter)?s?|参数|功能码|參數)\s{0,4}(?:no\.?|号|编号|#)?\s{0,4}(\d{1,5})(?![\dA-Za-z.])",
     re.IGNORECASE,
 )
 _TOLD = re.compile(rf"(?:报|跳|显示|提示|出现)\s*(\d{{1,5}}){AFTER}")
 """As people say what a display shows: `变频器报 06`."""
-_BARE = re.compile(r"\s*#?(\d{1,6})\s*[?？!！.。]*\s*")
+_BARE = re.compile(r"\s*#?(\d{1,6})[\s?？!！.。]*")
 _NUMBER = re.compile(rf"(?<![\dA-Za-z.\-])(\d{{1,6}}){AFTER}")
 _LONG = 5
 """Digits of a number that is looked up as a code with no word of a fault in the question."""

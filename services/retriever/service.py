@@ -127,7 +127,7 @@ class RetrieverService:
         await serve(CORPUS, self.corpus)
         context.spawn(watch(self._corpus.database), "watch the corpus")
         context.spawn(self._scrub(self._corpus), "take deleted words off the disk")
-        context.spawn(self._remake(self._corpus), "find words and codes anew")
+        context.spawn(self._remake(self._writer()), "find words and codes anew")
         self._count()
 
     async def drain(self) -> None:
@@ -304,12 +304,12 @@ class RetrieverService:
         if self._vectorizer is not None:
             self._vectorizer.wake()
 
-    async def _remake(self, corpus: Corpus) -> None:
+    async def _remake(self, indexer: Indexer) -> None:
         """Find words and codes anew that an older Andon found another way, a revision at a time."""
         remade = 0
         while True:
             try:
-                if not await corpus.remake_words():
+                if not await indexer.remake_words():
                     break
                 remade += 1
             except Retryable as error:

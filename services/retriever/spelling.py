@@ -27,6 +27,8 @@ SHORTEST_ONE = 5
 """Letters of a word that may have any slip: nearly all shorter ones are one slip apart."""
 SHORTEST_TWO = 8
 """Letters of a word that may have two slips."""
+LONGEST = 24
+"""Letters of a word that may be mistyped: each letter makes 53 others as long as the word."""
 BEGINNING = 3
 """Letters at the beginning of a long word that are right, or have but one slip."""
 BEST = 3
@@ -37,7 +39,7 @@ _WORD = re.compile(r"[a-z]+\Z")
 
 def correctable(word: str) -> bool:
     """Return whether a word can be mistyped: no code, no short abbreviation, no Chinese."""
-    return len(word) >= SHORTEST and _WORD.match(word.lower()) is not None
+    return SHORTEST <= len(word) <= LONGEST and _WORD.match(word.lower()) is not None
 
 
 def slips(word: str) -> list[str]:
@@ -123,7 +125,7 @@ def distance(a: str, b: str, most: int) -> int:
     return min(row[-1], most + 1)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _one_slip(word: str) -> dict[str, None]:
     """Return the stems of all that is one slip away, the word's own not among them."""
     spelt = {stem(other): None for other in _swapped(word)}

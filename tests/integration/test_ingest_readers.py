@@ -277,6 +277,68 @@ async def test_one_cancelled_while_it_is_started_leaves_nothing(
     assert len(await read(readers, path)) == 1
 
 
+@pytest.mark.parametrize("delay_s", [0.0, 0.001, 0.02, 0.2])
+async def test_one_cancelled_twice_while_it_is_started_leaves_nothing_to_the_next(
+    readers: Readers, tmp_path: Path, temporary: Path, delay_s: float
+) -> None:
+    path = text(tmp_path, "a.md", f"# Faults\n\n{LINES}\n")
+    for _ in range(3):
+        task = asyncio.create_task(read(readers, path))
+        await asyncio.sleep(delay_s)
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(task, return_exceptions=True)
+    assert len(await read(readers, path)) == 1
+    async with asyncio.timeout(SOON_S):
+        while own("andon-reader"):
+            await asyncio.sleep(0.02)
+    assert names_in(temporary) == []
+
+
+async def test_an_order_that_is_given_up_is_never_answered(
+    readers: Readers, tmp_path: Path
+) -> None:
+    path = text(tmp_path)
+    await read(readers, path)
+    (first,) = own("andon-zygote")
+    first.suspend()  # the order stays in its socket
+    task = asyncio.create_task(read(readers, path))
+    (starting,) = await appeared("start reader")
+    await asyncio.sleep(0.1)
+    starting.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    await ended(first)
+    assert len(await read(readers, path)) == 1
+
+
+async def appeared(name: str) -> list[asyncio.Task[object]]:
+    while not (found := [task for task in asyncio.all_tasks() if task.get_name() == name]):
+        await asyncio.sleep(0)
+    return found
+
+
+async def test_what_a_reader_wrote_that_was_not_told_of_is_not_the_nexts(
+    readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Readers._ask
+    orders: list[zygote.Order] = []
+
+    async def died_over_the_first(
+        self: Readers, order: zygote.Order, files: list[int]
+    ) -> zygote.Answer | None:
+        orders.append(order)
+        if len(orders) == 1:
+            os.write(files[0], b"half of what another reader says")
+            return None
+        return await ask(self, order, files)
+
+    monkeypatch.setattr(Readers, "_ask", died_over_the_first)
+    assert len(await read(readers, text(tmp_path))) == 1
+    assert len(orders) == 2
+
+
 @pytest.mark.parametrize(
     ("library", "told"),
     [

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.retriever.spelling import (
+    LONGEST,
     ONE,
     SHORTEST_ONE,
     beginnings,
@@ -151,3 +152,10 @@ def test_technicians_notes_are_read() -> None:
     assert len(wrong) > 200
     assert hits / fired > 0.9
     assert hits / len(wrong) > 0.7
+
+
+def test_a_word_too_long_to_be_one_is_no_slip() -> None:
+    most = "q" * LONGEST
+    assert sum(map(len, slips(most))) < 60 * LONGEST * LONGEST
+    assert slips(most + "q") == beginnings("q" * 2000) == []
+    assert corrections("q" * 2000, {"q" * 1999: 1}) == []
