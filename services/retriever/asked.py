@@ -30,6 +30,8 @@ _IDLE = re.compile(
     re.IGNORECASE,
 )
 _SAID = re.compile(r"[A-Za-z]+|[\u4e00-\u9fff]{1,2}")
+NEAR, SHORT = 60, 120
+"""Characters before a code that are looked at, and of a question that may ask for little more."""
 LITTLE = 1
 """Other words of a question that asks for little more than the code."""
 _DISPLAY = ("E", "AL", "ERR")
@@ -75,8 +77,10 @@ def _asked_for(code: Code, question: str) -> bool:
     if code.canonical[0] in "#0" or _SURELY.match(code.canonical):
         return True
     before, after = question[: code.start], question[code.end :]
-    told = _BEFORE.search(before) or (code.canonical[0] in "EFAWCN" and _AFTER.match(after))
-    return bool(told) or len(_SAID.findall(_IDLE.sub(" ", f"{before} {after}"))) <= LITTLE
+    told = _BEFORE.search(before[-NEAR:]) or (code.canonical[0] in "EFAWCN" and _AFTER.match(after))
+    if told or len(before) + len(after) > SHORT:
+        return bool(told)
+    return len(_SAID.findall(_IDLE.sub(" ", f"{before} {after}"))) <= LITTLE
 
 
 def forms(code: Code) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ MOST_OTHERS = 24
 APART = 0.7
 """Share of a name's weight where its words do not stand together."""
 ALONE = 1.6
-"""Times as sure is a synonym of words that no passage has."""
+"""Times as sure is another name of words that no passage has: a synonym as another spelling."""
 UNHEARD = 0.5
 """What a word counts that no passage has, and that is no name: it may be said otherwise."""
 

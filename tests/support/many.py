@@ -15,7 +15,7 @@ from services.ingest.naming import doc_id
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import open_embedder
 from services.retriever.holdings import columns_of
-from services.retriever.records import prepare
+from services.retriever.records import WORDS, prepare
 from services.retriever.statements import Q
 from services.runtime.config import Embedding
 
@@ -84,7 +84,7 @@ async def index(data: Path, documents: Iterable[tuple[DocumentRef, bool]]) -> No
     with _writing(data / "corpus.db") as db:
         db.execute(Q["set_meta"], ("embedding", embedder.name))
         for number, (ref, active) in enumerate(documents, start=1):
-            db.execute(Q["put_document"], columns_of(ref))
+            db.execute(Q["put_document"], (*columns_of(ref), WORDS))
             text = f"E{number:06} The pump runs dry. Open the valve."
             [record] = prepare(ref, [Passage(ordinal=0, text=text)])
             db.execute(
