@@ -166,7 +166,7 @@ class _Found:
         for own in document.revisions:
             one = there.get(own.number)
             # What is in work is described when it is sent.
-            if one and own.state == "ready" and one.document != own.ref:
+            if one and own.state in {"ready", "indexing"} and one.document != own.ref:
                 self.describe.append(own.ref)
         spent = document.spent(keep)
         self._kept(document, there, spent)

@@ -117,7 +117,7 @@ def to_cite(used: Sequence[Hit], others: Sequence[Hit]) -> list[Hit]:
 
 
 def _as_good(hit: Hit, first: Hit) -> bool:
-    return hit.document.doc_id == first.document.doc_id or hit.score >= NEAR * first.score
+    return hit.document.doc_id == first.document.doc_id
 
 
 def _sisters(hit: Hit, first: Hit) -> bool:

@@ -238,7 +238,9 @@ class Finder:
             rarest=question.idf(1, self._corpus.size),
             meaning=self._meaning.speaks(asked.lang),
             named=bool(asked.meant),
-            defines=any(one.id in quoted or _defines(asked, one, found[one.id]) for one in best),
+            # What another maker means by a code is no answer.
+            defines=not asked.strange
+            and any(one.id in quoted or _defines(asked, one, found[one.id]) for one in best),
         )
         return seen.probability >= self._sure
 

@@ -42,6 +42,8 @@ class Inquiry:
     """How much it names each document."""
     meant: Sequence[int]
     """Documents it is surely about; none where it may be about any."""
+    strange: bool
+    """It names a maker that no document goes by or speaks of."""
     lang: str
     """`en`, `zh`, or empty."""
 
@@ -113,6 +115,12 @@ class Inquirer:
             salient=question.name_like(asked) | alike,
             named=named,
             meant=sorted(meant),
+            strange=bool(makers)
+            and not any(
+                token in corpus.names or frequency.get(token)
+                for maker in makers
+                for token in (*maker.words, *maker.tokens)
+            ),
             lang=search.lang or language(search.question),
         )
 

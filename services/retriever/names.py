@@ -21,7 +21,7 @@ a few, what a word tells that one of them alone goes by."""
 TEXT = 0.6
 """What a name counts in a document's text, against its title."""
 MOST = 0.34
-"""Share of the documents a word may name."""
+"""Share of the manuals a word may name."""
 
 
 def name_tokens(document: DocumentRef) -> frozenset[str]:
@@ -44,6 +44,7 @@ class Names:
             for number, document in documents.items()
         }
         self._folder = {n: f for n, document in documents.items() if (f := _folder_of(document))}
+        self._manuals = len({self._folder.get(number, str(number)) for number in documents})
         self._frequency = Counter(word for words in self._of.values() for word in words)
 
     def __contains__(self, word: object) -> bool:
@@ -54,12 +55,11 @@ class Names:
         """Return the tokens a document goes by."""
         return self._of.get(number, frozenset())
 
-    def weight(self, documents: int) -> float:
-        """Return what a word tells that so many documents go by; 0 where it is most of them."""
-        every = len(self._of)
-        if not documents or documents > max(1.0, MOST * every):
+    def weight(self, manuals: int) -> float:
+        """Return what a word tells that so many manuals go by; 0 where it is most of them."""
+        if not manuals or manuals > max(1.0, MOST * self._manuals):
             return 0.0
-        return math.log((every + 1) / documents)
+        return math.log((self._manuals + 1) / manuals)
 
     def named(
         self, words: Iterable[str], inside: Mapping[str, Collection[int]]
@@ -74,7 +74,7 @@ class Names:
         for word in words:
             there = {n for n, own in self._of.items() if word in own} if word in self else set()
             within = {n for n in inside.get(word, ()) if n in self._of} - there
-            weight = self.weight(len(there) + len(within))
+            weight = self.weight(len({self._folder.get(n, str(n)) for n in there | within}))
             for share, numbers in ((1.0, there), (TEXT, within)):
                 for number in numbers if weight else ():
                     found[number] = found.get(number, 0.0) + weight * share
@@ -106,7 +106,9 @@ class Names:
 def _folder_of(document: DocumentRef) -> str:
     """Return what a document shares with the other files of its manual; empty for a lone file.
 
-    Two levels: the first is a shelf.
+    Two levels of folders, since the first is a shelf; else what all of them are tagged with.
     """
     folders = document.file.split("/")[:-1]
-    return "/".join(folders[:2]) if len(folders) > 1 else ""
+    if len(folders) > 1:
+        return "/".join(folders[:2])
+    return " ".join(sorted(document.tags))
