@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,9 @@ async def test_a_later_alarm_does_not_cover_a_more_urgent_one(tmp_path: Path) ->
         assert (await plant.final("plant/m1", 2))["code"] == "E2", "who listens hears both"
         assert plant.retained("answer/plant/m1")["code"] == "E1"
         assert plant.retained("alarm/plant/m1")["code"] == "E1"
-        assert [a["code"] for a in plant.on("alarm/plant/m1")] == ["E1", "E2", "E1"]
+        # What is retained may be said again, where it was looked after just then.
+        told = [code for code, _ in groupby(a["code"] for a in plant.on("alarm/plant/m1"))]
+        assert told == ["E1", "E2", "E1"]
         await plant.fault("plant/m1", "E1", state="cleared")
         await plant.until(lambda: plant.retained("answer/plant/m1")["code"] == "E2")
         assert plant.retained("alarm/plant/m1")["code"] == "E2"
