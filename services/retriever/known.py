@@ -86,8 +86,11 @@ async def look_up(
         there = [hit for hit in there if hit.document in first]
     found = {code: meant(code, there) for code in dict.fromkeys(asked)}
     asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
+    parts = [code for code in found if code.certain and code not in asked]
     for code in asked:
-        known.add(found[code], code.canonical, certain=code.certain)
+        # `F30 005` surely asks for a code; that it is F30005, the manual tells.
+        sure = code.certain or any(code.start <= p.start and p.end <= code.end for p in parts)
+        known.add(found[code], code.canonical, certain=sure)
     missing = [c for c in asked if c.certain and c.asked and not found[c]]
     respelt = await _of_missing(corpus, missing, known, first, only=only) if missing else {}
     sure = any(code.certain for code in asked)

@@ -103,6 +103,12 @@ async def test_what_was_misspelt_is_told_as_the_manual_has_it(corpus: Corpus) ->
     assert (await ask(corpus, "alarm 18"))[0].codes == ["18"]
 
 
+async def test_a_code_that_is_parted_is_asked_for_as_surely_as_its_part(corpus: Corpus) -> None:
+    known, _ = await ask(corpus, "F3 0002")
+    assert known.hits
+    assert all(hit.certain for hit in known.hits.values())
+
+
 async def test_a_generic_prefix_is_a_number_where_no_manual_writes_it(tmp_path: Path) -> None:
     corpus = await Corpus.open(tmp_path / "bare.db")
     await put(corpus, "cx", ["18", "20"])
