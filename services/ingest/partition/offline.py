@@ -108,7 +108,7 @@ def prepare_partitioner() -> None:
 
 
 def _absent(*_arguments: Any, **_named: Any) -> Any:
-    raise NotImplementedError("a reader has no use for this")
+    raise RuntimeError("a part of unstructured that readers leave out was called")
 
 
 def _import_without(name: str, importer: str, **attributes: Any) -> None:
