@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -121,7 +122,9 @@ def do(db: sqlite3.Connection, deeds: Deeds) -> None:
 def begin(db: sqlite3.Connection, jobs: Sequence[Job], at: float, until: float) -> None:
     """Say that jobs are being worked on since `at`, unless they were asked anew meanwhile."""
     db.executemany(_BEGIN, [(job.attempts, until, job.id, job.attempts - 1) for job in jobs])
-    db.executemany(_BEGUN_AT, [(round(at, 3), job.id, job.attempts) for job in jobs])
+    # SQLite's clock cuts to milliseconds: a time that was rounded up would lie before the next.
+    begun = math.floor(at * 1000) / 1000
+    db.executemany(_BEGUN_AT, [(begun, job.id, job.attempts) for job in jobs])
 
 
 def prolong(db: sqlite3.Connection, leases: Sequence[tuple[float, int]]) -> None:
