@@ -78,6 +78,19 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     """From the message's arrival to this answer."""
 
 
+class Extract(msgspec.Struct, frozen=True, kw_only=True):
+    """What the manuals say by themselves, beside a model's answer that does not stand on them."""
+
+    summary: str
+    """One sentence."""
+    causes: list[str] = []
+    """Likely causes, most likely first."""
+    actions: list[str] = []
+    """What to do, in order."""
+    text: str
+    """The whole of it as text, with [n] referring to the answer's citations."""
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer on `andon/answer/…`; `passages` goes out at once, `final` replaces it."""
 
@@ -107,10 +120,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """`extract` was taken from passages without a model; `none` found nothing."""
     model: str = ""
     """Name of the language model, empty when none took part."""
+    prompt: str = ""
+    """Version of the prompt it was asked with, `fault.en@3`; empty when no model took part."""
     prepared: bool = False
     """Whether it was worked out before the fault."""
     grounded: bool = True
     """Whether the text stands on its citations."""
+    extract: Extract | None = None
+    """The manuals' own words, where `grounded` is false."""
     note: str = ""
     """What the reader should know of how it came about: no model, deadline over, unknown code."""
     scope: Scope = "all"

@@ -38,6 +38,12 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True):
     """How urgent."""
     max_tokens: Annotated[int, msgspec.Meta(ge=16, le=8192)] = 512
     """Room for the answer, tokens."""
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    """0 is always the same answer; null: the bridge's own setting."""
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 2)] | None = None
+    """Of the model's choices: the same seed and request make the same answer; null: any."""
+    background: bool = False
+    """Whether nobody waits for it: it runs only while no other request does, and makes room."""
 
 
 class Urge(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +91,14 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """Name of the model that wrote it."""
     passages_used: int
     """How many of the passages fitted."""
+    left_out: list[int] = []
+    """Numbers of the passages that did not fit."""
+    shortened: list[int] = []
+    """Numbers of the passages that were cut at a sentence's end."""
+    temperature: float = 0.0
+    """It was written with."""
+    seed: int = 0
+    """It was written with."""
     prompt_tokens: int = 0
     """Tokens read."""
     cached_tokens: int = 0
