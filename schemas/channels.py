@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from schemas import answers, errors, faults, generation, health, knowledge, retrieval
+from schemas import answers, errors, faults, generation, health, knowledge, prompts, retrieval
 
 Encoding = Literal["json", "text", "msgpack", "any"]
 
@@ -418,6 +418,62 @@ URGE = Rpc(
     generation.Urged,
     "A request to generate became more urgent, or is not wanted any more.",
 )
+PROMPTS = Rpc(
+    "orchestrator",
+    "prompts",
+    prompts.ListPrompts,
+    prompts.PromptList,
+    "Which prompts answer, or the versions of one.",
+)
+PROMPT = Rpc(
+    "orchestrator",
+    "prompt",
+    prompts.ShowPrompt,
+    prompts.PromptVersion,
+    "A version of a prompt with its text.",
+)
+SAVE_PROMPT = Rpc(
+    "orchestrator",
+    "save_prompt",
+    prompts.SavePrompt,
+    prompts.SavedPrompt,
+    "Keep a text as a new version of a prompt.",
+)
+ACTIVATE_PROMPT = Rpc(
+    "orchestrator",
+    "activate_prompt",
+    prompts.ActivatePrompt,
+    prompts.ActivatedPrompt,
+    "Make new answers with a version of a prompt.",
+)
+ROLL_BACK_PROMPT = Rpc(
+    "orchestrator",
+    "roll_back_prompt",
+    prompts.RollBackPrompt,
+    prompts.ActivatedPrompt,
+    "Let the version of a prompt answer that was active before.",
+)
+TRY_PROMPT = Rpc(
+    "orchestrator",
+    "try_prompt",
+    prompts.TryPrompt,
+    prompts.TriedPrompt,
+    "Ask the model with another prompt, beside an answer of the past; nothing is kept.",
+)
+TRACE = Rpc(
+    "orchestrator",
+    "trace",
+    prompts.TraceAnswer,
+    prompts.Trace,
+    "How an answer came about.",
+)
+MAKE_AGAIN = Rpc(
+    "orchestrator",
+    "make_again",
+    prompts.MakeAgain,
+    prompts.MadeAgain,
+    "Make an answer again as it was made; nothing is kept.",
+)
 
 RPCS: tuple[Rpc, ...] = (
     SEARCH,
@@ -434,6 +490,14 @@ RPCS: tuple[Rpc, ...] = (
     REMOVE,
     GENERATE,
     URGE,
+    PROMPTS,
+    PROMPT,
+    SAVE_PROMPT,
+    ACTIVATE_PROMPT,
+    ROLL_BACK_PROMPT,
+    TRY_PROMPT,
+    TRACE,
+    MAKE_AGAIN,
 )
 
 PROBLEM = errors.Problem

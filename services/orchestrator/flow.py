@@ -6,23 +6,26 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
 
 from schemas.answers import Answer, StreamDelta, Timings
-from schemas.channels import GENERATE, SEARCH, STREAM, URGE
+from schemas.channels import SEARCH, STREAM
 from schemas.faults import Alarm, Priority
-from schemas.generation import Generate, Generated, Urge
-from schemas.retrieval import Found, Hit, Search
-from services.orchestrator import prompt
+from schemas.generation import Generate, Generated
+from schemas.retrieval import Found, Hit
+from services.orchestrator import made, prompt
+from services.orchestrator.asking import Asking
 from services.orchestrator.extract import extract
 from services.orchestrator.ledger import Ledger
+from services.orchestrator.made import Outcome, Record
 from services.orchestrator.notes import join, note
 from services.orchestrator.publication import given
-from services.orchestrator.records import Job, Work, counted, current
+from services.orchestrator.records import Job, Work, counted, current, search
 from services.orchestrator.reuse import Busy, Key, Reuse, Writing, key_of
+from services.orchestrator.templates import Prompt
+from services.orchestrator.versions import Versions
 from services.orchestrator.written import written
 from services.runtime.bus import Bus
 from services.runtime.clock import now
@@ -37,7 +40,6 @@ _LATE_S = 2.0
 """A search that begins at the deadline or behind it still has as long: passages are worth it."""
 _RETRY_S = 0.2
 _RETRY_MOST_S = 5.0
-_URGE_S = 5.0
 _DEADLINES = 2
 """A request to the model lasts for as many deadlines: who asks the same later waits for it too."""
 
@@ -54,6 +56,8 @@ class Draft:
     """What makes another question the same."""
     generation: int
     """Of the corpus it was made from."""
+    prompt: Prompt
+    """What the model is told."""
 
 
 class Flow:
@@ -69,6 +73,8 @@ class Flow:
         bus: Bus,
         caller: Caller,
         *,
+        versions: Versions,
+        asking: Asking,
         committed: Callable[[], None],
         model_ready: Callable[[], bool],
         alarm: Callable[[str, str, str], tuple[Alarm | None, bool]],
@@ -79,7 +85,9 @@ class Flow:
             config: the configuration.
             ledger: where answers are kept.
             bus: for the stream, which needs no keeping.
-            caller: for the retriever and the bridge.
+            caller: for the retriever.
+            versions: what the model is told.
+            asking: for the bridge.
             committed: called when something new is in the outbox.
             model_ready: whether the bridge says that its model can be asked.
             alarm: as `Board.now`.
@@ -91,8 +99,9 @@ class Flow:
         self._committed = committed
         self._model_ready = model_ready
         self._alarm = alarm
-        self._reuse = Reuse(config.orchestrator.reuse_s, time.monotonic, urge=self._urge)
-        self._urging: set[asyncio.Task[None]] = set()
+        self._versions = versions
+        self._asking = asking
+        self._reuse = Reuse[Outcome](config.orchestrator.reuse_s, time.monotonic, urge=asking.urge)
 
     async def passages(self, job: Job) -> Draft | None:
         """Search, and give the job the answer its passages make.
@@ -115,14 +124,16 @@ class Flow:
         )
         answer = self._from_passages(job.work, found, timings, missing)
         generation = found.generation
-        draft = Draft(answer, found.hits, key_of(job.work, found.hits, generation), generation)
-        why = ""
+        record, why = None, ""
         if self._config.orchestrator.use_model and answer.citations:
-            if standing := self._reuse.get(draft.key):
-                answer = _as(answer, standing)
+            ready = self._model_ready()
+            # Where no model ever wrote anything its prompts need not be loaded.
+            draft = self._draft(job.work, answer, found) if ready or self._reuse else None
+            if draft and (standing := self._reuse.get(draft.key)):
+                answer, record = _as(answer, standing.answer), standing.record
             elif time.time() >= job.deadline_at:
                 why = "late"
-            elif self._model_ready():
+            elif draft and ready:
                 await self._give(job, msgspec.structs.replace(answer, stage="passages"), done=False)
                 return draft
             else:
@@ -130,8 +141,15 @@ class Flow:
         if why:
             said = note(why, job.work.lang)
             answer = msgspec.structs.replace(answer, note=join(answer.note, said))
-        await self._give(job, answer, done=True, generation=None if missing else generation)
+        shown = None if missing else generation
+        await self._give(job, answer, done=True, generation=shown, record=record)
         return None
+
+    def _draft(self, work: Work, answer: Answer, found: Found) -> Draft:
+        """Return what the model shall have a word on, with the prompt that is active now."""
+        chosen = self._versions.active(prompt.name_of(work))
+        key = (*key_of(work, found.hits, found.generation), *prompt.key(chosen, work))
+        return Draft(answer, found.hits, key, found.generation, chosen)
 
     async def model(self, job: Job, draft: Draft) -> None:
         """Give the job its final answer, with the model's word if it has a good one.
@@ -139,8 +157,8 @@ class Flow:
         Raises:
             Retryable: the ledger cannot be written now; the job is due again.
         """
-        answer = await self._with_model(job, draft)
-        await self._give(job, answer, done=True, generation=draft.generation)
+        answer, record = await self._with_model(job, draft)
+        await self._give(job, answer, done=True, generation=draft.generation, record=record)
 
     async def give_up(self, job: Job, reason: str) -> None:
         """Give the job a final answer, and do not try again.
@@ -187,13 +205,7 @@ class Flow:
     async def _retrieve(self, job: Job) -> tuple[Found, str]:
         """Return what was found, and the key of a note where the retriever stayed away."""
         work, wait = job.work, _RETRY_S
-        search = Search(
-            question=work.question,
-            code=work.code,
-            asset=work.asset or "",
-            lang=work.lang,
-            limit=self._config.orchestrator.passages,
-        )
+        request = search(work, self._config.orchestrator.passages)
         # Somebody may set the clock while we wait: it must not make that an hour.
         most = self._config.orchestrator.deadline_s
         until = time.monotonic() + min(job.deadline_at - time.time(), most)
@@ -201,7 +213,7 @@ class Flow:
             left = until - time.monotonic()
             try:
                 deadline_s = min(_SEARCH_S, max(left, _LATE_S))
-                return await self._caller.call(SEARCH, search, deadline_s=deadline_s), ""
+                return await self._caller.call(SEARCH, request, deadline_s=deadline_s), ""
             except Retryable as error:
                 if left <= wait:
                     log.warning("the deadline is over without a search: %s", error)
@@ -275,9 +287,9 @@ class Flow:
             Answer,
         )
 
-    async def _with_model(self, job: Job, draft: Draft) -> Answer:
+    async def _with_model(self, job: Job, draft: Draft) -> tuple[Answer, Record | None]:
         """Return the model's answer; the passages' own where the model gives none in time."""
-        answer = draft.answer
+        answer, record = draft.answer, None
         begun = time.time()
         try:
             async with asyncio.timeout(max(job.deadline_at - begun, 0.5)):
@@ -287,7 +299,7 @@ class Flow:
                     who=(job.work.place, job.work.answer_id),
                     priority=self._now(job.work)[0].priority,
                 )
-            final = _as(answer, standing)
+            final, record = _as(answer, standing.answer), standing.record
         except Busy:
             final = msgspec.structs.replace(
                 answer, note=join(answer.note, note("busy", job.work.lang))
@@ -301,19 +313,24 @@ class Flow:
         timings = msgspec.structs.replace(
             answer.timings_ms, model=_ms(begun, ended), total=_ms(job.received_at, ended)
         )
-        return msgspec.structs.replace(final, timings_ms=timings, created=now())
+        return msgspec.structs.replace(final, timings_ms=timings, created=now()), record
 
-    async def _write(self, job: Job, draft: Draft, writing: Writing) -> Answer:
+    async def _write(self, job: Job, draft: Draft, writing: Writing) -> Outcome:
         """Have the model write the answer, and leave out what does not stand on the passages."""
-        request = Generate(
-            id=writing.id,
-            system=prompt.SYSTEM[job.work.lang],
-            question=job.work.question,
-            passages=prompt.passages(draft.hits),
-            lang=job.work.lang,
+        request = prompt.generate(
+            draft.prompt,
+            prompt.values(job.work),
+            prompt.passages(draft.hits),
+            request_id=writing.id,
             priority=writing.priority,
         )
-        return written(draft.answer, await self._generate(job, request), draft.hits)
+        generated = await self._generate(job, request)
+        answer = written(draft.answer, generated, draft.hits)
+        number = self._ledger.number()
+        return Outcome(
+            msgspec.structs.replace(answer, prompt=draft.prompt.ref),
+            made.record(number, draft.prompt, request, generated, draft.generation),
+        )
 
     async def _generate(self, job: Job, request: Generate) -> Generated:
         """Ask the bridge and hand on what it writes, piece by piece."""
@@ -331,29 +348,9 @@ class Flow:
                 log.debug("a piece of the stream is lost: %s", error)
 
         try:
-            stream = self._caller.stream(GENERATE, request, deadline_s=deadline_s)
-            async with aclosing(stream) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, Generated):
-                        return piece
-                    await tell(piece.text)
+            return await self._asking.generate(request, deadline_s=deadline_s, tell=tell)
         finally:
             await tell("", done=True)
-        raise Retryable("generate", "the bridge ended without an answer")
-
-    def _urge(self, request_id: str, priority: Priority | None) -> None:
-        """Tell the bridge how urgent a request is now, None for not at all; it need not hear it."""
-
-        async def tell() -> None:
-            urge = Urge(id=request_id, priority=priority)
-            try:
-                await self._caller.call(URGE, urge, deadline_s=_URGE_S)
-            except AndonError as error:
-                log.info("the bridge does not know that %s changed: %s", request_id, error)
-
-        task = asyncio.create_task(tell(), name=f"urge {request_id}")
-        self._urging.add(task)
-        task.add_done_callback(self._urging.discard)
 
     async def _give(
         self,
@@ -363,6 +360,7 @@ class Flow:
         done: bool,
         failed: str = "",
         generation: int | None = None,
+        record: Record | None = None,
     ) -> None:
         """Keep and publish an answer, with what was counted of its alarm meanwhile."""
         work, stands = self._now(job.work)
@@ -376,7 +374,7 @@ class Flow:
             stands=stands,
         )
         await self._ledger.answer(
-            job, answer, outgoing, done=done, failed=failed, generation=generation
+            job, answer, outgoing, done=done, failed=failed, generation=generation, record=record
         )
         self._committed()
 
@@ -403,6 +401,7 @@ def _as(answer: Answer, standing: Answer) -> Answer:
         citations=standing.citations,
         answered_by=standing.answered_by,
         model=standing.model,
+        prompt=standing.prompt,
         grounded=standing.grounded,
         note=standing.note,
     )

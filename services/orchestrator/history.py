@@ -28,7 +28,7 @@ def line(table: str, row: Mapping[str, Any]) -> bytes:
     """Return a row as one line, newline included."""
     fields: dict[str, Any] = {"table": table}
     for name, value in row.items():
-        if name == "body":
+        if name in {"body", "request"}:
             fields[name] = msgspec.Raw(value)
         elif isinstance(value, bytes) and name != "payload":
             fields[f"{name}_base64"] = value  # the encoder's form for bytes

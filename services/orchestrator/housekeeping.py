@@ -9,12 +9,13 @@ import asyncio
 import itertools
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from services.orchestrator import history
+from services.orchestrator.made import unpacked
 from services.runtime.clock import stamp
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.process import Health
@@ -31,8 +32,8 @@ _QUIET_EVERY_S = 5.0
 _QUIET_TRIES = 720  # an hour; a plant that is never quiet is kept house for all the same
 
 _SQL = queries(Path(__file__).with_suffix(".sql"))
-_TABLES = ("job", "event", "rejected", "feedback")
-"""In the order of removal: a job before the event it rests on."""
+_TABLES = ("job", "event", "rejected", "feedback", "made")
+"""In the order of removal: a job with its answer before what they rest on."""
 
 
 class Housekeeping:
@@ -106,15 +107,20 @@ class Housekeeping:
     async def _export(self, until: datetime) -> str:
         """Write what is older into a file; return its name, empty where nothing is."""
         with history.Writer(self._folder) as file:
-            first = until
+            first, used = until, set[int]()
             for table in _TABLES:
                 async for rows in self._old(table, until):
                     first = min([first, *map(_day, rows)])
                     if table == "job":
-                        ids = f"[{','.join(str(row['id']) for row in rows)}]"
+                        ids = _list(row["id"] for row in rows)
                         answers = await self._db.fetch(_SQL["answers"], [ids])
                         await asyncio.to_thread(file.write, "answer", [dict(a) for a in answers])
-                    await asyncio.to_thread(file.write, table, rows)
+                        used.update(answer["made"] for answer in answers if answer["made"])
+                    await asyncio.to_thread(file.write, table, [_whole(row) for row in rows])
+            # Behind all answers: several of them may share it.
+            for some in _steps(sorted(used)):
+                rows = list(map(_columns, await self._db.fetch(_SQL["made"], [_list(some)])))
+                await asyncio.to_thread(file.write, "made", [_whole(row) for row in rows])
             if not file.rows:
                 return ""
             await asyncio.to_thread(file.seal)
@@ -190,6 +196,20 @@ def _take(rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(itertools.islice(rows, _STEP))
 
 
+def _steps(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for begin in range(0, len(ids), _STEP):
+        yield ids[begin : begin + _STEP]
+
+
+def _list(ids: Iterable[int]) -> str:
+    return f"[{','.join(map(str, ids))}]"
+
+
+def _whole(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as a file has it: what was asked of the model can be read there."""
+    return {**row, "request": unpacked(row["request"])} if "request" in row else row
+
+
 def _columns(row: sqlite3.Row) -> dict[str, Any]:
     return {key: row[key] for key in row.keys() if key not in {"old", "leaves"}}  # noqa: SIM118
 
@@ -197,4 +217,4 @@ def _columns(row: sqlite3.Row) -> dict[str, Any]:
 def _day(row: dict[str, Any]) -> datetime:
     if "received_at" in row:
         return datetime.fromtimestamp(row["received_at"], UTC)
-    return datetime.fromisoformat(row["received"])
+    return datetime.fromisoformat(row["created"] if "request" in row else row["received"])

@@ -234,6 +234,7 @@ class Intake:
                 code=fault.code,
                 key=effect.key,
                 question=fault.question,
+                text=fault.text,
                 lang=fault.lang,
                 priority=effect.alarm.priority,
                 trace=fault.trace,

@@ -17,6 +17,7 @@ from services.orchestrator.again import Stands
 from services.orchestrator.alarms import Standing
 from services.orchestrator.board import Changes
 from services.orchestrator.floods import Area
+from services.orchestrator.made import Record
 from services.orchestrator.records import Deeds, Entry, Job, Outgoing, Refusal, Work
 from services.orchestrator.rows import (
     begin,
@@ -37,7 +38,7 @@ from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = tuple(
     Path(__file__).with_name(name).read_text(encoding="utf-8")
-    for name in ("ledger.sql", "ledger_2.sql")
+    for name in ("ledger.sql", "ledger_2.sql", "ledger_3.sql")
 )
 _GONE_MOST = 500
 _STANDS = Stands()
@@ -46,10 +47,13 @@ _STANDS = Stands()
 class Ledger:
     """`ledger.db`: a commit here is the promise an ack gives."""
 
-    def __init__(self, database: Database, last_event: int, last_outgoing: int) -> None:
+    def __init__(
+        self, database: Database, last_event: int, last_outgoing: int, last_made: int
+    ) -> None:
         self._db = database
         self._next_event = last_event + 1
         self._next_outgoing = last_outgoing + 1
+        self._last_made = last_made
         self._gone: set[int] = set()
         self._claimed: set[int] = set()
 
@@ -65,9 +69,10 @@ class Ledger:
         database = await open_database(path, MIGRATIONS, synchronous="FULL", sparing=True)
         [row] = await database.fetch(
             "SELECT (SELECT coalesce(max(id), 0) FROM event) AS event,"
-            " (SELECT coalesce(max(id), 0) FROM outbox) AS outgoing"
+            " (SELECT coalesce(max(id), 0) FROM outbox) AS outgoing,"
+            " (SELECT coalesce(max(id), 0) FROM made) AS made"
         )
-        return cls(database, row["event"], row["outgoing"])
+        return cls(database, row["event"], row["outgoing"], row["made"])
 
     @property
     def database(self) -> Database:
@@ -211,6 +216,7 @@ class Ledger:
         done: bool,
         failed: str = "",
         generation: int | None = None,
+        record: Record | None = None,
     ) -> None:
         """Keep an answer and what goes out with it, with the job's new state, in one commit.
 
@@ -221,14 +227,20 @@ class Ledger:
             done: whether the job is done with it.
             failed: why the job is given up for good; empty where it is not.
             generation: of the corpus it was made from; None where that could not be searched.
+            record: what the model was asked and gave, where it took part.
         """
 
         def write(db: sqlite3.Connection) -> None:
             state = "failed" if failed else "done" if done else ""
-            give(db, job, answer, generation=generation, state=state, why=failed)
+            give(db, job, answer, generation=generation, state=state, why=failed, record=record)
             self._post(db, outgoing)
 
         await self._db.write(write)
+
+    def number(self) -> int:
+        """Return a number for what an answer is made with, not given before."""
+        self._last_made += 1
+        return self._last_made
 
     async def given(self, job: Job) -> Answer | None:
         """Return the answer that stands for a job, None where there is none to its question yet."""

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from schemas.answers import Answer
+from schemas.prompts import PromptName
+from services.orchestrator import made
 from services.orchestrator.alarms import Standing
 from services.orchestrator.floods import Area
 from services.orchestrator.ledger import MIGRATIONS
@@ -72,6 +74,14 @@ _MEND = """
         FROM lost
     );
     DROP TABLE lost;
+
+    UPDATE answer SET made = NULL WHERE made NOT IN (SELECT id FROM made);
+
+    -- Without its text a version cannot answer: the one before it does.
+    DELETE FROM activation WHERE version > 0 AND NOT EXISTS (
+        SELECT 1 FROM prompt WHERE prompt.name = activation.name
+        AND prompt.version = activation.version
+    );
 """
 _LATEST_S = 32_503_680_000.0  # the year 3000
 _History = msgspec.json.Decoder(list[tuple[str, float]])
@@ -107,6 +117,14 @@ def _job(row: Mapping[str, Any]) -> None:
         raise ValueError(f"received at {row['received_at']}")
 
 
+def _text(row: Mapping[str, Any]) -> None:
+    msgspec.convert((row["name"], row["body"]), tuple[PromptName, str])
+
+
+def _activation(row: Mapping[str, Any]) -> None:
+    msgspec.convert((row["name"], row["version"]), tuple[PromptName, int])
+
+
 def _outgoing(row: Mapping[str, Any]) -> None:
     msgspec.convert(dict(row), Outgoing, strict=False)
 
@@ -124,6 +142,10 @@ LEDGER = Plan(
         "area": _all_of(_body(Area)),
         "feedback": _all_of(_body(Any), _time("received")),
         "outbox": _all_of(_outgoing),
+        "prompt": _all_of(_text, _time("created")),
+        "activation": _all_of(_activation),
+        "shipped": _all_of(_text, _time("created")),
+        "made": _all_of(made.read, _time("created")),
     },
     readable={
         _OPEN: msgspec.json.Decoder(Work).decode,

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from schemas.answers import Answer, Ask, Feedback
 from schemas.errors import RejectedEvent
 from schemas.faults import Alarm, Fault, Priority
+from schemas.retrieval import Search
 from services.orchestrator.effects import Forgotten
 
 
@@ -39,6 +40,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """Of the alarm, which its asset and this name; empty where there is none."""
     question: str
     """What the manuals are asked."""
+    text: str = ""
+    """The machine's own words, empty where there are none."""
     lang: Literal["en", "zh"]
     """Language of the answer."""
     priority: Priority
@@ -53,6 +56,17 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """First report, RFC 3339 UTC."""
     last_seen: str
     """Latest report, RFC 3339 UTC."""
+
+
+def search(work: Work, passages: int) -> Search:
+    """Return what is searched for: so many passages, best first."""
+    return Search(
+        question=work.question,
+        code=work.code,
+        asset=work.asset or "",
+        lang=work.lang,
+        limit=passages,
+    )
 
 
 def current(work: Work, alarm: Alarm) -> Work:

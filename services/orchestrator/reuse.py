@@ -6,14 +6,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from schemas.answers import Answer
 from schemas.faults import Priority
 from schemas.retrieval import Hit
 from services.orchestrator.alarms import RANK
 from services.orchestrator.records import Work
 from services.runtime.errors import Retryable
 
+T = TypeVar("T")
 Key = tuple[object, ...]
 Who = tuple[str, str]
 """Place and answer id of one who waits."""
@@ -55,7 +56,7 @@ class Writing:
     """By which the bridge knows it."""
     priority: Priority
     """That of the most urgent who ever waited for it."""
-    task: asyncio.Task[Answer]
+    task: asyncio.Task[Any]
     waiters: list[_Waiter] = field(default_factory=list)
 
 
@@ -63,16 +64,16 @@ class Writing:
 class _Waiter:
     who: Who
     rank: int
-    turn: asyncio.Future[Answer]
+    turn: asyncio.Future[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    answer: Answer
+class _Kept(Generic[T]):
+    answer: T
     until: float
 
 
-class Reuse:
+class Reuse(Generic[T]):
     """Answers by key, for a time; one that is being written is waited for, not written twice."""
 
     def __init__(
@@ -99,10 +100,14 @@ class Reuse:
         self._urge = urge
         self._written_most = written_most
         self._waiting_most = waiting_most
-        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._kept: OrderedDict[Key, _Kept[T]] = OrderedDict()
         self._writing: dict[Key, Writing] = {}
 
-    def get(self, key: Key) -> Answer | None:
+    def __len__(self) -> int:
+        """Return how many answers are kept; some may not stand any more."""
+        return len(self._kept)
+
+    def get(self, key: Key) -> T | None:
         """Return the answer that stands, None where there is none yet."""
         kept = self._kept.get(key)
         if kept is not None and kept.until <= self._clock():
@@ -113,11 +118,11 @@ class Reuse:
     async def get_or_make(
         self,
         key: Key,
-        make: Callable[[Writing], Awaitable[Answer]],
+        make: Callable[[Writing], Awaitable[T]],
         *,
         who: Who = ("", ""),
         priority: Priority = "warning",
-    ) -> Answer:
+    ) -> T:
         """Return the answer that stands, or the one being written, or have it written.
 
         It is written for as long as anybody waits for it, whoever was first.
@@ -140,7 +145,8 @@ class Reuse:
         writing.waiters.append(waiter)
         self._hurry(writing, priority)
         try:
-            return await waiter.turn
+            made: T = await waiter.turn
+            return made
         finally:
             self._leave(key, writing, waiter)
 
@@ -153,9 +159,9 @@ class Reuse:
                     self._hurry(writing, priority)
 
     def _begin(
-        self, key: Key, make: Callable[[Writing], Awaitable[Answer]], who: Who, priority: Priority
+        self, key: Key, make: Callable[[Writing], Awaitable[T]], who: Who, priority: Priority
     ) -> Writing:
-        async def write() -> Answer:
+        async def write() -> T:
             return await make(writing)
 
         task = asyncio.create_task(write(), name=f"write {who[1]}")

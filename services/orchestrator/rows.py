@@ -15,6 +15,7 @@ from schemas.errors import RejectedEvent
 from schemas.faults import Priority
 from services.orchestrator.again import Stands, give_again, latest
 from services.orchestrator.board import Changes
+from services.orchestrator.made import Record
 from services.orchestrator.records import Again, Deeds, Entry, Job, Outgoing, Work
 
 _RANK: dict[Priority, int] = {"critical": 0, "warning": 1, "advice": 2}
@@ -44,10 +45,14 @@ UPDATE job SET history = json_replace(history, '$[#-1][1]', ?)
 WHERE id = ? AND attempts = ? AND state = 'working'
 """
 _GIVE = """
-INSERT INTO answer (id, answer_id, place, stage, body, created, generation)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO answer (id, answer_id, place, stage, body, created, generation, made)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 ON CONFLICT (id) DO UPDATE SET stage = excluded.stage, body = excluded.body,
-    created = excluded.created, generation = excluded.generation
+    created = excluded.created, generation = excluded.generation,
+    made = coalesce(excluded.made, iif(?9, made, NULL))
+"""
+_MADE = """
+INSERT INTO made (id, body, request, created) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
 _POST = """
 INSERT INTO outbox (topic, payload, retain, content_type, correlation, trace, expiry_s, id)
@@ -140,10 +145,16 @@ def give(
     generation: int | None,
     state: str,
     why: str,
+    record: Record | None = None,
 ) -> None:
-    """Keep an answer, and the job's new state where it has one."""
+    """Keep an answer, what it was made with, and the job's new state where it has one."""
     body, place = _encode(answer), job.work.place
-    db.execute(_GIVE, (job.id, answer.id, place, answer.stage, body, answer.created, generation))
+    if record is not None:
+        db.execute(_MADE, (record.id, record.body, record.request, record.created))
+    made = record.id if record else None
+    row = (job.id, answer.id, place, answer.stage, body, answer.created, generation, made)
+    # An answer of the model's that is given once more keeps what it was made with.
+    db.execute(_GIVE, (*row, bool(answer.prompt)))
     if state:
         # Not where it was asked anew meanwhile, with other words.
         db.execute(

@@ -12,10 +12,23 @@ from typing import ClassVar
 
 import msgspec
 
-from schemas.channels import MARK, STATUS
+from schemas.channels import (
+    ACTIVATE_PROMPT,
+    MAKE_AGAIN,
+    MARK,
+    PROMPT,
+    PROMPTS,
+    ROLL_BACK_PROMPT,
+    SAVE_PROMPT,
+    STATUS,
+    TRACE,
+    TRY_PROMPT,
+    Rpc,
+)
 from schemas.health import ServiceStatus
 from services.orchestrator import sparkplug
 from services.orchestrator.again import Stands
+from services.orchestrator.asking import Asking
 from services.orchestrator.board import Board
 from services.orchestrator.flow import Flow
 from services.orchestrator.housekeeping import Housekeeping
@@ -29,6 +42,8 @@ from services.orchestrator.redelivered import REMEMBERED, Redelivered
 from services.orchestrator.refresh import Refresh
 from services.orchestrator.standing import Kept
 from services.orchestrator.steady import onward
+from services.orchestrator.tracing import Tracing
+from services.orchestrator.versions import Versions
 from services.runtime.clock import now, stamp
 from services.runtime.config import Config
 from services.runtime.errors import Damaged, Retryable
@@ -36,6 +51,7 @@ from services.runtime.log import trace_id
 from services.runtime.messages import Delivery, Inbox
 from services.runtime.process import Context
 from services.runtime.retained import Retained
+from services.runtime.rpc import Handler
 from services.runtime.salvage import mend, watch
 
 log = logging.getLogger(__name__)
@@ -53,7 +69,8 @@ class OrchestratorService:
     """Decides what happens to a fault; owns the ledger.
 
     In:  the triggers' topics, `andon/ask/<client>`, `andon/feedback/<answer id>`,
-         `andon/status/<service>` (of the bridge and the retriever).
+         `andon/status/<service>` (of the bridge and the retriever); orchestrator/prompts, prompt,
+         save_prompt, activate_prompt, roll_back_prompt, try_prompt, trace, make_again.
     Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox, and again
          when the broker lost them, which `andon/mark/orchestrator` tells;
          `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
@@ -66,6 +83,7 @@ class OrchestratorService:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._model_ready = False
+        self._warm = False
         self._generation: int | None = None
         self._dropped = 0
         self._work = asyncio.Event()
@@ -100,11 +118,15 @@ class OrchestratorService:
         )
         self._intake = Intake(self._config, board)
         self._redelivered = Redelivered(await self._ledger.digests(REMEMBERED))
+        self._versions = await Versions.open(self._ledger.database)
+        asking = Asking(context.caller)
         self._flow = Flow(
             self._config,
             self._ledger,
             context.bus,
             context.caller,
+            versions=self._versions,
+            asking=asking,
             committed=self._outbox.wake,
             model_ready=lambda: self._model_ready,
             alarm=board.now,
@@ -136,6 +158,25 @@ class OrchestratorService:
         )
         context.spawn(keeping.run(), "housekeeping")
         context.spawn(watch(self._ledger.database), "watch the ledger")
+        tracing = Tracing(
+            self._config,
+            self._ledger.database,
+            context.caller,
+            versions=self._versions,
+            asking=asking,
+        )
+        served: tuple[tuple[Rpc, Handler], ...] = (
+            (PROMPTS, self._versions.listed),
+            (PROMPT, self._versions.show),
+            (SAVE_PROMPT, self._versions.save),
+            (ACTIVATE_PROMPT, self._versions.activate),
+            (ROLL_BACK_PROMPT, self._versions.roll_back),
+            (TRY_PROMPT, tracing.attempt),
+            (TRACE, tracing.trace),
+            (MAKE_AGAIN, tracing.make_again),
+        )
+        for rpc, handler in served:
+            await context.server.serve(rpc, handler, at_once=4)
 
     async def drain(self) -> None:
         """Take nothing new, finish the answers in work, send what is committed."""
@@ -267,6 +308,9 @@ class OrchestratorService:
     def _learn(self, status: ServiceStatus) -> None:
         if status.service == "llm_bridge":
             self._model_ready = status.state == "ready" and bool(status.facts.get("model"))
+            if self._model_ready and self._config.orchestrator.use_model and not self._warm:
+                self._warm = True
+                self._context.spawn(asyncio.to_thread(self._versions.warm), "load the prompts")
             return
         self._refresh.heard(status)
         if isinstance(generation := status.facts.get("generation"), int):
@@ -358,7 +402,8 @@ class OrchestratorService:
                     self._ledger.extend(working, lease_s=self._config.orchestrator.lease_s)
                 if await self._ledger.release(all_of_it=False):
                     self._work.set()
-                self._context.health.facts.update(await self._ledger.counts())
+                facts = self._context.health.facts
+                facts.update(await self._ledger.counts(), prompts=self._versions.own)
             except Retryable as error:
                 self._context.health.trouble("leases", str(error))
             else:

@@ -24,7 +24,8 @@ ROOMS = sorted(
 NEVER = {"torch", "transformers", "sentence_transformers", "onnx", "spacy", "pandas"}
 """Too big for a process that only answers; one by choice of the configuration."""
 FORBIDDEN = {
-    "orchestrator": {"numpy", "aiohttp", "onnxruntime", "tokenizers", "hnswlib"},
+    # Jinja2 comes with the first answer a model is asked for.
+    "orchestrator": {"numpy", "aiohttp", "onnxruntime", "tokenizers", "hnswlib", "jinja2"},
     "llm_bridge": {"aiosqlite", "numpy", "onnxruntime", "tokenizers", "hnswlib"},
     "ingest": {"onnxruntime", "hnswlib"},
     "retriever": {"pypdfium2", "pdfplumber"},
@@ -94,6 +95,11 @@ def test_process_loads_only_what_it_uses(service: str) -> None:
         unwanted = unwanted | {"unstructured"}
     assert found & unwanted == set()
     assert {"services", "schemas", "msgspec"} <= found
+
+
+def test_only_the_orchestrator_uses_jinja() -> None:
+    users = {p for p, m in imports_under(ROOT / "services", ROOT) if within(m, "jinja2")}
+    assert users == {"services/orchestrator/templates.py"}
 
 
 def test_the_contract_loads_no_service() -> None:
