@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from services import evaluation, player
+from services import evaluation, player, prompts
 from services.runtime import config as configuration
 from services.runtime.errors import AndonError, Fatal, Unavailable, leaves
 from services.terminal import print_json, say, tell
@@ -153,14 +153,20 @@ def _parser() -> argparse.ArgumentParser:
 
     player.declare(command)
     evaluation.declare(command)
+    prompts.declare(commands, common, command)
 
+    _declare_config(commands, common)
+    return parser
+
+
+def _declare_config(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add what there is about the configuration."""
     config = commands.add_parser("config", help="Look at the configuration.")
     check = config.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "check", parents=[common], help="Check the file and say what is wrong in it."
     )
     check.add_argument("file", nargs="?", help="the file to check")
     check.set_defaults(run=_config_check)
-    return parser
 
 
 def _describing(command: argparse.ArgumentParser) -> None:

@@ -101,6 +101,10 @@ class Client:
                 rpc.verb, f"the {rpc.service} service is not running", "`andon status` shows more"
             ) from error
 
+    async def request(self, rpc: Rpc, request: Any, *, deadline_s: float = _RPC_S) -> Any:
+        """Ask a service; raises as `Caller.call`, with what to do where it is not running."""
+        return await self._call(rpc, request, deadline_s)
+
     async def search(self, request: Search) -> Found:
         """Find passages."""
         found: Found = await self._call(SEARCH, request)

@@ -164,6 +164,7 @@ class OrchestratorService:
             context.caller,
             versions=self._versions,
             asking=asking,
+            stopping=context.stopping,
         )
         served: tuple[tuple[Rpc, Handler], ...] = (
             (PROMPTS, self._versions.listed),

@@ -33,7 +33,7 @@ from services.orchestrator.templates import Prompt, Template
 from services.orchestrator.versions import Versions
 from services.runtime.clock import now, stamp
 from services.runtime.config import Config
-from services.runtime.errors import Rejected
+from services.runtime.errors import Rejected, Unavailable
 from services.runtime.rpc import Caller
 from services.runtime.sqlite import Database
 
@@ -74,12 +74,14 @@ class Tracing:
         *,
         versions: Versions,
         asking: Asking,
+        stopping: asyncio.Event,
     ) -> None:
         self._passages = config.orchestrator.passages
         self._db = database
         self._caller = caller
         self._versions = versions
         self._asking = asking
+        self._stopping = stopping
 
     async def trace(self, request: TraceAnswer) -> Trace:
         """Return how an answer came about.
@@ -179,14 +181,28 @@ class Tracing:
         return Prompt(request.name, -1, Template(request.text))
 
     async def _ask(self, request: Generate) -> Generated:
-        """Ask the model under a name of its own; who does not wait any more ends it."""
+        """Ask the model under a name of its own; who does not wait any more ends it.
+
+        Raises:
+            Unavailable: we are to end: nobody's answer waits for a trial.
+            Retryable, Rejected: as the bridge says.
+        """
         alone = f"{request.id}.{secrets.token_hex(4)}"
         asked = msgspec.structs.replace(request, id=alone, priority="advice", background=False)
+        stopping = asyncio.create_task(self._stopping.wait(), name=f"stop {alone}")
+        asking = asyncio.create_task(
+            self._asking.generate(asked, deadline_s=_LONGEST_S), name=f"ask {alone}"
+        )
         try:
-            return await self._asking.generate(asked, deadline_s=_LONGEST_S)
-        except asyncio.CancelledError:
-            self._asking.urge(alone, None)
-            raise
+            await asyncio.wait({stopping, asking}, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                return asking.result()
+            raise Unavailable("ask the model", "the orchestrator is stopping", "ask again")
+        finally:
+            if not asking.done():
+                self._asking.urge(alone, None)
+            for task in (stopping, asking):
+                task.cancel()
 
     async def _past(self, verb: str, answer_id: str, place: str) -> _Past:
         rows = await self._db.fetch(_FIND, (answer_id,))
