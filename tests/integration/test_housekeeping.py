@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import random
@@ -18,7 +19,8 @@ import pytest
 from schemas.answers import Answer, Feedback
 from schemas.errors import RejectedEvent
 from schemas.faults import Alarm, Fault
-from services.orchestrator import history
+from schemas.generation import Generate, Generated, PromptPassage
+from services.orchestrator import history, made
 from services.orchestrator.alarms import Standing
 from services.orchestrator.board import Changes
 from services.orchestrator.housekeeping import Housekeeping
@@ -31,6 +33,7 @@ from services.orchestrator.records import (
     Work,
     as_received,
 )
+from services.orchestrator.templates import Prompt, Template
 from services.player import Player
 from services.runtime.clock import stamp
 from services.runtime.errors import Retryable
@@ -108,9 +111,9 @@ async def fill(
     ledger: Ledger, at: datetime, codes: list[str], *, close: bool = True, state: Any = "cleared"
 ) -> None:
     """Accept faults of a day and answer them, all as if it were that day."""
-    made = [fault(code, at, json.dumps({"code": code}).encode(), state) for code in codes]
-    changes = Changes({(s.asset, s.key): s for _, s in made}, {})
-    await ledger.accept([entry for entry, _ in made], [], changes, deadline_s=60)
+    told = [fault(code, at, json.dumps({"code": code}).encode(), state) for code in codes]
+    changes = Changes({(s.asset, s.key): s for _, s in told}, {})
+    await ledger.accept([entry for entry, _ in told], [], changes, deadline_s=60)
     async with ledger.database.transaction() as db:
         names = json.dumps([f"answer-{code}" for code in codes])
         await db.execute(
@@ -289,6 +292,51 @@ async def test_a_crash_loses_nothing_and_exports_nothing_twice(
     assert {counted["job", f"answer-{code}"] for code in codes} == {1}
     assert {counted["answer", f"answer-{code}"] for code in codes} == {1}
     assert counted["event", None] == 700
+
+
+def making(number: int, at: datetime) -> made.Record:
+    """What an answer of that day was made with."""
+    text = "{% block system %}s{% endblock %}{% block question %}?{% endblock %}"
+    asked = Generate(
+        id="a.1",
+        system="s",
+        question="q",
+        passages=[PromptPassage(n=1, source="FD40, p. 41", text="欠压 " * 300)],
+        lang="en",
+    )
+    got = Generated(summary="s", causes=[], actions=[], model="tiny", passages_used=1)
+    record = made.record(number, Prompt("fault.en", 3, Template(text)), asked, got, 7)
+    return dataclasses.replace(record, created=stamp(at))
+
+
+async def test_what_an_answer_was_made_with_leaves_with_the_last_that_shares_it(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as ledger:
+        await fill(ledger, OLD, ["o1", "o2"])
+        await fill(ledger, YOUNG, ["y"])
+        async with ledger.database.transaction() as db:
+            for record, codes in (
+                (making(1, OLD), "o1 o2"),
+                (making(2, OLD), "y"),
+                (making(3, OLD), ""),
+                (making(4, YOUNG), ""),
+            ):
+                row = (record.id, record.body, record.request, record.created)
+                await db.execute("INSERT INTO made VALUES (?, ?, ?, ?)", row)
+                for code in codes.split():
+                    await db.execute(
+                        "UPDATE answer SET made = ? WHERE answer_id = ?",
+                        (record.id, f"answer-{code}"),
+                    )
+        assert await keeper(ledger, tmp_path).once(NOW) == 2 + 2 + 2 + 2
+        left = [(row["id"], row["created"]) for row in await rows(ledger, "made")]
+        assert left == [(2, stamp(OLD)), (4, stamp(YOUNG))], "2 is of an answer that stays"
+        assert await keeper(ledger, tmp_path).once(NOW) == 0
+    kept = [row for row in exported(tmp_path) if row["table"] == "made"]
+    assert sorted(row["id"] for row in kept) == [1, 3], "each once"
+    assert kept[0]["request"]["passages"][0]["text"].startswith("欠压"), "to be read by people"
+    assert kept[0]["body"]["prompt"] == "fault.en@3"
 
 
 async def test_what_changed_after_the_export_stays(tmp_path: Path) -> None:

@@ -206,19 +206,25 @@ async def again(ledger: Ledger, standing: Stands = STANDS, **parts: Any) -> list
     return got
 
 
-async def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+async def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path, version: int) -> None:
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path)) as old:
-        old.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1;")
-        old.execute("INSERT INTO answer VALUES (7, 'a', 'plant/m', 'final', '{}', ?)", (NOW,))
+        scripts = "".join(MIGRATIONS[:version])
+        old.executescript(f"{scripts}; PRAGMA user_version = {version};")
+        old.execute(
+            "INSERT INTO answer (id, answer_id, place, stage, body, created)"
+            " VALUES (7, 'a', 'plant/m', 'final', '{}', ?)",
+            (NOW,),
+        )
         old.commit()
     ledger = await Ledger.open(path)
     try:
         await ledger.accept([entry("b")], [], NOTHING, deadline_s=60)
         assert len(await ledger.claim(9, lease_s=30)) == 1
-        row = await ledger.database.first("SELECT body, generation FROM answer")
+        row = await ledger.database.first("SELECT body, generation, made FROM answer")
         assert row is not None
-        assert (row["body"], row["generation"]) == ("{}", None)
+        assert tuple(row) == ("{}", None, None)
     finally:
         await ledger.close()
     with closing(sqlite3.connect(path)) as new:

@@ -14,7 +14,9 @@ import pytest
 
 from schemas.answers import Answer, Ask
 from schemas.faults import Alarm
-from services.orchestrator import history
+from schemas.generation import Generate, Generated
+from schemas.prompts import SavePrompt
+from services.orchestrator import history, made
 from services.orchestrator.alarms import Standing
 from services.orchestrator.board import Changes
 from services.orchestrator.floods import Area
@@ -22,6 +24,7 @@ from services.orchestrator.housekeeping import Housekeeping
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
 from services.orchestrator.records import Deeds, Entry, Outgoing, Work
+from services.orchestrator.versions import Versions
 from services.runtime.process import Health
 from services.runtime.salvage import mend
 from tests.support.damage import PAGE, is_sound
@@ -82,15 +85,15 @@ def answer(answer_id: str) -> Answer:
 @pytest.fixture
 async def path(tmp_path: Path) -> Path:
     """A ledger of ten questions, the last five of them answered."""
-    made = tmp_path / "ledger.db"
-    ledger = await Ledger.open(made)
+    at = tmp_path / "ledger.db"
+    ledger = await Ledger.open(at)
     changes = Changes({("plant/m1", "E1"): STANDING}, {"plant": Area(area="plant")})
     await ledger.accept([entry(n) for n in range(1, 11)], [], changes, deadline_s=60)
     for job in (await ledger.claim(10, lease_s=30))[5:]:
         await ledger.answer(job, answer(job.work.answer_id), [], done=True)
     await ledger.release(all_of_it=True)
     await ledger.close()
-    return made
+    return at
 
 
 def change(path: Path, *statements: str) -> None:
@@ -114,6 +117,24 @@ def lose_the_end_of_the_schema(path: Path) -> None:
     path.write_bytes(data)
 
 
+async def with_the_model(path: Path) -> None:
+    """Give question 10 an answer of the model's, and prompts of people's own."""
+    ledger = await Ledger.open(path)
+    versions = await Versions.open(ledger.database)
+    for name in ("one", "two"):
+        text = f"{{% block system %}}{name}{{% endblock %}}{{% block question %}}?{{% endblock %}}"
+        await versions.save(SavePrompt(name="ask.en", text=text, activate=True))
+    await ledger.accept([entry(10)], [], Changes({}, {}), deadline_s=60)
+    [job] = [j for j in await ledger.claim(99, lease_s=30) if j.work.answer_id == "n10"]
+    asked = Generate(id="n10.1", system="s", question="q", passages=[], lang="en")
+    got = Generated(summary="s", causes=[], actions=[], model="m", passages_used=0)
+    record = made.record(ledger.number(), versions.active("ask.en"), asked, got, 7)
+    told = msgspec.structs.replace(answer("n10"), prompt="ask.en@2")
+    await ledger.answer(job, told, [], done=True, record=record)
+    await ledger.release(all_of_it=True)
+    await ledger.close()
+
+
 async def salvaged(path: Path) -> None:
     """Damage the first page, and mend."""
     with path.open("r+b") as file:
@@ -134,6 +155,32 @@ async def test_nothing_is_lost_or_changed_with_the_first_page(path: Path) -> Non
     change(path, "UPDATE job SET state = 'working' WHERE id = 1")
     [(last,)] = rows(path, "SELECT json_extract(history, '$[#-1][0]') FROM job WHERE id = 1")
     assert last == "working", "its triggers are gone"
+
+
+async def test_prompts_and_what_answers_were_made_with_go_on(path: Path) -> None:
+    await with_the_model(path)
+    tables = ("prompt", "activation", "shipped", "made", "answer")
+    before = {name: rows(path, f"SELECT * FROM {name}") for name in tables}  # noqa: S608
+    assert [len(before[name]) for name in tables] == [2, 2, 4, 1, 5]
+    await salvaged(path)
+    assert {name: rows(path, f"SELECT * FROM {name}") for name in tables} == before  # noqa: S608
+
+
+async def test_a_version_without_its_text_and_an_answer_without_its_making(path: Path) -> None:
+    await with_the_model(path)
+    change(
+        path,
+        "UPDATE prompt SET body = x'ff' WHERE version = 2",
+        "UPDATE made SET request = x'789c'",
+    )
+    await salvaged(path)
+    assert rows(path, "SELECT made FROM answer WHERE answer_id = 'n10'") == [(None,)]
+    ledger = await Ledger.open(path)
+    try:
+        versions = await Versions.open(ledger.database)
+        assert versions.active("ask.en").template.system == "one", "the one before it answers"
+    finally:
+        await ledger.close()
 
 
 async def test_a_job_without_its_event_is_answered_and_no_number_given_twice(path: Path) -> None:
