@@ -16,6 +16,7 @@ PromptName = Literal["fault.en", "fault.zh", "ask.en", "ask.zh"]
 _Text = Annotated[str, msgspec.Meta(max_length=16_000)]
 _Note = Annotated[str, msgspec.Meta(max_length=1_000)]
 _Author = Annotated[str, msgspec.Meta(max_length=128)]
+_AnswerId = Annotated[str, msgspec.Meta(min_length=1)]
 _Version = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 
@@ -153,8 +154,8 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 class TraceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """How an answer came about."""
 
-    answer_id: Annotated[str, msgspec.Meta(min_length=1)]
-    """Of the answer."""
+    answer_id: _AnswerId
+    """Of the answer; or where it was given, for the latest one there: `plant/motor7`."""
     place: str = ""
     """Where it was given, asset or `ask/<client>`; needed where askers chose the same id."""
 
@@ -190,8 +191,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 class MakeAgain(msgspec.Struct, frozen=True, kw_only=True):
     """Make an answer again: the same request and seed. Nothing is published or kept."""
 
-    answer_id: Annotated[str, msgspec.Meta(min_length=1)]
-    """Of the answer."""
+    answer_id: _AnswerId
+    """As in `TraceAnswer`."""
     place: str = ""
     """As in `TraceAnswer`."""
 
@@ -215,8 +216,8 @@ class TryPrompt(msgspec.Struct, frozen=True, kw_only=True):
 
     name: PromptName
     """Which prompt."""
-    answer_id: Annotated[str, msgspec.Meta(min_length=1)]
-    """Of the answer."""
+    answer_id: _AnswerId
+    """As in `TraceAnswer`."""
     place: str = ""
     """As in `TraceAnswer`."""
     version: _Version | None = None

@@ -15,6 +15,7 @@ from schemas.prompts import PromptName
 Declare = Callable[[str, Callable[[Any], int], str], argparse.ArgumentParser]
 
 _NAMES: tuple[str, ...] = get_args(PromptName)
+_ANSWER = "its id, or the machine it was about, for the latest: plant/motor7"
 _ABOUT = (
     "What the language model is told, for faults and for questions, in English and Chinese. A"
     " prompt is a template with two blocks: {% block system %}, the same for every request, and"
@@ -80,13 +81,13 @@ def declare(
         "--file", type=Path, help="a template that is not saved; - for standard input"
     )
     _version(which)
-    attempt.add_argument("--against", required=True, metavar="ANSWER", help="id of an answer")
+    attempt.add_argument("--against", required=True, metavar="ANSWER", help=_ANSWER)
     _asking(attempt)
 
     trace = command(
         "trace", _run("trace"), "Show how an answer came about: prompt, passages, model, times."
     )
-    trace.add_argument("answer", help="its id")
+    trace.add_argument("answer", help=_ANSWER)
     trace.add_argument(
         "--again",
         action="store_true",

@@ -37,13 +37,14 @@ from services.runtime.errors import Rejected, Unavailable
 from services.runtime.rpc import Caller
 from services.runtime.sqlite import Database
 
-_FIND = """
+_SELECT = """
 SELECT job.body AS work, job.place, job.history, job.reason, answer.body AS answer,
     answer.generation, made.id AS made, made.body, made.request, made.created
 FROM job LEFT JOIN answer ON answer.id = job.id AND answer.answer_id = job.answer_id
 LEFT JOIN made ON made.id = answer.made
-WHERE job.answer_id = ?
 """
+_BY_ID = f"{_SELECT} WHERE job.answer_id = ?"
+_LATEST = f"{_SELECT} WHERE job.place = ? ORDER BY job.id DESC LIMIT 1"
 _LONGEST_S = 3600.0
 """A model may take its time: the asker's deadline ends it before."""
 _SEARCH_S = 30.0
@@ -205,7 +206,8 @@ class Tracing:
                 task.cancel()
 
     async def _past(self, verb: str, answer_id: str, place: str) -> _Past:
-        rows = await self._db.fetch(_FIND, (answer_id,))
+        rows = await self._db.fetch(_BY_ID, (answer_id,))
+        rows = rows or await self._db.fetch(_LATEST, (answer_id,))
         found = [row for row in rows if place in {"", row["place"]}]
         operation = f"{verb} {answer_id}"
         if not found:

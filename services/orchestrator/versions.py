@@ -67,12 +67,13 @@ class Versions:
         """
         versions = cls(database)
         for name in NAMES:
-            if kept := await database.write(partial(_upgrade, name=name)):
-                log.warning(
-                    "the prompt %s that ships has changed; its former text is version %d",
-                    name,
-                    kept,
-                )
+            if await database.read(partial(_former, name=name)) != shipped(name):
+                if kept := await database.write(partial(_upgrade, name=name)):
+                    log.warning(
+                        "the prompt %s that ships has changed; its former text is version %d",
+                        name,
+                        kept,
+                    )
             versions._active[name] = await database.read(partial(_answers, name=name))
         return versions
 
@@ -273,22 +274,23 @@ def _described(
     )
 
 
+def _former(db: sqlite3.Connection, name: PromptName) -> str:
+    """Return the text that shipped when the ledger was last opened; empty where none did."""
+    row = db.execute("SELECT body FROM shipped WHERE name = ?", (name,)).fetchone()
+    return str(row["body"]) if row else ""
+
+
 def _upgrade(db: sqlite3.Connection, name: PromptName) -> int:
-    """Note what ships now; return the version the former text was kept as, 0 for none."""
-    fresh, row = (
-        shipped(name),
-        db.execute("SELECT body, created FROM shipped WHERE name = ?", (name,)).fetchone(),
-    )
-    if row and row["body"] == fresh:
-        return 0
+    """Note what ships now; return the version the former text is kept as, 0 where none was."""
+    former = db.execute("SELECT body, created FROM shipped WHERE name = ?", (name,)).fetchone()
     db.execute(
         "INSERT INTO shipped (name, body, created) VALUES (?, ?, ?)"
         " ON CONFLICT (name) DO UPDATE SET body = excluded.body, created = excluded.created",
-        (name, fresh, now()),
+        (name, shipped(name), now()),
     )
-    if row is None:
+    if former is None:
         return 0
     version = _newest(db, name) + 1
-    note = f"shipped with Andon from {row['created'][:10]} to {now()[:10]}"
-    db.execute(_INSERT, (name, version, row["body"], note, "", now()))
+    note = f"shipped with Andon from {former['created'][:10]} to {now()[:10]}"
+    db.execute(_INSERT, (name, version, former["body"], note, "", now()))
     return version

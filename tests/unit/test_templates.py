@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +62,14 @@ def test_what_ships_is_right_and_asks_the_question_alone(name: str) -> None:
     assert made.question(VALUES) == "why?"
     assert 50 < len(made.system) < 500, "short: a small model reads it for every answer"
     assert ("passages" in made.system) == name.endswith(".en")
+
+
+def test_the_example_for_people_is_right() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```\n(\{% block system.*?)```", readme, re.DOTALL)
+    made = Template(example)
+    assert made.question(VALUES) == "why? It happened 3 times."
+    assert made.uses == {"question", "occurrences"}
 
 
 @pytest.mark.parametrize(
