@@ -67,13 +67,15 @@ class Versions:
         """
         versions = cls(database)
         for name in NAMES:
-            if await database.read(partial(_former, name=name)) != shipped(name):
-                if kept := await database.write(partial(_upgrade, name=name)):
-                    log.warning(
-                        "the prompt %s that ships has changed; its former text is version %d",
-                        name,
-                        kept,
-                    )
+            former = await database.read(partial(_former, name=name))
+            if former != shipped(name) and (
+                kept := await database.write(partial(_upgrade, name=name))
+            ):
+                log.warning(
+                    "the prompt %s that ships has changed; its former text is version %d",
+                    name,
+                    kept,
+                )
             versions._active[name] = await database.read(partial(_answers, name=name))
         return versions
 
