@@ -147,6 +147,10 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it, with model, seed, temperature, times, and the passages left out."""
     generation: int
     """Of the corpus the passages are from."""
+    doubts: list[Doubted] = []
+    """What of the model's words does not stand on the passages."""
+    share: float = 1.0
+    """Statements that stand among all, 0 to 1."""
     created: str
     """When it was written, RFC 3339 UTC."""
 
@@ -184,8 +188,6 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """What the model was asked and gave; null where no model took part."""
     written_for: str = ""
     """The answer it was written for, where that is another one to the same question."""
-    doubts: list[Doubted] = []
-    """What of the model's words does not stand on the passages."""
 
 
 class MakeAgain(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,13 +233,8 @@ class TriedPrompt(msgspec.Struct, frozen=True, kw_only=True):
 
     before: Answer
     """The answer as it stands."""
+    former: Made | None
+    """What that was made with; null where no model took part, and the passages are those that are
+    found now."""
     made: Made
     """What the model was asked and gave now."""
-    doubts: list[Doubted]
-    """What of it does not stand on the passages."""
-    share: float
-    """Statements that stand among all, 0 to 1."""
-    grounded: bool
-    """Whether all stand."""
-    searched: bool
-    """Whether the passages were searched for again."""

@@ -21,6 +21,7 @@ from schemas.prompts import (
     ActivatedPrompt,
     ActivatePrompt,
     ListPrompts,
+    Made,
     PromptVersion,
     RollBackPrompt,
     SavedPrompt,
@@ -200,24 +201,25 @@ def attempt(options: argparse.Namespace) -> int:
         if options.json:
             print_json(tried)
             return OK
-        before, made = tried.before, tried.made
-        by = (
-            f"{before.prompt}, {before.model or 'its words were not used'}" if before.prompt else ""
-        )
-        tell(f"--- {by or before.answered_by}, grounded: {_yes(before.grounded)}")
+        before, former, made = tried.before, tried.former, tried.made
+        _headed("---", former, before.answered_by)
         tell(before.text)
-        tell(f"\n+++ {made.prompt}, {made.generated.model}, grounded: {_yes(tried.grounded)}")
+        if former:
+            rows(doubts(former))
+        tell()
+        _headed("+++", made, "")
         tell(words(made.generated))
-        rows(doubts(tried.doubts, tried.share))
-        if tried.searched:
+        rows(doubts(made))
+        if former is None:
             tell("\nNo model took part in that answer: its passages were searched for again.")
         return OK
 
     return talk(options, work)
 
 
-def _yes(value: object) -> str:
-    return "yes" if value else "no"
+def _headed(sign: str, made: Made | None, by: str) -> None:
+    of = f"{made.prompt}, {made.generated.model}" if made else ""
+    tell(f"{sign} {', '.join(part for part in (of, by) if part)}")
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from schemas.answers import Answer
 from schemas.channels import MAKE_AGAIN, TRACE
 from schemas.generation import Generated
-from schemas.prompts import Doubted, Made, MadeAgain, MakeAgain, Trace, TraceAnswer
+from schemas.prompts import Made, MadeAgain, MakeAgain, Trace, TraceAnswer
 from services.commands import FAILED, OK, talk
 from services.runtime.config import Config
 from services.terminal import print_json, say, tell
@@ -86,7 +86,7 @@ def _story(found: Trace) -> Iterator[tuple[str, str]]:
     for n, state in enumerate(found.history):
         yield "" if n else "work", f"{state.since} {state.state}"
     if made:
-        yield from doubts(found.doubts, None)
+        yield from doubts(made)
         yield "it wrote", ""
         yield from (("", line) for line in words(made.generated).splitlines())
 
@@ -123,11 +123,10 @@ def _making(made: Made, written_for: str) -> Iterator[tuple[str, str]]:
     yield "speed", f"first token after {got.first_token_ms:g} ms, all after {got.total_ms:g} ms"
 
 
-def doubts(found: Sequence[Doubted], share: float | None) -> Iterator[tuple[str, str]]:
-    """Yield what does not stand on the passages; the share that does, where it is known."""
-    if share is not None:
-        yield "stands", f"{share:.0%} of its statements"
-    for n, one in enumerate(found):
+def doubts(made: Made) -> Iterator[tuple[str, str]]:
+    """Yield how much of an answer stands on the passages, and what does not."""
+    yield "stands", f"{made.share:.0%} of its statements"
+    for n, one in enumerate(made.doubts):
         yield "" if n else "doubts", f"{_short(one.statement)!r}: {_short(one.why)}"
 
 

@@ -26,7 +26,7 @@ from services.orchestrator.records import Job, Work, counted, current, search
 from services.orchestrator.reuse import Busy, Key, Reuse, Writing, key_of
 from services.orchestrator.templates import Prompt
 from services.orchestrator.versions import Versions
-from services.orchestrator.written import written
+from services.orchestrator.written import check, written
 from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.config import Config
@@ -326,10 +326,12 @@ class Flow:
         )
         generated = await self._generate(job, request)
         answer = written(draft.answer, generated, draft.hits)
-        number = self._ledger.number()
+        making = made.made(
+            draft.prompt, request, generated, check(generated, draft.hits), draft.generation
+        )
         return Outcome(
             msgspec.structs.replace(answer, prompt=draft.prompt.ref),
-            made.record(number, draft.prompt, request, generated, draft.generation),
+            made.packed(self._ledger.number(), making),
         )
 
     async def _generate(self, job: Job, request: Generate) -> Generated:

@@ -11,7 +11,8 @@ import msgspec
 
 from schemas.answers import Answer
 from schemas.generation import Generate, Generated
-from schemas.prompts import Made
+from schemas.prompts import Doubted, Made
+from services.orchestrator.grounding import Grounding
 from services.orchestrator.templates import Prompt
 from services.runtime.clock import now
 
@@ -26,6 +27,8 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     generated: Generated
     generation: int
+    doubts: list[Doubted]
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +49,42 @@ class Outcome:
     record: Record
 
 
-def record(
-    number: int, prompt: Prompt, request: Generate, generated: Generated, generation: int
-) -> Record:
-    """Return what is kept of an answer's making.
+def made(
+    prompt: Prompt, request: Generate, generated: Generated, checked: Grounding, generation: int
+) -> Made:
+    """Return what is to be known of an answer's making.
 
     Args:
-        number: Its number in the ledger.
         prompt: What the request was made with.
         request: What was asked.
         generated: What came of it.
+        checked: What of that stands on the passages.
         generation: Of the corpus the passages are from.
     """
-    body = _Body(
+    return Made(
         prompt=prompt.ref,
         digest=prompt.template.digest,
+        request=request,
         generated=generated,
         generation=generation,
+        doubts=[Doubted(statement=doubt.statement, why=doubt.why) for doubt in checked.doubts],
+        share=checked.share,
+        created=now(),
     )
-    packed = zlib.compress(msgspec.json.encode(request))
-    return Record(number, msgspec.json.encode(body), packed, now())
+
+
+def packed(number: int, of: Made) -> Record:
+    """Return a row of the ledger, under its number there."""
+    body = _Body(
+        prompt=of.prompt,
+        digest=of.digest,
+        generated=of.generated,
+        generation=of.generation,
+        doubts=of.doubts,
+        share=of.share,
+    )
+    request = zlib.compress(msgspec.json.encode(of.request))
+    return Record(number, msgspec.json.encode(body), request, of.created)
 
 
 def read(row: Mapping[str, Any]) -> Made:
@@ -81,6 +100,8 @@ def read(row: Mapping[str, Any]) -> Made:
         request=msgspec.json.decode(unpacked(row["request"]), type=Generate),
         generated=body.generated,
         generation=body.generation,
+        doubts=body.doubts,
+        share=body.share,
         created=row["created"],
     )
 

@@ -14,7 +14,6 @@ from schemas.answers import Answer
 from schemas.channels import SEARCH
 from schemas.generation import Generate, Generated, PromptPassage
 from schemas.prompts import (
-    Doubted,
     JobState,
     Made,
     MadeAgain,
@@ -27,11 +26,11 @@ from schemas.prompts import (
 from schemas.retrieval import Found
 from services.orchestrator import made, prompt
 from services.orchestrator.asking import Asking
-from services.orchestrator.grounding import Grounding, ground
+from services.orchestrator.grounding import ground
 from services.orchestrator.records import Work, search
 from services.orchestrator.templates import Prompt, Template
 from services.orchestrator.versions import Versions
-from services.runtime.clock import now, stamp
+from services.runtime.clock import stamp
 from services.runtime.config import Config
 from services.runtime.errors import Rejected, Unavailable
 from services.runtime.rpc import Caller
@@ -91,7 +90,6 @@ class Tracing:
             Rejected: the ledger has no such answer, or several.
         """
         past = await self._past("trace", request.answer_id, request.place)
-        checked = _grounded(past.made) if past.made else None
         asked = past.made.request.id.rpartition(".")[0] if past.made else past.answer.id
         return Trace(
             answer=past.answer,
@@ -100,7 +98,6 @@ class Tracing:
             reason=past.reason,
             made=past.made,
             written_for=asked if asked != past.answer.id else "",
-            doubts=_doubts(checked) if checked else [],
         )
 
     async def make_again(self, request: MakeAgain) -> MadeAgain:
@@ -156,22 +153,11 @@ class Tracing:
             priority="advice",
         )
         generated = await self._ask(asked)
-        tried = Made(
-            prompt=chosen.ref,
-            digest=chosen.template.digest,
-            request=asked,
-            generated=generated,
-            generation=generation,
-            created=now(),
-        )
-        checked = _grounded(tried)
+        checked = ground(generated, shown)
         return TriedPrompt(
             before=past.answer,
-            made=tried,
-            doubts=_doubts(checked),
-            share=checked.share,
-            grounded=checked.grounded,
-            searched=past.made is None,
+            former=past.made,
+            made=made.made(chosen, asked, generated, checked, generation),
         )
 
     async def _chosen(self, request: TryPrompt) -> Prompt:
@@ -235,11 +221,3 @@ class Tracing:
             reason=row["reason"],
             made=made.read(dict(row)) if row["made"] is not None else None,
         )
-
-
-def _grounded(of: Made) -> Grounding:
-    return ground(of.generated, of.request.passages)
-
-
-def _doubts(checked: Grounding) -> list[Doubted]:
-    return [Doubted(statement=doubt.statement, why=doubt.why) for doubt in checked.doubts]

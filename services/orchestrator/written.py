@@ -9,7 +9,7 @@ import msgspec
 from schemas.answers import Answer
 from schemas.generation import Generated, Point
 from schemas.retrieval import Hit
-from services.orchestrator.grounding import ground
+from services.orchestrator.grounding import Grounding, ground
 from services.orchestrator.notes import join, note
 from services.orchestrator.phrases import phrases
 from services.orchestrator.prompt import passages
@@ -17,6 +17,11 @@ from services.orchestrator.quote import citations
 
 LEAST_SHARE = 0.5
 """Share of supported statements below which the manual's own words are the better answer."""
+
+
+def check(generated: Generated, hits: Sequence[Hit]) -> Grounding:
+    """Return what of a model's answer stands on the passages it was given."""
+    return ground(generated, passages(hits))
 
 
 def written(answer: Answer, generated: Generated, hits: Sequence[Hit]) -> Answer:
@@ -27,7 +32,7 @@ def written(answer: Answer, generated: Generated, hits: Sequence[Hit]) -> Answer
         generated: what the model wrote.
         hits: the passages it was given, in the order it was given them.
     """
-    checked = ground(generated, passages(hits))
+    checked = check(generated, hits)
     points = [*checked.causes, *checked.actions]
     if checked.share < LEAST_SHARE or not points:
         return msgspec.structs.replace(

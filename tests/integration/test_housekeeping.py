@@ -23,6 +23,7 @@ from schemas.generation import Generate, Generated, PromptPassage
 from services.orchestrator import history, made
 from services.orchestrator.alarms import Standing
 from services.orchestrator.board import Changes
+from services.orchestrator.grounding import ground
 from services.orchestrator.housekeeping import Housekeeping
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.records import (
@@ -305,8 +306,9 @@ def making(number: int, at: datetime) -> made.Record:
         lang="en",
     )
     got = Generated(summary="s", causes=[], actions=[], model="tiny", passages_used=1)
-    record = made.record(number, Prompt("fault.en", 3, Template(text)), asked, got, 7)
-    return dataclasses.replace(record, created=stamp(at))
+    prompt = Prompt("fault.en", 3, Template(text))
+    making = made.made(prompt, asked, got, ground(got, asked.passages), 7)
+    return dataclasses.replace(made.packed(number, making), created=stamp(at))
 
 
 async def test_what_an_answer_was_made_with_leaves_with_the_last_that_shares_it(

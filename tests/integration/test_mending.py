@@ -20,6 +20,7 @@ from services.orchestrator import history, made
 from services.orchestrator.alarms import Standing
 from services.orchestrator.board import Changes
 from services.orchestrator.floods import Area
+from services.orchestrator.grounding import ground
 from services.orchestrator.housekeeping import Housekeeping
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
@@ -128,7 +129,8 @@ async def with_the_model(path: Path) -> None:
     [job] = [j for j in await ledger.claim(99, lease_s=30) if j.work.answer_id == "n10"]
     asked = Generate(id="n10.1", system="s", question="q", passages=[], lang="en")
     got = Generated(summary="s", causes=[], actions=[], model="m", passages_used=0)
-    record = made.record(ledger.number(), versions.active("ask.en"), asked, got, 7)
+    making = made.made(versions.active("ask.en"), asked, got, ground(got, []), 7)
+    record = made.packed(ledger.number(), making)
     told = msgspec.structs.replace(answer("n10"), prompt="ask.en@2")
     await ledger.answer(job, told, [], done=True, record=record)
     await ledger.release(all_of_it=True)

@@ -69,10 +69,10 @@ def test_a_prompt_is_tried_saved_compared_made_active_and_rolled_back(
     old = fault(andon, "plant/m1")
     assert old["prompt"] == "fault.en@0"
     tried = said(andon, "prompt", "try", "fault.en", "--file", str(mine), "--against", old["id"])
-    assert "--- fault.en@0" in tried
+    assert tried.startswith("--- fault.en@0, tiny, extract\n")
     assert old["text"] in tried
-    assert "+++ fault.en, tiny, grounded: no" in tried
-    assert "% of its statements" in tried
+    assert "\n+++ fault.en, tiny\n" in tried
+    assert tried.count("% of its statements") == 2
     assert [p["version"] for p in andon.json("prompt", "list", "fault.en")] == [0]
 
     saved = andon.json("prompt", "save", "fault.en", str(mine), "--note", "short", "--author", "Li")

@@ -197,7 +197,8 @@ async def test_making_again_and_trying_touch_nothing(tmp_path: Path) -> None:
         )
         assert (tried.made.prompt, tried.made.request.system) == ("fault.en", "Be brief.")
         assert tried.made.request.passages == asked.passages
-        assert (tried.before.id, tried.searched, tried.grounded) == (answer_id, False, True)
+        assert (tried.before.id, tried.former) == (answer_id, again.before)
+        assert (tried.made.share, tried.made.doubts) == (1.0, [])
         for bad, why in (
             (TryPrompt(name="fault.en", answer_id=answer_id, text="{{ x }}"), "outside of"),
             (TryPrompt(name="fault.en", answer_id=answer_id, version=4), "no such version"),
@@ -224,7 +225,7 @@ async def test_a_fault_of_before_the_model_is_tried_with_its_passages_of_now(
         tried: TriedPrompt = await call(
             plant, TRY_PROMPT, TryPrompt(name="fault.en", answer_id=answer_id)
         )
-        assert (tried.searched, tried.made.prompt) == (True, "fault.en@0")
+        assert (tried.former, tried.made.prompt) == (None, "fault.en@0")
         assert tried.made.request.passages[0].text.startswith("E005 | undervoltage")
         assert len(plant.searches) == 2
         assert (plant.searches[0]) == plant.searches[1]
