@@ -326,9 +326,8 @@ class Flow:
         )
         generated = await self._generate(job, request)
         answer = written(draft.answer, generated, draft.hits)
-        making = made.made(
-            draft.prompt, request, generated, check(generated, draft.hits), draft.generation
-        )
+        checked = check(draft.answer, generated, draft.hits)
+        making = made.made(draft.prompt, request, generated, checked, draft.generation)
         return Outcome(
             msgspec.structs.replace(answer, prompt=draft.prompt.ref),
             made.packed(self._ledger.number(), making),

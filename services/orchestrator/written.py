@@ -19,8 +19,8 @@ LEAST_SHARE = 0.5
 """Share of supported statements below which the manual's own words are the better answer."""
 
 
-def check(generated: Generated, hits: Sequence[Hit]) -> Grounding:
-    """Return what of a model's answer stands on the passages it was given."""
+def check(_answer: Answer, generated: Generated, hits: Sequence[Hit]) -> Grounding:
+    """Return what of a model's answer stands on the passages it was given; as `written`."""
     return ground(generated, passages(hits))
 
 
@@ -32,7 +32,7 @@ def written(answer: Answer, generated: Generated, hits: Sequence[Hit]) -> Answer
         generated: what the model wrote.
         hits: the passages it was given, in the order it was given them.
     """
-    checked = check(generated, hits)
+    checked = check(answer, generated, hits)
     points = [*checked.causes, *checked.actions]
     if checked.share < LEAST_SHARE or not points:
         return msgspec.structs.replace(
