@@ -40,6 +40,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "reading": reading.measure,
     "manuals": manuals.measure,
     "quality": quality.measure,
+    "sets": quality.sets,
     "size": size.measure,
 }
 
@@ -79,8 +80,9 @@ def main() -> int:
         print(f"\n{name}")
         results[name] = SECTIONS[name]()
         show(results[name])
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        # After each: a later section that fails, an hour on, must not take these along.
+        OUT.parent.mkdir(exist_ok=True)
+        OUT.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"\nwritten to {OUT.relative_to(OUT.parents[1])}")
     return 0
 

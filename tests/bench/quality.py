@@ -36,18 +36,31 @@ LIST = "SINAMICS_G120_CU240BE2_List_Manual.pdf"
 _SCAN = 20
 """Letters a page: with fewer a PDF is a scan, and has no text to give."""
 
+_NO_DATA = {"skipped": "no real manuals beside this checkout (shared/data)"}
+
 
 def measure() -> dict[str, Any]:
-    """Return the figures of all sets."""
+    """Return the figures of the questions about real manuals."""
     data = shared_data()
     if data is None:
-        return {"skipped": "no real manuals beside this checkout (shared/data)"}
+        return _NO_DATA
+    return {"manuals": _manuals(data), "versions": _versions()}
+
+
+def sets() -> dict[str, Any]:
+    """Return the figures of the public reading sets."""
+    data = shared_data()
+    if data is None:
+        return _NO_DATA
     return {
-        "manuals": _manuals(data),
         "drcd": _reading(reading_sets.drcd(data), ("chroma", "bm25s", "bm25s-jieba", "txtai")),
         "emanual": _reading(reading_sets.emanual(data), ("chroma", "bm25s", "txtai")),
-        "versions": {kind: _or_why(lambda kind=kind: peers.versions(kind)) for kind in peers.NEEDS},
+        "versions": _versions(),
     }
+
+
+def _versions() -> dict[str, Any]:
+    return {kind: _or_why(lambda kind=kind: peers.versions(kind)) for kind in peers.NEEDS}
 
 
 def _or_why(work: Callable[[], Any]) -> Any:

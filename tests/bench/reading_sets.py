@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from schemas.retrieval import Activate, DocumentRef, IndexPassages, Passage, Search
-from services.retriever.finder import Finder
 from services.retriever.vectorizer import Vectorizer
 from services.runtime.metrics import memory_mb
 from tests.bench.peers import Answers
-from tests.bench.retrieval import _open
+from tests.bench.retrieval import _close, _open
 
 _BATCH = 200
 
@@ -76,7 +75,7 @@ def ask(told: dict[str, Any]) -> Answers:
 
 
 async def _measure(told: dict[str, Any], folder: Path) -> dict[str, Any]:
-    corpus, embedder, indexer, _ = await _open(folder)
+    corpus, embedder, indexer, finder, _ = await _open(folder)
     vectorizer = Vectorizer(corpus, indexer, embedder)
     document = DocumentRef(doc_id="set", revision=1, title="", file="set", lang=told["lang"])
     texts = told["texts"]
@@ -90,8 +89,6 @@ async def _measure(told: dict[str, Any], folder: Path) -> dict[str, Any]:
     await indexer.activate(Activate(doc_id="set", revision=1, passages=len(texts)))
     await vectorizer.catch_up()
     index_s = round(time.perf_counter() - begun, 1)
-    finder = Finder(corpus, 0.2, lambda _: None)
-    finder.use(embedder, lambda: indexer.index)
     found, times = [], []
     searches = [Search(question=q, lang=told["lang"], limit=told["k"]) for q in told["questions"]]
     await finder.find(searches[0])  # as the peers: what the first one loads is not counted
@@ -101,10 +98,8 @@ async def _measure(told: dict[str, Any], folder: Path) -> dict[str, Any]:
         times.append((time.perf_counter() - started) * 1e3)
         found.append([hit.passage.ordinal for hit in result.hits])
     figures = {"found": found, "times_ms": times, "memory_mb": memory_mb(), "index_s": index_s}
-    embedder.close()
     await vectorizer.close()
-    await indexer.close()
-    await corpus.close()
+    await _close(corpus, embedder, indexer, finder)
     return figures
 
 

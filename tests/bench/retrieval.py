@@ -27,7 +27,7 @@ from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
 from services.retriever.lexicon import SHIPPED, Lexicon
 from services.retriever.vectorizer import Vectorizer
-from services.runtime.config import Embedding
+from services.runtime.config import Embedding, Retriever
 from services.runtime.metrics import memory_mb
 from tests.bench.corpus import passages, questions
 
@@ -104,7 +104,9 @@ async def _open(
     loaded = await indexer.use(embedder)
     if build:
         await indexer.fill()
-    finder = Finder(corpus, 0.2, lambda _: None, Lexicon.load([SHIPPED]))
+    finder = Finder(
+        corpus, Retriever().threshold, lambda _: None, Lexicon.load([SHIPPED]), Retriever().sure
+    )
     finder.use(embedder, lambda: indexer.index)
     return corpus, embedder, indexer, finder, loaded
 
