@@ -198,7 +198,8 @@ async def test_making_again_and_trying_touch_nothing(tmp_path: Path) -> None:
         assert (tried.made.prompt, tried.made.request.system) == ("fault.en", "Be brief.")
         assert tried.made.request.passages == asked.passages
         assert (tried.before.id, tried.former) == (answer_id, again.before)
-        assert (tried.made.share, tried.made.doubts) == (1.0, [])
+        judged = (tried.made.share, tried.made.doubts)
+        assert judged == (again.before.share, again.before.doubts), "the same words"
         for bad, why in (
             (TryPrompt(name="fault.en", answer_id=answer_id, text="{{ x }}"), "outside of"),
             (TryPrompt(name="fault.en", answer_id=answer_id, version=4), "no such version"),
