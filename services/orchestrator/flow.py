@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
 
-from schemas.answers import Answer, StreamDelta, Timings
+from schemas.answers import Answer, Language, StreamDelta, Timings
 from schemas.channels import GENERATE, SEARCH, STREAM, URGE
 from schemas.faults import Alarm, Priority
 from schemas.generation import Generate, Generated, Urge
@@ -71,6 +71,7 @@ class Flow:
         *,
         committed: Callable[[], None],
         model_ready: Callable[[], bool],
+        prepared: Callable[[Found, Work], Awaitable[Answer | None]],
         alarm: Callable[[str, str, str], tuple[Alarm | None, bool]],
     ) -> None:
         """Prepare.
@@ -82,6 +83,7 @@ class Flow:
             caller: for the retriever and the bridge.
             committed: called when something new is in the outbox.
             model_ready: whether the bridge says that its model can be asked.
+            prepared: the answer that was prepared for what a search found, None where none was.
             alarm: as `Board.now`.
         """
         self._config = config
@@ -90,9 +92,12 @@ class Flow:
         self._caller = caller
         self._committed = committed
         self._model_ready = model_ready
+        self._prepared = prepared
         self._alarm = alarm
         self._reuse = Reuse(config.orchestrator.reuse_s, time.monotonic, urge=self._urge)
         self._urging: set[asyncio.Task[None]] = set()
+        self.given = 0
+        """Answers given since the start."""
 
     async def passages(self, job: Job) -> Draft | None:
         """Search, and give the job the answer its passages make.
@@ -120,6 +125,10 @@ class Flow:
         if self._config.orchestrator.use_model and answer.citations:
             if standing := self._reuse.get(draft.key):
                 answer = _as(answer, standing)
+            elif prepared := await self._prepared(found, job.work):
+                answer = msgspec.structs.replace(
+                    _as(answer, prepared), note=answer.note, prepared=True
+                )
             elif time.time() >= job.deadline_at:
                 why = "late"
             elif self._model_ready():
@@ -303,15 +312,29 @@ class Flow:
         )
         return msgspec.structs.replace(final, timings_ms=timings, created=now())
 
+    def extracted(self, work: Work, found: Found) -> Answer:
+        """Return the answer the passages give by themselves."""
+        return self._from_passages(work, found, Timings(), "")
+
+    @staticmethod
+    def prompt(lang: Language) -> str:
+        """Return the version of the prompt faults are asked with."""
+        return f"fault.{lang}@0"
+
+    def request(self, work: Work, hits: Sequence[Hit]) -> Generate:
+        """Return what the model is asked, by a name that is still to be given."""
+        return Generate(
+            id="",
+            system=prompt.SYSTEM[work.lang],
+            question=work.question,
+            passages=prompt.passages(hits),
+            lang=work.lang,
+        )
+
     async def _write(self, job: Job, draft: Draft, writing: Writing) -> Answer:
         """Have the model write the answer, and leave out what does not stand on the passages."""
-        request = Generate(
-            id=writing.id,
-            system=prompt.SYSTEM[job.work.lang],
-            question=job.work.question,
-            passages=prompt.passages(draft.hits),
-            lang=job.work.lang,
-            priority=writing.priority,
+        request = msgspec.structs.replace(
+            self.request(job.work, draft.hits), id=writing.id, priority=writing.priority
         )
         return written(draft.answer, await self._generate(job, request), draft.hits)
 
@@ -379,6 +402,7 @@ class Flow:
             job, answer, outgoing, done=done, failed=failed, generation=generation
         )
         self._committed()
+        self.given += 1
 
     def _now(self, work: Work) -> tuple[Work, bool]:
         """Return work as its alarm is now, and whether its answer may stand on its topics."""

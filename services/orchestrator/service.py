@@ -12,8 +12,10 @@ from typing import ClassVar
 
 import msgspec
 
+from schemas.answers import Answer
 from schemas.channels import MARK, STATUS
 from schemas.health import ServiceStatus
+from schemas.retrieval import Found
 from services.orchestrator import sparkplug
 from services.orchestrator.again import Stands
 from services.orchestrator.board import Board
@@ -23,8 +25,10 @@ from services.orchestrator.intake import Intake, filters
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
+from services.orchestrator.prepared import Prepared
+from services.orchestrator.preparing import Preparing, Wanted
 from services.orchestrator.rebirths import Rebirths
-from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
+from services.orchestrator.records import Deeds, Entry, Job, Refusal, Work, as_received
 from services.orchestrator.redelivered import REMEMBERED, Redelivered
 from services.orchestrator.refresh import Refresh
 from services.orchestrator.standing import Kept
@@ -57,7 +61,7 @@ class OrchestratorService:
     Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox, and again
          when the broker lost them, which `andon/mark/orchestrator` tells;
          `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
-    Asks: retriever/search, retriever/corpus, llm_bridge/generate.
+    Asks: retriever/search, retriever/corpus, retriever/units, llm_bridge/generate.
     """
 
     name: ClassVar[str] = "orchestrator"
@@ -66,6 +70,9 @@ class OrchestratorService:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._model_ready = False
+        self._model = ""
+        """Name of the language model, the last one that was heard of."""
+        self._worked_at = time.monotonic()
         self._generation: int | None = None
         self._dropped = 0
         self._work = asyncio.Event()
@@ -100,6 +107,7 @@ class OrchestratorService:
         )
         self._intake = Intake(self._config, board)
         self._redelivered = Redelivered(await self._ledger.digests(REMEMBERED))
+        self._prepared = Prepared(self._ledger.database)
         self._flow = Flow(
             self._config,
             self._ledger,
@@ -107,6 +115,7 @@ class OrchestratorService:
             context.caller,
             committed=self._outbox.wake,
             model_ready=lambda: self._model_ready,
+            prepared=self._prepared_for,
             alarm=board.now,
         )
         # QoS 0: while we are away the broker must keep faults for us, and not every status.
@@ -126,6 +135,8 @@ class OrchestratorService:
         context.spawn(self._outbox.run(), "outbox")
         context.spawn(retained.run(), "retained")
         context.spawn(self._renew(), "leases")
+        if self._config.orchestrator.use_model and self._config.orchestrator.night.enabled:
+            context.spawn(self._preparing().run(), "prepare answers")
         keeping = Housekeeping(
             self._ledger.database,
             self._config.data_dir / "history",
@@ -136,6 +147,29 @@ class OrchestratorService:
         )
         context.spawn(keeping.run(), "housekeeping")
         context.spawn(watch(self._ledger.database), "watch the ledger")
+
+    def _preparing(self) -> Preparing:
+        context = self._context
+        wanted = Wanted(
+            idle_since=self._idle_since,
+            model=lambda: self._model if self._model_ready else "",
+            generation=lambda: self._generation,
+            prompt=self._flow.prompt,
+            request=self._flow.request,
+            extracted=self._flow.extracted,
+            answers=lambda: self._flow.given,
+        )
+        return Preparing(self._config, self._prepared, context.caller, context.health, wanted)
+
+    def _idle_since(self) -> float | None:
+        return None if self._busy or self._with_model else self._worked_at
+
+    async def _prepared_for(self, found: Found, work: Work) -> Answer | None:
+        """Return what was prepared for a fault; a person's question is answered for itself."""
+        if not work.code:
+            return None
+        prompt = self._flow.prompt(work.lang)
+        return await self._prepared.answer(found, work.lang, prompt=prompt, model=self._model)
 
     async def drain(self) -> None:
         """Take nothing new, finish the answers in work, send what is committed."""
@@ -266,7 +300,9 @@ class OrchestratorService:
 
     def _learn(self, status: ServiceStatus) -> None:
         if status.service == "llm_bridge":
-            self._model_ready = status.state == "ready" and bool(status.facts.get("model"))
+            name = str(status.facts.get("model") or "")
+            self._model_ready = status.state == "ready" and bool(name)
+            self._model = name or self._model
             return
         self._refresh.heard(status)
         if isinstance(generation := status.facts.get("generation"), int):
@@ -341,6 +377,7 @@ class OrchestratorService:
             for held in (self._busy, self._with_model):
                 if held.get(job.id) is me:
                     del held[job.id]
+            self._worked_at = time.monotonic()
             self._work.set()
 
     async def _give_up(self, job: Job, reason: str) -> None:
