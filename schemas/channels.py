@@ -368,6 +368,13 @@ CORPUS = Rpc(
     retrieval.CorpusState,
     "What the corpus holds.",
 )
+UNITS = Rpc(
+    "retriever",
+    "units",
+    retrieval.UnitQuery,
+    retrieval.UnitList,
+    "Which fault codes the manuals of an asset define.",
+)
 ADD = Rpc(
     "ingest",
     "add",
@@ -483,6 +490,7 @@ RPCS: tuple[Rpc, ...] = (
     PRUNE,
     FORGET,
     CORPUS,
+    UNITS,
     ADD,
     DOCUMENTS,
     EDIT,

@@ -235,3 +235,36 @@ class CorpusState(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the embedding model."""
     next: str = ""
     """There are more documents: what to ask for them with in `after`; empty with the last page."""
+
+
+class UnitQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for the fault codes that the manuals of an asset define."""
+
+    asset: str
+    """The machine; only documents that are bound to it count."""
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """`next` of the page before; 0 for the first page."""
+    limit: PageLimit = PAGE
+    """How many passages are looked at."""
+
+
+class Unit(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage that defines a code: an entry, or a table's row."""
+
+    code: str
+    """Canonical spelling."""
+    kind: PassageKind
+    """What the passage is."""
+    headers: list[str]
+    """Names of its parts: what it tells about the code."""
+
+
+class UnitList(msgspec.Struct, frozen=True, kw_only=True):
+    """Fault codes in the order of the manuals; one that several passages define comes again."""
+
+    units: list[Unit]
+    """Of this page."""
+    generation: int
+    """Of the corpus."""
+    next: int = 0
+    """What to ask for more with in `after`; 0 with the last page."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import msgspec
 
@@ -14,19 +13,20 @@ from schemas.answers import Answer, StreamDelta, Timings
 from schemas.channels import SEARCH, STREAM
 from schemas.faults import Alarm, Priority
 from schemas.generation import Generate, Generated
-from schemas.retrieval import Found, Hit
-from services.orchestrator import made, prompt
+from schemas.retrieval import Found
+from services.orchestrator import prompt
 from services.orchestrator.asking import Asking
+from services.orchestrator.draft import Draft
 from services.orchestrator.extract import extract
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.made import Outcome, Record
 from services.orchestrator.notes import join, note
+from services.orchestrator.prepared import Prepared
 from services.orchestrator.publication import given
 from services.orchestrator.records import Job, Work, counted, current, search
-from services.orchestrator.reuse import Busy, Key, Reuse, Writing, key_of
+from services.orchestrator.reuse import Busy, Reuse, Writing
 from services.orchestrator.templates import Prompt
 from services.orchestrator.versions import Versions
-from services.orchestrator.written import check, written
 from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.config import Config
@@ -42,22 +42,6 @@ _RETRY_S = 0.2
 _RETRY_MOST_S = 5.0
 _DEADLINES = 2
 """A request to the model lasts for as many deadlines: who asks the same later waits for it too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An answer the model has not had its word on yet."""
-
-    answer: Answer
-    """What the passages gave; it is out already."""
-    hits: Sequence[Hit]
-    """The passages, best first."""
-    key: Key
-    """What makes another question the same."""
-    generation: int
-    """Of the corpus it was made from."""
-    prompt: Prompt
-    """What the model is told."""
 
 
 class Flow:
@@ -77,6 +61,8 @@ class Flow:
         asking: Asking,
         committed: Callable[[], None],
         model_ready: Callable[[], bool],
+        prepared: Prepared,
+        model: Callable[[], str],
         alarm: Callable[[str, str, str], tuple[Alarm | None, bool]],
     ) -> None:
         """Prepare.
@@ -90,6 +76,8 @@ class Flow:
             asking: for the bridge.
             committed: called when something new is in the outbox.
             model_ready: whether the bridge says that its model can be asked.
+            prepared: answers that were prepared before they were needed.
+            model: name of the model, the last that was heard of; empty while unknown.
             alarm: as `Board.now`.
         """
         self._config = config
@@ -98,10 +86,14 @@ class Flow:
         self._caller = caller
         self._committed = committed
         self._model_ready = model_ready
+        self._prepared = prepared
+        self._model = model
         self._alarm = alarm
         self._versions = versions
         self._asking = asking
         self._reuse = Reuse[Outcome](config.orchestrator.reuse_s, time.monotonic, urge=asking.urge)
+        self.given = 0
+        """Answers given since the start."""
 
     async def passages(self, job: Job) -> Draft | None:
         """Search, and give the job the answer its passages make.
@@ -128,9 +120,14 @@ class Flow:
         if self._config.orchestrator.use_model and answer.citations:
             ready = self._model_ready()
             # Where no model ever wrote anything its prompts need not be loaded.
-            draft = self._draft(job.work, answer, found) if ready or self._reuse else None
+            known = ready or self._reuse or self._prepared.some
+            draft = self.draft(job.work, found, answer) if known else None
             if draft and (standing := self._reuse.get(draft.key)):
                 answer, record = _as(answer, standing.answer), standing.record
+            elif draft and (prepared := await self._prepared.given(draft, found, self._model())):
+                said = answer.note
+                answer, record = _as(answer, prepared.answer), prepared.record
+                answer = msgspec.structs.replace(answer, note=said, prepared=True)
             elif time.time() >= job.deadline_at:
                 why = "late"
             elif draft and ready:
@@ -145,11 +142,21 @@ class Flow:
         await self._give(job, answer, done=True, generation=shown, record=record)
         return None
 
-    def _draft(self, work: Work, answer: Answer, found: Found) -> Draft:
-        """Return what the model shall have a word on, with the prompt that is active now."""
-        chosen = self._versions.active(prompt.name_of(work))
-        key = (*key_of(work, found.hits, found.generation), *prompt.key(chosen, work))
-        return Draft(answer, found.hits, key, found.generation, chosen)
+    def prompt(self, work: Work) -> Prompt:
+        """Return what the model is told now."""
+        return self._versions.active(prompt.name_of(work))
+
+    def draft(self, work: Work, found: Found, answer: Answer | None = None) -> Draft:
+        """Return what the model shall have a word on.
+
+        Args:
+            work: what has to be answered.
+            found: by the retriever.
+            answer: what that gives by itself, where it is known already.
+        """
+        if answer is None:
+            answer = self._from_passages(work, found, Timings(), "")
+        return Draft(work, answer, found.hits, found.generation, self.prompt(work))
 
     async def model(self, job: Job, draft: Draft) -> None:
         """Give the job its final answer, with the model's word if it has a good one.
@@ -317,21 +324,9 @@ class Flow:
 
     async def _write(self, job: Job, draft: Draft, writing: Writing) -> Outcome:
         """Have the model write the answer, and leave out what does not stand on the passages."""
-        request = prompt.generate(
-            draft.prompt,
-            prompt.values(job.work),
-            prompt.passages(draft.hits),
-            request_id=writing.id,
-            priority=writing.priority,
-        )
+        request = draft.request(writing.id, writing.priority)
         generated = await self._generate(job, request)
-        answer = written(draft.answer, generated, draft.hits)
-        checked = check(draft.answer, generated, draft.hits)
-        making = made.made(draft.prompt, request, generated, checked, draft.generation)
-        return Outcome(
-            msgspec.structs.replace(answer, prompt=draft.prompt.ref),
-            made.packed(self._ledger.number(), making),
-        )
+        return draft.outcome(request, generated, self._ledger.number())
 
     async def _generate(self, job: Job, request: Generate) -> Generated:
         """Ask the bridge and hand on what it writes, piece by piece."""
@@ -378,6 +373,7 @@ class Flow:
             job, answer, outgoing, done=done, failed=failed, generation=generation, record=record
         )
         self._committed()
+        self.given += 1
 
     def _now(self, work: Work) -> tuple[Work, bool]:
         """Return work as its alarm is now, and whether its answer may stand on its topics."""

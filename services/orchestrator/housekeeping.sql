@@ -20,7 +20,7 @@ SELECT * FROM made WHERE id IN (SELECT value FROM json_each(?1));
 -- name: window_made: of answers that were given anew since
 SELECT *, created < ?3 AS old, created < ?3 AND ?2 > 0 AND NOT EXISTS (
         SELECT 1 FROM answer WHERE answer.made = made.id
-    ) AS leaves
+    ) AND NOT EXISTS (SELECT 1 FROM prepared WHERE prepared.made = made.id) AS leaves
 FROM made WHERE id > ?1 ORDER BY id LIMIT ?4;
 
 -- name: window_event: events whose job, if they had one, leaves as well
@@ -47,9 +47,10 @@ FROM feedback WHERE id > ?1 ORDER BY id LIMIT ?4;
 DELETE FROM answer WHERE id = :id AND created = :created
 AND EXISTS (SELECT 1 FROM job WHERE job.id = answer.id AND state IN ('done', 'failed'));
 
--- name: remove_made: one row, unless an answer that stays was made with it too
+-- name: remove_made: one row, unless an answer that stays, or is prepared, was made with it too
 DELETE FROM made WHERE id = :id AND created = :created
-AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.made = made.id);
+AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.made = made.id)
+AND NOT EXISTS (SELECT 1 FROM prepared WHERE prepared.made = made.id);
 
 -- name: remove_job: one row
 DELETE FROM job WHERE id = :id AND received_at = :received_at AND state IN ('done', 'failed')

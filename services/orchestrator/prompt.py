@@ -38,20 +38,23 @@ def values(work: Work) -> dict[str, str | int]:
     }
 
 
-def key(prompt: Prompt, work: Work) -> tuple[object, ...]:
-    """Return what makes an answer another one beside question and passages.
+def said(prompt: Prompt, work: Work) -> tuple[str | int, ...]:
+    """Return what a prompt says of the machine and the alarm.
 
-    The version of the prompt, and what it says of the machine and the alarm: an answer that was
-    written of one machine is not another's.
+    An answer that was written of one machine is not another's.
     """
-    said = values(work)
-    used = sorted(prompt.template.uses - _SAME)
-    return (prompt.ref, prompt.template.digest, *(said[name] for name in used))
+    told = values(work)
+    return tuple(told[name] for name in sorted(prompt.template.uses - _SAME))
+
+
+def key(prompt: Prompt, work: Work) -> tuple[object, ...]:
+    """Return what makes an answer another one beside question and passages: prompt and values."""
+    return (prompt.ref, prompt.template.digest, *said(prompt, work))
 
 
 def generate(
     prompt: Prompt,
-    said: Mapping[str, str | int],
+    told: Mapping[str, str | int],
     shown: Sequence[PromptPassage],
     *,
     request_id: str,
@@ -62,7 +65,7 @@ def generate(
 
     Args:
         prompt: What it is told.
-        said: As `values` has it.
+        told: As `values` has it.
         shown: The passages, as `passages` has them.
         request_id: By which the bridge knows it.
         priority: How urgent it is.
@@ -74,7 +77,7 @@ def generate(
     return Generate(
         id=request_id,
         system=prompt.template.system,
-        question=prompt.template.question(said),
+        question=prompt.template.question(told),
         passages=list(shown),
         lang=prompt.lang,
         priority=priority,

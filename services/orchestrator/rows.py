@@ -150,7 +150,7 @@ def give(
     """Keep an answer, what it was made with, and the job's new state where it has one."""
     body, place = _encode(answer), job.work.place
     if record is not None:
-        db.execute(_MADE, (record.id, record.body, record.request, record.created))
+        keep_record(db, record)
     made = record.id if record else None
     row = (job.id, answer.id, place, answer.stage, body, answer.created, generation, made)
     # An answer of the model's that is given once more keeps what it was made with.
@@ -161,6 +161,11 @@ def give(
             "UPDATE job SET state = ?, reason = ? WHERE id = ? AND attempts = ?",
             (state, why, job.id, job.attempts),
         )
+
+
+def keep_record(db: sqlite3.Connection, record: Record) -> None:
+    """Keep what an answer was made with, once."""
+    db.execute(_MADE, (record.id, record.body, record.request, record.created))
 
 
 def post(db: sqlite3.Connection, messages: Sequence[tuple[int, Outgoing]]) -> None:

@@ -36,6 +36,8 @@ from services.orchestrator.intake import Intake, filters
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
 from services.orchestrator.outbox import Outbox
+from services.orchestrator.prepared import Prepared
+from services.orchestrator.preparing import Preparing, Wanted
 from services.orchestrator.rebirths import Rebirths
 from services.orchestrator.records import Deeds, Entry, Job, Refusal, as_received
 from services.orchestrator.redelivered import REMEMBERED, Redelivered
@@ -74,7 +76,7 @@ class OrchestratorService:
     Out: `andon/answer/…`, `andon/display/…`, `andon/alarm/<asset>` through the outbox, and again
          when the broker lost them, which `andon/mark/orchestrator` tells;
          `andon/stream/…` directly, and `spBv1.0/<group>/NCMD/<edge>` to Sparkplug edge nodes.
-    Asks: retriever/search, retriever/corpus, llm_bridge/generate.
+    Asks: retriever/search, retriever/corpus, retriever/units, llm_bridge/generate.
     """
 
     name: ClassVar[str] = "orchestrator"
@@ -84,6 +86,9 @@ class OrchestratorService:
         self._config = config
         self._model_ready = False
         self._warm = False
+        self._model = ""
+        """Name of the language model, the last one that was heard of."""
+        self._worked_at = time.monotonic()
         self._generation: int | None = None
         self._dropped = 0
         self._work = asyncio.Event()
@@ -120,6 +125,8 @@ class OrchestratorService:
         self._redelivered = Redelivered(await self._ledger.digests(REMEMBERED))
         self._versions = await Versions.open(self._ledger.database)
         asking = Asking(context.caller)
+        self._prepared = Prepared(self._ledger.database)
+        await self._prepared.open()
         self._flow = Flow(
             self._config,
             self._ledger,
@@ -129,6 +136,8 @@ class OrchestratorService:
             asking=asking,
             committed=self._outbox.wake,
             model_ready=lambda: self._model_ready,
+            prepared=self._prepared,
+            model=lambda: self._model,
             alarm=board.now,
         )
         # QoS 0: while we are away the broker must keep faults for us, and not every status.
@@ -148,6 +157,8 @@ class OrchestratorService:
         context.spawn(self._outbox.run(), "outbox")
         context.spawn(retained.run(), "retained")
         context.spawn(self._renew(), "leases")
+        if self._config.orchestrator.use_model and self._config.orchestrator.night.enabled:
+            context.spawn(self._preparing(asking).run(), "prepare answers")
         keeping = Housekeeping(
             self._ledger.database,
             self._config.data_dir / "history",
@@ -178,6 +189,21 @@ class OrchestratorService:
         )
         for rpc, handler in served:
             await context.server.serve(rpc, handler, at_once=4)
+
+    def _preparing(self, asking: Asking) -> Preparing:
+        context = self._context
+        wanted = Wanted(
+            idle_since=self._idle_since,
+            model=lambda: self._model if self._model_ready else "",
+            generation=lambda: self._generation,
+            flow=self._flow,
+            asking=asking,
+            number=self._ledger.number,
+        )
+        return Preparing(self._config, self._prepared, context.caller, context.health, wanted)
+
+    def _idle_since(self) -> float | None:
+        return None if self._busy or self._with_model else self._worked_at
 
     async def drain(self) -> None:
         """Take nothing new, finish the answers in work, send what is committed."""
@@ -308,7 +334,9 @@ class OrchestratorService:
 
     def _learn(self, status: ServiceStatus) -> None:
         if status.service == "llm_bridge":
-            self._model_ready = status.state == "ready" and bool(status.facts.get("model"))
+            name = str(status.facts.get("model") or "")
+            self._model_ready = status.state == "ready" and bool(name)
+            self._model = name or self._model
             if self._model_ready and self._config.orchestrator.use_model and not self._warm:
                 self._warm = True
                 self._context.spawn(asyncio.to_thread(self._versions.warm), "load the prompts")
@@ -386,6 +414,7 @@ class OrchestratorService:
             for held in (self._busy, self._with_model):
                 if held.get(job.id) is me:
                     del held[job.id]
+            self._worked_at = time.monotonic()
             self._work.set()
 
     async def _give_up(self, job: Job, reason: str) -> None:

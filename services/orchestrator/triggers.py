@@ -53,6 +53,11 @@ _QUESTIONS: dict[Language, tuple[str, str]] = {
 }
 
 
+def question_about(code: str, text: str, lang: Language) -> str:
+    """Return what the manuals are asked about a code; text is the machine's own, or empty."""
+    return _QUESTIONS[lang][bool(text)].format(code=code, text=text)
+
+
 def read(
     trigger: Trigger, topic: str, payload: bytes, *, lang: Language, received: str, trace: str = ""
 ) -> Fault:
@@ -201,7 +206,7 @@ def _fault(
     if trigger.question:
         question = fill(trigger.question, topic, {**fields, **known}).strip()
     elif code:
-        question = _QUESTIONS[spoken][bool(text)].format(code=code, text=text)
+        question = question_about(code, text, spoken)
     else:
         question = text
     return Fault(

@@ -266,3 +266,14 @@ WHERE c.strength = 3 AND d.active GROUP BY c.loose
 SELECT p.id, p.document, p.kind, p.content, p.head, p.body, p.name FROM passages p
 JOIN documents d ON d.id = p.document
 WHERE p.id IN (SELECT value FROM json_each(?)) AND d.active
+
+-- name: units: entries and rows of these documents (JSON list of ids) that define codes: the first
+-- so many passages behind an id, each with all its codes
+SELECT p.id, p.kind, p.content, c.canonical FROM (
+    SELECT id FROM passages p
+    WHERE document IN (SELECT value FROM json_each(?)) AND id > ? AND kind <> 'text'
+        AND EXISTS (SELECT 1 FROM codes c WHERE c.passage = p.id AND c.strength = 3)
+    ORDER BY id LIMIT ?
+) page JOIN passages p ON p.id = page.id JOIN documents d ON d.id = p.document AND d.active
+JOIN codes c ON c.passage = p.id AND c.strength = 3
+ORDER BY p.id

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, INDEX, PRUNE, SEARCH
+from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, INDEX, PRUNE, SEARCH, UNITS
 from schemas.retrieval import (
     Activate,
     CorpusDocument,
@@ -22,12 +22,15 @@ from schemas.retrieval import (
     Prune,
     RemovePassages,
     Search,
+    UnitList,
+    UnitQuery,
 )
 from services.retriever.corpus import PLAN, Corpus
 from services.retriever.embedding import Embedder, open_embedder
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
 from services.retriever.lexicon import SHIPPED, Lexicon
+from services.retriever.units import units
 from services.retriever.vectorizer import Vectorizer
 from services.runtime.config import Config
 from services.runtime.errors import AndonError, Fatal, Rejected, Retryable, Unavailable
@@ -61,6 +64,7 @@ class RetrieverService:
          retriever/prune     Prune -> Indexed
          retriever/remove    RemovePassages -> Indexed
          retriever/corpus    CorpusQuery -> CorpusState
+         retriever/units     UnitQuery -> UnitList
     Keeps: corpus.db, the truth; vectors/, derived.
 
     Passages are found by codes and words as soon as they are activated; their vectors follow.
@@ -125,6 +129,7 @@ class RetrieverService:
         await serve(PRUNE, self.prune)
         await serve(FORGET, self.remove)
         await serve(CORPUS, self.corpus)
+        await serve(UNITS, self.units)
         context.spawn(watch(self._corpus.database), "watch the corpus")
         context.spawn(self._scrub(self._corpus), "take deleted words off the disk")
         context.spawn(self._remake(self._writer()), "find words and codes anew")
@@ -227,6 +232,10 @@ class RetrieverService:
             embedding=await corpus.embedding(),
             next=held[-1][-1].document.doc_id if more else "",
         )
+
+    async def units(self, request: UnitQuery) -> UnitList:
+        """Say which fault codes the manuals of an asset define."""
+        return await units(self._open(), request)
 
     async def _terms(self) -> Lexicon:
         """Return the list of the trade's words: ours, and the plant's own on top of it."""

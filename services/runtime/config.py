@@ -28,6 +28,13 @@ Prefix = Annotated[
         description="topic levels without spaces, + or #, such as andon or site1/andon",
     ),
 ]
+Hours = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\Z",
+        description="a time of the day from and to, such as 22:00-06:00",
+    ),
+]
 MODELS = Path(__file__).resolve().parents[2] / "deploy" / "models"
 
 
@@ -149,6 +156,19 @@ class Alarms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Alarms remembered; cleared ones make room first, then stale ones, then the least urgent."""
 
 
+class Night(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Answers that are prepared while the language model has nothing else to do."""
+
+    enabled: bool = True
+    """Whether any are."""
+    hours: tuple[Hours, ...] = ()
+    """When, by the box's own clock, such as `22:00-06:00`; none: at any time."""
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+    """Share of the time the model may work at it: the rest is rest, for heat and power."""
+    after_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    """Seconds without other work before it begins."""
+
+
 class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What happens to a fault."""
 
@@ -182,6 +202,8 @@ class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Days after which such a file is deleted; 0: never."""
     alarms: Alarms = Alarms()
     """When an alarm chatters, is stale or gone, and when many are a flood."""
+    night: Night = Night()
+    """Which answers are prepared before they are needed."""
     budget_mb: Positive = 64
     """Memory it should stay under, MiB."""
 

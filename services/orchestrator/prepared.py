@@ -1,0 +1,275 @@
+"""Answers that were prepared before a fault struck, and for which codes of which assets."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+
+from schemas.answers import Answer, Language
+from schemas.generation import Generate
+from schemas.retrieval import Found
+from services.orchestrator.draft import Draft
+from services.orchestrator.made import Outcome, Record
+from services.orchestrator.night import Basis
+from services.orchestrator.prompt import said
+from services.orchestrator.rows import keep_record
+from services.orchestrator.templates import Prompt
+from services.runtime.sqlite import Database
+
+_LATEST = 5000
+"""Answers of the past that tell which codes occur."""
+_OCCURRED = """
+SELECT asset, lang, code FROM (
+    SELECT json_extract(work, '$.asset') AS asset, json_extract(work, '$.lang') AS lang,
+        json_extract(work, '$.code') AS code, id
+    FROM (SELECT id, CAST(body AS TEXT) AS work FROM job ORDER BY id DESC LIMIT ?)
+) WHERE asset IS NOT NULL AND code <> ''
+GROUP BY asset, lang, code ORDER BY count(*) DESC, max(id) DESC
+"""
+_PLAN = """
+INSERT INTO plan (asset, lang, code, rank) VALUES (?, ?, ?, ?)
+ON CONFLICT (asset, lang, code) DO UPDATE SET rank = excluded.rank
+"""
+_KEEP = """
+INSERT INTO prepared
+    (unit, lang, prompt, model, generation, shown, body, reason, made_at, made)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (unit, lang, prompt, model) DO UPDATE SET generation = excluded.generation,
+    shown = excluded.shown, body = excluded.body, reason = excluded.reason,
+    made_at = excluded.made_at, made = excluded.made
+"""
+_GIVE = """
+SELECT prepared.body AS answer, made.* FROM prepared JOIN made ON made.id = prepared.made
+WHERE unit = ?1 AND lang = ?2 AND prompt = ?3 AND generation = ?4
+    AND ?5 IN ('', model) AND prepared.body IS NOT NULL
+ORDER BY made_at DESC LIMIT 1
+"""
+_KEY = "unit = ? AND lang = ? AND prompt = ? AND model = ?"
+_NEXT = """
+SELECT asset, lang, code FROM plan WHERE lang = ? AND basis <> ? ORDER BY rank, asset LIMIT 1
+"""
+_COVERED = """
+SELECT asset, count(*) AS codes, sum(basis = ? AND reason = '') AS ready, sum(basis <> ?) AS due
+FROM plan WHERE lang = ? GROUP BY asset
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A code that may strike an asset."""
+
+    asset: str
+    lang: Language
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was prepared for a unit."""
+
+    shown: bytes
+    """Digest of what the model was shown."""
+    reason: str
+    """Why it is no answer; empty where it is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How far the preparations for an asset are."""
+
+    codes: int
+    """That may strike it."""
+    ready: int
+    """With a prepared answer that stands."""
+    due: int
+    """Not looked at yet."""
+
+    def plus(self, other: Coverage) -> Coverage:
+        """Return both together."""
+        return Coverage(self.codes + other.codes, self.ready + other.ready, self.due + other.due)
+
+
+def unit_of(draft: Draft, found: Found) -> str:
+    """Return what an answer is of: code and revision of the manual that defines it best.
+
+    Which of its passages comes first may depend on the machine's own words beside the code; what
+    the code means there does not. With them goes what the prompt says of the machine. Empty where
+    no manual defines the code.
+    """
+    if not found.hits or not found.codes or found.hits[0].by != "code":
+        return ""
+    document = found.hits[0].document
+    parts = (found.codes[0], document.doc_id, document.revision, *said(draft.prompt, draft.work))
+    return msgspec.json.encode(parts).decode()
+
+
+def told(prompt: Prompt) -> str:
+    """Return which prompt it is, and which text under that name."""
+    return f"{prompt.ref} {prompt.template.digest}"
+
+
+def shown(request: Generate) -> bytes:
+    """Return a digest of all that the model is shown."""
+    same = msgspec.structs.replace(request, id="", priority="advice", background=False)
+    return blake2b(msgspec.msgpack.encode(same), digest_size=16).digest()
+
+
+class Prepared:
+    """Prepared answers and the plan, in the ledger."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._some = False
+
+    @property
+    def some(self) -> bool:
+        """Return whether anything was ever prepared."""
+        return self._some
+
+    async def open(self) -> None:
+        """See what is there."""
+        self._some = await self._db.first("SELECT 1 FROM prepared LIMIT 1") is not None
+
+    async def given(self, draft: Draft, found: Found, model: str) -> Outcome | None:
+        """Return what was prepared for a fault; None where that is nothing that stands.
+
+        Args:
+            draft: of its answer; a person's question, without a code, is answered for itself.
+            found: by its code.
+            model: name of the model; empty while that is unknown: then the latest of any.
+
+        Raises:
+            Retryable: the disk fails.
+        """
+        unit = unit_of(draft, found) if draft.work.code else ""
+        if not unit:
+            return None
+        row = await self._db.first(
+            _GIVE, (unit, draft.work.lang, told(draft.prompt), found.generation, model)
+        )
+        if row is None:
+            return None
+        record = Record(row["id"], row["body"], row["request"], row["created"])
+        return Outcome(msgspec.json.decode(row["answer"], type=Answer), record)
+
+    async def kept(self, unit: str, lang: Language, basis: Basis) -> Kept | None:
+        """Return what was prepared for a unit with this prompt and model, whenever."""
+        row = await self._db.first(
+            f"SELECT shown, reason FROM prepared WHERE {_KEY}",  # noqa: S608
+            (unit, lang, basis.prompt, basis.model),
+        )
+        return Kept(row["shown"], row["reason"]) if row else None
+
+    async def occurred(self) -> list[Case]:
+        """Return the codes that were reported, the most frequent first."""
+        rows = await self._db.fetch(_OCCURRED, (_LATEST,))
+        return [Case(row["asset"], row["lang"], row["code"]) for row in rows]
+
+    async def plan(self, asset: str, lang: Language, codes: Sequence[str]) -> None:
+        """Put down which codes may strike an asset, the likely ones first, and no others."""
+
+        def write(db: sqlite3.Connection) -> None:
+            wanted = set(codes)
+            there = db.execute(
+                "SELECT code FROM plan WHERE asset = ? AND lang = ?", (asset, lang)
+            ).fetchall()
+            db.executemany(
+                "DELETE FROM plan WHERE asset = ? AND lang = ? AND code = ?",
+                [(asset, lang, code) for (code,) in there if code not in wanted],
+            )
+            db.executemany(_PLAN, [(asset, lang, code, n) for n, code in enumerate(codes)])
+
+        await self._db.write(write)
+
+    async def only(self, assets: Sequence[str]) -> None:
+        """Forget the plans of all other assets."""
+        named = msgspec.json.encode(list(assets)).decode()
+        await self._db.write(
+            lambda db: db.execute(
+                "DELETE FROM plan WHERE asset NOT IN (SELECT value FROM json_each(?))", (named,)
+            )
+        )
+
+    async def next(self, lang: Language, basis: Basis) -> Case | None:
+        """Return the likeliest code whose answer is due."""
+        row = await self._db.first(_NEXT, (lang, str(basis)))
+        return Case(row["asset"], row["lang"], row["code"]) if row else None
+
+    async def checked(self, case: Case, basis: Basis, reason: str = "", *, unit: str = "") -> None:
+        """Put down that there is an answer, or why not.
+
+        Args:
+            case: what was looked at.
+            basis: with what.
+            reason: why there is none.
+            unit: whose answer was kept and still stands.
+        """
+
+        def write(db: sqlite3.Connection) -> None:
+            self._check(db, case, basis, reason)
+            db.execute(
+                f"UPDATE prepared SET generation = ? WHERE {_KEY}",  # noqa: S608
+                (basis.generation, unit, case.lang, basis.prompt, basis.model),
+            )
+
+        await self._db.write(write)
+
+    async def keep(
+        self,
+        case: Case,
+        basis: Basis,
+        *,
+        unit: str,
+        digest: bytes,
+        outcome: Outcome,
+        reason: str = "",
+    ) -> None:
+        """Keep what the model wrote of a unit, and why that is no answer, if so."""
+        body = None if reason else msgspec.json.encode(outcome.answer)
+        row = (unit, case.lang, basis.prompt, basis.model, basis.generation, digest, body, reason)
+        self._some = True
+
+        def write(db: sqlite3.Connection) -> None:
+            keep_record(db, outcome.record)
+            db.execute(_KEEP, (*row, time.time(), outcome.record.id))
+            self._check(db, case, basis, reason)
+
+        await self._db.write(write)
+
+    async def coverage(self, lang: Language, basis: Basis) -> dict[str, Coverage]:
+        """Return by asset how far the preparations are."""
+        rows = await self._db.fetch(_COVERED, (str(basis), str(basis), lang))
+        return {row["asset"]: Coverage(row["codes"], row["ready"], row["due"]) for row in rows}
+
+    async def tidy(self, basis: Basis, *, keep_s: float) -> None:
+        """Forget what was not found to stand on the manuals of now, and what is old.
+
+        Args:
+            basis: for which the whole plan was gone through.
+            keep_s: what was made with another prompt or model is kept this long, seconds.
+        """
+        await self._db.write(
+            lambda db: db.execute(
+                "DELETE FROM prepared WHERE (prompt = ? AND model = ? AND generation <> ?)"
+                " OR made_at < ? AND generation <> ?",
+                (
+                    basis.prompt,
+                    basis.model,
+                    basis.generation,
+                    time.time() - keep_s,
+                    basis.generation,
+                ),
+            )
+        )
+
+    @staticmethod
+    def _check(db: sqlite3.Connection, case: Case, basis: Basis, reason: str) -> None:
+        db.execute(
+            "UPDATE plan SET basis = ?, reason = ? WHERE asset = ? AND lang = ? AND code = ?",
+            (str(basis), reason, case.asset, case.lang, case.code),
+        )

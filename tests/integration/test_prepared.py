@@ -1,0 +1,235 @@
+"""Prepared answers in the ledger: what is due, what is given, what is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from schemas.answers import Answer
+from schemas.generation import Generate, Generated, PromptPassage
+from schemas.prompts import Made
+from schemas.retrieval import DocumentRef, Found, Hit, Passage
+from services.orchestrator.draft import Draft
+from services.orchestrator.ledger import Ledger
+from services.orchestrator.made import Outcome, packed
+from services.orchestrator.night import Basis
+from services.orchestrator.prepared import Case, Coverage, Prepared, shown, told, unit_of
+from services.orchestrator.records import Work
+from services.orchestrator.templates import Prompt, Template
+from services.orchestrator.versions import shipped
+
+pytestmark = pytest.mark.integration
+
+MOMENT = "2026-01-31T12:00:00.000Z"
+SHIPPED = Prompt("fault.en", 0, Template(shipped("fault.en")))
+OF_MACHINE = Prompt(
+    "fault.en",
+    1,
+    Template(
+        "{% block system %}s{% endblock %}"
+        "{% block question %}{{ question }} {{ asset }}{% endblock %}"
+    ),
+)
+BASIS = Basis(generation=3, model="phi", prompt=told(SHIPPED))
+CASE = Case("plant/m1", "en", "E1")
+
+
+@pytest.fixture
+async def prepared(tmp_path: Path) -> AsyncIterator[Prepared]:
+    ledger = await Ledger.open(tmp_path / "ledger.db")
+    yield Prepared(ledger.database)
+    await ledger.close()
+
+
+def found(code: str = "E1", revision: int = 1, generation: int = 3, by: str = "code") -> Found:
+    document = DocumentRef(doc_id="d", revision=revision, title="D", file="d.pdf")
+    hit = Hit(document=document, passage=Passage(ordinal=7, text="x"), score=1.0, by=by)  # type: ignore[arg-type]
+    return Found(hits=[hit], codes=[code], generation=generation)
+
+
+def answer(summary: str) -> Answer:
+    return Answer(
+        id="prepared",
+        stage="final",
+        asset=None,
+        code="E1",
+        question="q",
+        lang="en",
+        summary=summary,
+        text="",
+        answered_by="model",
+        first_seen=MOMENT,
+        last_seen=MOMENT,
+        created=MOMENT,
+    )
+
+
+def draft(of: Found, prompt: Prompt = SHIPPED, asset: str = "plant/m1", code: str = "E1") -> Draft:
+    work = Work(
+        answer_id="a",
+        place=asset,
+        asset=asset,
+        code=code,
+        question="Fault E1",
+        lang="en",
+        priority="warning",
+        trace="",
+        first_seen=MOMENT,
+        last_seen=MOMENT,
+    )
+    return Draft(work, answer("of the passages"), of.hits, of.generation, prompt)
+
+
+def unit(of: Found, prompt: Prompt = SHIPPED, asset: str = "plant/m1") -> str:
+    return unit_of(draft(of, prompt, asset), of)
+
+
+def outcome(number: int, summary: str) -> Outcome:
+    request = Generate(id="a", system="s", question="q", passages=[], lang="en")
+    generated = Generated(summary=summary, causes=[], actions=[], model="phi", passages_used=0)
+    making = Made(
+        prompt="fault.en@0",
+        digest="d",
+        request=request,
+        generated=generated,
+        generation=3,
+        doubts=[],
+        share=1.0,
+        created=MOMENT,
+    )
+    return Outcome(answer(summary), packed(number, making))
+
+
+async def keep(prepared: Prepared, basis: Basis, summary: str, revision: int = 1) -> None:
+    of = unit(found(revision=revision))
+    made = outcome(abs(hash((basis, summary))) % 2**40, summary)
+    await prepared.keep(CASE, basis, unit=of, digest=b"d", outcome=made)
+
+
+async def given(prepared: Prepared, of: Found, model: str = "phi") -> str:
+    got = await prepared.given(draft(of), of, model)
+    return got.answer.summary if got else ""
+
+
+async def test_the_likely_codes_come_first_and_one_that_was_done_no_more(
+    prepared: Prepared,
+) -> None:
+    await prepared.plan("plant/m1", "en", ["E1", "E2"])
+    await prepared.plan("plant/m2", "en", ["E9"])
+    seen = []
+    while case := await prepared.next("en", BASIS):
+        seen.append((case.asset, case.code))
+        await prepared.checked(case, BASIS, "" if case.code != "E2" else "none")
+    assert seen == [("plant/m1", "E1"), ("plant/m2", "E9"), ("plant/m1", "E2")]
+    assert await prepared.coverage("en", BASIS) == {
+        "plant/m1": Coverage(codes=2, ready=1, due=0),
+        "plant/m2": Coverage(codes=1, ready=1, due=0),
+    }
+    assert await prepared.next("zh", BASIS) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Basis(4, "phi", BASIS.prompt), Basis(3, "qwen", BASIS.prompt), Basis(3, "phi", "another")],
+)
+async def test_another_manual_model_or_prompt_makes_all_due_again(
+    prepared: Prepared, other: Basis
+) -> None:
+    await prepared.plan("plant/m1", "en", ["E1"])
+    await keep(prepared, BASIS, "a")
+    assert await prepared.next("en", BASIS) is None
+    assert await prepared.next("en", other) == CASE
+
+
+async def test_a_plan_that_is_made_anew_keeps_what_was_done(prepared: Prepared) -> None:
+    await prepared.plan("plant/m1", "en", ["E1", "E2"])
+    await keep(prepared, BASIS, "a")
+    await prepared.plan("plant/m1", "en", ["E3", "E1"])
+    due = [await prepared.next("en", BASIS)]
+    await prepared.checked(Case("plant/m1", "en", "E3"), BASIS)
+    due.append(await prepared.next("en", BASIS))
+    assert due == [Case("plant/m1", "en", "E3"), None]
+    await prepared.only(["plant/m2"])
+    assert await prepared.coverage("en", BASIS) == {}
+
+
+async def test_an_answer_is_given_for_its_code_manual_generation_prompt_and_model(
+    prepared: Prepared,
+) -> None:
+    await keep(prepared, BASIS, "a")
+    assert await given(prepared, found()) == "a"
+    for other in (found("E2"), found(revision=2), found(generation=4), found(by="words")):
+        assert await given(prepared, other) == ""
+    assert await given(prepared, Found(hits=[], codes=["E1"], generation=3)) == ""
+    assert await given(prepared, found(), model="qwen") == ""
+    assert await given(prepared, found(), model="") == "a", "no model is known: any will do"
+    assert await prepared.given(draft(found(), OF_MACHINE), found(), "phi") is None
+    assert await prepared.given(draft(found(), code=""), found(), "phi") is None, "a question"
+
+
+def test_a_prompt_that_names_the_machine_makes_an_answer_for_each() -> None:
+    one, other = (unit(found(), OF_MACHINE, asset) for asset in ("plant/m1", "plant/m2"))
+    assert one != other
+    assert unit(found(), asset="plant/m1") == unit(found(), asset="plant/m2")
+
+
+async def test_what_it_was_made_with_goes_along(prepared: Prepared) -> None:
+    await keep(prepared, BASIS, "a")
+    got = await prepared.given(draft(found()), found(), "phi")
+    assert got is not None
+    assert got.record.id
+    assert got.record.request
+    assert prepared.some
+
+
+async def test_what_still_stands_after_a_change_is_not_written_again(prepared: Prepared) -> None:
+    await keep(prepared, BASIS, "a")
+    later = Basis(4, BASIS.model, BASIS.prompt)
+    kept = await prepared.kept(unit(found()), "en", later)
+    assert kept is not None
+    assert (kept.shown, kept.reason) == (b"d", "")
+    await prepared.checked(CASE, later, unit=unit(found()))
+    assert await given(prepared, found(generation=4)) == "a"
+    assert await given(prepared, found(generation=3)) == ""
+
+
+async def test_what_does_not_stand_is_remembered_and_never_given(prepared: Prepared) -> None:
+    await prepared.plan("plant/m1", "en", ["E1"])
+    made = outcome(1, "x")
+    await prepared.keep(
+        CASE, BASIS, unit=unit(found()), digest=b"d", outcome=made, reason="invented"
+    )
+    assert await given(prepared, found()) == ""
+    kept = await prepared.kept(unit(found()), "en", BASIS)
+    assert kept is not None
+    assert kept.reason == "invented"
+    assert await prepared.next("en", BASIS) is None
+
+
+async def test_what_no_plan_found_again_is_forgotten(prepared: Prepared) -> None:
+    await keep(prepared, BASIS, "old", revision=1)
+    await keep(prepared, Basis(4, BASIS.model, BASIS.prompt), "new", revision=2)
+    await keep(prepared, Basis(3, "qwen", BASIS.prompt), "of another model")
+    await prepared.tidy(Basis(4, BASIS.model, BASIS.prompt), keep_s=3600)
+    assert await given(prepared, found()) == ""
+    assert await given(prepared, found(revision=2, generation=4)) == "new"
+    assert await given(prepared, found(), model="qwen") == "of another model"
+    await prepared.tidy(Basis(4, BASIS.model, BASIS.prompt), keep_s=-1)
+    assert await given(prepared, found(), model="qwen") == ""
+
+
+def test_what_the_model_is_shown_tells_answers_apart() -> None:
+    passage = PromptPassage(n=1, source="D", text="x")
+    one = Generate(id="a", system="s", question="q", passages=[passage], lang="en")
+    same = Generate(
+        id="b", system="s", question="q", passages=[passage], lang="en", background=True
+    )
+    assert shown(one) == shown(same)
+    others = [
+        Generate(id="a", system="t", question="q", passages=[passage], lang="en"),
+        Generate(id="a", system="s", question="q", passages=[], lang="en"),
+        Generate(id="a", system="s", question="q", passages=[passage], lang="zh"),
+    ]
+    assert shown(one) not in {shown(other) for other in others}

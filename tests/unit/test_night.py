@@ -1,0 +1,77 @@
+"""What is prepared, in which order, and when."""
+
+from __future__ import annotations
+
+from datetime import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.retrieval import Unit
+from services.orchestrator.night import Basis, is_open, planned, rest_s, worth_preparing
+
+pytestmark = pytest.mark.unit
+
+MINUTES = st.integers(0, 24 * 60 - 1)
+
+
+def clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+@pytest.mark.parametrize(
+    ("hours", "moment", "wanted"),
+    [
+        ([], time(3), True),
+        (["22:00-06:00"], time(23, 59), True),
+        (["22:00-06:00"], time(5, 59), True),
+        (["22:00-06:00"], time(6), False),
+        (["22:00-06:00"], time(21, 59), False),
+        (["12:00-13:00", "22:00-23:00"], time(22, 30), True),
+        (["12:00-13:00"], time(13), False),
+        (["08:00-08:00"], time(3), True),
+    ],
+)
+def test_hours(hours: list[str], moment: time, wanted: bool) -> None:
+    assert is_open(hours, moment) is wanted
+
+
+@given(MINUTES, MINUTES, MINUTES)
+def test_a_span_and_its_opposite_are_the_whole_day(begin: int, end: int, now: int) -> None:
+    moment = time(now // 60, now % 60)
+    one = is_open([f"{clock(begin)}-{clock(end)}"], moment)
+    other = is_open([f"{clock(end)}-{clock(begin)}"], moment)
+    assert one != other or begin == end
+
+
+@given(st.floats(0, 1e5), st.floats(0.01, 1))
+def test_work_is_its_share_of_work_and_rest(took_s: float, share: float) -> None:
+    assert took_s == pytest.approx(share * (took_s + rest_s(took_s, share)))
+
+
+def test_what_occurred_comes_first_and_nothing_twice() -> None:
+    assert planned(["E7", "E1"], ["E1", "E2", "E1", "E3"]) == ["E7", "E1", "E2", "E3"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "wanted"),
+    [
+        (["Code", "Fault name", "Possible cause", "Remedy"], True),
+        (["故障代码", "名称", "可能原因", "处理方法"], True),
+        (["Parameter", "Name", "Factory setting", "Unit"], False),
+        ([], False),
+    ],
+)
+def test_only_codes_with_causes_or_remedies_are_worth_it(headers: list[str], wanted: bool) -> None:
+    assert worth_preparing(Unit(code="E1", kind="row", headers=headers)) is wanted
+
+
+def test_another_manual_prompt_or_model_is_another_basis() -> None:
+    bases = [
+        Basis(1, "m", "p"),
+        Basis(2, "m", "p"),
+        Basis(1, "n", "p"),
+        Basis(1, "m", "q"),
+    ]
+    assert len({str(basis) for basis in bases}) == len(bases)
