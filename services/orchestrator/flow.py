@@ -20,7 +20,8 @@ from services.orchestrator import prompt
 from services.orchestrator.extract import extract
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.notes import join, note
-from services.orchestrator.publication import given
+from services.orchestrator.publication import given, harmless
+from services.orchestrator.quote import cited_first
 from services.orchestrator.records import Job, Work, counted, current
 from services.orchestrator.reuse import Busy, Key, Reuse, Writing, key_of
 from services.orchestrator.written import written
@@ -49,7 +50,7 @@ class Draft:
     answer: Answer
     """What the passages gave; it is out already."""
     hits: Sequence[Hit]
-    """The passages, best first."""
+    """The passages: those the answer cites first, as it numbers them, then best first."""
     key: Key
     """What makes another question the same."""
     generation: int
@@ -115,7 +116,8 @@ class Flow:
         )
         answer = self._from_passages(job.work, found, timings, missing)
         generation = found.generation
-        draft = Draft(answer, found.hits, key_of(job.work, found.hits, generation), generation)
+        key = key_of(job.work, found.hits, generation)
+        draft = Draft(answer, cited_first(found.hits, answer.citations), key, generation)
         why = ""
         if self._config.orchestrator.use_model and answer.citations:
             if standing := self._reuse.get(draft.key):
@@ -304,7 +306,7 @@ class Flow:
         return msgspec.structs.replace(final, timings_ms=timings, created=now())
 
     async def _write(self, job: Job, draft: Draft, writing: Writing) -> Answer:
-        """Have the model write the answer, and leave out what does not stand on the passages."""
+        """Have the model write the answer, and check it against the passages."""
         request = Generate(
             id=writing.id,
             system=prompt.SYSTEM[job.work.lang],
@@ -313,7 +315,9 @@ class Flow:
             lang=job.work.lang,
             priority=writing.priority,
         )
-        return written(draft.answer, await self._generate(job, request), draft.hits)
+        generated = await self._generate(job, request)
+        least = self._config.orchestrator.grounded_share
+        return written(draft.answer, generated, draft.hits, least=least)
 
     async def _generate(self, job: Job, request: Generate) -> Generated:
         """Ask the bridge and hand on what it writes, piece by piece."""
@@ -336,7 +340,7 @@ class Flow:
                 async for piece in pieces:
                     if isinstance(piece, Generated):
                         return piece
-                    await tell(piece.text)
+                    await tell(harmless(piece.text))
         finally:
             await tell("", done=True)
         raise Retryable("generate", "the bridge ended without an answer")
@@ -403,6 +407,8 @@ def _as(answer: Answer, standing: Answer) -> Answer:
         citations=standing.citations,
         answered_by=standing.answered_by,
         model=standing.model,
+        prompt=standing.prompt,
         grounded=standing.grounded,
+        extract=standing.extract,
         note=standing.note,
     )
