@@ -187,13 +187,20 @@ class _Check:
 
     def summary(self, text: str) -> Checked:
         text, inline = _read(text)
-        numbers = list(dict.fromkeys((*inline, *self.seen)))
+        numbers = [*self.seen, *(n for n in inline if n not in self.seen)]
         return Checked(
-            Point(text=text), [(said, self._why_not(said, numbers)) for said in _statements(text)]
+            Point(text=text),
+            [(said, self._why_not(said, numbers, main=1)) for said in _statements(text)],
         )
 
-    def _why_not(self, statement: str, numbers: Sequence[int]) -> str:
-        """Return why a statement does not stand on these passages, empty when it does."""
+    def _why_not(self, statement: str, numbers: Sequence[int], *, main: int | None = None) -> str:
+        """Return why a statement does not stand on these passages, empty when it does.
+
+        Args:
+            statement: A sentence.
+            numbers: Of the passages, best first.
+            main: How many of them it is about: their language says whether it shares their words.
+        """
         if not any(character.isalnum() for character in statement):
             return "says nothing"
         if not numbers:
@@ -203,7 +210,11 @@ class _Check:
         own = [self.seen[n] for n in numbers if n not in self.of_another]
         if not own:
             return f"{_numbers(numbers)} is of another code"
-        return _made_up(statement, own) or _defeats(statement, own) or _of_nothing(statement, own)
+        return (
+            _made_up(statement, own)
+            or _defeats(statement, own)
+            or _of_nothing(statement, own, own[:main])
+        )
 
 
 def _made_up(statement: str, cited: Sequence[_Source]) -> str:
@@ -227,12 +238,12 @@ def _defeats(statement: str, cited: Sequence[_Source]) -> str:
     return f"{found[0].casefold()} not in {_cited(cited)}"
 
 
-def _of_nothing(statement: str, cited: Sequence[_Source]) -> str:
+def _of_nothing(statement: str, cited: Sequence[_Source], judged: Sequence[_Source]) -> str:
     """Say so when a statement has no words of what it cites; across languages none are due."""
     ideographs = has_ideographs(statement)
     said = terms(statement)
     told = said - _COMMON or said
-    if not told or any(source.ideographs != ideographs for source in cited):
+    if not told or any(source.ideographs != ideographs for source in judged):
         return ""
     least = 1 if ideographs else max(1, len(told) // _LEAST_WORDS)
     found = shared(told, "\n".join(source.text for source in cited))

@@ -114,6 +114,11 @@ def test_a_passage_that_did_not_fit_cannot_be_cited() -> None:
     assert check(point, used=1).doubts[0].why == "cites [2], which it was not given"
 
 
+def test_a_summary_has_words_of_the_best_passage_whatever_the_others_speak() -> None:
+    assert not check(summary="MMMM voltT").summary_stands
+    assert check(summary="直流母线欠压。").summary_stands, "it may be translated"
+
+
 def test_an_answer_of_a_summary_alone_rests_on_nothing() -> None:
     grounding = check()
     assert grounding.share == 1.0
