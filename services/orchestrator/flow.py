@@ -327,7 +327,9 @@ class Flow:
 
         async def tell(delta: str, *, done: bool = False) -> None:
             nonlocal seq
-            piece = StreamDelta(answer_id=job.work.answer_id, seq=seq, delta=delta, done=done)
+            piece = StreamDelta(
+                answer_id=job.work.answer_id, seq=seq, delta=harmless(delta), done=done
+            )
             seq += 1
             try:
                 await self._bus.publish(topic, STREAM.encode(piece), qos=STREAM.qos)
@@ -340,7 +342,7 @@ class Flow:
                 async for piece in pieces:
                     if isinstance(piece, Generated):
                         return piece
-                    await tell(harmless(piece.text))
+                    await tell(piece.text)
         finally:
             await tell("", done=True)
         raise Retryable("generate", "the bridge ended without an answer")
