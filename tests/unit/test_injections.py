@@ -15,22 +15,12 @@ from schemas.generation import Generate, PromptPassage
 from services.llm_bridge import prompt
 from services.llm_bridge.answer_form import AnswerReader, form_for, parse, render
 from services.llm_bridge.errors import BrokenOutput
-from tests.support.injections import ATTEMPTS, SPECIALS
+from tests.support.injections import ATTEMPTS, SPECIALS, parts, words
 
 pytestmark = pytest.mark.unit
 
 attempts = pytest.mark.parametrize("evil", ATTEMPTS.values(), ids=ATTEMPTS)
 CLEAN = PromptPassage(n=2, source="FD40, p. 41", text="E005 | undervoltage | check supply")
-
-_WHOLE = re.compile(
-    r"Passages:\n(?P<passages>(?:<passage number=\"\d+\" source=\"[^\"\n]*\">\n.*?\n</passage>\n)+)"
-    r"\nQuestion:\n<question>\n(?P<question>.*?)\n</question>\n"
-    r"(?:Answer in English\.|用中文回答。)",
-    re.DOTALL,
-)
-_ONE = re.compile(
-    r"<passage number=\"(\d+)\" source=\"([^\"\n]*)\">\n(.*?)\n</passage>\n", re.DOTALL
-)
 
 
 def request(evil: str, lang: Language = "en") -> Generate:
@@ -38,22 +28,6 @@ def request(evil: str, lang: Language = "en") -> Generate:
     first = PromptPassage(n=1, source=f"{evil}, p. 1", text=evil)
     last = PromptPassage(n=3, source="z", text=f"E005 {evil} check")
     return Generate(id="i", system="Help.", question=evil, passages=[first, CLEAN, last], lang=lang)
-
-
-def words(text: str) -> str:
-    """A text without white space and what nobody sees: what a fence must keep."""
-    return "".join(
-        c for c in text if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf", "Mn")
-    )
-
-
-def parts(user: str) -> tuple[list[tuple[int, str, str]], str]:
-    """What is in the fences of a message that is nothing but fences; fails where it is more."""
-    whole = _WHOLE.fullmatch(user)
-    assert whole, user
-    found = _ONE.findall(whole["passages"])
-    assert "".join(m[0] for m in _ONE.finditer(whole["passages"])) == whole["passages"]
-    return [(int(n), source, text) for n, source, text in found], whole["question"]
 
 
 def test_there_are_enough_of_them() -> None:
