@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from services.orchestrator.quantities import (
     NUMBER,
-    UNIT,
     Quantity,
     bare,
     flat,
@@ -19,6 +18,7 @@ from services.orchestrator.quantities import (
     readings,
     signed,
     tolerances,
+    unit_behind,
 )
 
 # Letters with digits behind: F07801, E.OC1, p1120, P4.02, P0-15, ERR05, 0x94.
@@ -35,13 +35,13 @@ _SPACED_CODE = re.compile(r"(?<![a-z0-9.])([a-z]{1,4}) (\d{1,6}(?:[.\-]\d+)*)(?!
 # Bare numbers are codes when they are called so.
 _NUMERIC_CODE = re.compile(
     r"\b(?:code|(?:fault|alarm|error|warning)s?(?: code| no\.?| number)?) ?[:#]? ?(\d{1,5})"
-    rf"(?![\w.]|[.,]\d| ?{UNIT})"
-    rf"|(?:代码|(?:故障|报警)[码号]?|错误码?|警告) ?[:#]? ?(\d{{1,5}})(?![a-z0-9.]| ?{UNIT})"
+    r"(?![\w.]|[.,]\d)"
+    r"|(?:代码|(?:故障|报警)[码号]?|错误码?|警告) ?[:#]? ?(\d{1,5})(?![a-z0-9.])"
 )
 # What something is set to.
 _VALUE = re.compile(
     rf"(?:=|\bto\b|\bas\b|设置?为|设定为|设置?成|改为|调整?到|调整?至) ?[+-]?({NUMBER})"
-    rf"(?![a-z0-9]|\.\d| ?{UNIT})"
+    r"(?![a-z0-9]|\.\d)"
 )
 _APART = re.compile(r"(?<=\d)[.\-](?=\d)|[.\-]")
 
@@ -134,9 +134,13 @@ def facts(text: str) -> Facts:
     numeric = {
         plain(number): number
         for match in _NUMERIC_CODE.finditer(apart)
-        if (number := match[1] or match[2])
+        if (number := match[1] or match[2]) and not unit_behind(apart, match.end())
     }
-    values = {signed(whole, match.start(1), match[1]): match[1] for match in _VALUE.finditer(whole)}
+    values = {
+        signed(whole, match.start(1), match[1]): match[1]
+        for match in _VALUE.finditer(whole)
+        if not unit_behind(whole, match.end())
+    }
     return Facts(
         codes=codes,
         quantities=found,

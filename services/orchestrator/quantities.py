@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
 
 from services.orchestrator.numerals import spelled_out
 
@@ -65,7 +64,7 @@ _UNITS = {
     "mh": "mh|毫亨",
     "n": "n|newtons?|牛顿?",
     "kn": "kn|千牛",
-    "nm": "nm|n[·.⋅*-]m|n m|牛米|牛[·⋅.]米",
+    "nm": "nm|n·m|n⋅m|n\\.m|n\\*m|n-m|n m|牛米|牛·米|牛⋅米",
     "j": "j|joules?|焦耳?",
     "rpm": "rpm|r/min|rev/min|revs/min|1/min|min-1|min\\^-1|转/分钟?|转每分钟?",
     "pa": "pa|帕",
@@ -113,27 +112,30 @@ def _spellings(word: str) -> list[str]:
     return [*_spellings(before + match[1] + after), *_spellings(before + after)]
 
 
-_WORDS = sorted(
-    {one for words in _UNITS.values() for word in words.split("|") for one in _spellings(word)},
-    key=lambda word: len(re.sub(r"\(.*\)", "", word)),
-    reverse=True,
-)
-_OF = [(unit, re.compile(words)) for unit, words in _UNITS.items()]
-_ONE = "(?:" + "|".join(_WORDS) + ")"
-_END = r"(?![a-z0-9])"
-UNIT = rf"{_ONE}(?: ?/ ?{_ONE}{_END})?{_END}"
-"""A unit, or one by another: `l/min`. ASCII letters alone end it: in `24V时` it ends at the V."""
+_PATTERNS = {
+    one: unit
+    for unit, words in _UNITS.items()
+    for word in words.split("|")
+    for one in _spellings(word)
+}
+_NAMED = {re.sub(r"\(\?!.*\)|\\", "", one): unit for one, unit in _PATTERNS.items()}
+_ONE = "|".join(sorted(_PATTERNS, key=lambda one: len(re.sub(r"\(.*\)", "", one)), reverse=True))
+# A unit, or one by another: `l/min`. ASCII letters alone end it: in `24V时` it ends at the V. One
+# pattern for all that look for units: it has hundreds of words.
+_UNIT = re.compile(rf"(?:{_ONE})(?![a-z0-9])")
 NUMBER = r"\d+(?:\.\d+)?"
 _BEGIN = r"(?<![a-z0-9.])"
 _RANGE = r"(?:-|–|—|~|〜|∼|/|…|⋯|±|、|, |至|到|或|和|,? ?\b(?:to|and|or|through)\b)"
 _SIGN = r"[+±-]?"
-_QUANTITY = re.compile(rf"{_BEGIN}({NUMBER})(?: ?|-(?=v|[a-z%]{{2}}))({UNIT})")
-_RANGED = re.compile(
-    rf"{_BEGIN}({NUMBER}) ?{_RANGE} ?"
-    rf"(?={_SIGN}(?:{NUMBER} ?{_RANGE} ?{_SIGN}){{0,4}}{NUMBER} ?({UNIT}))"
-)
-_BARE = re.compile(rf"{_BEGIN}({NUMBER})(?![a-z0-9]|\.\d)(?! ?{UNIT})")
-_LONE = re.compile(rf"(?<=[|:\[(\s]) ?({UNIT})(?= ?(?:[|\])]|$))", re.MULTILINE)
+_NUMBER = re.compile(rf"{_BEGIN}{NUMBER}")
+_BEHIND = re.compile(r"[a-z0-9]|\.\d")
+_STROKE = re.compile(r" ?/ ?")
+_JOINT = re.compile(r"-(?=v|[a-z%]{2})| ?")
+_MORE = re.compile(rf" ?{_RANGE} ?{_SIGN}({NUMBER})")
+_LONE = re.compile(r"(?<=[|:\[(\s]) ?(?=[^\W\d]|[%°]|1/)")
+_LONE_END = re.compile(r" ?(?:[|\])]|$)", re.MULTILINE)
+_LONGEST_LIST = 6
+"""Numbers of a range or list that share the unit behind the last."""
 
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 # In lower case a megohm would be a milliohm.
@@ -155,8 +157,13 @@ def flat(text: str) -> str:
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     text = re.sub(r"(?<![a-z0-9.,])(\d+),(?=\d+(?!\d|[.,]\d))", r"\1.", text)
     text = re.sub(r"(?:\bminus |负|零下)(?=\d)", " -", text)
-    text = re.sub(rf" ?(?:\bper\b|每) ?(?={_ONE}{_END})", "/", text)
+    text = re.sub(r" ?(?:\bper\b|每) ?", _by, text)
     return spelled_out(text)
+
+
+def _by(match: re.Match[str]) -> str:
+    """Return the stroke for `per` before a unit."""
+    return "/" if _UNIT.match(match.string, match.end()) else match[0]
 
 
 def joined(flattened: str) -> str:
@@ -165,16 +172,46 @@ def joined(flattened: str) -> str:
 
 
 def quantities(flattened: str) -> dict[Quantity, str]:
-    """Return the numbers with units of a flat text, and as they are written there.
+    """Return the numbers with units of a flat text, and how to tell them to a person.
 
     Each number of a range, a list or a tolerance has the unit that stands behind the last.
     """
     found: dict[Quantity, str] = {}
-    for pattern in (_QUANTITY, _RANGED):
-        for match in pattern.finditer(flattened):
-            number = signed(flattened, match.start(1), match[1])
-            found.setdefault((number, _unit(match[2])), f"{number} {match[2]}")
+    for match in _NUMBER.finditer(flattened):
+        if unit := _shared_unit(flattened, match.end()):
+            number = signed(flattened, match.start(), match[0])
+            found[number, unit] = f"{number} {unit}"
     return found
+
+
+def unit_at(flattened: str, place: int) -> tuple[str, int]:
+    """Return the unit that stands there, and where it ends; empty where there is none."""
+    match = _UNIT.match(flattened, place)
+    if not match:
+        return "", place
+    stroke = _STROKE.match(flattened, match.end())
+    below = _UNIT.match(flattened, stroke.end()) if stroke else None
+    if below:
+        return f"{_NAMED[match[0]]}/{_NAMED[below[0]]}", below.end()
+    return _NAMED[match[0]], match.end()
+
+
+def unit_behind(flattened: str, place: int) -> str:
+    """Return the unit of the number that ends there, empty where it has none of its own."""
+    joint = _JOINT.match(flattened, place)
+    return unit_at(flattened, joint.end())[0] if joint else ""
+
+
+def _shared_unit(flattened: str, place: int) -> str:
+    """Return the unit of the number that ends there: behind it, or behind the end of its range."""
+    for _ in range(_LONGEST_LIST):
+        if unit := unit_behind(flattened, place):
+            return unit
+        more = _MORE.match(flattened, place)
+        if not more:
+            return ""
+        place = more.end()
+    return ""
 
 
 def readings(quantity: Quantity, *, either: bool) -> Iterator[Quantity]:
@@ -201,13 +238,20 @@ def tolerances(flattened: str) -> frozenset[str]:
 def bare(flattened: str) -> frozenset[str]:
     """Return the numbers without a unit."""
     return frozenset(
-        signed(flattened, match.start(1), match[1]) for match in _BARE.finditer(flattened)
+        signed(flattened, match.start(), match[0])
+        for match in _NUMBER.finditer(flattened)
+        if not _BEHIND.match(flattened, match.end()) and not unit_behind(flattened, match.end())
     )
 
 
 def lone_units(flattened: str) -> frozenset[str]:
     """Return the units that stand alone, as in a column of their own."""
-    return frozenset(_unit(match[1]) for match in _LONE.finditer(flattened))
+    found = set()
+    for match in _LONE.finditer(flattened):
+        unit, end = unit_at(flattened, match.end())
+        if unit and _LONE_END.match(flattened, end):
+            found.add(unit)
+    return frozenset(found)
 
 
 def like(unit: str) -> tuple[str, ...]:
@@ -234,15 +278,3 @@ def signed(flattened: str, start: int, number: str) -> str:
     if before[-1] == " ":
         return number if before[0].isdigit() else f"-{number}"
     return number if before[-1].isalnum() and before[-1].isascii() else f"-{number}"
-
-
-@lru_cache(maxsize=512)
-def _unit(words: str) -> str:
-    if direct := _named(words.strip()):
-        return direct
-    above, _, below = words.partition("/")
-    return f"{_named(above.strip())}/{_named(below.strip())}"
-
-
-def _named(words: str) -> str:
-    return next((unit for unit, pattern in _OF if pattern.fullmatch(words)), "")

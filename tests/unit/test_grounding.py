@@ -138,7 +138,7 @@ def test_a_step_with_one_unsupported_sentence_is_no_step() -> None:
     assert [doubt.statement for doubt in grounding.doubts] == ["Wait 9 seconds."]
     assert grounding.share == pytest.approx(3 / 4)
     assert [part.statements for part in grounding.doubtful] == [
-        [("Wait 9 seconds.", "9 seconds not in [1]"), ("Then measure the mains.", "")]
+        [("Wait 9 seconds.", "9 s not in [1]"), ("Then measure the mains.", "")]
     ]
 
 
