@@ -18,6 +18,17 @@ from services.orchestrator.prompt import passages
 from services.orchestrator.quote import citations
 
 
+def check(answer: Answer, generated: Generated, hits: Sequence[Hit]) -> Grounding:
+    """Return what of a model's answer stands on the passages it was given; as `written`."""
+    codes = _asked(answer)
+    return ground(
+        generated,
+        passages(hits),
+        of_another=[n for n, hit in enumerate(hits, 1) if _is_of_another(hit, codes)],
+        naming=[n for n, hit in enumerate(hits, 1) if _names(hit, codes)] if codes else None,
+    )
+
+
 def written(answer: Answer, generated: Generated, hits: Sequence[Hit], *, least: float) -> Answer:
     """Return the model's answer, with what does not stand on the manuals marked in its text.
 
@@ -28,13 +39,7 @@ def written(answer: Answer, generated: Generated, hits: Sequence[Hit], *, least:
             first, as it numbers them.
         least: the share of supported statements from which on it is grounded.
     """
-    codes = _asked(answer)
-    checked = ground(
-        generated,
-        passages(hits),
-        of_another=[n for n, hit in enumerate(hits, 1) if _is_of_another(hit, codes)],
-        naming=[n for n, hit in enumerate(hits, 1) if _names(hit, codes)] if codes else None,
-    )
+    checked = check(answer, generated, hits)
     grounded = checked.holds(least)
     words = phrases(answer.lang)
     first = checked.summary.point.text if checked.summary_stands else answer.summary
