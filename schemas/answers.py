@@ -109,11 +109,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     """One sentence."""
     causes: list[str] = []
-    """Likely causes, most likely first."""
+    """Likely causes, most likely first; a model's only where the passages support them."""
     actions: list[str] = []
-    """What to do, in order."""
+    """What to do, in order; a model's only where the passages support it."""
     text: str
-    """The whole answer as text, with [n] referring to the citations."""
+    """The whole answer as text, with [n] referring to the citations. A model's sentences that the
+    passages do not support stand last, each after `[not in the manuals]` or `［手册中未见］`."""
     citations: list[Citation] = []
     """Where it stands; empty when nothing relevant was found."""
     answered_by: AnsweredBy
@@ -125,9 +126,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     prepared: bool = False
     """Whether it was worked out before the fault."""
     grounded: bool = True
-    """Whether the text stands on its citations."""
+    """Whether it may stand as the manuals': true of their own words, and of a model's answer of
+    whose sentences at least the share `grounded_share` is supported by what they cite, and which
+    rests on a passage that has the fault's code. Single sentences that are not supported are marked
+    in `text` in either case, and never in `causes` and `actions`."""
     extract: Extract | None = None
-    """The manuals' own words, where `grounded` is false."""
+    """The manuals' own words, where `grounded` is false; null otherwise. Displays show these."""
     note: str = ""
     """What the reader should know of how it came about: no model, deadline over, unknown code."""
     scope: Scope = "all"
@@ -154,6 +158,6 @@ class StreamDelta(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     """Number of the piece, from 0 without gaps."""
     delta: str
-    """Readable text to append."""
+    """Readable text to append; not checked against the manuals yet, as the final answer is."""
     done: bool = False
     """Whether this was the last piece."""

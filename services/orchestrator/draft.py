@@ -28,7 +28,7 @@ class Draft:
     answer: Answer
     """What the passages gave."""
     hits: Sequence[Hit]
-    """The passages, best first."""
+    """The passages: those the answer cites first, as it numbers them, then best first."""
     generation: int
     """Of the corpus it was made from."""
     prompt: Prompt
@@ -62,16 +62,19 @@ class Draft:
             background=background,
         )
 
-    def outcome(self, request: Generate, generated: Generated, number: int) -> Outcome:
-        """Return the answer that came of a request, what does not stand on the passages left out.
+    def outcome(
+        self, request: Generate, generated: Generated, number: int, *, least: float
+    ) -> Outcome:
+        """Return the answer that came of a request, checked against the passages.
 
         Args:
             request: what was asked.
             generated: what the model wrote.
             number: of the record in the ledger.
+            least: as `written` has it.
         """
         checked = check(self.answer, generated, self.hits)
-        answer = written(self.answer, generated, self.hits)
+        answer = written(self.answer, generated, self.hits, least=least)
         making = made.made(self.prompt, request, generated, checked, self.generation)
         return Outcome(
             msgspec.structs.replace(answer, prompt=self.prompt.ref), made.packed(number, making)

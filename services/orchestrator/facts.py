@@ -1,80 +1,62 @@
-"""What can be checked in a sentence: codes, parameter numbers, numbers with their units."""
+"""What can be checked in a sentence: codes, parameter numbers, values, numbers with their units."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 
-_UNITS = {
-    "v": "v|volts?|伏特?",
-    "kv": "kv|千伏",
-    "mv": "mv|毫伏",
-    "a": "a|amps?|amperes?|安培|安",
-    "ma": "ma|毫安",
-    "w": "w|watts?|瓦",
-    "kw": "kw|千瓦",
-    "hz": "hz|hertz|赫兹",
-    "khz": "khz|千赫",
-    "mhz": "mhz",
-    "ms": "ms|milliseconds?|毫秒",
-    "s": "s|secs?|seconds?|秒",
-    "min": "mins?|minutes?|分钟",
-    "h": "h|hrs?|hours?|小时",
-    "%": "%|percent|per cent|百分",
-    "°c": "°c|deg ?c|degrees? c(?:elsius)?|摄氏度|度",
-    "°f": "°f",
-    "ω": "ω|ohms?|欧姆?",
-    "kω": "kω|kohms?|千欧",
-    "mω": "mω|mohms?|兆欧|毫欧",
-    "nm": "nm|n·m|牛米|牛·米",
-    "rpm": "rpm|r/min|rev/min|转/分|min-1",
-    "bar": "bar",
-    "mpa": "mpa",
-    "mm": "mm|毫米",
-    "cm": "cm|厘米",
-    "m": "m|meters?|metres?|米",
-    "kg": "kg|公斤|千克",
-    "ah": "ah",
-    "mah": "mah",
-    "bit": "bits?|位",
-    "bps": "bps|baud",
-}
-_UNIT = "|".join(sorted((f"(?:{words})" for words in _UNITS.values()), key=len, reverse=True))
-_UNIT_OF = [(unit, re.compile(words)) for unit, words in _UNITS.items()]
-_NUMBER = r"\d+(?:\.\d+)?"
-_RANGE = r"(?:-|–|—|~|/|…|\.{2,3}|\bto\b|\band\b|\bor\b|至|到|或|和)"
-# ASCII letters alone end a unit: in `24V时` it ends before the ideograph.
-_QUANTITY = re.compile(rf"(?<![a-z0-9.])({_NUMBER})\s*({_UNIT})(?![a-z0-9])")
-_RANGED = re.compile(
-    rf"(?<![a-z0-9.])({_NUMBER})\s*{_RANGE}\s*(?=[+±-]?{_NUMBER}\s*({_UNIT})(?![a-z0-9]))"
+from services.orchestrator.quantities import (
+    NUMBER,
+    Quantity,
+    bare,
+    flat,
+    joined,
+    like,
+    lone_units,
+    plain,
+    quantities,
+    readings,
+    signed,
+    tolerances,
+    unit_behind,
 )
-_BARE = re.compile(
-    rf"(?<![a-z0-9.])({_NUMBER})(?![\w]|\.\d)(?!\s*(?:{_UNIT})(?![a-z0-9]))", re.ASCII
-)
-_LONE_UNIT = re.compile(rf"(?<=[|:：\[(\s])\s*({_UNIT})(?=\s*(?:[|\])]|$))", re.MULTILINE)
+
 # Letters with digits behind: F07801, E.OC1, p1120, P4.02, P0-15, ERR05, 0x94.
 _CODE = re.compile(
     r"(?<![a-z0-9.])(?:0x[0-9a-f]+|[a-z]{1,5}(?:[.\-][a-z]{1,3})?[.\-]?\d+[a-z]?(?:[.\-]\d+)*)"
     r"(?![a-z0-9])"
 )
+# What only looks like one: `No.5`, `Fig.3`, `min-1`, `mm2`.
+_NO_CODE = re.compile(r"[mc]m[23]|(?:no|nos|fig|tab|step|page|pos|chap|sec|eq|min)[.\-]?\d.*")
+# Without a digit, as displays show them: `E.OC`, `AL-OV`.
+_LETTERS = re.compile(r"(?<![A-Za-z0-9.])(?:E|Er|ERR|Err|AL|F)[.\-][A-Z]{2,3}(?![A-Za-z0-9])")
 # A passage may print a code with a space in it, `E 005`; in a statement this may be no code.
-_SPACED_CODE = re.compile(r"(?<![a-z0-9.])([a-z]{1,4}) (\d{1,6})(?![a-z0-9])")
+_SPACED_CODE = re.compile(r"(?<![a-z0-9.])([a-z]{1,4}) (\d{1,6}(?:[.\-]\d+)*)(?![a-z0-9])")
 # Bare numbers are codes when they are called so.
 _NUMERIC_CODE = re.compile(
-    r"\b(?:code|(?:fault|alarm|error|warning) (?:no\.?|number))\s*[:#]?\s*(\d{1,5})(?![\w.])"
-    r"|(?:代码|故障码|报警码|错误码|故障号|报警号)\s*[:#]?\s*(\d{1,5})(?![a-z0-9.])"
+    r"\b(?:code|(?:fault|alarm|error|warning)s?(?: code| no\.?| number)?) ?[:#]? ?(\d{1,5})"
+    r"(?![\w.]|[.,]\d)"
+    r"|(?:代码|(?:故障|报警)[码号]?|错误码?|警告) ?[:#]? ?(\d{1,5})(?![a-z0-9.])"
 )
+# What something is set to.
+_VALUE = re.compile(
+    rf"(?:=|\bto\b|\bas\b|设置?为|设定为|设置?成|改为|调整?到|调整?至) ?[+-]?({NUMBER})"
+    r"(?![a-z0-9]|\.\d)"
+)
+_APART = re.compile(r"(?<=\d)[.\-](?=\d)|[.\-]")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The checkable facts of a text, normalised."""
+    """The checkable facts of a text, in one spelling."""
 
     codes: dict[str, str]
-    """Codes and parameter numbers without their punctuation, and as they were written."""
-    quantities: dict[tuple[str, str], str]
+    """Codes and parameter numbers in their one spelling, and as they were written."""
+    quantities: dict[Quantity, str]
     """Number and unit, and as they were written."""
+    also: frozenset[Quantity] = frozenset()
+    """Quantities that the text may mean as well: to the other side of a tolerance, with digits
+    in groups read apart."""
     bare: frozenset[str] = field(default_factory=frozenset)
     """Numbers that stand without a unit, as in a table that has units in a column of their own."""
     units: frozenset[str] = field(default_factory=frozenset)
@@ -83,23 +65,49 @@ class Facts:
     """Numbers that are called a code, without leading zeros, and as they were written."""
     spaced_codes: frozenset[str] = field(default_factory=frozenset)
     """Letters and a number apart, which may be a code."""
-    numbers: frozenset[str] = field(default_factory=frozenset)
-    """All runs of digits, without leading zeros."""
+    values: dict[str, str] = field(default_factory=dict)
+    """Numbers without a unit that something is set to, and as they were written."""
 
     def has_quantity(self, number: str, unit: str) -> bool:
         """Return whether the text has a number with its unit, or both in cells of their own."""
-        return (number, unit) in self.quantities or (number in self.bare and unit in self.units)
+        return any(
+            (number, one) in self.quantities
+            or (number, one) in self.also
+            or (number in self.bare and one in self.units)
+            for one in like(unit)
+        )
+
+    def has_number(self, number: str) -> bool:
+        """Return whether the text has a number, whatever its unit."""
+        return number in self.bare or any(number == one for one, _ in self.quantities)
+
+    def has_numeric_code(self, number: str) -> bool:
+        """Return whether a number stands alone or in a code; one with a unit is no code."""
+        if number in self.bare or number in self.numeric_codes:
+            return True
+        codes = (*self.codes, *self.spaced_codes)
+        return any(plain(run) == number for code in codes for run in re.findall(r"\d+", code))
 
     def all_written(self) -> set[str]:
         """Return the checkable facts as written."""
-        return {*self.codes.values(), *self.numeric_codes.values(), *self.quantities.values()}
+        return {
+            *self.codes.values(),
+            *self.numeric_codes.values(),
+            *self.quantities.values(),
+            *self.values.values(),
+        }
 
     def lacks(self, other: Facts) -> set[str]:
         """Return the facts of another text that this one does not have, as written there."""
         known = self.codes.keys() | self.spaced_codes
         missing = {spelled for code, spelled in other.codes.items() if code not in known}
         missing |= {
-            spelled for code, spelled in other.numeric_codes.items() if code not in self.numbers
+            spelled
+            for number, spelled in other.numeric_codes.items()
+            if not self.has_numeric_code(number)
+        }
+        missing |= {
+            spelled for number, spelled in other.values.items() if not self.has_number(number)
         }
         return missing | {
             spelled
@@ -110,45 +118,43 @@ class Facts:
 
 def facts(text: str) -> Facts:
     """Return the facts of a text: NFKC, any case, any spacing, comma or point for decimals."""
-    flat = _normalise(text)
-    quantities: dict[tuple[str, str], str] = {}
-    for pattern in (_QUANTITY, _RANGED):
-        for match in pattern.finditer(flat):
-            number, unit = _plain_number(match[1]), _unit(match[2])
-            quantities.setdefault((number, unit), f"{match[1]} {match[2]}")
+    apart = flat(text)
+    whole = joined(apart)
+    found = quantities(whole)
+    either = tolerances(whole)
+    also = {reading for one in found for reading in readings(one, either=one[0] in either)}
+    if whole != apart:
+        also |= quantities(apart).keys()
     codes = {
-        re.sub(r"[.\-]", "", match[0]): match[0]
-        for match in _CODE.finditer(flat)
-        if match[0] != "min-1"
+        _spelling(match[0]): match[0]
+        for match in _CODE.finditer(apart)
+        if not _NO_CODE.fullmatch(match[0])
+    }
+    codes |= {_spelling(match[0].casefold()): match[0] for match in _LETTERS.finditer(text)}
+    numeric = {
+        plain(number): number
+        for match in _NUMERIC_CODE.finditer(apart)
+        if (number := match[1] or match[2]) and not unit_behind(apart, match.end())
+    }
+    values = {
+        signed(whole, match.start(1), match[1]): match[1]
+        for match in _VALUE.finditer(whole)
+        if not unit_behind(whole, match.end())
     }
     return Facts(
         codes=codes,
-        quantities=quantities,
-        bare=frozenset(_plain_number(match[1]) for match in _BARE.finditer(flat)),
-        units=frozenset(_unit(match[1]) for match in _LONE_UNIT.finditer(flat)),
-        numeric_codes={
-            _plain_number(number): number
-            for match in _NUMERIC_CODE.finditer(flat)
-            if (number := match[1] or match[2])
-        },
-        spaced_codes=frozenset(match[1] + match[2] for match in _SPACED_CODE.finditer(flat)),
-        numbers=frozenset(_plain_number(run) for run in re.findall(r"\d+", flat)),
+        quantities=found,
+        also=frozenset(also),
+        bare=bare(whole) | bare(apart),
+        units=lone_units(whole),
+        numeric_codes=numeric,
+        spaced_codes=frozenset(
+            _spelling(match[1] + match[2]) for match in _SPACED_CODE.finditer(apart)
+        ),
+        values={number: spelled for number, spelled in values.items() if number not in numeric},
     )
 
 
-def _normalise(text: str) -> str:
-    flat = unicodedata.normalize("NFKC", text).casefold().replace("−", "-")
-    flat = re.sub(r"(?<=\d),(?=\d{1,2}(?!\d))", ".", flat)
-    # A comma before exactly three digits groups thousands in English and is a decimal in German;
-    # manuals of machines mean thousands.
-    return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", flat)
-
-
-def _plain_number(number: str) -> str:
-    whole, _, decimals = number.partition(".")
-    decimals = decimals.rstrip("0")
-    return (whole.lstrip("0") or "0") + (f".{decimals}" if decimals else "")
-
-
-def _unit(words: str) -> str:
-    return next(unit for unit, pattern in _UNIT_OF if pattern.fullmatch(words))
+def _spelling(code: str) -> str:
+    """Return a code's one spelling: `E.OC1` is `EOC1`, `P4-02` is `P4.02` and not `P40.2`."""
+    return _APART.sub(lambda m: "." if code[m.start() - 1 : m.start()].isdigit() else "", code)

@@ -22,7 +22,8 @@ from services.orchestrator.ledger import Ledger
 from services.orchestrator.made import Outcome, Record
 from services.orchestrator.notes import join, note
 from services.orchestrator.prepared import Prepared
-from services.orchestrator.publication import given
+from services.orchestrator.publication import given, harmless
+from services.orchestrator.quote import cited_first
 from services.orchestrator.records import Job, Work, counted, current, search
 from services.orchestrator.reuse import Busy, Reuse, Writing
 from services.orchestrator.templates import Prompt
@@ -91,6 +92,7 @@ class Flow:
         self._alarm = alarm
         self._versions = versions
         self._asking = asking
+        self._least = config.orchestrator.grounded_share
         self._reuse = Reuse[Outcome](config.orchestrator.reuse_s, time.monotonic, urge=asking.urge)
         self.given = 0
         """Answers given since the start."""
@@ -125,7 +127,7 @@ class Flow:
             if draft and (standing := self._reuse.get(draft.key)):
                 answer, record = _as(answer, standing.answer), standing.record
             elif draft and (prepared := await self._prepared.given(draft, found, self._model())):
-                said = answer.note
+                said = join(answer.note, prepared.answer.note)
                 answer, record = _as(answer, prepared.answer), prepared.record
                 answer = msgspec.structs.replace(answer, note=said, prepared=True)
             elif time.time() >= job.deadline_at:
@@ -156,7 +158,8 @@ class Flow:
         """
         if answer is None:
             answer = self._from_passages(work, found, Timings(), "")
-        return Draft(work, answer, found.hits, found.generation, self.prompt(work))
+        hits = cited_first(found.hits, answer.citations)
+        return Draft(work, answer, hits, found.generation, self.prompt(work))
 
     async def model(self, job: Job, draft: Draft) -> None:
         """Give the job its final answer, with the model's word if it has a good one.
@@ -323,10 +326,10 @@ class Flow:
         return msgspec.structs.replace(final, timings_ms=timings, created=now()), record
 
     async def _write(self, job: Job, draft: Draft, writing: Writing) -> Outcome:
-        """Have the model write the answer, and leave out what does not stand on the passages."""
+        """Have the model write the answer, and check it against the passages."""
         request = draft.request(writing.id, writing.priority)
         generated = await self._generate(job, request)
-        return draft.outcome(request, generated, self._ledger.number())
+        return draft.outcome(request, generated, self._ledger.number(), least=self._least)
 
     async def _generate(self, job: Job, request: Generate) -> Generated:
         """Ask the bridge and hand on what it writes, piece by piece."""
@@ -336,7 +339,9 @@ class Flow:
 
         async def tell(delta: str, *, done: bool = False) -> None:
             nonlocal seq
-            piece = StreamDelta(answer_id=job.work.answer_id, seq=seq, delta=delta, done=done)
+            piece = StreamDelta(
+                answer_id=job.work.answer_id, seq=seq, delta=harmless(delta), done=done
+            )
             seq += 1
             try:
                 await self._bus.publish(topic, STREAM.encode(piece), qos=STREAM.qos)
@@ -400,5 +405,6 @@ def _as(answer: Answer, standing: Answer) -> Answer:
         model=standing.model,
         prompt=standing.prompt,
         grounded=standing.grounded,
+        extract=standing.extract,
         note=standing.note,
     )

@@ -22,8 +22,15 @@ _NOTES: dict[str, dict[Language, str]] = {
         "zh": "直接摘自手册；语言模型没有给出答案：{reason}。",
     },
     "not_grounded": {
-        "en": "The language model's answer did not stand on the manuals; these are their words.",
-        "zh": "语言模型的回答缺乏手册依据；以下为手册原文。",
+        "en": "The language model's answer does not stand on the manuals ({stand} of {all}"
+        " statements do); their own words are beside it, and on displays.",
+        "zh": "语言模型的回答缺乏手册依据（{all} 句中 {stand} 句有依据）；手册原文附在其旁，"
+        "并显示在终端上。",
+    },
+    "doubts": {
+        "en": "{doubts} of the language model's {all} statements are not in the manuals and are"
+        " marked so.",
+        "zh": "语言模型的 {all} 句回答中有 {doubts} 句手册中没有依据，已标出。",
     },
     "no_retriever": {
         "en": "The manuals could not be searched in time: the search service is away.",

@@ -24,6 +24,10 @@ class Phrases:
     """Said after it, with `{codes}` that some manual has."""
     only: str
     """Said when the manuals have it in the other language only."""
+    unsupported: str
+    """Heads what a model said without the manuals."""
+    mark: str
+    """Stands before each such sentence."""
     several: str
     """Said when the code is listed more than once, with different meanings."""
     colon: str
@@ -43,6 +47,8 @@ _PHRASES: dict[Language, Phrases] = {
         unknown="No manual lists fault code {codes}.",
         near=" Did you mean {codes}?",
         only="Only found in Chinese.",
+        unsupported="Said by the language model, not by the manuals",
+        mark="[not in the manuals]",
         several="The manuals list this code more than once, with different meanings.",
         colon=": ",
         stop=".",
@@ -59,6 +65,8 @@ _PHRASES: dict[Language, Phrases] = {
         unknown="手册中没有故障代码 {codes}。",
         near="您要找的是不是 {codes}？",
         only="仅有英文资料。",
+        unsupported="语言模型所说，手册中没有依据",
+        mark="［手册中未见］",
         several="手册中该代码出现多次，含义不同。",
         colon="：",
         stop="。",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
+
+import msgspec
 
 from schemas.answers import Language
 from schemas.channels import CORPUS, SEARCH, UNITS
@@ -85,6 +88,7 @@ class Preparing:
         """
         self._settings = config.orchestrator.night
         self._limit = config.orchestrator.passages
+        self._least = config.orchestrator.grounded_share
         self._keep_s = config.orchestrator.keep_days * _DAY_S
         self._prepared = prepared
         self._caller = caller
@@ -208,6 +212,9 @@ class Preparing:
         if found.generation != basis.generation:
             return False  # a manual changed meanwhile
         draft = self._wanted.flow.draft(work, found)
+        # What is to be said of the machine and the search is said when the fault strikes.
+        plain = msgspec.structs.replace(draft.answer, note="")
+        draft = dataclasses.replace(draft, answer=plain)
         unit = unit_of(draft, found)
         if not unit:
             await self._prepared.checked(case, basis, "no manual defines it")
@@ -221,7 +228,7 @@ class Preparing:
         generated = await self._wanted.asking.generate(request, deadline_s=_MODEL_S)
         if generated.model != basis.model:
             return True  # the model was changed meanwhile
-        outcome = draft.outcome(request, generated, self._wanted.number())
+        outcome = draft.outcome(request, generated, self._wanted.number(), least=self._least)
         stands = outcome.answer.answered_by == "model" and outcome.answer.grounded
         await self._prepared.keep(
             case,

@@ -38,6 +38,27 @@ def citations(hits: Sequence[Hit], bearing: Mapping[tuple[str, int, int], str]) 
     ]
 
 
+def cited_first(hits: Sequence[Hit], cited: Sequence[Citation]) -> list[Hit]:
+    """Return the passages in such an order that those cited have the numbers they are cited by."""
+    left = list(hits)
+    first: list[Hit] = []
+    for citation in cited:
+        hit = next((hit for hit in left if _is_of(citation, hit)), None)
+        if hit is None:
+            break
+        left.remove(hit)
+        first.append(hit)
+    return first + left
+
+
+def _is_of(citation: Citation, hit: Hit) -> bool:
+    document, passage = hit.document, hit.passage
+    return (
+        (citation.doc_id, citation.revision, citation.page, citation.section)
+        == (document.doc_id, document.revision, passage.page, passage.section)
+    ) and "".join(citation.quote.split()) in "".join(passage.text.split())
+
+
 def quote(text: str, bearing: str = "", limit: int = LONGEST_QUOTE) -> str:
     """Return a passage's words from `bearing` on, cut where a sentence or a cell ends.
 

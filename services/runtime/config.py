@@ -182,6 +182,9 @@ class Orchestrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Passages cited by an answer at most."""
     use_model: bool = True
     """Whether the language model is asked at all."""
+    grounded_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+    """An answer of the model of whose statements fewer are supported by the passages they cite is
+    published with `grounded` false and the manuals' own words beside it; 1: all must be."""
     max_payload_kb: Positive = 64
     """Larger messages are rejected, KiB."""
     reuse_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0

@@ -32,7 +32,7 @@ class Hanging:
             case "/tokenize":
                 return web.json_response({"tokens": [0] * 100})
         prompt = (await asked.json())["prompt"]
-        self.questions.append(prompt.rpartition("Question: ")[2].split("\n")[0])
+        self.questions.append(prompt.rpartition("<question>\n")[2].split("\n")[0])
         response = await event_stream(asked)
         await response.write(event({"content": '{"summary":"', "stop": False}))
         try:

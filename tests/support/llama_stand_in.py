@@ -24,6 +24,8 @@ class StandIn:
         self.url = url
         self.takes_s = takes_s
         """How long an answer takes, seconds."""
+        self.says: dict[str, Any] | None = None
+        """What it answers; None: the beginning of the first passage."""
         self.prompts: list[str] = []
         """The last message of each request for an answer, in order."""
         self.began = threading.Event()
@@ -64,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         point = {"text": _words(prompt), "passages": [1]}
-        answer = {"summary": point["text"], "causes": [point], "actions": [point]}
+        answer = made.says or {"summary": point["text"], "causes": [point], "actions": [point]}
         try:
             self._event("{")
             made.began.set()

@@ -41,6 +41,8 @@ class Floor:
         self.model_may = asyncio.Event()
         """Whether the model writes; it begins and hangs where not."""
         self.model_may.set()
+        self.actions = [Point(text="check mains", passages=[1])]
+        """What the model says to do."""
         self.away = False
         """Whether the retriever fails."""
         self.got: list[tuple[str, bytes]] = []
@@ -67,7 +69,7 @@ class Floor:
         yield Generated(
             summary="s",
             causes=[Point(text="undervoltage", passages=[1])],
-            actions=[Point(text="check mains", passages=[1])],
+            actions=self.actions,
             model="m",
             passages_used=1,
         )

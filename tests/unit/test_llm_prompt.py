@@ -40,7 +40,7 @@ def test_passages_are_fenced_with_number_and_source_before_the_question() -> Non
     assert '<passage number="1" source="Motor manual, page 41">\nE005 | DC bus' in text
     assert "source=\"A 'quoted' one\"" in text
     assert "U<50 V" in text
-    assert text.index("</passage>") < text.index("Question: What does E005 mean?")
+    assert text.index("</passage>") < text.index("What does E005 mean?")
     assert text.endswith("Answer in English.")
 
 
@@ -70,6 +70,17 @@ def test_no_document_can_end_its_fence_or_speak_for_the_template(evil: str) -> N
     assert not [special for special in SPECIALS if special in inside]
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Mn"])))
 def test_defusing_adds_blanks_and_changes_nothing_else(text: str) -> None:
     assert prompt.defuse(text).replace(" ", "") == text.replace(" ", "")
+
+
+@given(st.text())
+def test_what_is_defused_stays_so(text: str) -> None:
+    once = prompt.defuse(text)
+    assert prompt.defuse(once) == once
+
+
+def test_signs_of_a_manual_stay() -> None:
+    text = "U<50 V, t <= 3 s, <0.5 Ω, I<<10 A, r0945[8], [1], P4.03 -> 1, {a}, 3 > 2"
+    assert prompt.defuse(text) == text
