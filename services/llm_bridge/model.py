@@ -65,7 +65,11 @@ class Model:
         """Return whether the other one is this one, counts and all."""
         return other is not None and (other.props, other.tells) == (self.props, self.tells)
 
-    async def write(self, request: Generate) -> AsyncGenerator[Piece, None]:
+    async def write(
+        self,
+        request: Generate,
+        slot: int | None = None,  # noqa: ARG002  the server is not told yet
+    ) -> AsyncGenerator[Piece, None]:
         """Yield the answer's text as it is written, then the answer.
 
         One answer that is not in form is tried again. Its text is then not sent a second time:

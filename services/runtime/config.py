@@ -246,6 +246,11 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """PEM file of the authority that signed the server's certificate."""
     slots: Positive = 1
     """Requests in flight at the same time."""
+    cut_off: bool = True
+    """Whether a critical alarm may cut off an answer to an advice, which is begun again later."""
+    ageing_s: Seconds = 60.0
+    """A request that waited so long for the model rises a rank: an advice is as good as a warning.
+    None rises to critical."""
     connect_timeout_s: Seconds = 3.0
     """How long to wait for a connection."""
     token_timeout_s: Seconds = 30.0

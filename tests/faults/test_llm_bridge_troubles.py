@@ -63,7 +63,7 @@ async def test_a_loading_model_is_waited_for() -> None:
 
 
 async def test_urgent_requests_overtake_and_the_rest_wait() -> None:
-    async with hanging() as (server, served):
+    async with hanging(cut_off=False) as (server, served):
         order: list[tuple[str, Priority]] = [
             ("first", "advice"), ("second", "advice"), ("third", "warning"), ("fourth", "critical"),
         ]  # fmt: skip

@@ -66,7 +66,14 @@ async def test_what_it_is_stands_in_its_facts(server: LlamaProcess) -> None:
             "context": CONTEXT,
             "slots": 2,
             "queued": 0,
+            "queued_critical": 0,
+            "queued_warning": 0,
+            "queued_advice": 0,
+            "queued_background": 0,
             "in_flight": 0,
+            "waiting_s": 0.0,
+            "waited_ms": 0.0,
+            "breaker": "closed",
         }
 
 
