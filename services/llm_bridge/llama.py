@@ -57,6 +57,10 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 class LlamaServer:
     """A client of one server.
 
+    It is asked to tell how far it has read a prompt. Otherwise it notices only with its first word
+    that nobody listens any more, which on a slow box is minutes later, and nobody could tell a
+    slow one from one that hangs. It looks after each batch (`-b`).
+
     All methods raise:
         Unavailable: nobody listens, or the certificate is not trusted.
         Retryable: the model is loading, the server failed, or the connection broke off.
@@ -132,6 +136,7 @@ class LlamaServer:
             "json_schema": schema,
             "cache_prompt": True,
             "stream": True,
+            "return_progress": True,
         }
         last: Json = {}
         async with aclosing(self._http.events("/completion", body)) as events:
@@ -162,6 +167,7 @@ class LlamaServer:
             },
             "cache_prompt": True,
             "stream": True,
+            "return_progress": True,
             "stream_options": {"include_usage": True},
             # A model that thinks aloud first spends the whole answer's room on it.
             "chat_template_kwargs": {"enable_thinking": False},
