@@ -22,7 +22,7 @@ from services.orchestrator.ledger import Ledger
 from services.orchestrator.notes import join, note
 from services.orchestrator.publication import given
 from services.orchestrator.records import Job, Work, counted, current
-from services.orchestrator.reuse import Busy, Key, Reuse, Writing, key_of
+from services.orchestrator.reuse import Busy, Gone, Key, Reuse, Writing, key_of
 from services.orchestrator.written import written
 from services.runtime.bus import Bus
 from services.runtime.clock import now
@@ -122,6 +122,8 @@ class Flow:
                 answer = _as(answer, standing)
             elif time.time() >= job.deadline_at:
                 why = "late"
+            elif self._cleared(job.work):
+                why = "cleared"
             elif self._model_ready():
                 await self._give(job, msgspec.structs.replace(answer, stage="passages"), done=False)
                 return draft
@@ -130,7 +132,8 @@ class Flow:
         if why:
             said = note(why, job.work.lang)
             answer = msgspec.structs.replace(answer, note=join(answer.note, said))
-        await self._give(job, answer, done=True, generation=None if missing else generation)
+        cut = missing or why == "cleared"
+        await self._give(job, answer, done=True, generation=None if cut else generation)
         return None
 
     async def model(self, job: Job, draft: Draft) -> None:
@@ -139,8 +142,9 @@ class Flow:
         Raises:
             Retryable: the ledger cannot be written now; the job is due again.
         """
-        answer = await self._with_model(job, draft)
-        await self._give(job, answer, done=True, generation=draft.generation)
+        answer, whole = await self._with_model(job, draft)
+        # One that was cut short does not stand for an alarm that comes again.
+        await self._give(job, answer, done=True, generation=draft.generation if whole else None)
 
     async def give_up(self, job: Job, reason: str) -> None:
         """Give the job a final answer, and do not try again.
@@ -183,6 +187,10 @@ class Flow:
     def escalate(self, place: str, answer_id: str, priority: Priority) -> None:
         """Let an answer that waits for the model be more urgent from now on."""
         self._reuse.escalate((place, answer_id), priority)
+
+    def release(self, place: str, answer_id: str) -> None:
+        """Let an answer be final as its passages gave it: its alarm is gone."""
+        self._reuse.release((place, answer_id))
 
     async def _retrieve(self, job: Job) -> tuple[Found, str]:
         """Return what was found, and the key of a note where the retriever stayed away."""
@@ -275,11 +283,15 @@ class Flow:
             Answer,
         )
 
-    async def _with_model(self, job: Job, draft: Draft) -> Answer:
-        """Return the model's answer; the passages' own where the model gives none in time."""
-        answer = draft.answer
+    async def _with_model(self, job: Job, draft: Draft) -> tuple[Answer, bool]:
+        """Return the model's answer; the passages' own where the model gives none in time.
+
+        Also whether it had that time; an alarm that goes ends it.
+        """
+        answer, whole = draft.answer, True
         begun = time.time()
         try:
+            self._still_wanted(job.work)
             async with asyncio.timeout(max(job.deadline_at - begun, 0.5)):
                 standing = await self._reuse.get_or_make(
                     draft.key,
@@ -288,10 +300,10 @@ class Flow:
                     priority=self._now(job.work)[0].priority,
                 )
             final = _as(answer, standing)
-        except Busy:
-            final = msgspec.structs.replace(
-                answer, note=join(answer.note, note("busy", job.work.lang))
-            )
+        except (Busy, Gone) as error:
+            whole = isinstance(error, Busy)
+            why = note("busy" if whole else "cleared", job.work.lang)
+            final = msgspec.structs.replace(answer, note=join(answer.note, why))
         except (AndonError, TimeoutError) as error:
             reason = error.reason if isinstance(error, AndonError) else "the deadline is over"
             log.warning("the passages stand, the model gave no answer: %s", reason)
@@ -301,7 +313,7 @@ class Flow:
         timings = msgspec.structs.replace(
             answer.timings_ms, model=_ms(begun, ended), total=_ms(job.received_at, ended)
         )
-        return msgspec.structs.replace(final, timings_ms=timings, created=now())
+        return msgspec.structs.replace(final, timings_ms=timings, created=now()), whole
 
     async def _write(self, job: Job, draft: Draft, writing: Writing) -> Answer:
         """Have the model write the answer, and leave out what does not stand on the passages."""
@@ -379,6 +391,16 @@ class Flow:
             job, answer, outgoing, done=done, failed=failed, generation=generation
         )
         self._committed()
+
+    def _cleared(self, work: Work) -> bool:
+        """Return whether the work's alarm is gone: it needs no model's time any more."""
+        alarm = self._alarm(work.place, work.key, work.answer_id)[0] if work.key else None
+        return alarm is not None and alarm.state == "cleared"
+
+    def _still_wanted(self, work: Work) -> None:
+        """Raise Gone where the alarm went since its passages came out."""
+        if self._cleared(work):
+            raise Gone("ask the language model", "the alarm is gone")
 
     def _now(self, work: Work) -> tuple[Work, bool]:
         """Return work as its alarm is now, and whether its answer may stand on its topics."""

@@ -254,7 +254,7 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     connect_timeout_s: Seconds = 3.0
     """How long to wait for a connection."""
     token_timeout_s: Seconds = 30.0
-    """How long to wait for the first token, and between two."""
+    """How long to wait for a sign of life: a part of the prompt that was read, or a token."""
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.1
     """0 is always the same answer; more is freer."""
     context: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -44,7 +43,7 @@ async def busy(server: LlamaProcess) -> bool:
 
 async def until_busy(server: LlamaProcess, *, wanted: bool) -> None:
     async with asyncio.timeout(60):
-        while await busy(server) is not wanted:
+        while await busy(server) is not wanted:  # noqa: ASYNC110  another process
             await asyncio.sleep(0.002)
 
 
