@@ -20,6 +20,8 @@ R = TypeVar("R")
 _WAIT = "wait for the language model"
 _LATE = 64
 """As many waits are remembered."""
+_SHOWN = 5
+"""As many of those that wait stand in the status one by one."""
 
 
 class CutOff(Exception):
@@ -97,14 +99,16 @@ class SlotQueue(Generic[R]):
 
     @property
     def facts(self) -> dict[str, str | int | float | bool]:
-        """How many wait and for how long, for the status."""
+        """Who waits and for how long, for the status."""
         now, turns = _now(), self._turns
+        first = turns.order(now)[:_SHOWN]
         arrived = min((place.arrived for place in turns.waiting), default=now)
         return {
             "slots": turns.slots,
             "in_flight": self.in_flight,
             "queued": self.depth,
             **{f"queued_{name}": count for name, count in turns.depth().items()},
+            "order": ", ".join(f"{p.priority} {now - p.arrived:.1f} s" for p in first),
             "waiting_s": round(now - arrived, 1),
             "waited_ms": round(median(self._waited or (0.0,)) * 1000, 1),
         }

@@ -71,6 +71,7 @@ async def test_what_it_is_stands_in_its_facts(server: LlamaProcess) -> None:
             "queued_advice": 0,
             "queued_background": 0,
             "in_flight": 0,
+            "order": "",
             "waiting_s": 0.0,
             "waited_ms": 0.0,
             "breaker": "closed",

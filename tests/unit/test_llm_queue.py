@@ -287,6 +287,8 @@ async def test_figures_for_the_status() -> None:
     await asyncio.sleep(0.06)
     facts = queue.facts
     assert float(facts.pop("waiting_s")) > 0
+    order = str(facts.pop("order")).split(", ")
+    assert [one.split()[0] for one in order] == ["warning", "advice"]
     assert facts == {
         "slots": 1, "in_flight": 1, "queued": 2,
         "queued_critical": 0, "queued_warning": 1, "queued_advice": 1, "queued_background": 0,
