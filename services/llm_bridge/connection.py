@@ -20,6 +20,8 @@ Json = dict[str, Any]
 
 _ERROR_BODY = 64 * 1024
 """As much of an error's body is read, bytes."""
+_BODY = 16 * 1024 * 1024
+"""A reply longer than this is none of ours, bytes; the tokens of a long prompt take a tenth."""
 
 
 class Connection:
@@ -44,7 +46,7 @@ class Connection:
     async def json(self, method: str, path: str, body: Json | None = None) -> Json:
         """Return the object that answers a request."""
         async with self.send(method, path, body) as response:
-            return _decode(await response.read())
+            return _decode(await _whole(response))
 
     async def events(self, path: str, body: Json) -> AsyncGenerator[Json, None]:
         """Yield the events of a streamed reply until `[DONE]`, or the end of the stream."""
@@ -111,6 +113,16 @@ class Connection:
                 trust_env=False,  # a proxy of the environment must not see the plant's questions
             )
         return self._session
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body; one without end must not take the box's memory."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _BODY:
+            raise errors.garbled("an endless reply", bytes(body[:80]))
+    return bytes(body)
 
 
 def _address(url: str) -> str:

@@ -314,6 +314,18 @@ async def test_answers_of_another_server_are_broken(
             await call(llama)
 
 
+async def test_a_reply_without_end_is_left() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"[" * 65536)
+
+    async with http_server(handler) as url, client(url) as llama:
+        with pytest.raises(BrokenOutput, match="endless reply"):
+            await llama.props()
+
+
 async def test_tls_is_checked_against_the_authority(tmp_path: Path) -> None:
     signed = Authority(tmp_path).sign("model")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
