@@ -135,7 +135,7 @@ class SlotQueue(Generic[R]):
 
         Args:
             request: what is asked.
-            name: by which `urge` finds it.
+            name: what `order` calls it.
             priority: how urgent it is.
             background: whether nobody waits for it.
             until: its deadline, in the loop's time; None for none.
@@ -161,8 +161,9 @@ class SlotQueue(Generic[R]):
                 async for piece in written:
                     pieces.put_nowait(piece)
 
-        def ended(_: object) -> None:
-            self._leave(ticket)
+        def ended(work: object) -> None:
+            if ticket.work is work:
+                self._leave(ticket)
             pieces.put_nowait(None)
 
         # A task of its own: it can be ended at once, whatever its asker is waiting for.
@@ -175,12 +176,15 @@ class SlotQueue(Generic[R]):
                 raise CutOff
             task.result()
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+            if ticket.work is task:
+                self._leave(ticket)
 
-    def urge(self, name: str, priority: Priority) -> None:
-        """Give those of a name another priority; among equals they keep their place."""
-        self._turns.urge(name, priority)
+    def urge(self, ticket: Ticket[R], priority: Priority) -> None:
+        """Give a request another priority; among equals it keeps its place."""
+        self._turns.urge(ticket.place, priority)
         self._call()
 
     def turn_away(self, error: AndonError) -> None:
@@ -222,7 +226,8 @@ class SlotQueue(Generic[R]):
     async def _turn(self, ticket: Ticket[R]) -> int:
         """Wait for a slot and return its number; from then on it is the ticket's."""
         now = _now()
-        self._make_room(ticket)
+        if ticket.turn is None:  # who begins again has its place
+            self._make_room(ticket)
         turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         ticket.turn = turn
         ticket.work = None

@@ -57,7 +57,7 @@ class LlmBridgeService:
         self._model: Model | None = None
         self._trouble: AndonError | None = None
         self._checked = asyncio.Event()
-        self._asked: dict[str, asyncio.Task[object] | None] = {}
+        self._asked: dict[str, tuple[asyncio.Task[object] | None, Writing]] = {}
 
     async def start(self, context: Context) -> None:
         """Look for the model's server, then take requests."""
@@ -103,24 +103,24 @@ class LlmBridgeService:
                 "no language model is configured",
                 f"set llm_bridge.url; until then {_ALONE}",
             )
-        self._asked[request.id] = task = asyncio.current_task()
+        writing = Writing(
+            request,
+            self._queue,
+            self._breaker,
+            self._write,
+            check=self._check,
+            until=deadline.get(),
+        )
+        self._asked[request.id] = asked = (asyncio.current_task(), writing)
         try:
             await self._checked.wait()
             if not self._breaker.admits(asyncio.get_running_loop().time()):
                 raise refused(self._breaker)
-            writing = Writing(
-                request,
-                self._queue,
-                self._breaker,
-                self._write,
-                check=self._check,
-                until=deadline.get(),
-            )
             async with aclosing(writing.pieces()) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
-            if self._asked.get(request.id) is task:
+            if self._asked.get(request.id) is asked:
                 del self._asked[request.id]
             self._judge()
 
@@ -139,13 +139,13 @@ class LlmBridgeService:
 
     async def urge(self, request: Urge) -> Urged:
         """Let a request that waits be more urgent, or end one that nobody wants any more."""
-        task = self._asked.get(request.id)
-        if task is None:
+        if (asked := self._asked.get(request.id)) is None:
             return Urged(known=False)
-        if request.priority is None:
+        task, writing = asked
+        if request.priority is not None:
+            writing.urge(request.priority)
+        elif task is not None:
             task.cancel()
-        else:
-            self._queue.urge(request.id, request.priority)
         return Urged(known=True)
 
     async def _watch(self, llama: LlamaServer) -> None:

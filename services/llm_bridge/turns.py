@@ -21,7 +21,7 @@ class Place:
     """A request's place, from its arrival to its answer."""
 
     id: str
-    """By which `Turns.urge` finds it."""
+    """What it is called."""
     rank: int
     """What it was asked with: place in `PRIORITIES`."""
     arrived: float
@@ -127,13 +127,10 @@ class Turns:
             out += advice[::-1][: max(wanted, 0)]
         return out
 
-    def urge(self, name: str, priority: Priority) -> None:
-        """Give those of a name another priority; among equals they keep their place."""
-        rank = PRIORITIES.index(priority)
-        for place in (*self.waiting, *self.written):
-            if place.id == name:
-                place.rank = rank
-                place.counts = min(place.counts, rank)
+    def urge(self, place: Place, priority: Priority) -> None:
+        """Give one another priority, wherever it is; among equals it keeps its place."""
+        place.rank = PRIORITIES.index(priority)
+        place.counts = min(place.counts, place.rank)
 
     def least(self, now: float) -> Place | None:
         """Return the last of those that wait."""

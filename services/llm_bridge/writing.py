@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+from schemas.faults import Priority
 from schemas.generation import Generate, Generated, Piece, TextDelta
 from services.llm_bridge.breaker import Breaker
 from services.llm_bridge.errors import may_pass
@@ -96,6 +97,10 @@ class Writing:
             background=request.background,
             until=None if math.isinf(until) else self._until,
         )
+
+    def urge(self, priority: Priority) -> None:
+        """Let it be more urgent, or less, from now on."""
+        self._queue.urge(self._ticket, priority)
 
     async def pieces(self) -> AsyncGenerator[Piece, None]:
         """Yield the answer as it is written; the last piece is `Generated`.

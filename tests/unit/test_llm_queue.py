@@ -156,7 +156,7 @@ async def test_a_critical_one_cuts_off_an_advice_that_begins_again_later() -> No
     assert log == ["advice"]
     critical = Asker(queue, "critical", log, "critical")
     await settle()
-    assert log == ["advice", "critical", "advice cut off"]
+    assert log == ["advice", "advice cut off", "critical"]
     assert advice.closed == 1
     assert queue.order() == ["warning", "advice", "later"]
     for asker in (critical, warning, advice, later):
@@ -166,13 +166,27 @@ async def test_a_critical_one_cuts_off_an_advice_that_begins_again_later() -> No
     assert await advice.task == 3
 
 
+async def test_one_that_was_cut_off_finds_its_place_in_a_full_queue() -> None:
+    queue, log = SlotQueue[str](1, waiting=1), list[str]()
+    askers = [Asker(queue, "advice", log, "advice")]
+    await settle()
+    askers.append(Asker(queue, "warning", log, "warning"))
+    await settle()
+    async with queue.paused(0.01):
+        await settle()
+        assert queue.order() == ["warning", "advice"]
+    for asker in askers:
+        asker.leave.set()
+    assert [await asker.task for asker in askers] == [3, 3]
+
+
 async def test_one_that_became_critical_cuts_off_an_advice() -> None:
     queue, log = SlotQueue[str](1, waiting=9), list[str]()
     askers = [Asker(queue, "advice", log, name) for name in "ab"]
     await settle()
-    queue.urge("b", "critical")
+    queue.urge(askers[1].ticket, "critical")
     await settle()
-    assert log == ["a", "b", "a cut off"]
+    assert log == ["a", "a cut off", "b"]
     for asker in askers:
         asker.leave.set()
     await asyncio.gather(*(asker.task for asker in askers))

@@ -148,9 +148,9 @@ def test_who_is_urged_moves_or_keeps_its_slot() -> None:
     line = Line()
     written = line.come("written", "advice")
     line.come("a", "advice")
-    line.come("b", "background")
-    line.turns.urge("b", "warning")
-    line.turns.urge("written", "critical")
+    later = line.come("b", "background")
+    line.turns.urge(later, "warning")
+    line.turns.urge(written, "critical")
     line.come("critical", "critical")
     assert line.turns.cut() == []
     assert written.priority == "critical"
