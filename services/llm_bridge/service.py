@@ -150,3 +150,5 @@ class LlmBridgeService:
     def _count(self) -> None:
         facts, queue = self._health.facts, self._queue
         facts.update(slots=queue.slots, queued=queue.depth, in_flight=queue.in_flight)
+        if self._model is not None:
+            facts.update(self._model.facts)
