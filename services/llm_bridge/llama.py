@@ -54,6 +54,8 @@ class Writing(msgspec.Struct, frozen=True, kw_only=True):
     """Of the choices."""
     slot: int | None = None
     """Where llama-server works it out; None: where it likes."""
+    cache: bool = True
+    """Whether it may reuse what the slot read before."""
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -185,7 +187,7 @@ class LlamaServer:
             "temperature": how.temperature,
             "seed": how.seed,
             "json_schema": how.schema,
-            "cache_prompt": True,
+            "cache_prompt": how.cache,
             "stream": True,
         }
         if how.slot is not None:
@@ -253,7 +255,7 @@ class LlamaServer:
             return {**body, "reasoning_effort": "none"} if self._props.thinks else body
         body["chat_template_kwargs"] = _NO_THINKING
         if self._props.kind == "llama":
-            body["cache_prompt"] = True
+            body["cache_prompt"] = how.cache
             if how.slot is not None:
                 body["id_slot"] = how.slot
         return body

@@ -110,13 +110,14 @@ class Model:
         clock = asyncio.get_running_loop().time
         begun = clock()
         lasting = prompt.system(request)
+        later = self._reuse.knows(lasting)
         whole = prompt.plain(request, request.passages)
         with self._slots.hold(whole, len(lasting), slot) as held:
             fitted = await budget.fit(
                 request.passages,
                 context=self.props.context,
                 max_tokens=request.max_tokens,
-                read=lambda passages: self._read(request, passages),
+                read=lambda passages: self.read(request, passages),
                 lengths=self._llama.token_lengths,
             )
             lasting_tokens = await self._count_lasting(lasting, fitted.prompt.text)
@@ -138,8 +139,8 @@ class Model:
                     continue
                 finally:
                     done = this.done
-                    if done is not None and done.cached_tokens is not None:
-                        self._reuse.add(lasting, lasting_tokens, done.cached_tokens)
+                    if done is not None and done.cached_tokens is not None and this.how.cache:
+                        self._reuse.add(lasting, lasting_tokens, done.cached_tokens, later=later)
                 yield Generated(
                     summary=answer.summary,
                     causes=answer.causes,
@@ -170,6 +171,9 @@ class Model:
             temperature=min(temperature + number * _FREER, 2.0),
             seed=seed,
             slot=slot,
+            # What is read together is rounded otherwise than what is read in two parts, and one
+            # bit may turn a word: who gives a seed wants the same answer, at the price of time.
+            cache=request.seed is None,
         )
         return _Try(AnswerReader(request.lang, passages=numbers), how)
 
@@ -202,7 +206,7 @@ class Model:
             return self._llama.complete(fitted.prompt.text, how)
         return self._llama.chat(prompt.messages(request, fitted.passages), how)
 
-    async def _read(self, request: Generate, passages: Sequence[PromptPassage]) -> Reading:
+    async def read(self, request: Generate, passages: Sequence[PromptPassage]) -> Reading:
         """Return the whole prompt, as the server reads it, and its tokens.
 
         A chat model asked without its template answers badly, so its prompt goes through it in

@@ -87,20 +87,24 @@ class PrefixReuse:
         self._lasting = 0
         self._reused = 0
 
-    def add(self, lasting: str, tokens: int, cached: int) -> None:
+    def knows(self, lasting: str) -> bool:
+        """Return whether a prompt with this unchanging part was read before."""
+        return hash(lasting) in self._read
+
+    def add(self, lasting: str, tokens: int, cached: int, *, later: bool) -> None:
         """Count a prompt that was read.
 
         Args:
-            lasting: its unchanging part. The first prompt with it is not counted: nothing could
-                be reused.
+            lasting: its unchanging part.
             tokens: length of that part.
             cached: tokens of the prompt that the server reused.
+            later: whether `knows` was true when it began; else nothing could be reused, and it
+                is not counted.
         """
-        known = hash(lasting)
-        if known in self._read:
+        if later:
             self._lasting += tokens
             self._reused += min(tokens, cached)
-        self._read.add(known)
+        self._read.add(hash(lasting))
 
     @property
     def share(self) -> float | None:
