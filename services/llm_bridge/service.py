@@ -19,7 +19,7 @@ from services.runtime.process import Context
 _CHECK_EVERY_S = 3.0
 _FIRST_CHECK_S = 1.0
 """How long the start waits for the model's server."""
-_WAITING = 64
+_WAITING = 256
 """Requests that may wait for a slot."""
 _ALONE = "answers come from the passages alone"
 

@@ -14,7 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import behind, bus, flood, manuals, quality, reading, retrieval, size, system, wear
+from tests.bench import (
+    behind,
+    bridge,
+    bus,
+    flood,
+    manuals,
+    quality,
+    reading,
+    retrieval,
+    size,
+    system,
+    wear,
+)
 from tests.support.mosquitto import Mosquitto
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
@@ -37,6 +49,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "retrieval": _retrieval,
     "behind": behind.measure,
     "flood": flood.measure,
+    "bridge": bridge.measure,
     "reading": reading.measure,
     "manuals": manuals.measure,
     "quality": quality.measure,
