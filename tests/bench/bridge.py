@@ -3,11 +3,12 @@
 llama.cpp's own server, one thread, with models of random weights written here, whose words mean
 nothing. A large one, of which a token costs some milliseconds as of a real one, shows the tokens a
 second; a small one shows how much later the first text comes, which on a busy machine is far less
-than the large one's own time to it wavers. Both ways ask by `/v1/chat/completions` for the same form, with the same instructions and
-passages and questions of the same length, by turns, so the server has the same to read and to
-write. Straight is nothing but an HTTP client. Through the bridge is from the request on the broker
-to the pieces that come back over it: counting tokens, choosing the slot and reading the JSON
-included.
+than the large one's own time to it wavers.
+
+Both ways ask by `/v1/chat/completions` for the same form, with the same instructions and passages
+and questions of the same length, by turns, so the server has the same to read and to write.
+Straight is nothing but an HTTP client. Through the bridge is from the request on the broker to the
+pieces that come back over it: counting tokens, choosing the slot and reading the JSON included.
 """
 
 from __future__ import annotations
