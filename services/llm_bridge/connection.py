@@ -5,18 +5,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import msgspec
 
 from services.llm_bridge import errors
+from services.llm_bridge.fields import Json
 from services.llm_bridge.sse import Events
 from services.runtime.config import Bridge
 from services.runtime.errors import Fatal
-
-Json = dict[str, Any]
 
 _ERROR_BODY = 64 * 1024
 """As much of an error's body is read, bytes."""
@@ -43,8 +41,16 @@ class Connection:
             await self._session.close()
             self._session = None
 
-    async def json(self, method: str, path: str, body: Json | None = None) -> Json:
+    async def json(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        query: dict[str, str] | None = None,
+    ) -> Json:
         """Return the object that answers a request."""
+        path = f"{path}?{urlencode(query)}" if query else path
         async with self.send(method, path, body) as response:
             return _decode(await _whole(response))
 
@@ -63,6 +69,8 @@ class Connection:
                     event = _decode(data)
                     if failure := event.get("error"):
                         raise errors.in_stream(failure)
+                    if event.get("object") == "error":  # vLLM before 0.10 has no frame around it
+                        raise errors.in_stream(event)
                     seen = True
                     yield event
             if events.pending or not seen:

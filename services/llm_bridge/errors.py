@@ -122,10 +122,21 @@ def may_pass(error: Retryable) -> bool:
 
 
 def _message(body: bytes) -> str:
-    """Return what an error's body says, for a person; the text itself where it is not JSON."""
+    """Return what an error's body says, for a person; the text itself where it says nothing.
+
+    llama-server, Ollama and OpenAI put it into `error.message`, older vLLM into `message`, and
+    vLLM's web framework into `detail`.
+    """
     text = body.decode("utf-8", "replace")
     try:
-        error = json.loads(text)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return " ".join(text.split())[:200]
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        error = found.get("error") or found
+        said = error
+        if isinstance(error, dict):
+            said = error.get("message") or error.get("detail")
+        if isinstance(said, str) and said:
+            return said
+    return " ".join(text.split())[:200]

@@ -47,9 +47,9 @@ def system(request: Generate) -> str:
 
 def user(request: Generate, passages: Sequence[PromptPassage]) -> str:
     """Return passages and question, the part that changes."""
-    fenced = "\n".join(_fenced(passage) for passage in passages) or _NONE
+    quoted = "\n".join(fenced(passage) for passage in passages) or _NONE
     question = defuse(request.question.strip())
-    return f"Passages:\n{fenced}\n\nQuestion: {question}\n{_IN[request.lang]}"
+    return f"Passages:\n{quoted}\n\nQuestion: {question}\n{_IN[request.lang]}"
 
 
 def messages(request: Generate, passages: Sequence[PromptPassage]) -> list[Message]:
@@ -62,7 +62,8 @@ def plain(request: Generate, passages: Sequence[PromptPassage]) -> str:
     return f"{system(request)}\n\n{user(request, passages)}\n\nAnswer:\n"
 
 
-def _fenced(passage: PromptPassage) -> str:
+def fenced(passage: PromptPassage) -> str:
+    """Return a passage between its fences, with its number and source."""
     source = defuse(passage.source).replace('"', "'")
     text = defuse(passage.text.strip())
     return f'<passage number="{passage.n}" source="{source}">\n{text}\n</passage>'

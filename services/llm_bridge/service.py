@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import ClassVar
 
@@ -53,6 +53,7 @@ class LlmBridgeService:
             cut_off=self._settings.cut_off,
             changed=self._count,
         )
+        self._queue.choose = self._choose
         self._breaker = Breaker()
         self._model: Model | None = None
         self._trouble: AndonError | None = None
@@ -132,6 +133,9 @@ class LlmBridgeService:
         if self._trouble is not None or self._model is None:
             raise self._trouble or Unavailable("generate", "the model is not known yet")
 
+    def _choose(self, free: Sequence[int], request: Generate) -> int:
+        return free[0] if self._model is None else self._model.choose(free, request)
+
     def _write(self, request: Generate, slot: int) -> AsyncGenerator[Piece, None]:
         if self._model is None:
             raise Unavailable("generate", "the model is not known yet")
@@ -200,3 +204,5 @@ class LlmBridgeService:
 
     def _count(self) -> None:
         self._health.facts.update(self._queue.facts)
+        if self._model is not None:
+            self._health.facts.update(self._model.facts)

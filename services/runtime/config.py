@@ -237,9 +237,9 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     url: str = ""
     """Base address, `http://127.0.0.1:8080`; empty: answers come from the passages alone."""
     api: Literal["completion", "chat"] = "chat"
-    """llama-server's own `/completion`, or the OpenAI form most servers speak."""
+    """llama-server's own `/completion`, or the OpenAI form that vLLM and Ollama speak too."""
     model: str = ""
-    """Model to ask for, where the server has several; empty: the server's own."""
+    """Model to ask for, where the server has several; empty: the server's own, or its first."""
     api_key: str = ""
     """Sent as bearer token; empty for none."""
     ca: str = ""
@@ -258,7 +258,7 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.1
     """0 is always the same answer; more is freer."""
     context: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Context size, tokens, for servers that do not tell; 0: ask the server."""
+    """Most of the context to use, tokens, and its size for servers that do not tell; 0: all."""
     budget_mb: Positive = 64
     """Memory it should stay under, MiB."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.bench import (
     behind,
+    bridge,
     bus,
     flood,
     manuals,
@@ -50,6 +51,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "behind": behind.measure,
     "flood": flood.measure,
     "queue": lambda: asyncio.run(queue.measure()),
+    "bridge": bridge.measure,
     "reading": reading.measure,
     "manuals": manuals.measure,
     "quality": quality.measure,

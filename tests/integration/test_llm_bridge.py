@@ -81,8 +81,8 @@ async def test_what_it_is_stands_in_its_facts(server: LlamaProcess) -> None:
 async def test_the_standing_instructions_are_read_once(server: LlamaProcess) -> None:
     async with bridge(Bridge(url=server.url)) as served:
         system = "Standing instructions that every request has. " * 20
-        await served.ask(request("What is E005?", system=system, max_tokens=64))
-        _, answer = await served.ask(request("And what is E006?", system=system, max_tokens=64))
+        await served.ask(request("What is E005?", system=system, max_tokens=ROOM))
+        _, answer = await served.ask(request("And what is E006?", system=system, max_tokens=ROOM))
     assert answer.cached_tokens > answer.prompt_tokens // 2
 
 

@@ -134,7 +134,8 @@ def _serve(options: dict[str, Any]) -> None:
     params.n_parallel = options["slots"]
     params.n_batch = options["batch"]
     params.n_ubatch = min(options["batch"], 512)
-    params.n_threads_http = 4
+    # A stream takes a thread as long as it lasts; two more answer what else is asked.
+    params.n_threads_http = options["slots"] + 3
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = 1
     params.cache_ram_mib = 0
