@@ -14,6 +14,7 @@ from services.running import settings
 from services.runtime import log as logs
 from services.runtime.config import Config
 from services.runtime.errors import Rejected
+from services.status_words import said
 from services.terminal import print_json, tell
 
 OK, FAILED = 0, 1
@@ -134,7 +135,7 @@ def status(options: argparse.Namespace) -> int:
                     tell(f"{name:<13}never seen: it is not running")
                     continue
                 memory = f"{status.memory_mb:.0f} of {status.budget_mb:.0f} MB"
-                facts = ", ".join(f"{k} {v}" for k, v in status.facts.items() if v != "")
+                facts = ", ".join(said(status.facts))
                 detail = "; ".join(part for part in (status.reason, facts) if part)
                 tell(f"{name:<13}{status.state:<9} {memory:<14} {detail}")
         ready = all(s is not None and s.state == "ready" for s in known.values())

@@ -1,24 +1,49 @@
-"""What of a request fits the model's context (pure; the counting is the caller's)."""
+"""What of a request fits the model's context (pure; the counting is the caller's).
+
+Passages go by rank: the last are dropped, and the one that fits in part is shortened. What goes is
+thus one stretch of the prompt, and the tokens it takes with it are known from the lengths of the
+prompt's own tokens. So the server is asked three times at most as a rule, however many passages
+there are: how many tokens the whole has, how long each of them is when it does not fit, and how
+many the shortened prompt has, since tokens may fall otherwise at the joint.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 
 import msgspec
 
 from schemas.generation import PromptPassage
+from services.llm_bridge import cuts
+from services.llm_bridge.prompt import fenced
 from services.runtime.errors import Rejected
 
-Measure = Callable[[Sequence[PromptPassage]], Awaitable[int]]
-"""Tokens of the whole prompt with these passages; more passages or longer ones are never fewer."""
-
 MARGIN = 8
-"""Tokens left free: for what a template adds that a count did not see."""
-_LEAST = 64
-"""A passage is not cut to less than this, characters: a stump says nothing."""
-_CUTS = 6
-"""Tries at cutting a passage; each halves what is uncertain."""
+"""Tokens left free: for what a server adds that a count did not see."""
+JOINT = 16
+"""Tokens that the mark, the end of the fence and the joint behind a cut take, generously."""
+_CLOSE = "\n</passage>"
+_TRIES = 4
+"""Cuts that are tried before all passages are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A prompt as the server reads it."""
+
+    text: str
+    """The prompt."""
+    tokens: int
+    """Its length."""
+
+
+Read = Callable[[Sequence[PromptPassage]], Awaitable[Reading]]
+"""Reads the prompt with some first passages."""
+Lengths = Callable[[str], Awaitable[Sequence[int] | None]]
+"""Lengths of a text's tokens, UTF-8 bytes; None where the server does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,93 +51,150 @@ class Fit:
     """What goes into the prompt."""
 
     passages: list[PromptPassage]
-    """The first of the request's passages; the last of them may be cut."""
+    """The first of the request's passages; the last of them may be shortened."""
     answer_tokens: int
     """Room for the answer, tokens."""
-    prompt_tokens: int
-    """Length of the prompt, tokens."""
+    prompt: Reading
+    """The prompt with them."""
+    left_out: list[int] = field(default_factory=list)
+    """Numbers of the others."""
+    shortened: list[int] = field(default_factory=list)
+    """Numbers of those that were shortened."""
 
 
 async def fit(
-    passages: Sequence[PromptPassage], *, context: int, max_tokens: int, measure: Measure
+    passages: Sequence[PromptPassage],
+    *,
+    context: int,
+    max_tokens: int,
+    read: Read,
+    lengths: Lengths,
 ) -> Fit:
-    """Keep as many passages as fit, best first; cut the one that fits in part.
+    """Keep as much of the passages as fits, best first.
 
     Args:
         passages: best first.
         context: tokens of prompt and answer together.
         max_tokens: room asked for the answer; at most half of the context is given.
-        measure: counts the whole prompt with some first passages.
+        read: makes and counts the prompt.
+        lengths: measures its tokens.
 
     Raises:
         Rejected: instructions and question alone are too long.
     """
     answer = min(max_tokens, context // 2)
     room = context - answer - MARGIN
-    whole = await measure(passages)
-    if whole <= room:
-        return Fit(list(passages), answer, whole)
-
-    # The largest number that fits, by halves: `low` fits, `high` does not.
-    low, high = 0, len(passages)
-    tokens = await measure(()) if passages else whole
-    if tokens > room:
-        raise Rejected(
-            "fit the question into the model's context",
-            f"instructions and question take {tokens} tokens, there is room for {max(room, 0)}",
-            "ask more briefly, or start llama-server with a larger context (-c)",
-        )
-    while high - low > 1:
-        middle = (low + high) // 2
-        count = await measure(passages[:middle])
-        if count <= room:
-            low, tokens = middle, count
-        else:
-            high = middle
-    kept = list(passages[:low])
-    partly = await _cut(kept, passages[low], room, measure)
-    if partly is not None:
-        kept.append(partly[0])
-        tokens = partly[1]
-    return Fit(kept, answer, tokens)
-
-
-async def _cut(
-    kept: list[PromptPassage], passage: PromptPassage, room: int, measure: Measure
-) -> tuple[PromptPassage, int] | None:
-    """Return the longest beginning of the passage that fits, and the prompt's length with it."""
-    best: tuple[PromptPassage, int] | None = None
-    low, high = _LEAST, len(passage.text)
-    for _ in range(_CUTS):
-        if high <= low:
+    kept = list(passages)
+    whole = prompt = await read(kept)
+    needed = whole.tokens - room
+    goes = needed + JOINT
+    scale = None
+    for attempt in range(_TRIES + 1):
+        if prompt.tokens <= room:
             break
-        text = _beginning(passage.text, (low + high) // 2)
-        shorter = msgspec.structs.replace(passage, text=text)
-        count = await measure([*kept, shorter])
-        if count <= room:
-            best, low = (shorter, count), (low + high) // 2
+        if not kept:
+            raise Rejected(
+                "fit the question into the model's context",
+                f"instructions and question take {prompt.tokens} tokens, there is room for"
+                f" {max(room, 0)}",
+                "ask more briefly, or start llama-server with a larger context (-c)",
+            )
+        if scale is None:
+            scale = TokenScale(whole, await lengths(whole.text))
+        else:  # less went than was to go
+            goes = goes * needed // max(whole.tokens - prompt.tokens, 1) + JOINT
+        kept = [] if attempt + 1 == _TRIES else _shorten(passages, whole, scale, goes)
+        prompt = await read(kept)
+    return Fit(
+        kept,
+        answer,
+        prompt,
+        left_out=[passage.n for passage in passages[len(kept) :]],
+        shortened=[
+            passage.n
+            for passage, original in zip(kept, passages, strict=False)
+            if passage.text != original.text
+        ],
+    )
+
+
+class TokenScale:
+    """How many tokens lie before a place of a prompt, and the other way round."""
+
+    def __init__(self, prompt: Reading, lengths: Sequence[int] | None) -> None:
+        """Take what the server tells; without lengths, tokens are spread as `estimate` has it."""
+        if lengths is None:
+            units = [_weight(sign) for sign in prompt.text]
+            self._text = None
+            self._ends = [end * prompt.tokens / (sum(units) or 1) for end in accumulate(units)]
         else:
-            high = (low + high) // 2
-    return best
+            # Some tokens may stand for no text: that one which every prompt begins with.
+            self._text = prompt.text.encode("utf-8", "replace")
+            spare = sum(lengths) - len(self._text)
+            self._ends = [end - spare for end in accumulate(lengths)]
+
+    def before(self, place: int) -> float:
+        """Return the tokens that end before this place, characters from the beginning."""
+        if self._text is None:
+            return self._ends[place - 1] if place > 0 else 0.0
+        head = self._text.decode()[:place].encode()
+        return bisect_right(self._ends, len(head))
+
+    def place(self, tokens: float) -> int:
+        """Return the last place with at most so many tokens before it."""
+        if tokens < 0:
+            return 0
+        if self._text is None:
+            return bisect_right(self._ends, tokens)
+        ends = self._ends
+        stop = ends[int(tokens)] - 1 if int(tokens) < len(ends) else len(self._text)
+        return len(self._text[: max(int(stop), 0)].decode("utf-8", "ignore"))
 
 
-def _beginning(text: str, length: int) -> str:
-    """Return at most this many characters, up to the end of a line, sentence or word if near."""
-    head = text[:length]
-    for signs in ("\n", "。！？；.!?;", " ，、,"):
-        end = max(head.rfind(sign) for sign in signs) + 1
-        if end * 4 >= length * 3:
-            head = head[:end]
+def _shorten(
+    passages: Sequence[PromptPassage], whole: Reading, scale: TokenScale, goes: int
+) -> list[PromptPassage]:
+    """Return what is left of the passages when so many tokens at their end go."""
+    spans = _spans(passages, whole.text)
+    limit = scale.place(scale.before(spans[-1][1]) - goes)
+    kept = []
+    for passage, (start, end) in zip(passages, spans, strict=True):
+        if end > limit:
+            # `fenced` puts the text between a line of its own length and the end of the fence.
+            head = (end - start) - len(passage.text) - len(_CLOSE)
+            text = cuts.shorten(passage.text, limit - start - head)
+            if text is not None:
+                kept.append(msgspec.structs.replace(passage, text=text))
             break
-    return f"{head.rstrip()} …"
+        kept.append(passage)
+    return kept
+
+
+def _spans(passages: Sequence[PromptPassage], text: str) -> list[tuple[int, int]]:
+    """Return where each passage begins and ends in the prompt."""
+    spans = []
+    place = 0
+    for passage in passages:
+        block = fenced(passage)
+        start = text.find(block, place)
+        # A template that changes what it is given leaves a guess; the count that follows judges.
+        start = place if start < 0 else start
+        place = min(start + len(block), len(text))
+        spans.append((start, place))
+    return spans
 
 
 def estimate(text: str) -> int:
     """Return about how many tokens a text has, rather too many than too few.
 
-    For servers without `/tokenize`. English runs at 3 to 5 characters a token; digits and signs
+    For servers that do not count. English runs at 3 to 5 characters a token; digits and signs
     near 1; Chinese at 1 to 2 tokens a character, depending on the vocabulary.
     """
-    letters = sum(sign.isascii() and (sign.isalpha() or sign == " ") for sign in text)
-    other_ascii = sum(sign.isascii() for sign in text) - letters
-    return -(-letters // 3) + other_ascii + 2 * (len(text) - letters - other_ascii)
+    return -(-sum(_weight(sign) for sign in text) // 3)
+
+
+def _weight(sign: str) -> int:
+    """Return the thirds of a token that a character takes."""
+    if not sign.isascii():
+        return 6
+    return 1 if sign.isalpha() or sign == " " else 3

@@ -5,21 +5,21 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import msgspec
 
 from services.llm_bridge import errors
+from services.llm_bridge.fields import Json
 from services.llm_bridge.sse import Events
 from services.runtime.config import Bridge
 from services.runtime.errors import Fatal
 
-Json = dict[str, Any]
-
 _ERROR_BODY = 64 * 1024
 """As much of an error's body is read, bytes."""
+_BODY = 16 * 1024 * 1024
+"""A reply longer than this is none of ours, bytes; the tokens of a long prompt take a tenth."""
 
 
 class Connection:
@@ -41,10 +41,18 @@ class Connection:
             await self._session.close()
             self._session = None
 
-    async def json(self, method: str, path: str, body: Json | None = None) -> Json:
+    async def json(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        query: dict[str, str] | None = None,
+    ) -> Json:
         """Return the object that answers a request."""
+        path = f"{path}?{urlencode(query)}" if query else path
         async with self.send(method, path, body) as response:
-            return _decode(await response.read())
+            return _decode(await _whole(response))
 
     async def events(self, path: str, body: Json) -> AsyncGenerator[Json, None]:
         """Yield the events of a streamed reply until `[DONE]`, or the end of the stream."""
@@ -61,6 +69,8 @@ class Connection:
                     event = _decode(data)
                     if failure := event.get("error"):
                         raise errors.in_stream(failure)
+                    if event.get("object") == "error":  # vLLM before 0.10 has no frame around it
+                        raise errors.in_stream(event)
                     seen = True
                     yield event
             if events.pending or not seen:
@@ -111,6 +121,16 @@ class Connection:
                 trust_env=False,  # a proxy of the environment must not see the plant's questions
             )
         return self._session
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body; one without end must not take the box's memory."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _BODY:
+            raise errors.garbled("an endless reply", bytes(body[:80]))
+    return bytes(body)
 
 
 def _address(url: str) -> str:

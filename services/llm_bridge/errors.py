@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable, Unavailable
 
 SERVER = "ask the language model"
 """The operation these errors name."""
+
+
+_LONGEST = 300
+"""Characters of a server's own words: they stand in answers and in the status."""
+_MEMORY = re.compile(
+    r"out of (?:device )?memory|alloc|compute error|context size has been exceeded", re.IGNORECASE
+)
+"""How llama-server's errors 500 say that there was no room."""
 
 
 class BrokenOutput(Retryable):
@@ -47,7 +56,11 @@ def slow(what: str, seconds: float) -> DeadlineExceeded:
 
 def cut_off(reason: str) -> Retryable:
     """The connection ended in the middle of the answer."""
-    return Retryable(SERVER, f"the answer broke off: {reason}", "look at llama-server's log")
+    return Retryable(
+        SERVER,
+        f"the answer broke off: {reason}",
+        "llama-server may have ended, for want of memory perhaps: look at its log",
+    )
 
 
 def garbled(what: str, found: str | bytes) -> BrokenOutput:
@@ -61,17 +74,32 @@ def garbled(what: str, found: str | bytes) -> BrokenOutput:
 
 def refused(status: int, body: bytes) -> AndonError:
     """Turn an HTTP status of 300 or more, and its body, into the error it means."""
-    message = _message(body)
-    if status == 503:
-        return loading() if "load" in message.lower() else Retryable(SERVER, message or "busy")
-    if status == 429:
-        return Retryable(SERVER, message or "too many requests")
-    if status >= 500 and status != 501:
-        return Retryable(SERVER, f"error {status}: {message}", "look at llama-server's log")
-    reason = f"error {status}: {message}"
+    message = _message(body)[:_LONGEST]
+    if status in (429, 503) or (status >= 500 and status != 501):
+        return _failing(status, message)
+    reason = f"error {status}: {message}".rstrip(": ")
+    if status < 400:
+        return Rejected(
+            SERVER, f"it sends us elsewhere: {reason}", "name the server itself in llm_bridge.url"
+        )
     if status in (404, 405, 501):
         return NotOffered(SERVER, reason, "check llm_bridge.url, .api and .model")
     return Rejected(SERVER, reason, "check llm_bridge.api_key" if status in (401, 403) else "")
+
+
+def _failing(status: int, message: str) -> Retryable:
+    """Return what a status means that may be another one in a moment."""
+    if status == 503 and "load" in message.lower():
+        return loading()
+    if status in (429, 503):
+        return Retryable(SERVER, message or ("busy" if status == 503 else "too many requests"))
+    if _MEMORY.search(message):
+        return Retryable(
+            SERVER,
+            f"the server ran out of memory: {message}",
+            "start llama-server with a smaller context (-c), fewer slots (-np) or a smaller model",
+        )
+    return Retryable(SERVER, f"error {status}: {message}", "look at llama-server's log")
 
 
 def in_stream(error: Any) -> AndonError:
@@ -85,11 +113,30 @@ def in_stream(error: Any) -> AndonError:
     return BrokenOutput(SERVER, str(error.get("message") or error), "look at llama-server's log")
 
 
+def may_pass(error: Retryable) -> bool:
+    """Return whether the same request may do better in a moment.
+
+    One that was too slow is not quicker then, and what is not in form was tried again already.
+    """
+    return not isinstance(error, DeadlineExceeded | BrokenOutput)
+
+
 def _message(body: bytes) -> str:
-    """Return what an error's body says, for a person; the text itself where it is not JSON."""
+    """Return what an error's body says, for a person; the text itself where it says nothing.
+
+    llama-server, Ollama and OpenAI put it into `error.message`, older vLLM into `message`, and
+    vLLM's web framework into `detail`.
+    """
     text = body.decode("utf-8", "replace")
     try:
-        error = json.loads(text)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, KeyError, TypeError):
-        return " ".join(text.split())[:200]
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        error = found.get("error") or found
+        said = error
+        if isinstance(error, dict):
+            said = error.get("message") or error.get("detail")
+        if isinstance(said, str) and said:
+            return said
+    return " ".join(text.split())[:200]

@@ -60,10 +60,10 @@ def system(request: Generate) -> str:
 
 def user(request: Generate, passages: Sequence[PromptPassage]) -> str:
     """Return passages and question, the part that changes."""
-    fenced = "\n".join(_fenced(passage) for passage in passages) or _NONE
+    quoted = "\n".join(fenced(passage) for passage in passages) or _NONE
     question = defuse(request.question.strip())
     asked = f"Question:\n<question>\n{question}\n</question>"
-    return f"Passages:\n{fenced}\n\n{asked}\n{_IN[request.lang]}"
+    return f"Passages:\n{quoted}\n\n{asked}\n{_IN[request.lang]}"
 
 
 def messages(request: Generate, passages: Sequence[PromptPassage]) -> list[Message]:
@@ -76,7 +76,8 @@ def plain(request: Generate, passages: Sequence[PromptPassage]) -> str:
     return f"{system(request)}\n\n{user(request, passages)}\n\nAnswer:\n"
 
 
-def _fenced(passage: PromptPassage) -> str:
+def fenced(passage: PromptPassage) -> str:
+    """Return a passage between its fences, with its number and source."""
     source = " ".join(defuse(passage.source).replace('"', "'").split())
     text = defuse(passage.text.strip())
     return f'<passage number="{passage.n}" source="{source}">\n{text}\n</passage>'

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import ClassVar
 
 from schemas.channels import GENERATE, URGE
 from schemas.generation import Generate, Piece, Urge, Urged
+from services.llm_bridge.breaker import Breaker
 from services.llm_bridge.llama import LlamaServer
 from services.llm_bridge.model import Model
 from services.llm_bridge.queue import SlotQueue
+from services.llm_bridge.writing import Writing, refused
 from services.runtime.config import Config
 from services.runtime.errors import AndonError, Unavailable
 from services.runtime.process import Context
+from services.runtime.rpc import deadline
 
 _CHECK_EVERY_S = 3.0
 _FIRST_CHECK_S = 1.0
 """How long the start waits for the model's server."""
-_WAITING = 64
+_TELL_EVERY_S = 1.0
+"""How old the figures of the queue in the status may be."""
+_WAITING = 256
 """Requests that may wait for a slot."""
 _ALONE = "answers come from the passages alone"
 
@@ -41,11 +46,19 @@ class LlmBridgeService:
         self._check_every_s = check_every_s
         self._settings = config.llm_bridge
         self._llama = LlamaServer(self._settings) if self._settings.url else None
-        self._queue = SlotQueue(self._settings.slots, waiting=_WAITING, changed=self._count)
+        self._queue: SlotQueue[Generate] = SlotQueue(
+            self._settings.slots,
+            waiting=_WAITING,
+            ageing_s=self._settings.ageing_s,
+            cut_off=self._settings.cut_off,
+            changed=self._count,
+        )
+        self._queue.choose = self._choose
+        self._breaker = Breaker()
         self._model: Model | None = None
         self._trouble: AndonError | None = None
         self._checked = asyncio.Event()
-        self._asked: dict[str, asyncio.Task[object] | None] = {}
+        self._asked: dict[str, tuple[asyncio.Task[object] | None, Writing]] = {}
 
     async def start(self, context: Context) -> None:
         """Look for the model's server, then take requests."""
@@ -57,6 +70,7 @@ class LlmBridgeService:
         else:
             self._note("")
             context.spawn(self._watch(self._llama), "watch the model")
+            context.spawn(self._tell(), "figures of the queue")
             try:
                 async with asyncio.timeout(_FIRST_CHECK_S):
                     await self._checked.wait()
@@ -90,31 +104,52 @@ class LlmBridgeService:
                 "no language model is configured",
                 f"set llm_bridge.url; until then {_ALONE}",
             )
-        self._asked[request.id] = task = asyncio.current_task()
+        writing = Writing(
+            request,
+            self._queue,
+            self._breaker,
+            self._write,
+            check=self._check,
+            until=deadline.get(),
+        )
+        self._asked[request.id] = asked = (asyncio.current_task(), writing)
         try:
             await self._checked.wait()
-            async with self._queue.slot(request.priority, request.id):
-                if self._stopping.is_set():
-                    raise Unavailable("generate", "the bridge is stopping", "ask again in a moment")
-                # A server known to be away is not waited for again by every fault.
-                if self._trouble is not None or self._model is None:
-                    raise self._trouble or Unavailable("generate", "the model is not known yet")
-                async with aclosing(self._model.write(request)) as pieces:
-                    async for piece in pieces:
-                        yield piece
+            if not self._breaker.admits(asyncio.get_running_loop().time()):
+                raise refused(self._breaker)
+            async with aclosing(writing.pieces()) as pieces:
+                async for piece in pieces:
+                    yield piece
         finally:
-            if self._asked.get(request.id) is task:
+            if self._asked.get(request.id) is asked:
                 del self._asked[request.id]
+            self._judge()
+
+    def _check(self) -> None:
+        """Raise where the model cannot be asked now."""
+        if self._stopping.is_set():
+            raise Unavailable("generate", "the bridge is stopping", "ask again in a moment")
+        # A server known to be away is not waited for again by every fault.
+        if self._trouble is not None or self._model is None:
+            raise self._trouble or Unavailable("generate", "the model is not known yet")
+
+    def _choose(self, free: Sequence[int], request: Generate) -> int:
+        return free[0] if self._model is None else self._model.choose(free, request)
+
+    def _write(self, request: Generate, slot: int) -> AsyncGenerator[Piece, None]:
+        if self._model is None:
+            raise Unavailable("generate", "the model is not known yet")
+        return self._model.write(request, slot)
 
     async def urge(self, request: Urge) -> Urged:
         """Let a request that waits be more urgent, or end one that nobody wants any more."""
-        task = self._asked.get(request.id)
-        if task is None:
+        if (asked := self._asked.get(request.id)) is None:
             return Urged(known=False)
-        if request.priority is None:
+        task, writing = asked
+        if request.priority is not None:
+            writing.urge(request.priority)
+        elif task is not None:
             task.cancel()
-        else:
-            self._queue.urge(request.id, request.priority)
         return Urged(known=True)
 
     async def _watch(self, llama: LlamaServer) -> None:
@@ -127,6 +162,8 @@ class LlmBridgeService:
                 self._health.trouble("model", f"{error}: {_ALONE}")
                 self._note("")
             else:
+                if self._trouble is not None:
+                    self._breaker.restarted(asyncio.get_running_loop().time())
                 self._trouble = None
                 if not model.same_as(self._model):
                     self._model = model
@@ -147,6 +184,25 @@ class LlmBridgeService:
             facts["context"] = self._model.props.context
         self._count()
 
+    async def _tell(self) -> None:
+        """Keep the figures that change with time."""
+        while True:
+            self._judge()
+            self._count()
+            await asyncio.sleep(_TELL_EVERY_S)
+
+    def _judge(self) -> None:
+        """Say how the breaker is; while it is open nobody has to wait to be told so."""
+        now = asyncio.get_running_loop().time()
+        state = self._breaker.state(now)
+        self._health.facts["breaker"] = state
+        if state == "open":
+            self._queue.turn_away(refused(self._breaker))
+            self._health.trouble("breaker", f"{refused(self._breaker)}: {_ALONE}")
+        else:
+            self._health.well("breaker")
+
     def _count(self) -> None:
-        facts, queue = self._health.facts, self._queue
-        facts.update(slots=queue.slots, queued=queue.depth, in_flight=queue.in_flight)
+        self._health.facts.update(self._queue.facts)
+        if self._model is not None:
+            self._health.facts.update(self._model.facts)

@@ -152,11 +152,13 @@ def _repeated(standing: Standing, fault: Fault, at: float, answer_id: str) -> St
 
 
 def _held(standing: Standing, fault: Fault, turns: tuple[float, ...]) -> Step:
-    """It begins to chatter: it is held as active, the same alarm without new work."""
+    """It begins to chatter: it is held as active, the same alarm with the same answer.
+
+    That may have been cut short when it went.
+    """
     alarm = replace(_counted(standing.alarm, fault), state="active", chattering=True)
     held = replace(standing, alarm=alarm, seen_at=turns[-1], turns=turns, shown=True)
-    effects = [*_publish(held), *_escalated(standing, held)]
-    return held, effects if standing.shown else [*effects, _repeat(held)]
+    return held, [*_publish(held), *_escalated(standing, held), _repeat(held)]
 
 
 def _counts_on(standing: Standing, fault: Fault, at: float, limits: Limits) -> Step:

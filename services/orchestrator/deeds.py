@@ -47,6 +47,7 @@ def deeds(
             case Front(asset=asset, answer_id=answer_id):
                 done.fronts.append((asset, answer_id))
             case Publish(asset=asset, alarm=alarm, retain=retain):
+                done.cleared += [(asset, alarm.answer_id)] if alarm.state == "cleared" else []
                 done.outgoing.append(
                     Outgoing(
                         topic=ALARM.topic(prefix, asset=asset),

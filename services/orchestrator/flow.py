@@ -25,7 +25,7 @@ from services.orchestrator.prepared import Prepared
 from services.orchestrator.publication import given, harmless
 from services.orchestrator.quote import cited_first
 from services.orchestrator.records import Job, Work, counted, current, search
-from services.orchestrator.reuse import Busy, Reuse, Writing
+from services.orchestrator.reuse import Busy, Gone, Reuse, Writing
 from services.orchestrator.templates import Prompt
 from services.orchestrator.versions import Versions
 from services.runtime.bus import Bus
@@ -132,6 +132,8 @@ class Flow:
                 answer = msgspec.structs.replace(answer, note=said, prepared=True)
             elif time.time() >= job.deadline_at:
                 why = "late"
+            elif self._cleared(job.work):
+                why = "cleared"
             elif draft and ready:
                 await self._give(job, msgspec.structs.replace(answer, stage="passages"), done=False)
                 return draft
@@ -140,7 +142,7 @@ class Flow:
         if why:
             said = note(why, job.work.lang)
             answer = msgspec.structs.replace(answer, note=join(answer.note, said))
-        shown = None if missing else generation
+        shown = None if missing or why == "cleared" else generation
         await self._give(job, answer, done=True, generation=shown, record=record)
         return None
 
@@ -167,8 +169,10 @@ class Flow:
         Raises:
             Retryable: the ledger cannot be written now; the job is due again.
         """
-        answer, record = await self._with_model(job, draft)
-        await self._give(job, answer, done=True, generation=draft.generation, record=record)
+        answer, record, whole = await self._with_model(job, draft)
+        # One that was cut short does not stand for an alarm that comes again.
+        shown = draft.generation if whole else None
+        await self._give(job, answer, done=True, generation=shown, record=record)
 
     async def give_up(self, job: Job, reason: str) -> None:
         """Give the job a final answer, and do not try again.
@@ -211,6 +215,10 @@ class Flow:
     def escalate(self, place: str, answer_id: str, priority: Priority) -> None:
         """Let an answer that waits for the model be more urgent from now on."""
         self._reuse.escalate((place, answer_id), priority)
+
+    def release(self, place: str, answer_id: str) -> None:
+        """Let an answer be final as its passages gave it: its alarm is gone."""
+        self._reuse.release((place, answer_id))
 
     async def _retrieve(self, job: Job) -> tuple[Found, str]:
         """Return what was found, and the key of a note where the retriever stayed away."""
@@ -297,11 +305,15 @@ class Flow:
             Answer,
         )
 
-    async def _with_model(self, job: Job, draft: Draft) -> tuple[Answer, Record | None]:
-        """Return the model's answer; the passages' own where the model gives none in time."""
-        answer, record = draft.answer, None
+    async def _with_model(self, job: Job, draft: Draft) -> tuple[Answer, Record | None, bool]:
+        """Return the model's answer; the passages' own where the model gives none in time.
+
+        With it what it was made with, and whether it had that time; an alarm that goes ends it.
+        """
+        answer, record, whole = draft.answer, None, True
         begun = time.time()
         try:
+            self._still_wanted(job.work)
             async with asyncio.timeout(max(job.deadline_at - begun, 0.5)):
                 standing = await self._reuse.get_or_make(
                     draft.key,
@@ -310,10 +322,10 @@ class Flow:
                     priority=self._now(job.work)[0].priority,
                 )
             final, record = _as(answer, standing.answer), standing.record
-        except Busy:
-            final = msgspec.structs.replace(
-                answer, note=join(answer.note, note("busy", job.work.lang))
-            )
+        except (Busy, Gone) as error:
+            whole = isinstance(error, Busy)
+            why = note("busy" if whole else "cleared", job.work.lang)
+            final = msgspec.structs.replace(answer, note=join(answer.note, why))
         except (AndonError, TimeoutError) as error:
             reason = error.reason if isinstance(error, AndonError) else "the deadline is over"
             log.warning("the passages stand, the model gave no answer: %s", reason)
@@ -323,7 +335,8 @@ class Flow:
         timings = msgspec.structs.replace(
             answer.timings_ms, model=_ms(begun, ended), total=_ms(job.received_at, ended)
         )
-        return msgspec.structs.replace(final, timings_ms=timings, created=now()), record
+        final = msgspec.structs.replace(final, timings_ms=timings, created=now())
+        return final, record, whole
 
     async def _write(self, job: Job, draft: Draft, writing: Writing) -> Outcome:
         """Have the model write the answer, and check it against the passages."""
@@ -379,6 +392,16 @@ class Flow:
         )
         self._committed()
         self.given += 1
+
+    def _cleared(self, work: Work) -> bool:
+        """Return whether the work's alarm is gone: it needs no model's time any more."""
+        alarm = self._alarm(work.place, work.key, work.answer_id)[0] if work.key else None
+        return alarm is not None and alarm.state == "cleared"
+
+    def _still_wanted(self, work: Work) -> None:
+        """Raise Gone where the alarm went since its passages came out."""
+        if self._cleared(work):
+            raise Gone("ask the language model", "the alarm is gone")
 
     def _now(self, work: Work) -> tuple[Work, bool]:
         """Return work as its alarm is now, and whether its answer may stand on its topics."""

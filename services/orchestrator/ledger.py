@@ -226,7 +226,8 @@ class Ledger:
             outgoing: what goes out.
             done: whether the job is done with it.
             failed: why the job is given up for good; empty where it is not.
-            generation: of the corpus it was made from; None where that could not be searched.
+            generation: of the corpus it was made from; None where that could not be searched,
+                or the alarm went before the model was heard: it is not to be given again.
             record: what the model was asked and gave, where it took part.
         """
 

@@ -17,6 +17,11 @@ _NOTES: dict[str, dict[Language, str]] = {
         "en": "Taken from the manuals directly; too many others waited for the language model.",
         "zh": "直接摘自手册；等待语言模型的问题过多。",
     },
+    "cleared": {
+        "en": "Taken from the manuals directly; the alarm was gone before the language model had"
+        " answered.",
+        "zh": "直接摘自手册；语言模型作答之前报警已消除。",
+    },
     "model_failed": {
         "en": "Taken from the manuals directly; the language model gave no answer: {reason}.",
         "zh": "直接摘自手册；语言模型没有给出答案：{reason}。",

@@ -145,6 +145,8 @@ class Deeds:
     """Place and answer id of open work that has the alarm's priority now."""
     fronts: list[tuple[str, str]] = field(default_factory=list)
     """Place and answer id of open work that goes to the front."""
+    cleared: list[tuple[str, str]] = field(default_factory=list)
+    """Place and answer id of alarms that are gone: what their passages gave is enough."""
     outgoing: list[Outgoing] = field(default_factory=list)
     """What goes out."""
     forgotten: list[Forgotten] = field(default_factory=list)

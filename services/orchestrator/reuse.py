@@ -18,6 +18,7 @@ T = TypeVar("T")
 Key = tuple[object, ...]
 Who = tuple[str, str]
 """Place and answer id of one who waits."""
+_WAIT = "wait for the language model"
 _MOST = 1000
 _WRITTEN_MOST = 60
 """Answers being written at the same time, at most: fewer than the bridge lets wait."""
@@ -27,6 +28,10 @@ _WAITING_MOST = 1000
 
 class Busy(Retryable):
     """More urgent ones wait for the model already."""
+
+
+class Gone(Retryable):
+    """The alarm is gone: nobody stands before the machine and waits."""
 
 
 def key_of(work: Work, hits: Sequence[Hit], generation: int) -> Key:
@@ -158,6 +163,12 @@ class Reuse(Generic[T]):
                     waiter.rank = RANK[priority]
                     self._hurry(writing, priority)
 
+    def release(self, who: Who) -> None:
+        """Let somebody wait no longer, who does if so: the alarm is gone."""
+        for key, writing in list(self._writing.items()):
+            for waiter in [one for one in writing.waiters if one.who == who]:
+                self._send_away(key, writing, waiter, Gone(_WAIT, "the alarm is gone"))
+
     def _begin(
         self, key: Key, make: Callable[[Writing], Awaitable[T]], who: Who, priority: Priority
     ) -> Writing:
@@ -205,13 +216,14 @@ class Reuse(Generic[T]):
         else:
             return
         if min(waiter.rank for _, _, waiter in out) <= rank:
-            raise Busy("wait for the language model", "others were before")
+            raise Busy(_WAIT, "others were before")
         for where, writing, waiter in out:
-            if not waiter.turn.done():
-                waiter.turn.set_exception(
-                    Busy("wait for the language model", "more urgent ones came")
-                )
-            self._leave(where, writing, waiter)
+            self._send_away(where, writing, waiter, Busy(_WAIT, "more urgent ones came"))
+
+    def _send_away(self, key: Key, writing: Writing, waiter: _Waiter, why: Retryable) -> None:
+        if not waiter.turn.done():
+            waiter.turn.set_exception(why)
+        self._leave(key, writing, waiter)
 
     def _leave(self, key: Key, writing: Writing, waiter: _Waiter) -> None:
         """Let one go who waited; with the last one the writing ends."""

@@ -292,6 +292,8 @@ class OrchestratorService:
         for done in [*(e.deeds for e in entries), due]:
             for place, answer_id, alarm in done.urgent if done else ():
                 self._flow.escalate(place, answer_id, alarm.priority)
+            for place, answer_id in done.cleared if done else ():
+                self._flow.release(place, answer_id)
         self._tell(entries, refusals, due)
         return True
 

@@ -26,7 +26,7 @@ from services.runtime.errors import AndonError, Damaged, Fatal, Retryable, leave
 from services.runtime.messages import Will
 from services.runtime.metrics import memory_mb
 from services.runtime.notify import notify, watchdog_s
-from services.runtime.rpc import Caller, Server
+from services.runtime.rpc import Caller, Server, client_id
 
 log = logging.getLogger(__name__)
 
@@ -148,11 +148,10 @@ class _Runner:
     async def run(self) -> None:
         name, prefix = self._service.name, self._config.prefix
         topic = STATUS.topic(prefix, service=name)
-        client_id = f"{prefix.replace('/', '-')}-{name}"
         bus = open_bus(
             self._config.broker,
-            client_id=client_id,
-            reply_topic=REPLY.topic(prefix, client_id=client_id),
+            client_id=client_id(prefix, name),
+            reply_topic=REPLY.topic(prefix, client_id=client_id(prefix, name)),
             keep_session=self._service.keeps_session,
             will=Will(topic=topic, payload=self._status("offline"), qos=1, retain=True),
             on_connection=lambda _up: self._health.changed.set(),
@@ -190,7 +189,9 @@ class _Runner:
                     health=self._health,
                 )
                 tasks.create_task(bus.failed(), name="bus")
-                tasks.create_task(context.caller.watch(), name="other services")
+                tasks.create_task(
+                    context.caller.watch(context.server.forget), name="other services"
+                )
                 tasks.create_task(self._callbacks(), name="callbacks")
                 reporting = tasks.create_task(self._report(bus, topic), name="status")
                 with bus.starting():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
 
-from schemas.channels import STATUS, Rpc
+from schemas.channels import REPLY, STATUS, Rpc
 from schemas.health import ServiceStatus
 from services.runtime.bus import Bus
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
@@ -21,8 +23,16 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Any], Awaitable[Any]]
 StreamHandler = Callable[[Any], AsyncIterator[Any]]
 
+deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+"""When the request that is being answered is over, in the loop's time."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+
+def client_id(prefix: str, service: str) -> str:
+    """Return a service's name at the broker."""
+    return f"{prefix.replace('/', '-')}-{service}"
 
 
 def _decode(payload: bytes, kind: Any) -> Any:
@@ -85,8 +95,12 @@ class Caller:
         finally:
             await pieces.aclose()
 
-    async def watch(self) -> None:
-        """Have nobody wait for the reply of a service that has ended; forever."""
+    async def watch(self, gone: Callable[[str], None] = lambda _: None) -> None:
+        """Have nobody wait for the reply of a service that has ended; forever.
+
+        Args:
+            gone: told the name of each that ends.
+        """
         inbox = await self._bus.consume(STATUS.filter(self._prefix), qos=0)
         while True:
             delivery = await inbox.get()
@@ -94,6 +108,7 @@ class Caller:
                 status: ServiceStatus = STATUS.decode(delivery.payload)
                 if status.state == "offline" and not delivery.retain:
                     self._bus.give_up(f"{self._prefix}/rpc/{status.service}/")
+                    gone(status.service)
 
 
 class Server:
@@ -104,6 +119,8 @@ class Server:
         self._prefix = prefix
         self._tasks = tasks
         self._working: set[asyncio.Task[None]] = set()
+        self._streaming: dict[asyncio.Task[None], str | None] = {}
+        """Tasks that stream a reply, and the topic it goes to."""
         self._inboxes: list[Inbox] = []
         self._held = 0
         """Requests that wait until fewer are worked on."""
@@ -137,8 +154,20 @@ class Server:
                 )
                 self._working.add(task)
                 task.add_done_callback(self._working.discard)
+                if rpc.streamed:
+                    self._streaming[task] = delivery.properties.response_topic
+                    task.add_done_callback(lambda done: self._streaming.pop(done, None))
 
         self._tasks.create_task(loop(), name=f"serve {rpc.name}")
+
+    def forget(self, service: str) -> None:
+        """End the streams for a service that has ended: nobody reads them any more.
+
+        Other requests are worked on: what they change is to be whole.
+        """
+        topic = REPLY.topic(self._prefix, client_id=client_id(self._prefix, service))
+        for task in [one for one, reply in self._streaming.items() if reply == topic]:
+            task.cancel()
 
     def leave(self) -> None:
         """Take no more requests: who asks from now on is told at once that nobody serves it."""
@@ -166,6 +195,8 @@ class Server:
         until: float | None,
     ) -> None:
         """Answer one request until its deadline, in the loop's time."""
+        if until is not None:
+            deadline.set(until)
         try:
             async with asyncio.timeout_at(until):
                 request = _decode(delivery.payload, rpc.request)

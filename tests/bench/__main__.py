@@ -16,11 +16,13 @@ from typing import Any
 
 from tests.bench import (
     behind,
+    bridge,
     bus,
     flood,
     manuals,
     night,
     quality,
+    queue,
     reading,
     retrieval,
     size,
@@ -50,6 +52,8 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "behind": behind.measure,
     "flood": flood.measure,
     "night": night.measure,
+    "queue": lambda: asyncio.run(queue.measure()),
+    "bridge": bridge.measure,
     "reading": reading.measure,
     "manuals": manuals.measure,
     "quality": quality.measure,

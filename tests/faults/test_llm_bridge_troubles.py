@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from schemas.channels import GENERATE
 from schemas.faults import Priority
+from schemas.generation import Generated
 from services.runtime.config import Bridge
 from services.runtime.errors import DeadlineExceeded, Fatal, Retryable, Unavailable
 from tests.support.bridge import Served, bridge, request
@@ -63,7 +65,7 @@ async def test_a_loading_model_is_waited_for() -> None:
 
 
 async def test_urgent_requests_overtake_and_the_rest_wait() -> None:
-    async with hanging() as (server, served):
+    async with hanging(cut_off=False) as (server, served):
         order: list[tuple[str, Priority]] = [
             ("first", "advice"), ("second", "advice"), ("third", "warning"), ("fourth", "critical"),
         ]  # fmt: skip
@@ -126,3 +128,49 @@ async def test_stopping_finishes_what_is_begun_and_refuses_what_waits() -> None:
         with pytest.raises(Unavailable, match="stopping"):
             await second
         assert server.questions == ["first"]
+
+
+async def test_an_advice_makes_room_for_a_critical_one_and_is_not_told_twice() -> None:
+    async with hanging() as (server, served):
+        pieces: list[str] = []
+
+        async def read() -> Generated:
+            asked = request("advice", id="advice", priority="advice")
+            async with aclosing(served.caller.stream(GENERATE, asked, deadline_s=240)) as stream:
+                async for piece in stream:
+                    if isinstance(piece, Generated):
+                        return piece
+                    pieces.append(piece.text)
+            raise AssertionError
+
+        reading = asyncio.create_task(read())
+        await served.until(in_flight=1)
+        while server.questions != ["advice"]:  # noqa: ASYNC110  a plain list
+            await asyncio.sleep(0.002)
+        critical = asyncio.create_task(
+            served.ask(request("critical", id="critical", priority="critical"))
+        )
+        async with asyncio.timeout(60):
+            await server.left.wait()
+        await served.until(queued_advice=1, in_flight=1, queued_critical=0)
+        server.go.release()
+        assert (await critical)[1].summary == "ok"
+        server.go.release()
+        assert (await reading).summary == "ok"
+        assert "".join(pieces) == "ok"
+        assert server.questions == ["advice", "critical", "advice"]
+
+
+async def test_background_ones_make_room_and_wait_for_the_others() -> None:
+    async with hanging() as (server, served):
+        night = asyncio.create_task(served.ask(request("night", id="night", background=True)))
+        await served.until(in_flight=1)
+        while server.questions != ["night"]:  # noqa: ASYNC110  a plain list
+            await asyncio.sleep(0.002)
+        live = asyncio.create_task(served.ask(request("live", id="live", priority="advice")))
+        await served.until(queued_background=1, in_flight=1)
+        server.go.release()
+        assert (await live)[1].summary == "ok"
+        server.go.release()
+        assert (await night)[1].summary == "ok"
+        assert server.questions == ["night", "live", "night"]

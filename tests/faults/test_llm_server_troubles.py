@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from services.llm_bridge.errors import BrokenOutput, NotOffered
-from services.llm_bridge.llama import Done, LlamaServer, Message, Token
+from services.llm_bridge.llama import Done, LlamaServer, Message, Token, Writing
 from services.runtime.config import Bridge
 from services.runtime.errors import (
     AndonError,
@@ -32,7 +32,7 @@ from tests.support.mosquitto import free_port
 pytestmark = pytest.mark.faults
 
 APIS = ["completion", "chat"]
-OPTIONS: dict[str, Any] = {"schema": {}, "max_tokens": 64, "temperature": 0.0}
+HOW = Writing(schema={}, max_tokens=64, temperature=0.0)
 TOKEN = {
     "completion": {"content": "a", "stop": False},
     "chat": {"choices": [{"delta": {"content": "a"}}]},
@@ -45,8 +45,8 @@ def client(url: str, **more: Any) -> LlamaServer:
 
 def ask(llama: LlamaServer, api: str) -> Any:
     if api == "completion":
-        return llama.complete("The", **OPTIONS)
-    return llama.chat([Message("user", "The")], **OPTIONS)
+        return llama.complete("The", HOW)
+    return llama.chat([Message("user", "The")], HOW)
 
 
 async def read(llama: LlamaServer, api: str) -> list[Token | Done]:
@@ -100,6 +100,13 @@ STATUSES: list[tuple[int, Any, type[AndonError], str]] = [
     (400, {"error": "a plain text"}, Rejected, "a plain text"),
     (401, {"error": {"message": "Invalid API Key"}}, Rejected, "check llm_bridge.api_key"),
     (404, "not found", NotOffered, "llm_bridge.url"),
+    # vLLM, before and since 0.10; its web framework; its key's guard.
+    (400, {"object": "error", "message": "too long", "code": 400}, Rejected, ": too long"),
+    (400, {"error": {"message": "too long", "type": "BadRequestError"}}, Rejected, ": too long"),
+    (422, {"detail": "not so"}, Rejected, ": not so"),
+    (401, {"error": "Unauthorized"}, Rejected, "check llm_bridge.api_key"),
+    # Ollama.
+    (404, {"error": {"message": 'model "x" not found'}}, NotOffered, 'model "x" not found'),
     (302, "", Rejected, "error 302"),
 ]
 
@@ -144,6 +151,7 @@ STREAMS: list[tuple[tuple[bytes, ...], type[AndonError], str]] = [
     ((event({"error": {"code": 400, "message": "too long"}}),), Rejected, "too long"),
     ((b'error: {"code":500,"message":"slot"}\n\n',), BrokenOutput, "slot"),
     ((event({"error": "text"}),), BrokenOutput, "text"),
+    ((event({"object": "error", "message": "no", "code": 400}),), Rejected, "no"),
 ]
 
 
@@ -186,7 +194,7 @@ async def test_comments_and_unknown_fields_are_passed_over() -> None:
     async with http_server(stream_of(*chunks)) as url, client(url) as llama:
         assert await read(llama, "chat") == [
             Token("变"),
-            Done(cut=True, prompt_tokens=7, cached_tokens=0, answer_tokens=2),
+            Done(cut=True, prompt_tokens=7, cached_tokens=None, answer_tokens=2),
         ]
 
 
@@ -312,6 +320,18 @@ async def test_answers_of_another_server_are_broken(
     async with http_server(handler) as url, client(url) as llama:
         with pytest.raises(BrokenOutput):
             await call(llama)
+
+
+async def test_a_reply_without_end_is_left() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"[" * 65536)
+
+    async with http_server(handler) as url, client(url) as llama:
+        with pytest.raises(BrokenOutput, match="endless reply"):
+            await llama.props()
 
 
 async def test_tls_is_checked_against_the_authority(tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ async def test_an_answer_that_comes_after_the_alarm_was_taken_back_does_not_stay
     tmp_path: Path,
 ) -> None:
     async with floor(tmp_path, alarms={"take_back_s": 1}) as plant:
-        plant.model_may.clear()
+        plant.away = True
         await plant.fault("plant/m1", "E1")
-        await plant.until(lambda: plant.retained("answer/plant/m1"))
+        await plant.until(lambda: plant.searches)
         await plant.fault("plant/m1", "E1", state="cleared")
-        await plant.until(lambda: plant.answers("plant/m1")[-1] is None)
-        plant.model_may.set()
-        assert (await plant.final("plant/m1"))["answered_by"] == "model", "kept, and told"
+        await plant.until(lambda: plant.answers("plant/m1"))
+        assert plant.answers("plant/m1") == [None]
+        plant.away = False
+        assert (await plant.final("plant/m1"))["answered_by"] == "extract", "kept, and told"
         assert plant.retained("answer/plant/m1") is None
         assert plant.retained("display/plant/m1") is None
 

@@ -66,15 +66,23 @@ async def test_what_it_is_stands_in_its_facts(server: LlamaProcess) -> None:
             "context": CONTEXT,
             "slots": 2,
             "queued": 0,
+            "queued_critical": 0,
+            "queued_warning": 0,
+            "queued_advice": 0,
+            "queued_background": 0,
             "in_flight": 0,
+            "order": "",
+            "waiting_s": 0.0,
+            "waited_ms": 0.0,
+            "breaker": "closed",
         }
 
 
 async def test_the_standing_instructions_are_read_once(server: LlamaProcess) -> None:
     async with bridge(Bridge(url=server.url)) as served:
         system = "Standing instructions that every request has. " * 20
-        await served.ask(request("What is E005?", system=system, max_tokens=64))
-        _, answer = await served.ask(request("And what is E006?", system=system, max_tokens=64))
+        await served.ask(request("What is E005?", system=system, max_tokens=ROOM))
+        _, answer = await served.ask(request("And what is E006?", system=system, max_tokens=ROOM))
     assert answer.cached_tokens > answer.prompt_tokens // 2
 
 

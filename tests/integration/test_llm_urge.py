@@ -27,7 +27,7 @@ async def urge(served: Served, name: str, priority: object) -> bool:
 async def test_what_became_urgent_is_written_next() -> None:
     with stand_in() as llama:
         llama.may.clear()
-        async with bridge(Bridge(url=llama.url, slots=1)) as served:
+        async with bridge(Bridge(url=llama.url, slots=1, cut_off=False)) as served:
             asked = []
             for name in "abc":
                 one = request(f"What is {name}?", id=name, priority="advice")

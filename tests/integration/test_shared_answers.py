@@ -102,3 +102,52 @@ async def test_other_words_under_the_same_id_do_not_wait_for_the_lease(tmp_path:
         await plant.until(lambda: plant.answers("ask/s")[-1]["question"] == "second E2")
         plant.model_may.set()
         assert (await plant.final("ask/s"))["question"] == "second E2"
+
+
+async def test_an_alarm_that_is_gone_needs_no_model_and_has_its_final_answer(
+    tmp_path: Path,
+) -> None:
+    async with floor(tmp_path, deadline_s=60.0) as plant:
+        plant.model_may.clear()
+        await plant.fault("plant/m1", "E1")
+        await plant.until(lambda: plant.asked)
+        await plant.fault("plant/m1", "E1", state="cleared")
+        final = await plant.final("plant/m1")
+        assert (final["answered_by"], len(final["citations"])) == ("extract", 1)
+        assert "the alarm was gone" in final["note"]
+        await plant.until(lambda: plant.urged)
+        assert (plant.urged[-1].id, plant.urged[-1].priority) == (plant.asked[0].id, None)
+        # It is back, and held from now on: what was cut short does not stand for it.
+        plant.model_may.set()
+        await plant.fault("plant/m1", "E1")
+        assert (await plant.final("plant/m1", 2))["answered_by"] == "model"
+
+
+async def test_an_answer_that_another_machine_waits_for_is_written_on(tmp_path: Path) -> None:
+    async with floor(tmp_path, deadline_s=60.0) as plant:
+        plant.model_may.clear()
+        for name in ("m1", "m2"):
+            await plant.fault(f"plant/{name}", "E1")
+            await plant.until(lambda n=name: plant.answers(f"plant/{n}"))
+        await plant.settled()
+        await plant.fault("plant/m1", "E1", state="cleared")
+        assert "the alarm was gone" in (await plant.final("plant/m1"))["note"]
+        plant.model_may.set()
+        assert (await plant.final("plant/m2"))["answered_by"] == "model"
+        assert not plant.urged
+
+
+async def test_an_alarm_that_was_gone_before_its_passages_is_final_at_once(
+    tmp_path: Path,
+) -> None:
+    async with floor(tmp_path, deadline_s=60.0) as plant:
+        plant.away = True
+        await plant.fault("plant/m1", "E1")
+        await plant.until(lambda: plant.on("alarm/plant/m1"))
+        await plant.fault("plant/m1", "E1", state="cleared")
+        await plant.until(lambda: plant.on("alarm/plant/m1")[-1]["state"] == "cleared")
+        plant.away = False
+        final = await plant.final("plant/m1")
+        assert "the alarm was gone" in final["note"]
+        assert [answer["stage"] for answer in plant.answers("plant/m1")] == ["final"]
+        assert not plant.asked

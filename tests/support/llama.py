@@ -59,6 +59,7 @@ def llama_process(
     embedding: bool = False,
     rerank: bool = False,
     port: int = 0,
+    batch: int = 2048,
 ) -> Iterator[LlamaProcess]:
     """Run the server for as long as the block lasts.
 
@@ -70,6 +71,7 @@ def llama_process(
         embedding: serve `/v1/embeddings` (mean pooling) instead of completions.
         rerank: serve `/v1/rerank` (rank pooling) instead of completions.
         port: where to listen; 0 for a free one.
+        batch: tokens of a prompt read at a time; only between two is a request stopped.
     """
     options = {
         "model": str(model),
@@ -79,6 +81,7 @@ def llama_process(
         "embedding": embedding,
         "rerank": rerank,
         "port": port,
+        "batch": batch,
     }
     log = model.with_name(f"{model.stem}-server-{time.monotonic_ns()}.log")
     with log.open("wb") as stderr:
@@ -129,7 +132,10 @@ def _serve(options: dict[str, Any]) -> None:
     params.model.path = options["model"]
     params.n_ctx = options["context"]
     params.n_parallel = options["slots"]
-    params.n_threads_http = 4
+    params.n_batch = options["batch"]
+    params.n_ubatch = min(options["batch"], 512)
+    # A stream takes a thread as long as it lasts; two more answer what else is asked.
+    params.n_threads_http = options["slots"] + 3
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = 1
     params.cache_ram_mib = 0

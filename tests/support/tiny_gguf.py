@@ -18,9 +18,14 @@ CONTEXT = 4096
 WIDTH = 64
 """Size of a hidden state, and of an embedding."""
 
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+"""Its chat template."""
+
 _LAYERS = 2
 _HEADS = 4
-_FEED_FORWARD = 128
 _SEED = 20_05
 _CLOSERS = ('"', "]", "}", ",")
 _EAGERNESS = 0.9
@@ -37,32 +42,36 @@ _BEGIN = "<|begin|>"
 _END = "<|end|>"
 _SPECIAL = (_BEGIN, _END)
 _NORMAL, _CONTROL = gguf.TokenType.NORMAL, gguf.TokenType.CONTROL
-_TEMPLATE = (
-    "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}\n{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
-)
 _WORDS = (
     "the fault code drive motor check supply cable bus voltage brake cause action summary text"
     " passages causes actions page manual and of to is in"
 )
 
 
-def write_tiny_gguf(path: Path) -> Path:
+def write_tiny_gguf(
+    path: Path, *, template: str = TEMPLATE, width: int = WIDTH, layers: int = _LAYERS
+) -> Path:
     """Write the model (about 0.5 MB, the same bytes each time) and return its path.
 
     The same file serves completions and, when the server is started for it, embeddings.
+
+    Args:
+        path: the file.
+        template: chat template; empty for a model that has none.
+        width: size of a hidden state; with more of it and of the layers a token costs more.
+        layers: how many there are.
     """
     tokens, merges = _vocabulary()
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(NAME)
     writer.add_context_length(CONTEXT)
-    writer.add_embedding_length(WIDTH)
-    writer.add_block_count(_LAYERS)
-    writer.add_feed_forward_length(_FEED_FORWARD)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(2 * width)
     writer.add_head_count(_HEADS)
     writer.add_head_count_kv(_HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_dimension_count(WIDTH // _HEADS)
+    writer.add_rope_dimension_count(width // _HEADS)
     writer.add_vocab_size(len(tokens))
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
 
@@ -75,9 +84,10 @@ def write_tiny_gguf(path: Path) -> Path:
     writer.add_eos_token_id(tokens.index(_END))
     writer.add_add_bos_token(True)
     writer.add_add_eos_token(False)
-    writer.add_chat_template(_TEMPLATE)
+    if template:
+        writer.add_chat_template(template)
 
-    for name, tensor in _tensors(tokens).items():
+    for name, tensor in _tensors(tokens, width, layers).items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -115,7 +125,7 @@ def _byte_letters() -> list[str]:
     return [chr(byte if byte in plain else next(others)) for byte in range(0x100)]
 
 
-def _tensors(tokens: list[str]) -> dict[str, np.ndarray]:
+def _tensors(tokens: list[str], width: int, layers: int) -> dict[str, np.ndarray]:
     """Return the weights by GGUF name, float32, deterministic."""
     random = np.random.default_rng(_SEED)
 
@@ -123,8 +133,8 @@ def _tensors(tokens: list[str]) -> dict[str, np.ndarray]:
         scale = 1.0 / np.sqrt(columns)
         return (random.standard_normal((rows, columns)) * scale).astype(np.float32)
 
-    embedding = weights(len(tokens), WIDTH) * 4
-    output = weights(len(tokens), WIDTH)
+    embedding = weights(len(tokens), width) * 4
+    output = weights(len(tokens), width)
     # One dimension of every hidden state is kept at a steady value; reading it makes a token
     # likelier wherever the text stands.
     embedding[:, 0] = np.abs(embedding).mean() * 8
@@ -134,15 +144,15 @@ def _tensors(tokens: list[str]) -> dict[str, np.ndarray]:
             output[token, 0] = _EAGERNESS
     for byte in _BAD_LEADS:
         output[tokens.index(_byte_letters()[byte]), 0] = _RELUCTANCE
-    ones = np.ones(WIDTH, dtype=np.float32)
+    ones = np.ones(width, dtype=np.float32)
     tensors = {"token_embd.weight": embedding, "output_norm.weight": ones, "output.weight": output}
-    for layer in range(_LAYERS):
+    for layer in range(layers):
         block = f"blk.{layer}."
         tensors[block + "attn_norm.weight"] = ones
         tensors[block + "ffn_norm.weight"] = ones
         for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            tensors[f"{block}{part}.weight"] = weights(WIDTH, WIDTH)
-        tensors[block + "ffn_gate.weight"] = weights(_FEED_FORWARD, WIDTH)
-        tensors[block + "ffn_up.weight"] = weights(_FEED_FORWARD, WIDTH)
-        tensors[block + "ffn_down.weight"] = weights(WIDTH, _FEED_FORWARD)
+            tensors[f"{block}{part}.weight"] = weights(width, width)
+        tensors[block + "ffn_gate.weight"] = weights(2 * width, width)
+        tensors[block + "ffn_up.weight"] = weights(2 * width, width)
+        tensors[block + "ffn_down.weight"] = weights(width, 2 * width)
     return tensors
