@@ -47,14 +47,19 @@ _WORDS = (
 )
 
 
-def write_tiny_gguf(path: Path) -> Path:
+def write_tiny_gguf(path: Path, *, name: str = NAME, seed: int = _SEED) -> Path:
     """Write the model (about 0.5 MB, the same bytes each time) and return its path.
 
     The same file serves completions and, when the server is started for it, embeddings.
+
+    Args:
+        path: where to.
+        name: what it calls itself.
+        seed: of its weights; another one writes other text.
     """
     tokens, merges = _vocabulary()
     writer = gguf.GGUFWriter(path, "llama")
-    writer.add_name(NAME)
+    writer.add_name(name)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(_LAYERS)
@@ -77,8 +82,8 @@ def write_tiny_gguf(path: Path) -> Path:
     writer.add_add_eos_token(False)
     writer.add_chat_template(_TEMPLATE)
 
-    for name, tensor in _tensors(tokens).items():
-        writer.add_tensor(name, tensor)
+    for part, tensor in _tensors(tokens, seed).items():
+        writer.add_tensor(part, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -115,9 +120,9 @@ def _byte_letters() -> list[str]:
     return [chr(byte if byte in plain else next(others)) for byte in range(0x100)]
 
 
-def _tensors(tokens: list[str]) -> dict[str, np.ndarray]:
+def _tensors(tokens: list[str], seed: int) -> dict[str, np.ndarray]:
     """Return the weights by GGUF name, float32, deterministic."""
-    random = np.random.default_rng(_SEED)
+    random = np.random.default_rng(seed)
 
     def weights(rows: int, columns: int) -> np.ndarray:
         scale = 1.0 / np.sqrt(columns)
