@@ -47,7 +47,14 @@ _WORDS = (
 )
 
 
-def write_tiny_gguf(path: Path, *, name: str = NAME, seed: int = _SEED) -> Path:
+def write_tiny_gguf(
+    path: Path,
+    *,
+    name: str = NAME,
+    seed: int = _SEED,
+    architecture: str = "llama",
+    tensors_a_part: int = 0,
+) -> Path:
     """Write the model (about 0.5 MB, the same bytes each time) and return its path.
 
     The same file serves completions and, when the server is started for it, embeddings.
@@ -56,9 +63,11 @@ def write_tiny_gguf(path: Path, *, name: str = NAME, seed: int = _SEED) -> Path:
         path: where to.
         name: what it calls itself.
         seed: of its weights; another one writes other text.
+        architecture: what it says it is; only `llama` can be loaded.
+        tensors_a_part: 0 for one file, else several are written, `…-00001-of-0000N.gguf`.
     """
     tokens, merges = _vocabulary()
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_a_part)
     writer.add_name(name)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(WIDTH)
