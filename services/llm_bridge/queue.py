@@ -36,6 +36,8 @@ class SlotQueue:
         self._most = waiting
         self._changed = changed
         self._in_flight = 0
+        self._held = 0
+        self._ended = asyncio.Event()
         self._order = count()
         self._heap: list[tuple[int, int, asyncio.Future[None], str]] = []
 
@@ -92,6 +94,24 @@ class SlotQueue:
         finally:
             self._free()
 
+    @asynccontextmanager
+    async def paused(self, within_s: float) -> AsyncIterator[None]:
+        """Let those in flight end, and hold the others for the block.
+
+        Args:
+            within_s: how long to wait for those in flight, seconds.
+        """
+        self._held += 1
+        try:
+            async with asyncio.timeout(within_s):
+                while self._in_flight:
+                    self._ended.clear()
+                    await self._ended.wait()
+            yield
+        finally:
+            self._held -= 1
+            self._call()
+
     def urge(self, name: str, priority: Priority) -> None:
         """Give those of a name that wait another priority; among equals they keep their place."""
         rank = _RANK[priority]
@@ -100,11 +120,12 @@ class SlotQueue:
 
     def _free(self) -> None:
         self._in_flight -= 1
+        self._ended.set()
         self._call()
 
     def _call(self) -> None:
         """Call the next ones while slots are free."""
-        while self._heap and self._in_flight < self._slots:
+        while self._heap and self._in_flight < self._slots and not self._held:
             _, _, turn, _ = heapq.heappop(self._heap)
             if not turn.done():
                 self._in_flight += 1
