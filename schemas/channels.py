@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from schemas import answers, errors, faults, generation, health, knowledge, retrieval
+from schemas import answers, errors, faults, generation, health, knowledge, models, retrieval
 
 Encoding = Literal["json", "text", "msgpack", "any"]
 
@@ -418,6 +418,21 @@ URGE = Rpc(
     generation.Urged,
     "A request to generate became more urgent, or is not wanted any more.",
 )
+LIST_MODELS = Rpc(
+    "llm_bridge",
+    "models",
+    models.ListModels,
+    models.ModelList,
+    "Which language models there are.",
+)
+USE_MODEL = Rpc(
+    "llm_bridge",
+    "use",
+    models.UseModel,
+    models.UseStep,
+    "Change to another language model.",
+    streamed=True,
+)
 
 RPCS: tuple[Rpc, ...] = (
     SEARCH,
@@ -434,6 +449,8 @@ RPCS: tuple[Rpc, ...] = (
     REMOVE,
     GENERATE,
     URGE,
+    LIST_MODELS,
+    USE_MODEL,
 )
 
 PROBLEM = errors.Problem

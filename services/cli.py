@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from services import evaluation, player
+from services import evaluation, player, rack
 from services.runtime import config as configuration
 from services.runtime.errors import AndonError, Fatal, Unavailable, leaves
 from services.terminal import print_json, say, tell
@@ -68,14 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    up = command("up", _up, "Start a broker and all services in this terminal; Ctrl-C ends them.")
-    up.add_argument("--data", metavar="DIR", help="where everything is kept (andon-data)")
-    up.add_argument(
-        "--port", type=_number(0, 65535), help="TCP port of the broker; 0 for a free one (1883)"
-    )
-    up.add_argument(
-        "--no-broker", action="store_true", help="use the configured broker, start none"
-    )
+    _starting(command)
 
     add = command("add", _library("add"), "Add documents and wait.")
     add.description = (
@@ -154,6 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     player.declare(command)
     evaluation.declare(command)
 
+    model = commands.add_parser("model", help="Look at the language models, or change to another.")
+    rack.declare(model.add_subparsers(metavar="COMMAND", required=True), common)
+
     config = commands.add_parser("config", help="Look at the configuration.")
     check = config.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "check", parents=[common], help="Check the file and say what is wrong in it."
@@ -161,6 +157,24 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", nargs="?", help="the file to check")
     check.set_defaults(run=_config_check)
     return parser
+
+
+def _starting(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add what starts everything."""
+    up = command("up", _up, "Start a broker and all services in this terminal; Ctrl-C ends them.")
+    up.add_argument("--data", metavar="DIR", help="where everything is kept (andon-data)")
+    up.add_argument(
+        "--port", type=_number(0, 65535), help="TCP port of the broker; 0 for a free one (1883)"
+    )
+    up.add_argument(
+        "--no-broker", action="store_true", help="use the configured broker, start none"
+    )
+    up.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE|FOLDER",
+        help="run a llama-server for this GGUF file, or one of the folder's",
+    )
 
 
 def _describing(command: argparse.ArgumentParser) -> None:
@@ -234,6 +248,7 @@ def _up(options: argparse.Namespace) -> int:
         msgspec.structs.replace(config, data=data),
         port=options.port,
         own_broker=not options.no_broker,
+        model=options.model,
         tell=tell,
     )
 

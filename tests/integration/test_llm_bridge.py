@@ -67,6 +67,8 @@ async def test_what_it_is_stands_in_its_facts(server: LlamaProcess) -> None:
             "slots": 2,
             "queued": 0,
             "in_flight": 0,
+            "models": "",
+            "switching": "",
         }
 
 
