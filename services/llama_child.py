@@ -34,8 +34,8 @@ def main() -> None:
     params.ui = False
     if key := os.environ.get("LLAMA_API_KEY"):
         params.api_keys = [key]
-    xllamacpp.Server(params)
-    # Its threads serve. They know no Python signal handling: the default action ends them at once.
+    server = xllamacpp.Server(params)  # noqa: F841  its threads serve for as long as it is kept
+    # They know no Python signal handling: the default action ends them at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     while True:
         signal.pause()

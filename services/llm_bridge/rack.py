@@ -96,7 +96,9 @@ class Rack:
     async def check(self) -> None:
         """Say when the file of the model in use is gone, or is back."""
         current = self._exchange.current if self._exchange else None
-        if current is None or not self._local or await asyncio.to_thread(Path(current.path).exists):
+        path = Path(current.path) if current else Path()
+        ours = self._local and path.is_absolute()
+        if current is None or not ours or await asyncio.to_thread(path.exists):
             self._health.well(_GONE)
             return
         self._health.trouble(
@@ -163,24 +165,30 @@ class Rack:
         if not self._local:
             return limit
         free = memory.available()
-        current = self._exchange.current if self._exchange else None
-        found = self._cartridges.found.get(current.path) if current else None
-        if current and found and found.header and self._health.facts.get("reachable"):
-            size, slots = found.group.look.size, max(1, current.slots)
-            context = self._context
-            free += memory.need(found.header, size, context=context, slots=slots).own
+        for found in self._cartridges.found.values():
+            if self._in_use(found) and found.header and self._health.facts.get("reachable"):
+                slots, context = self._slots, self._context
+                size = found.group.look.size
+                free += memory.need(found.header, size, context=context, slots=slots).own
         return min(free, limit or free)
+
+    def _in_use(self, found: Found) -> bool:
+        return self._exchange is not None and self._exchange.uses(found.group.path)
 
     @property
     def _context(self) -> int:
-        context = self._health.facts.get("context", 0)
-        return context if isinstance(context, int) else 0
+        """Tokens a request has now."""
+        return int(self._health.facts.get("context", 0))
+
+    @property
+    def _slots(self) -> int:
+        """Requests the server works on at the same time."""
+        return max(1, int(self._health.facts.get("slots", 1)))
 
     def _described(self, found: Found, room: int | None) -> Cartridge:
         group, header = found.group, found.header
-        current = self._exchange.current if self._exchange else None
         failed = self._exchange.failed.get(group.path, "") if self._exchange else ""
-        in_use = current is not None and current.path == group.path
+        in_use = self._in_use(found)
         if header is None:
             state: ModelState = "refused" if found.whole else "copying"
             return Cartridge(

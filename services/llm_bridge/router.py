@@ -40,6 +40,10 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
     slots: int = 0
     """Requests at the same time; 0: not said."""
 
+    def is_of(self, path: str) -> bool:
+        """Return whether it is the model of a file; a router may tell a path from where it is."""
+        return bool(self.path) and (path == self.path or path.endswith(f"/{self.path}"))
+
 
 class Router:
     """A client of a router's own addresses; its methods raise as `LlamaServer`'s do."""
@@ -79,7 +83,7 @@ class Router:
         """
         for again in (False, True):
             for model in await self.models(again=again):
-                if model.path == path:
+                if model.is_of(path):
                     return model
         raise Rejected(
             _LOAD,

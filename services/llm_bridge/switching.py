@@ -138,6 +138,11 @@ class Exchange:
                 "start it without a model and with --models-dir, or have `andon up --model` run it",
             )
 
+    def uses(self, path: str) -> bool:
+        """Return whether the model of a file is the one in use."""
+        used = self.current
+        return used is not None and (path == used.path or path.endswith(f"/{used.path}"))
+
     async def routed(self, path: str) -> Routed | None:
         """Return how a router knows a model; None where the server is none."""
         return await self._router.find(path) if self._routes else None
@@ -161,9 +166,13 @@ class Exchange:
 
     async def _ask(self) -> None:
         """Find out how the model can be changed."""
-        if self._routes is None:
+        # Who follows a choice runs no router; its server need not be up to be asked.
+        follows = choice.read(self._data, Running) is not None
+        if follows:
+            self._routes = False
+        elif self._routes is None:
             self._routes = await self._router.is_one()
-        self._ours = self._routes or choice.read(self._data, Running) is not None
+        self._ours = follows or self._routes
 
     async def _change(self, chosen: Choice, tell: Tell) -> Switched:
         begun = asyncio.get_running_loop().time()
@@ -250,13 +259,13 @@ class Exchange:
         if model.state != "loaded":
             raise errors.loading()
         self._llama.route(model.id)
-        if self._chosen is None or self._chosen.now.path != model.path:
+        if self._chosen is None or not model.is_of(self._chosen.now.path):
             self._choose(Choice(path=model.path, context=0, slots=0, since=now()))
 
     def _pick(self, models: list[Routed]) -> Routed:
         """Return the model to use of those a router has."""
         chosen = self._chosen
-        named = [m for m in models if chosen and m.path == chosen.now.path]
+        named = [m for m in models if chosen and m.is_of(chosen.now.path)]
         wished = [m for m in models if m.id == self._settings.model]
         loaded = [m for m in models if m.state != "unloaded"]
         for some in (named, wished, loaded, models):

@@ -26,6 +26,7 @@ _CLOSERS = ('"', "]", "}", ",")
 _EAGERNESS = 0.9
 """How much likelier the closing signs are: under a JSON schema, strings and lists then end after
 some tens of tokens by themselves; at even odds each would run to its limit."""
+_FAVOUR = 0.9
 _BAD_LEADS = (0xC0, 0xC1, 0xE0, 0xED, *range(0xF0, 0x100))
 """Bytes that, followed by any continuation, can make invalid UTF-8. A grammar counts continuation
 bytes only, so random weights would write surrogates and overlong forms, at which llama-server's
@@ -54,6 +55,7 @@ def write_tiny_gguf(
     seed: int = _SEED,
     architecture: str = "llama",
     tensors_a_part: int = 0,
+    favourite: str = "",
 ) -> Path:
     """Write the model (about 0.5 MB, the same bytes each time) and return its path.
 
@@ -65,6 +67,7 @@ def write_tiny_gguf(
         seed: of its weights; another one writes other text.
         architecture: what it says it is; only `llama` can be loaded.
         tensors_a_part: 0 for one file, else several are written, `…-00001-of-0000N.gguf`.
+        favourite: a letter it writes more often than any other, to know it by.
     """
     tokens, merges = _vocabulary()
     writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_a_part)
@@ -91,7 +94,7 @@ def write_tiny_gguf(
     writer.add_add_eos_token(False)
     writer.add_chat_template(_TEMPLATE)
 
-    for part, tensor in _tensors(tokens, seed).items():
+    for part, tensor in _tensors(tokens, seed, favourite).items():
         writer.add_tensor(part, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -129,7 +132,7 @@ def _byte_letters() -> list[str]:
     return [chr(byte if byte in plain else next(others)) for byte in range(0x100)]
 
 
-def _tensors(tokens: list[str], seed: int) -> dict[str, np.ndarray]:
+def _tensors(tokens: list[str], seed: int, favourite: str) -> dict[str, np.ndarray]:
     """Return the weights by GGUF name, float32, deterministic."""
     random = np.random.default_rng(seed)
 
@@ -146,6 +149,8 @@ def _tensors(tokens: list[str], seed: int) -> dict[str, np.ndarray]:
     for token, text in enumerate(tokens):
         if text in _CLOSERS:
             output[token, 0] = _EAGERNESS
+    if favourite:
+        output[tokens.index(favourite), 0] = _FAVOUR
     for byte in _BAD_LEADS:
         output[tokens.index(_byte_letters()[byte]), 0] = _RELUCTANCE
     ones = np.ones(WIDTH, dtype=np.float32)
