@@ -33,6 +33,12 @@ from tests.support.tiny_gguf import write_tiny_gguf
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that wait for each other on a busy machine take minutes."""
+    monkeypatch.setenv("LLAMA_ARG_THREADS", "1")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write_both(tmp_path / "models")
@@ -64,7 +70,6 @@ async def followed(
     """A bridge beside a server that follows its choice, alpha at first."""
     monkeypatch.setenv("PATH", str(llama_server().parent) if program == "built" else "/nowhere")
     monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
-    monkeypatch.setenv("LLAMA_ARG_THREADS", "1")
     data, said = folder.parent / "data", list[str]()
     path = str(folder / "alpha.gguf")
     choice.write(data, Chosen(now=Choice(path=path, context=2048, slots=1, since="first")))
