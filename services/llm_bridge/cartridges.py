@@ -25,6 +25,8 @@ _SHARE = 100
 """Looking takes at most one part in so many of the time."""
 _LONGEST_PAUSE_S = 30.0
 _EVERY_S = 2.0
+_EAGER = 4
+"""While a file is waited for, looks are so many times as frequent."""
 _SETTLE_S = 2.0
 """A file that did not change for so long is whole, as far as its time tells."""
 _SLOW_S = 30.0
@@ -102,7 +104,8 @@ class Cartridges:
                     work = self._examine(group)
                     task = tasks.create_task(work, name=f"examine {group.path}")
                     self._examining[group.path] = task
-                await asyncio.sleep(min(max(self._every_s, _SHARE * took), _LONGEST_PAUSE_S))
+                every = self._every_s / (_EAGER if self._watch.unsettled else 1)
+                await asyncio.sleep(min(max(every, _SHARE * took), _LONGEST_PAUSE_S))
 
     def _compare(self, files: Mapping[str, Look]) -> list[Group]:
         """Take note of what is there; return what is to be examined."""

@@ -21,6 +21,7 @@ from services.llm_bridge import memory
 from services.llm_bridge.cartridges import Cartridges, Found
 from services.llm_bridge.files import name_of
 from services.llm_bridge.marks import Marks
+from services.llm_bridge.router import Routed
 from services.llm_bridge.switching import Exchange
 from services.runtime import choice
 from services.runtime.clock import now
@@ -58,6 +59,8 @@ class Rack:
         self._exchange = exchange
         if exchange is not None:
             exchange.changed = self._note
+            if self._settings.allowed_models:
+                exchange.may = self._allowed
         self._local = urlsplit(self._settings.url).hostname in _HERE
         self._note()
 
@@ -171,6 +174,13 @@ class Rack:
                 size = found.group.look.size
                 free += memory.need(found.header, size, context=context, slots=slots).own
         return min(free, limit or free)
+
+    def _allowed(self, model: Routed) -> bool:
+        """Return whether a router's model is a cartridge whose checksum was found to be allowed."""
+        return any(
+            model.is_of(found.group.path) and found.sha256 and not found.reason
+            for found in self._cartridges.found.values()
+        )
 
     def _in_use(self, found: Found) -> bool:
         return self._exchange is not None and self._exchange.uses(found.group.path)

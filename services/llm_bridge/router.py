@@ -22,6 +22,13 @@ from services.runtime.errors import DeadlineExceeded, Rejected
 
 _LOOK_S = 0.1
 _LOAD = "load the model"
+State = Literal["unloaded", "loading", "loaded", "other"]
+_STATES: dict[Any, State] = {
+    "unloaded": "unloaded",
+    "loading": "loading",
+    "loaded": "loaded",
+    "sleeping": "loaded",
+}
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +38,8 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
     """By which requests name it."""
     path: str
     """Its file; empty where the router does not tell."""
-    state: Literal["unloaded", "loading", "loaded", "other"]
-    """`other`: asleep, or being downloaded."""
+    state: State
+    """`loaded` may be asleep: a request wakes it. `other`: being downloaded."""
     failed: str = ""
     """How its process ended, where it failed."""
     context: int = 0
@@ -148,7 +155,7 @@ def _routed(told: Json) -> Routed:
     return Routed(
         id=str(told["id"]),
         path=_option(args, "-m", "--model"),
-        state=value if value in ("unloaded", "loading", "loaded") else "other",
+        state=_STATES.get(value, "other"),
         failed=f"ended with code {code}" if status.get("failed") else "",
         context=_number(_option(args, "-c", "--ctx-size")),
         slots=_number(_option(args, "-np", "--parallel")),

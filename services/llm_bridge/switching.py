@@ -70,6 +70,8 @@ class Exchange:
         self._probe = probe
         self.changed: Callable[[], None] = lambda: None
         """Called when `switching` changes."""
+        self.may: Callable[[Routed], bool] = lambda _: True
+        """Whether a router's model may be used that nobody chose."""
         self._chosen = choice.read(data, Chosen)
         self._ours = False
         self._loaded_at = -_AGAIN_S
@@ -114,6 +116,8 @@ class Exchange:
                 return
             if self._routes:
                 await self._route()
+            elif self._ours:
+                self._follow()
             await self._probe(self.settings)
         except AndonError:
             self._routes = None  # another kind of server may come in its place
@@ -123,13 +127,9 @@ class Exchange:
         """Return where the model can be changed.
 
         Raises:
-            Rejected: nobody would follow, or a change is under way.
+            Rejected: nobody would follow.
             Retryable: as `LlamaServer`.
         """
-        if self.switching:
-            raise Rejected(
-                _USE, f"{name_of(self.switching)} is being loaded already", "wait for it"
-            )
         await self._ask()
         if not self._ours:
             raise Rejected(
@@ -144,25 +144,43 @@ class Exchange:
         return used is not None and (path == used.path or path.endswith(f"/{used.path}"))
 
     async def routed(self, path: str) -> Routed | None:
-        """Return how a router knows a model; None where the server is none."""
-        return await self._router.find(path) if self._routes else None
+        """Return how a router knows a model; None where the server is none.
+
+        A file that it does not know may have come since: it looks again when nobody is answered,
+        as it then ends models whose files are gone.
+        """
+        if not self._routes:
+            return None
+        models = await self._router.models()
+        some = [model for model in models if model.is_of(path)] or models
+        return some[0] if some else Routed(id="", path=path, state="unloaded")
 
     async def to(self, chosen: Choice) -> AsyncGenerator[UseStep, None]:
         """Change to a model, telling how far that is; it goes on when nobody listens any more.
 
         Raises:
-            Rejected: the model could not be loaded; the one before answers again.
+            Rejected: the model could not be loaded, the one before answers again; or a change is
+                under way.
         """
+        if self.switching:
+            reason = f"{name_of(self.switching)} is being loaded already"
+            raise Rejected(_USE, reason, "wait for it")
         steps: asyncio.Queue[Switching | None] = asyncio.Queue()
         self.switching = chosen.path
         self.changed()
         self._task = asyncio.create_task(
             self._change(chosen, steps.put_nowait), name="change model"
         )
-        self._task.add_done_callback(lambda _: steps.put_nowait(None))
+
+        def ended(task: asyncio.Task[Switched]) -> None:
+            steps.put_nowait(None)
+            if not task.cancelled():
+                task.exception()  # it was logged; the asker may have left
+
+        self._task.add_done_callback(ended)
         while step := await steps.get():
             yield step
-        yield self._task.result()
+        yield await self._task
 
     async def _ask(self) -> None:
         """Find out how the model can be changed."""
@@ -223,8 +241,8 @@ class Exchange:
         """
         within_s = self._settings.load_within_s
         if self._routes:
-            model = await self._router.find(chosen.path)
             self._choose(chosen, before)
+            model = await self._router.find(chosen.path)
             await self._router.unloaded([model.id], _UNLOAD_S)
             await self._router.loaded(model.id, within_s)
             self._llama.route(model.id)
@@ -246,9 +264,21 @@ class Exchange:
         self._chosen = Chosen(now=now, before=before)
         choice.write(self._data, self._chosen)
 
+    def _follow(self) -> None:
+        """See what became of the choice that stands.
+
+        Raises:
+            Retryable: its server failed, or is not ready yet.
+        """
+        said = choice.read(self._data, Running)
+        if said and said.state == "failed":
+            raise Retryable(_USE, said.reason, _ANOTHER)
+        if said and said.state == "starting":
+            raise errors.loading()
+
     async def _route(self) -> None:
         """Have requests go to the chosen model of a router, loaded if need be."""
-        model = self._pick(await self._router.models())
+        model = self._pick([m for m in await self._router.models() if self.may(m)])
         clock = asyncio.get_running_loop().time
         if model.state == "unloaded":
             # Where it fails it would fail again at once, and loading takes what the box has.
@@ -271,5 +301,6 @@ class Exchange:
         for some in (named, wished, loaded, models):
             if len(some) == 1 or (some and some is loaded):
                 return some[0]
-        reason = "the router has several models" if models else "the router has no model"
+        which = "several models" if models else "no model that may be used"
+        reason = f"the router has {which}"
         raise Retryable(_USE, reason, _ANOTHER)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from schemas.models import Choice, Chosen, Running, Switched, Switching
+from schemas.channels import USE_MODEL
+from schemas.models import Choice, Chosen, Running, Switched, Switching, UseModel
 from services.runtime import choice
 from services.runtime.config import Bridge
 from services.runtime.errors import Rejected, Unavailable
@@ -233,6 +236,41 @@ async def test_a_change_that_was_cut_off_is_taken_up_again(
         chosen = choice.read(data, Chosen)
         assert chosen is not None
         assert (chosen.now.since, chosen.before) == (answers, None)
+
+
+async def test_a_router_is_not_asked_for_what_is_not_allowed(folder: Path) -> None:
+    digest = hashlib.sha256((folder / "beta.gguf").read_bytes()).hexdigest()
+    async with routed(folder, model="alpha", allowed_models=(digest,)) as served:
+        await served.until(model="beta")
+        assert (await models(served))["beta"].sha256 == digest
+        await refused(served, "alpha", "its checksum is not among")
+        await answered_by(served, "beta")
+
+
+async def test_one_change_at_a_time(folder: Path) -> None:
+    async with routed(folder, model="alpha") as served:
+        await served.until(model="alpha")
+        await settled(served, *LETTERS)
+        results = await asyncio.gather(
+            use(served, "beta"), use(served, "beta"), return_exceptions=True
+        )
+        told = [str(one) for one in results if isinstance(one, Rejected)]
+        assert len(told) == 1
+        assert "beta is being loaded already" in told[0]
+        await answered_by(served, "beta")
+
+
+async def test_who_asked_may_leave_and_the_change_goes_on(folder: Path) -> None:
+    async with routed(folder, model="alpha") as served:
+        await served.until(model="alpha")
+        await settled(served, *LETTERS)
+        asked = UseModel(name="beta")
+        async with aclosing(served.caller.stream(USE_MODEL, asked, deadline_s=60)) as steps:
+            async for step in steps:
+                assert isinstance(step, Switching)
+                break
+        await served.until(model="beta", switching="")
+        await answered_by(served, "beta")
 
 
 async def test_too_large_a_model_is_refused_and_nothing_unloaded(folder: Path) -> None:
