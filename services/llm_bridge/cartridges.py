@@ -22,7 +22,7 @@ from services.runtime.watching import Look, Watch
 log = logging.getLogger(__name__)
 
 _SHARE = 100
-"""Looking takes at most one part in so many of the time."""
+"""Looking takes at most one part in so many of a processor's time."""
 _LONGEST_PAUSE_S = 30.0
 _EVERY_S = 2.0
 _EAGER = 4
@@ -97,15 +97,15 @@ class Cartridges:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 begun = time.monotonic()
-                files = await asyncio.to_thread(lambda: dict(_files(self._folders)))
-                took = time.monotonic() - begun
+                files, work_s = await asyncio.to_thread(_measured, self._folders)
+                slow_s = 2 * (time.monotonic() - begun)  # a share far away is not hurried
                 for group in self._compare(files):
                     # Beside the looking: a checksum takes minutes.
                     work = self._examine(group)
                     task = tasks.create_task(work, name=f"examine {group.path}")
                     self._examining[group.path] = task
                 every = self._every_s / (_EAGER if self._watch.unsettled else 1)
-                await asyncio.sleep(min(max(every, _SHARE * took), _LONGEST_PAUSE_S))
+                await asyncio.sleep(min(max(every, slow_s, _SHARE * work_s), _LONGEST_PAUSE_S))
 
     def _compare(self, files: Mapping[str, Look]) -> list[Group]:
         """Take note of what is there; return what is to be examined."""
@@ -165,6 +165,13 @@ def models_in(folder: str) -> list[Found]:
         header, reason, _ = _read(group)
         found.append(Found(group=group, whole=True, header=header, reason=reason))
     return found
+
+
+def _measured(folders: Sequence[str]) -> tuple[dict[str, Look], float]:
+    """Return the files of the folders, and the processor's time that took, seconds."""
+    begun = time.thread_time()
+    files = dict(_files(folders))
+    return files, time.thread_time() - begun
 
 
 def _files(folders: Sequence[str]) -> Iterator[tuple[str, Look]]:

@@ -12,13 +12,20 @@ import msgspec
 
 from schemas.models import Choice, Chosen, Running, Switched, Switching, UseStep
 from services.llm_bridge import errors
+from services.llm_bridge.errors import NotOffered
 from services.llm_bridge.files import name_of
 from services.llm_bridge.llama import LlamaServer
 from services.llm_bridge.router import Routed, Router
 from services.runtime import choice
 from services.runtime.clock import now
 from services.runtime.config import Bridge
-from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
+from services.runtime.errors import (
+    AndonError,
+    DeadlineExceeded,
+    Rejected,
+    Retryable,
+    Unavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +126,7 @@ class Exchange:
             elif self._ours:
                 self._follow()
             await self._probe(self.settings)
-        except AndonError:
+        except (Unavailable, NotOffered):
             self._routes = None  # another kind of server may come in its place
             raise
 
@@ -197,6 +204,7 @@ class Exchange:
         try:
             tell(Switching(step="finishing", text="answers that were begun are finished"))
             async with self._paused(), self.at_rest:
+                await self._ask()  # the server may have gone, and been forgotten, meanwhile
                 context = await self._swap(chosen, self.current, tell)
         except AndonError as error:
             log.warning("%s", error)
