@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+
+log = logging.getLogger(__name__)
 
 _PIECE = 1 << 20
 _MOST = 256
@@ -28,6 +32,7 @@ class Marks:
     def __init__(self, kept: Path) -> None:
         """Remember what the file `kept` has; one that cannot be read has nothing."""
         self._kept = kept
+        self._lock = threading.Lock()
         self._known: dict[str, _Mark] = {}
         with contextlib.suppress(OSError, msgspec.DecodeError):
             self._known = msgspec.json.decode(kept.read_bytes(), type=dict[str, _Mark])
@@ -60,15 +65,19 @@ class Marks:
                 digest.update(piece)
                 if not going():
                     return digest.hexdigest()
-        self._known.pop(path, None)
-        self._known[path] = _Mark(stat.st_size, stat.st_mtime_ns, digest.hexdigest())
-        self._keep()
+        with self._lock:  # several files are read at the same time
+            self._known.pop(path, None)
+            self._known[path] = _Mark(stat.st_size, stat.st_mtime_ns, digest.hexdigest())
+            self._keep()
         return digest.hexdigest()
 
     def _keep(self) -> None:
         for path in list(self._known)[:-_MOST]:
             del self._known[path]
-        self._kept.parent.mkdir(parents=True, exist_ok=True)
         new = self._kept.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(self._known))
-        new.replace(self._kept)
+        try:
+            self._kept.parent.mkdir(parents=True, exist_ok=True)
+            new.write_bytes(msgspec.json.encode(self._known))
+            new.replace(self._kept)
+        except OSError as error:
+            log.warning("%s: %s; checksums will be made again", self._kept, error.strerror)

@@ -213,3 +213,14 @@ async def test_a_checksum_is_made_once(models: Path, marks: Path) -> None:
     assert await Marks(marks).of(str(path)) == mark  # by size and time: it was not read again
     path.touch()
     assert await Marks(marks).of(str(path)) == hashlib.sha256(b"x" * before.st_size).hexdigest()
+
+
+async def test_many_checksums_are_made_and_kept_at_once(tmp_path: Path, marks: Path) -> None:
+    paths = [tmp_path / f"{number}.gguf" for number in range(40)]
+    for number, path in enumerate(paths):
+        path.write_bytes(bytes([number]) * 10)
+    made = Marks(marks)
+    got = await asyncio.gather(*(made.of(str(path)) for path in paths))
+    assert got == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    again = Marks(marks)
+    assert set(again._known) == set(map(str, paths))
