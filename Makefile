@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 # TORCH="--index-url ADDRESS-OF-PYTORCH'S-CPU-INDEX"; the tests need it, the product does not.
 TORCH ?=
 
-.PHONY: help setup demo run test check format bench soak mutants bundle-model docs constraints clean
+.PHONY: help setup demo run test check format bench soak mutants bundle-model llama-server docs constraints clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -43,7 +43,7 @@ run: $(VENV)/.demo ## Broker and services, until Ctrl-C
 	@exec $(BIN)/andon up
 
 # Most tests wait for processes: two at a time need half as long.
-test: $(VENV)/.dev ## All tests
+test: $(VENV)/.dev llama-server ## All tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev ## Lint and types
@@ -64,6 +64,10 @@ soak: $(VENV)/.dev ## Kill processes while faults pour in: SEEDS=n rounds, MINUT
 
 mutants: $(VENV)/.dev ## Read damaged files: COUNT=n of them
 	@$(BIN)/python -m tests.faults.mutants --count $(or $(COUNT),5000)
+
+# Router mode and the reference for all others; kept in ~/.cache/andon between runs.
+llama-server: $(VENV)/.debian ## The real llama-server, for the tests and `andon up --model`
+	@bash deploy/llama-server.sh $(BIN)/python
 
 docs: $(VENV)/.dev ## Write the documents that derive from the registry
 	@$(BIN)/python -m schemas.asyncapi

@@ -13,7 +13,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from schemas import answers, errors, faults, generation, health, knowledge, prompts, retrieval
+from schemas import (
+    answers,
+    errors,
+    faults,
+    generation,
+    health,
+    knowledge,
+    models,
+    prompts,
+    retrieval,
+)
 
 Encoding = Literal["json", "text", "msgpack", "any"]
 
@@ -481,6 +491,21 @@ MAKE_AGAIN = Rpc(
     prompts.MadeAgain,
     "Make an answer again as it was made; nothing is kept.",
 )
+LIST_MODELS = Rpc(
+    "llm_bridge",
+    "models",
+    models.ListModels,
+    models.ModelList,
+    "Which language models there are.",
+)
+USE_MODEL = Rpc(
+    "llm_bridge",
+    "use",
+    models.UseModel,
+    models.UseStep,
+    "Change to another language model.",
+    streamed=True,
+)
 
 RPCS: tuple[Rpc, ...] = (
     SEARCH,
@@ -506,6 +531,8 @@ RPCS: tuple[Rpc, ...] = (
     TRY_PROMPT,
     TRACE,
     MAKE_AGAIN,
+    LIST_MODELS,
+    USE_MODEL,
 )
 
 PROBLEM = errors.Problem

@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -105,6 +105,7 @@ class Child:
         tell: Callable[[str], None],
         watchdog_s: float | None = None,
         log: Path | None = None,
+        env: Mapping[str, str] | None = None,
         before: Callable[[], None] = lambda: None,
         after: Callable[[End], None] = lambda _end: None,
     ) -> None:
@@ -117,6 +118,7 @@ class Child:
             tell: where a line for a person goes.
             watchdog_s: without a sign of life for so long it is ended; None where it gives none.
             log: where what it prints goes; None for where ours goes.
+            env: added to its environment.
             before: called before each start.
             after: called after each end that was not asked for.
         """
@@ -126,6 +128,7 @@ class Child:
         self._tell = tell
         self._watchdog_s = watchdog_s
         self._log = log
+        self._env = env or {}
         self._before = before
         self._after = after
         self.pid: int | None = None
@@ -161,7 +164,7 @@ class Child:
     async def _run(self) -> End:
         """Run once."""
         with Signs() as signs:
-            environment = {**os.environ, "NOTIFY_SOCKET": signs.address}
+            environment = {**os.environ, **self._env, "NOTIFY_SOCKET": signs.address}
             for foreign in ("WATCHDOG_PID", "WATCHDOG_USEC"):
                 environment.pop(foreign, None)
             if self._watchdog_s:

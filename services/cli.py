@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from services import evaluation, player, prompts
+from services import evaluation, player, prompts, rack
 from services.runtime import config as configuration
 from services.runtime.errors import AndonError, Fatal, Unavailable, leaves
 from services.terminal import print_json, say, tell
@@ -68,14 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    up = command("up", _up, "Start a broker and all services in this terminal; Ctrl-C ends them.")
-    up.add_argument("--data", metavar="DIR", help="where everything is kept (andon-data)")
-    up.add_argument(
-        "--port", type=_number(0, 65535), help="TCP port of the broker; 0 for a free one (1883)"
-    )
-    up.add_argument(
-        "--no-broker", action="store_true", help="use the configured broker, start none"
-    )
+    _starting(command)
 
     add = command("add", _library("add"), "Add documents and wait.")
     add.description = (
@@ -155,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.declare(command)
     prompts.declare(commands, common, command)
 
+    model = commands.add_parser("model", help="Look at the language models, or change to another.")
+    rack.declare(model.add_subparsers(metavar="COMMAND", required=True), common)
+
     _declare_config(commands, common)
     return parser
 
@@ -167,6 +163,24 @@ def _declare_config(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     check.add_argument("file", nargs="?", help="the file to check")
     check.set_defaults(run=_config_check)
+
+
+def _starting(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add what starts everything."""
+    up = command("up", _up, "Start a broker and all services in this terminal; Ctrl-C ends them.")
+    up.add_argument("--data", metavar="DIR", help="where everything is kept (andon-data)")
+    up.add_argument(
+        "--port", type=_number(0, 65535), help="TCP port of the broker; 0 for a free one (1883)"
+    )
+    up.add_argument(
+        "--no-broker", action="store_true", help="use the configured broker, start none"
+    )
+    up.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE|FOLDER",
+        help="run a llama-server for this GGUF file, or one of the folder's",
+    )
 
 
 def _describing(command: argparse.ArgumentParser) -> None:
@@ -240,6 +254,7 @@ def _up(options: argparse.Namespace) -> int:
         msgspec.structs.replace(config, data=data),
         port=options.port,
         own_broker=not options.no_broker,
+        model=options.model,
         tell=tell,
     )
 

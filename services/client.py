@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -93,7 +93,8 @@ class Client:
         self._prefix = config.prefix
         self._caller = Caller(bus, config.prefix)
 
-    async def _call(self, rpc: Rpc, request: Any, deadline_s: float = _RPC_S) -> Any:
+    async def call(self, rpc: Rpc, request: Any, deadline_s: float = _RPC_S) -> Any:
+        """Ask a service; the error of one that is away says so to a person."""
         try:
             return await self._caller.call(rpc, request, deadline_s=deadline_s)
         except Unavailable as error:
@@ -101,25 +102,25 @@ class Client:
                 rpc.verb, f"the {rpc.service} service is not running", "`andon status` shows more"
             ) from error
 
-    async def request(self, rpc: Rpc, request: Any, *, deadline_s: float = _RPC_S) -> Any:
-        """Ask a service; raises as `Caller.call`, with what to do where it is not running."""
-        return await self._call(rpc, request, deadline_s)
+    def stream(self, rpc: Rpc, request: Any, *, deadline_s: float) -> AsyncGenerator[Any, None]:
+        """Ask a service for a streamed reply."""
+        return self._caller.stream(rpc, request, deadline_s=deadline_s)
 
     async def search(self, request: Search) -> Found:
         """Find passages."""
-        found: Found = await self._call(SEARCH, request)
+        found: Found = await self.call(SEARCH, request)
         return found
 
     async def corpus(self) -> CorpusState:
         """Return what the retriever holds."""
-        state: CorpusState = await self._call(CORPUS, CorpusQuery())
+        state: CorpusState = await self.call(CORPUS, CorpusQuery())
         return state
 
     async def documents(self) -> AsyncIterator[DocumentState]:
         """Yield the library, by file name."""
         request = ListDocuments()
         while True:
-            listed: DocumentList = await self._call(DOCUMENTS, request)
+            listed: DocumentList = await self.call(DOCUMENTS, request)
             for state in listed.documents:
                 yield state
             if not listed.next:
@@ -140,7 +141,7 @@ class Client:
         Raises:
             Rejected: there is none.
         """
-        listed: DocumentList = await self._call(DOCUMENTS, ListDocuments(doc_id=doc_id))
+        listed: DocumentList = await self.call(DOCUMENTS, ListDocuments(doc_id=doc_id))
         return listed
 
     async def _named(self, verb: str, name: str) -> str:
@@ -164,24 +165,24 @@ class Client:
             Rejected: there is none, or several, of that name.
         """
         request = RemoveDocument(doc_id=await self._named("remove", name), purge=purge)
-        removed: RemovedDocument = await self._call(REMOVE, request)
+        removed: RemovedDocument = await self.call(REMOVE, request)
         return removed
 
     async def edit(self, name: str, said: dict[str, Any]) -> EditedDocument:
         """Change what is said about a document; raises as `remove`."""
         request = EditDocument(doc_id=await self._named("edit", name), **said)
-        edited: EditedDocument = await self._call(EDIT, request)
+        edited: EditedDocument = await self.call(EDIT, request)
         return edited
 
     async def roll_back(self, name: str, to: int) -> RolledBack:
         """Let another revision of a document answer; raises as `remove`."""
         request = Rollback(doc_id=await self._named("rollback", name), to=to)
-        done: RolledBack = await self._call(ROLLBACK, request)
+        done: RolledBack = await self.call(ROLLBACK, request)
         return done
 
     async def add(self, request: AddDocument) -> AddedDocument:
         """Add a file, by its absolute path."""
-        added: AddedDocument = await self._call(ADD, request)
+        added: AddedDocument = await self.call(ADD, request)
         return added
 
     async def follow(
@@ -225,7 +226,7 @@ class Client:
                 return heard
         except TimeoutError:
             pass
-        listed: DocumentList = await self._call(DOCUMENTS, ListDocuments(doc_id=added.doc_id))
+        listed: DocumentList = await self.call(DOCUMENTS, ListDocuments(doc_id=added.doc_id))
         if not listed.documents:
             raise Rejected(f"add {added.state.file}", "it was removed before it was complete")
         return listed.documents[0]

@@ -47,7 +47,7 @@ def listed(options: argparse.Namespace) -> int:
         found: list[PromptVersion] = []
         request = ListPrompts(name=options.name)
         while True:
-            page = await client.request(PROMPTS, request)
+            page = await client.call(PROMPTS, request)
             found += page.prompts
             if not page.next:
                 break
@@ -75,7 +75,7 @@ def show(options: argparse.Namespace) -> int:
 
     async def work(client: Any, _config: Config) -> int:
         request = ShowPrompt(name=options.name, version=options.version)
-        found: PromptVersion = await client.request(PROMPT, request)
+        found: PromptVersion = await client.call(PROMPT, request)
         if options.json:
             print_json(found)
         else:
@@ -96,7 +96,7 @@ def save(options: argparse.Namespace) -> int:
     )
 
     async def work(client: Any, _config: Config) -> int:
-        saved: SavedPrompt = await client.request(SAVE_PROMPT, request)
+        saved: SavedPrompt = await client.call(SAVE_PROMPT, request)
         if options.json:
             print_json(saved)
             return OK
@@ -132,7 +132,7 @@ def diff(options: argparse.Namespace) -> int:
 
     async def work(client: Any, _config: Config) -> int:
         before, after = [
-            await client.request(PROMPT, ShowPrompt(name=options.name, version=version))
+            await client.call(PROMPT, ShowPrompt(name=options.name, version=version))
             for version in (options.before, options.after)
         ]
         lines = list(
@@ -158,7 +158,7 @@ def activate(options: argparse.Namespace) -> int:
     request = ActivatePrompt(name=options.name, version=options.version, author=options.author)
 
     async def work(client: Any, _config: Config) -> int:
-        return _told(await client.request(ACTIVATE_PROMPT, request), options)
+        return _told(await client.call(ACTIVATE_PROMPT, request), options)
 
     return talk(options, work)
 
@@ -168,7 +168,7 @@ def rollback(options: argparse.Namespace) -> int:
     request = RollBackPrompt(name=options.name, author=options.author)
 
     async def work(client: Any, _config: Config) -> int:
-        return _told(await client.request(ROLL_BACK_PROMPT, request), options)
+        return _told(await client.call(ROLL_BACK_PROMPT, request), options)
 
     return talk(options, work)
 
@@ -197,7 +197,7 @@ def attempt(options: argparse.Namespace) -> int:
 
     async def work(client: Any, _config: Config) -> int:
         working(options)
-        tried: TriedPrompt = await client.request(TRY_PROMPT, request, deadline_s=options.timeout)
+        tried: TriedPrompt = await client.call(TRY_PROMPT, request, deadline_s=options.timeout)
         if options.json:
             print_json(tried)
             return OK

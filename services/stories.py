@@ -27,7 +27,7 @@ def trace(options: argparse.Namespace) -> int:
     async def again(client: Any, _config: Config) -> int:
         working(options)
         request = MakeAgain(answer_id=options.answer, place=options.place)
-        made: MadeAgain = await client.request(MAKE_AGAIN, request, deadline_s=options.timeout)
+        made: MadeAgain = await client.call(MAKE_AGAIN, request, deadline_s=options.timeout)
         if options.json:
             print_json(made)
         elif made.differences:
@@ -42,7 +42,7 @@ def trace(options: argparse.Namespace) -> int:
 
     async def look(client: Any, _config: Config) -> int:
         request = TraceAnswer(answer_id=options.answer, place=options.place)
-        found: Trace = await client.request(TRACE, request)
+        found: Trace = await client.call(TRACE, request)
         if options.json:
             print_json(found)
         else:

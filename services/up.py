@@ -17,10 +17,13 @@ import yaml
 
 from schemas.channels import STATUS
 from schemas.health import SERVICES, ServiceStatus
+from schemas.models import Chosen
 from services.broker import OwnBroker, any_port, port_is_free
 from services.child import Child, End
 from services.client import connected
+from services.model_server import ModelServer, choose
 from services.running import LEFT, only_one
+from services.runtime import choice
 from services.runtime.address import BrokerAddress
 from services.runtime.bus import Bus
 from services.runtime.config import Broker, Config
@@ -44,6 +47,7 @@ class Up:
         port: int | None,
         own_broker: bool = True,
         services: Sequence[str] = SERVICES,
+        model: Path | None = None,
         tell: Tell = print,
     ) -> None:
         """Prepare.
@@ -54,10 +58,11 @@ class Up:
                 or if that is taken a free one.
             own_broker: whether to start a broker; else the configured one is used.
             services: which to run.
+            model: a GGUF file, or a folder of some, to run a model's server for; None for none.
             tell: where a line for a person goes.
 
         Raises:
-            Fatal: the port that was asked for is taken.
+            Fatal: the port that was asked for is taken, or no program can run a model.
         """
         self._data = config.data_dir.resolve()
         self._services = services
@@ -68,6 +73,13 @@ class Up:
             wanted = self._configured_port(config.broker) if port is None else port
             self._broker = OwnBroker(self._data / "broker", self._choose(wanted))
             self.config = msgspec.structs.replace(self.config, broker=self._broker.connection)
+        self._model = model.absolute() if model else None
+        self._server: ModelServer | None = None
+        if self._model:
+            self._server = server = ModelServer(
+                self._data, stop_within_s=config.stop_within_s, tell=tell
+            )
+            self.config = _with_model(self.config, self._model, server)
         self.config_file = self._data / LEFT
         self._children: dict[str, Child] = {}
         self._alone = asyncio.Event()
@@ -115,6 +127,9 @@ class Up:
         """
         os.umask(0o077)  # what is kept here is nobody else's; the services inherit it
         with only_one(lasting(self._data)):
+            if self._model:
+                first = await asyncio.to_thread(choose, self._model, self.config)
+                choice.write(self._data, Chosen(now=first))
             self._leave_config()
             begun = time.monotonic()
             # The broker is in the outer group: it goes last, so that the others can say goodbye.
@@ -125,6 +140,8 @@ class Up:
                     outer.create_task(child.keep(), name="mosquitto")
                     await self._broker.listening()
                     outer.create_task(self._guard(self._broker), name="guard")
+                if self._server:
+                    outer.create_task(self._server.keep(), name="model")
                 async with asyncio.TaskGroup() as inner:
                     for name in self._services:
                         command = [sys.executable, "-m", f"services.{name}", "--config"]
@@ -166,8 +183,11 @@ class Up:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Return the process ids of what runs now, by name, `mosquitto` among them."""
-        return {name: child.pid for name, child in self._children.items() if child.pid}
+        """Return the process ids of what runs now, by name, `mosquitto` and `llama-server` too."""
+        pids = {name: child.pid for name, child in self._children.items() if child.pid}
+        if self._server and self._server.pid:
+            pids["llama-server"] = self._server.pid
+        return pids
 
     def _leave_config(self) -> None:
         """Write what the services and the other commands read."""
@@ -233,6 +253,19 @@ class Up:
                     f"{status.service:<13}{status.state} after {took:.1f} s,"
                     f" {status.memory_mb:.0f} MB{why}"
                 )
+
+
+def _with_model(config: Config, model: Path, server: ModelServer) -> Config:
+    """Return the configuration with a model's server of our own."""
+    folder = str(model if model.is_dir() else model.parent)
+    bridge = msgspec.structs.replace(
+        config.llm_bridge,
+        url=server.url,
+        api_key=server.key,
+        ca="",
+        model_folders=tuple(dict.fromkeys((*config.model_folders, folder))),
+    )
+    return msgspec.structs.replace(config, llm_bridge=bridge)
 
 
 def lasting(folder: Path) -> Path:

@@ -25,10 +25,10 @@ from services.ingest.naming import file_name
 from services.ingest.originals import digest
 from services.ingest.scan import Seen, look_at, scan, written_now
 from services.ingest.taken import File, Taken
-from services.ingest.watching import Effects, Look, Watch
 from services.runtime.config import Ingest
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.process import Health
+from services.runtime.watching import Effects, Look, Watch
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.ingest.folders import NOTE, ignored
-from services.ingest.watching import Look
+from services.runtime.watching import Look
 
 DEEPEST = 16
 """Folders inside one another."""

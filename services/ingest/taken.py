@@ -7,8 +7,8 @@ import os
 import msgspec
 
 from services.ingest.labels import Labels
-from services.ingest.watching import Look
 from services.runtime.sqlite import Database
+from services.runtime.watching import Look
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 import msgspec
@@ -34,6 +34,8 @@ class Connection:
         self._url = _address(settings.url)
         self._ssl = _tls(settings.ca) if settings.ca else True
         self._session: aiohttp.ClientSession | None = None
+        self.routed = ""
+        """Model that every request is for, where a router has several; empty: none is named."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -81,6 +83,10 @@ class Connection:
         self, method: str, path: str, body: Json | None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request, turn every trouble until the end of the block into one clear error."""
+        if self.routed:
+            # A router would load a model that is not, beside the one in use, or in its place.
+            path += f"?autoload=false&model={quote(self.routed, safe='')}"
+            body = body and {**body, "model": self.routed}
         started = False
         wait = self._settings.token_timeout_s
         try:

@@ -102,6 +102,15 @@ class LlamaServer:
         """Close the connections."""
         await self._http.close()
 
+    @property
+    def routed(self) -> str:
+        """The model asked for, where a router has several; empty otherwise."""
+        return self._http.routed
+
+    def route(self, model: str) -> None:
+        """Ask for this model from now on, where a router has several."""
+        self._http.routed = model
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import ClassVar
 
-from schemas.channels import GENERATE, URGE
+from schemas.channels import GENERATE, LIST_MODELS, URGE, USE_MODEL
 from schemas.generation import Generate, Piece, Urge, Urged
 from services.llm_bridge.breaker import Breaker
 from services.llm_bridge.llama import LlamaServer
 from services.llm_bridge.model import Model
 from services.llm_bridge.queue import SlotQueue
+from services.llm_bridge.rack import Rack
+from services.llm_bridge.switching import Exchange
 from services.llm_bridge.writing import Writing, refused
-from services.runtime.config import Config
+from services.runtime.config import Bridge, Config
 from services.runtime.errors import AndonError, Unavailable
 from services.runtime.process import Context
 from services.runtime.rpc import deadline
@@ -26,13 +29,16 @@ _TELL_EVERY_S = 1.0
 """How old the figures of the queue in the status may be."""
 _WAITING = 256
 """Requests that may wait for a slot."""
+_FINISH_S = 120.0
+"""How long a change of model waits for the answers that were begun."""
 _ALONE = "answers come from the passages alone"
 
 
 class LlmBridgeService:
     """One door to the language model.
 
-    In:  llm_bridge/generate, answered with a stream of `Piece`; llm_bridge/urge.
+    In:  llm_bridge/generate, answered with a stream of `Piece`; llm_bridge/urge;
+         llm_bridge/models; llm_bridge/use, answered with a stream of `UseStep`.
     Asks: llama-server, by HTTP.
 
     With no model configured it is `ready` and refuses every request at once, fact `model` empty
@@ -43,6 +49,7 @@ class LlmBridgeService:
     keeps_session: ClassVar[bool] = False
 
     def __init__(self, config: Config, *, check_every_s: float = _CHECK_EVERY_S) -> None:
+        self._config = config
         self._check_every_s = check_every_s
         self._settings = config.llm_bridge
         self._llama = LlamaServer(self._settings) if self._settings.url else None
@@ -55,6 +62,7 @@ class LlmBridgeService:
         )
         self._queue.choose = self._choose
         self._breaker = Breaker()
+        self._exchange: Exchange | None = None
         self._model: Model | None = None
         self._trouble: AndonError | None = None
         self._checked = asyncio.Event()
@@ -64,12 +72,22 @@ class LlmBridgeService:
         """Look for the model's server, then take requests."""
         self._health = context.health
         self._stopping = context.stopping
-        if self._llama is None:
+        if self._llama is not None:
+            self._exchange = Exchange(
+                self._settings,
+                self._config.data_dir,
+                self._llama,
+                paused=lambda: self._queue.paused(_FINISH_S),
+                probe=partial(self._probe, self._llama),
+            )
+        rack = Rack(self._config, self._exchange, self._health)
+        context.spawn(rack.run(), "watch the models' folders")
+        if self._exchange is None:
             self._note("")
             self._health.facts["note"] = f"no language model is configured: {_ALONE}"
         else:
             self._note("")
-            context.spawn(self._watch(self._llama), "watch the model")
+            context.spawn(self._watch(self._exchange, rack), "watch the model")
             context.spawn(self._tell(), "figures of the queue")
             try:
                 async with asyncio.timeout(_FIRST_CHECK_S):
@@ -80,12 +98,16 @@ class LlmBridgeService:
         at_once = _WAITING + self._settings.slots + 8
         await context.server.serve(GENERATE, self.generate, at_once=at_once)
         await context.server.serve(URGE, self.urge)
+        await context.server.serve(LIST_MODELS, rack.list)
+        await context.server.serve(USE_MODEL, rack.use)
 
     async def drain(self) -> None:
         """Nothing is left to finish: the requests in flight were answered before."""
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._exchange is not None:
+            await self._exchange.close()
         if self._llama is not None:
             await self._llama.close()
 
@@ -152,26 +174,32 @@ class LlmBridgeService:
             task.cancel()
         return Urged(known=True)
 
-    async def _watch(self, llama: LlamaServer) -> None:
+    async def _watch(self, exchange: Exchange, rack: Rack) -> None:
         """Ask the server how it is, again and again."""
         while True:
-            try:
-                model = await Model.probe(self._settings, llama)
-            except AndonError as error:
-                self._trouble = error
-                self._health.trouble("model", f"{error}: {_ALONE}")
-                self._note("")
-            else:
-                if self._trouble is not None:
-                    self._breaker.restarted(asyncio.get_running_loop().time())
-                self._trouble = None
-                if not model.same_as(self._model):
-                    self._model = model
-                    self._queue.resize(min(self._settings.slots, model.props.slots))
-                self._note(model.props.model)
-                self._health.well("model")
-            self._checked.set()
+            async with exchange.at_rest:
+                try:
+                    await exchange.look()
+                except AndonError as error:
+                    self._trouble = error
+                    self._health.trouble("model", f"{error}: {_ALONE}")
+                    self._note("")
+                self._checked.set()
+            await rack.check()
             await asyncio.sleep(self._check_every_s)
+
+    async def _probe(self, llama: LlamaServer, settings: Bridge) -> int:
+        """Have requests go to what the server runs now; return its context, tokens."""
+        model = await Model.probe(settings, llama)
+        if self._trouble is not None:
+            self._breaker.restarted(asyncio.get_running_loop().time())
+        self._trouble = None
+        if not model.same_as(self._model):
+            self._model = model
+            self._queue.resize(min(self._settings.slots, model.props.slots))
+        self._note(model.props.model)
+        self._health.well("model")
+        return model.props.context
 
     def _note(self, name: str) -> None:
         """Say what the model is; empty where there is none now."""

@@ -35,6 +35,9 @@ Hours = Annotated[
         description="a time of the day from and to, such as 22:00-06:00",
     ),
 ]
+Sha256 = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9a-fA-F]{64}\Z", description="64 hexadecimal digits")
+]
 MODELS = Path(__file__).resolve().parents[2] / "deploy" / "models"
 
 
@@ -284,6 +287,14 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """0 is always the same answer; more is freer."""
     context: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Most of the context to use, tokens, and its size for servers that do not tell; 0: all."""
+    model_folders: tuple[Annotated[str, msgspec.Meta(min_length=1)], ...] = ()
+    """Folders of GGUF files, `*` and `?` allowed: /media/*/andon-models; empty: `<data>/models`."""
+    allowed_models: tuple[Sha256, ...] = ()
+    """SHA-256 checksums of the files that may be used; empty: every file may."""
+    model_memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Models that need more are refused, MiB; 0: what the box has."""
+    load_within_s: Seconds = 300.0
+    """A model that is not ready so long after it was chosen is given up, s."""
     budget_mb: Positive = 64
     """Memory it should stay under, MiB."""
 
@@ -360,6 +371,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def inbox_dir(self) -> Path:
         """Return the folder whose files are taken in."""
         return Path(self.ingest.inbox) if self.ingest.inbox else self.data_dir / "inbox"
+
+    @property
+    def model_folders(self) -> tuple[str, ...]:
+        """Return the folders of language models."""
+        return self.llm_bridge.model_folders or (str(self.data_dir / "models"),)
 
     @property
     def lexicon_file(self) -> Path | None:

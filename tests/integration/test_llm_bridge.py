@@ -75,6 +75,8 @@ async def test_what_it_is_stands_in_its_facts(server: LlamaProcess) -> None:
             "waiting_s": 0.0,
             "waited_ms": 0.0,
             "breaker": "closed",
+            "models": "",
+            "switching": "",
         }
 
 

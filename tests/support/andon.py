@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -27,7 +27,11 @@ SOON_S = 60.0
 class Andon:
     """Broker and services, from start to stop."""
 
-    def __init__(self, folder: Path, config: str = "", **env: str) -> None:
+    def __init__(
+        self, folder: Path, config: str = "", *, options: Sequence[str] = (), **env: str
+    ) -> None:
+        """Prepare; `options` are further ones of `andon up`."""
+        self._options = options
         self._env = {**os.environ, **env}
         self.data = folder / "data"
         self.config = folder / "given.yaml"
@@ -38,6 +42,7 @@ class Andon:
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "services.cli", "up", "--port", str(free_port())]
         command += ["--config", str(self.config), "--data", str(self.data)]
+        command += self._options
         with self.log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 command,

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from schemas.channels import DEFAULT_PREFIX, GENERATE
 from schemas.generation import Generate, Generated, PromptPassage, TextDelta
@@ -61,11 +63,20 @@ class Served:
 
 
 @asynccontextmanager
-async def bridge(settings: Bridge) -> AsyncIterator[Served]:
-    """Run the service for as long as the block lasts."""
+async def bridge(settings: Bridge, data: Path | None = None) -> AsyncIterator[Served]:
+    """Run the service for as long as the block lasts, in a data folder of its own or this one."""
     broker = FakeBroker()
-    config = Config(llm_bridge=settings)
-    service = LlmBridgeService(config, check_every_s=0.1)
+    with TemporaryDirectory() as own:
+        config = Config(llm_bridge=settings, data=str(data or own))
+        service = LlmBridgeService(config, check_every_s=0.1)
+        async with _served(broker, service, config) as served:
+            yield served
+
+
+@asynccontextmanager
+async def _served(
+    broker: FakeBroker, service: LlmBridgeService, config: Config
+) -> AsyncIterator[Served]:
     async with (
         FakeBus(broker, "asker", reply_topic="t/reply/asker") as other,
         running(broker, service, config) as context,

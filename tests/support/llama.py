@@ -97,7 +97,7 @@ def llama_process(
         assert child.stdin is not None
         url = child.stdout.readline().decode().strip()
         assert url.startswith("http"), f"no address: {url!r}; {log.read_text()[-2000:]}"
-        _wait_healthy(url)
+        wait_healthy(url)
         yield LlamaProcess(url=url, pid=child.pid, log=log)
     finally:
         child.terminate()
@@ -107,7 +107,7 @@ def llama_process(
                 pipe.close()
 
 
-def _wait_healthy(url: str) -> None:
+def wait_healthy(url: str) -> None:
     """Return when `/health` says ok; 503 while the model loads."""
     until = time.monotonic() + _START_S
     while True:

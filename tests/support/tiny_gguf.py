@@ -31,6 +31,7 @@ _CLOSERS = ('"', "]", "}", ",")
 _EAGERNESS = 0.9
 """How much likelier the closing signs are: under a JSON schema, strings and lists then end after
 some tens of tokens by themselves; at even odds each would run to its limit."""
+_FAVOUR = 0.9
 _BAD_LEADS = (0xC0, 0xC1, 0xE0, 0xED, *range(0xF0, 0x100))
 """Bytes that, followed by any continuation, can make invalid UTF-8. A grammar counts continuation
 bytes only, so random weights would write surrogates and overlong forms, at which llama-server's
@@ -49,21 +50,35 @@ _WORDS = (
 
 
 def write_tiny_gguf(
-    path: Path, *, template: str = TEMPLATE, width: int = WIDTH, layers: int = _LAYERS
+    path: Path,
+    *,
+    name: str = NAME,
+    seed: int = _SEED,
+    architecture: str = "llama",
+    tensors_a_part: int = 0,
+    favourite: str = "",
+    template: str = TEMPLATE,
+    width: int = WIDTH,
+    layers: int = _LAYERS,
 ) -> Path:
     """Write the model (about 0.5 MB, the same bytes each time) and return its path.
 
     The same file serves completions and, when the server is started for it, embeddings.
 
     Args:
-        path: the file.
+        path: where to.
+        name: what it calls itself.
+        seed: of its weights; another one writes other text.
+        architecture: what it says it is; only `llama` can be loaded.
+        tensors_a_part: 0 for one file, else several are written, `…-00001-of-0000N.gguf`.
+        favourite: a letter it writes more often than any other, to know it by.
         template: chat template; empty for a model that has none.
         width: size of a hidden state; with more of it and of the layers a token costs more.
         layers: how many there are.
     """
     tokens, merges = _vocabulary()
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_name(NAME)
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_a_part)
+    writer.add_name(name)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(width)
     writer.add_block_count(layers)
@@ -87,8 +102,8 @@ def write_tiny_gguf(
     if template:
         writer.add_chat_template(template)
 
-    for name, tensor in _tensors(tokens, width, layers).items():
-        writer.add_tensor(name, tensor)
+    for part, tensor in _tensors(tokens, width, layers, seed, favourite).items():
+        writer.add_tensor(part, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -125,9 +140,11 @@ def _byte_letters() -> list[str]:
     return [chr(byte if byte in plain else next(others)) for byte in range(0x100)]
 
 
-def _tensors(tokens: list[str], width: int, layers: int) -> dict[str, np.ndarray]:
+def _tensors(
+    tokens: list[str], width: int, layers: int, seed: int, favourite: str
+) -> dict[str, np.ndarray]:
     """Return the weights by GGUF name, float32, deterministic."""
-    random = np.random.default_rng(_SEED)
+    random = np.random.default_rng(seed)
 
     def weights(rows: int, columns: int) -> np.ndarray:
         scale = 1.0 / np.sqrt(columns)
@@ -142,6 +159,8 @@ def _tensors(tokens: list[str], width: int, layers: int) -> dict[str, np.ndarray
     for token, text in enumerate(tokens):
         if text in _CLOSERS:
             output[token, 0] = _EAGERNESS
+    if favourite:
+        output[tokens.index(favourite), 0] = _FAVOUR
     for byte in _BAD_LEADS:
         output[tokens.index(_byte_letters()[byte]), 0] = _RELUCTANCE
     ones = np.ones(width, dtype=np.float32)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.ingest.watching import PATIENCE, Effects, Look, Watch
+from services.runtime.watching import PATIENCE, Effects, Look, Watch
 
 pytestmark = pytest.mark.unit
 

@@ -1,4 +1,4 @@
-"""Which files of the inbox are new, changed, complete or gone (pure)."""
+"""Which files of a watched folder are new, changed, complete or gone (pure)."""
 
 from __future__ import annotations
 
