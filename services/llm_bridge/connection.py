@@ -85,7 +85,9 @@ class Connection:
         """Send a request, turn every trouble until the end of the block into one clear error."""
         if self.routed:
             # A router would load a model that is not, beside the one in use, or in its place.
-            path += f"?autoload=false&model={quote(self.routed, safe='')}"
+            base, _, query = path.partition("?")
+            named = f"autoload=false&model={quote(self.routed, safe='')}"  # the first one counts
+            path = f"{base}?{named}&{query}".rstrip("&")
             body = body and {**body, "model": self.routed}
         started = False
         wait = self._settings.token_timeout_s
