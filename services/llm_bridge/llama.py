@@ -130,7 +130,7 @@ class LlamaServer:
         """
         with suppress(NotOffered):
             await self.health()
-        self._props = await props.ask(self._http, self._settings.model)
+        self._props = await props.ask(self._http, self.routed or self._settings.model)
         return self._props
 
     async def count_tokens(self, text: str) -> int:
@@ -278,7 +278,7 @@ class LlamaServer:
     def _named(self) -> Json:
         """Return the model's name where the server must be told it."""
         told = self._props.kind in ("vllm", "ollama")
-        name = self._props.model if told else self._settings.model
+        name = self._props.model if told else self.routed or self._settings.model
         return {"model": name} if name else {}
 
 

@@ -70,7 +70,7 @@ def test_no_document_can_end_its_fence_or_speak_for_the_template(evil: str) -> N
     assert not [special for special in SPECIALS if special in inside]
 
 
-@given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Mn"])))
+@given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Mn"])))
 def test_defusing_adds_blanks_and_changes_nothing_else(text: str) -> None:
     assert prompt.defuse(text).replace(" ", "") == text.replace(" ", "")
 
