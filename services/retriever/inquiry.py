@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.retrieval import Search
-from services.retriever import question, spelling
+from services.retriever import mentions, question, spelling
 from services.retriever.asked import codes_asked
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
@@ -78,8 +78,8 @@ class Inquirer:
         run = running_tokens(asked)
         expansions = self._lexicon.expand(asked)
         makers = [one for one in expansions if one.maker]
-        messages = question.messages(asked)
-        alike = question.name_like(asked, self._lexicon.is_term)
+        messages = mentions.messages(asked)
+        alike = mentions.name_like(asked, self._lexicon.is_term)
         alike |= {word for maker in makers for word in maker.words}
         said = (words, run, *messages, *(one.tokens for one in expansions))
         frequency = await corpus.frequency(list({token for some in said for token in some}))
@@ -112,7 +112,7 @@ class Inquirer:
                 messages=messages,
             ),
             run=run if len(run) > 1 and all(word in frequency for word in run) else (),
-            salient=question.name_like(asked) | alike,
+            salient=mentions.name_like(asked) | alike,
             named=named,
             meant=sorted(meant),
             strange=bool(makers)

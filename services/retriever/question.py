@@ -8,13 +8,10 @@ word by the weight the lexicon gives the name.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
-
-from services.retriever.tokens import is_cjk, running_tokens, tokens
 
 POSTINGS = 8000
 """Passages the words searched for have in all: what a search costs, however many there are."""
@@ -32,17 +29,6 @@ ALONE = 1.6
 """Times as sure is another name of words that no passage has: a synonym as another spelling."""
 UNHEARD = 0.5
 """What a word counts that no passage has, and that is no name: it may be said otherwise."""
-
-MAX_MESSAGES = 4
-"""Quoted messages that are looked for."""
-
-_QUOTED = re.compile(
-    r"(?<![A-Za-z0-9])['\"“‘「『《]([^'\"“”‘’「」『』《》]{3,80})['\"”’」』》](?![A-Za-z0-9])"
-)
-_CAPITALISED = re.compile(
-    r"(?<![A-Za-z0-9])[A-Z][A-Za-z]*\+?(?: [A-Z][A-Za-z]*\+?){1,5}(?![A-Za-z0-9])"
-)
-_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[\-_./][A-Za-z0-9]+)*")
 
 
 class Alternative(Protocol):
@@ -265,41 +251,3 @@ def idf(count: int, passages: int) -> float:
     """Return what a word tells that so many of the passages have: BM25's inverse frequency."""
     count = min(count, passages)
     return math.log(1 + (passages - count + 0.5) / (count + 0.5))
-
-
-def name_like(
-    question: str, is_term: Callable[[str], bool] = lambda _word: False
-) -> frozenset[str]:
-    """Return the tokens of words that look like names: products, makers, protocols, signals.
-
-    Such are words of Latin letters inside Chinese, with digits or more than one capital, or
-    with one that does not begin a sentence; not the trade's own words.
-
-    Args:
-        question: as asked.
-        is_term: whether a word is the trade's own, and no name; none is by default.
-    """
-    chinese = is_cjk(question)
-    found: set[str] = set()
-    shouted = question.isupper()
-    for match in _LATIN.finditer(question):
-        word = match[0]
-        begins = not question[: match.start()].rstrip(" \"'([").rstrip()
-        begins = begins or question[: match.start()].rstrip()[-1:] in ".?!:"
-        capitals = sum(map(str.isupper, word))
-        digits = any(map(str.isdigit, word))
-        named = chinese or digits or (capitals >= 2 and not shouted)
-        if (named or (capitals and not begins and not shouted)) and not is_term(word):
-            found.update(tokens(word))
-    return frozenset(found)
-
-
-def messages(question: str) -> list[tuple[str, ...]]:
-    """Return the tokens of what a question quotes: in quotation marks, or capitalised words.
-
-    `display shows 'Phase Line Error!'`, `SERVO42C says Motor Type Error`.
-    """
-    found = [match[1] for match in _QUOTED.finditer(question)]
-    found += [match[0] for match in _CAPITALISED.finditer(question)]
-    runs = (tuple(running_tokens(text)) for text in found)
-    return [run for run in dict.fromkeys(runs) if len(run) > 1][:MAX_MESSAGES]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from services.retriever.codes import MOST_CERTAIN, MOST_UNCERTAIN, cell_codes, codes
-from services.retriever.question import messages, name_like
+from services.retriever.mentions import messages, name_like
 from services.retriever.tokens import query_tokens, running_tokens, tokens
 
 pytestmark = pytest.mark.unit
