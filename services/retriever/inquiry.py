@@ -11,7 +11,7 @@ from services.retriever.asked import codes_asked
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
 from services.retriever.known import Known, look_up
-from services.retriever.lexicon import Lexicon
+from services.retriever.lexicon import Expansion, Lexicon
 from services.retriever.tokens import language, query_tokens, running_tokens
 
 RARE = 1000
@@ -77,22 +77,23 @@ class Inquirer:
         words = query_tokens(f"{asked} {search.code}".strip())
         run = running_tokens(asked)
         expansions = self._lexicon.expand(asked)
-        makers = [one for one in expansions if one.maker]
+        makers = _makers(expansions)
         messages = mentions.messages(asked)
         alike = mentions.name_like(asked, self._lexicon.is_term)
-        alike |= {word for maker in makers for word in maker.words}
+        alike |= {word for maker in makers for word in maker[0]}
         said = (words, run, *messages, *(one.tokens for one in expansions))
         frequency = await corpus.frequency(list({token for some in said for token in some}))
         others: list[question.Alternative] = [*expansions]
         others += await self._respelt([w for w in words if w not in frequency], alike, frequency)
         spelt = _spelt(codes)
-        called = {token for maker in makers for token in maker.tokens}
-        naming = [word for word in dict.fromkeys([*words, *called]) if word not in spelt]
-        texts = await self._holders([word for word in naming if word in alike], frequency)
-        named = corpus.names.named(naming, texts)
+        lone = {name[0] for maker in makers for name in maker if len(name) == 1}
+        naming = [word for word in words if word not in spelt and word not in lone]
+        looked_for = [word for word in dict.fromkeys([*naming, *lone]) if word in alike | lone]
+        texts = await self._holders(looked_for, frequency)
+        named = corpus.names.named(naming, texts, makers)
         # Only what looks like a name, or is a maker's, says that no others are meant.
         # A title does: texts speak of other machines as well.
-        about = corpus.names.named([w for w in naming if w in alike or w in called], {})
+        about = corpus.names.named([word for word in naming if word in alike], {}, makers)
         meant = corpus.names.family(corpus.names.meant(about))
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
@@ -119,7 +120,8 @@ class Inquirer:
             and not any(
                 token in corpus.names or frequency.get(token)
                 for maker in makers
-                for token in (*maker.words, *maker.tokens)
+                for name in maker
+                for token in name
             ),
             lang=search.lang or language(search.question),
         )
@@ -151,6 +153,15 @@ class Inquirer:
                 found.append(question.Respelt((word,), (term,), weight))
                 frequency[term] = known[term]
         return found
+
+
+def _makers(expansions: Sequence[Expansion]) -> list[list[tuple[str, ...]]]:
+    """Return the names of each maker or product of the question, the question's own first."""
+    makers: dict[tuple[str, ...], dict[tuple[str, ...], None]] = {}
+    for one in expansions:
+        if one.maker:
+            makers.setdefault(one.words, {one.words: None})[one.tokens] = None
+    return [list(names) for names in makers.values()]
 
 
 def _spelt(codes: Sequence[Code]) -> set[str]:
