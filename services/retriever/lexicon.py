@@ -196,9 +196,7 @@ class Lexicon:
         for match in self._matches(folded, units):
             start, end = units[match.first].start, units[match.last - 1].end
             words = tuple(running_tokens(question[start:end]))
-            numbers = self._concepts[match.key]
-            share = match.share / len(numbers) ** 0.5
-            for number in numbers:
+            for number, share in self._shares(match):
                 for term, weight in self._others(number, match.key):
                     tokens, place = term.tokens, (start, end, term.tokens)
                     weighed = round(share * weight, 3)
@@ -253,6 +251,18 @@ class Lexicon:
             if share := self._share(key, written, apart=apart, shouted=shouted):
                 found = _Match(first, last + 1, key, share)
         return found
+
+    def _shares(self, match: _Match) -> Iterator[tuple[int, float]]:
+        """Yield the concepts of a term and what each counts: several share, the usual one most."""
+        usual = {number: self._usual(number, match.key) for number in self._concepts[match.key]}
+        most = max(usual.values())
+        apart = (sum(usual.values()) / most) ** 0.5
+        for number, own in usual.items():
+            yield number, match.share * own / most / apart
+
+    def _usual(self, number: int, key: str) -> float:
+        marks = [term.marks for term in self._terms(number) if term.key == key]
+        return LOOSE if all("~" in mark for mark in marks) else 1.0
 
     def _asked(self, key: str) -> Iterator[Term]:
         for number in self._concepts[key]:

@@ -18,6 +18,21 @@ _CAPITALISED = re.compile(
 )
 _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[\-_./][A-Za-z0-9]+)*")
 
+_HOW = re.compile(
+    r"\bhow (many|much|often|long|big|far|high|large|fast|thick|old)\b", re.IGNORECASE
+)
+_POLITE = re.compile(
+    r"\b(?:hello|hi|hey|urgent|urgently|asap|thanks|thank|dear|sir|guys)\b|你好|您好|谢谢|麻烦|师傅|紧急",
+    re.IGNORECASE,
+)
+
+
+def asking(question: str) -> frozenset[str]:
+    """Return the tokens of words that only ask or greet: `often` of `how often`, `hello`."""
+    said = [match[1] for match in _HOW.finditer(question)]
+    said += _POLITE.findall(question)
+    return frozenset(token for word in said for token in tokens(word))
+
 
 def name_like(
     question: str, is_term: Callable[[str], bool] = lambda _word: False

@@ -8,10 +8,13 @@ word by the weight the lexicon gives the name.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
+
+from services.retriever.quantities import Quantity
 
 POSTINGS = 8000
 """Passages the words searched for have in all: what a search costs, however many there are."""
@@ -23,6 +26,8 @@ OTHERS = 4000
 """Passages that other names searched for have in all."""
 MOST_OTHERS = 24
 """Other names that are looked for in a passage that was found."""
+TOGETHER = 4
+"""Other names of one word that are looked for before those of the next."""
 APART = 0.7
 """Share of a name's weight where its words do not stand together."""
 ALONE = 1.6
@@ -97,6 +102,8 @@ class Question:
     """Tokens of the other names."""
     searched: Sequence[str]
     """What to search for: words, and names of several tokens with spaces between."""
+    quantities: Sequence[Quantity] = ()
+    """Numbers with their units: those words are held together, or not at all."""
 
     def said(self, text: str) -> list[Other]:
         """Return the other names whose words a text has, wherever they stand in it.
@@ -122,6 +129,13 @@ class Question:
             for word in other.words:
                 if held.get(word, 0.0) < part:
                     held[word] = part
+        for one in self.quantities:
+            part = one.share(text)
+            for word in (one.number, one.unit):
+                if part and word in self.weights:
+                    held[word] = part
+                else:
+                    held.pop(word, None)
         return held
 
     def share(self, held: Mapping[str, float]) -> float:
@@ -159,6 +173,8 @@ def read(
     names: Collection[str] = (),
     codes: Collection[str] = (),
     messages: Sequence[Sequence[str]] = (),
+    faint: Mapping[str, float] | None = None,
+    quantities: Sequence[Quantity] = (),
 ) -> Question:
     """Return the question as ranking needs it.
 
@@ -171,13 +187,16 @@ def read(
         names: of the words, those that look like names.
         codes: of the words, spellings of codes: found by the code index, not weighed.
         messages: tokens of what it quotes, from `messages`.
+        faint: of the words, those that tell less than their rarity does, and what share of it.
+        quantities: numbers with their units in it.
     """
+    faint = faint or {}
     known = [
         _alone(one, frequency)
         for one in alternatives
         if all(frequency.get(token, 0) for token in one.tokens)
     ]
-    known.sort(key=lambda one: (-one.weight, min(frequency[t] for t in one.tokens)))
+    known = _fair(_telling(known), frequency)
     weighed = [word for word in words if word not in codes]
     common = {word: frequency.get(word, 0) for word in weighed}
     for one in known:
@@ -186,8 +205,9 @@ def read(
             if not frequency.get(word, 0) and word in common:
                 common[word] = max(common[word], rarest)
     weights = {
-        word: idf(count, passages) * (1.0 if count or word in names else UNHEARD)
+        word: share * idf(count, passages) * (1.0 if count or word in names else UNHEARD)
         for word, count in common.items()
+        if (share := faint.get(word, 1.0))
     }
     quoted = [message for message in messages if all(frequency.get(t, 0) for t in message)]
     pairs = {
@@ -215,8 +235,41 @@ def read(
         phrases=[f" {' '.join(message)} " for message in quoted],
         whole=sum(weights.values()),
         vocabulary=frozenset().union(*(other.tokens for other in others)),
-        searched=[*(" ".join(message) for message in quoted), *_searched(words, known, frequency)],
+        searched=[
+            *(" ".join(message) for message in quoted),
+            *(f"{one.number} {one.unit}" for one in quantities if frequency.get(one.unit, 0)),
+            *_searched([w for w in words if faint.get(w, 1.0)] or words, known, frequency),
+        ],
+        quantities=quantities,
     )
+
+
+def _telling(known: Sequence[Alternative]) -> list[Alternative]:
+    """Return other names without those that only add to another, or to the words themselves.
+
+    What has `undervoltage fault` has `undervoltage`.
+    """
+    shortest: dict[tuple[str, ...], list[tuple[str, float]]] = {}
+    kept: list[Alternative] = []
+    for one in sorted(known, key=lambda one: len(one.tokens)):
+        there = shortest.setdefault(one.words, [(f" {' '.join(one.words)} ", 1.0)])
+        name = f" {' '.join(one.tokens)} "
+        if not any(part in name and weight >= one.weight for part, weight in there):
+            there.append((name, one.weight))
+            kept.append(one)
+    return kept
+
+
+def _fair(known: list[Alternative], frequency: Mapping[str, int]) -> list[Alternative]:
+    """Return other names, each word's surest before any word's next: a word may have dozens."""
+    known.sort(key=lambda one: (-one.weight, min(frequency[t] for t in one.tokens)))
+    seen: Counter[tuple[str, ...]] = Counter()
+    places: list[int] = []
+    for one in known:
+        places.append(seen[one.words] // TOGETHER)
+        seen[one.words] += 1
+    order = sorted(range(len(known)), key=lambda n: (places[n], n))
+    return [known[n] for n in order]
 
 
 def _alone(one: Alternative, frequency: Mapping[str, int]) -> Alternative:

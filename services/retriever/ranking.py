@@ -239,7 +239,8 @@ def often(question: Question, body: str, said: Sequence[Other] | None = None) ->
     """
     if not question.whole:
         return 0.0
-    counts: dict[str, float] = {w: body.count(needle) for w, needle in question.needles.items()}
+    words = body.split(" ")  # what stands twice side by side counts twice
+    counts: dict[str, float] = {word: words.count(word) for word in question.needles}
     for other in question.said(body) if said is None else said:
         if not all(counts[word] for word in other.words):
             times = other.weight * body.count(other.needle)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.answerable import LOOKED_AT, Evidence, evidence
+from services.retriever.answerable import LOOKED_AT, THERE, Evidence, evidence
 from services.retriever.question import idf
 from services.retriever.ranking import Ranked
 from services.runtime.config import Retriever
@@ -109,6 +109,40 @@ def test_a_name_that_is_nowhere_near_speaks_against_an_answer() -> None:
     assert missing.probability < without.probability
     # The document goes by it.
     assert weighed(found, weights, names=["profinet"], naming=["profinet"]).missing == 0.0
+
+
+def test_a_name_that_is_there_by_another_name_is_not_missing() -> None:
+    weights = {"uv": 4.0, "skf8000": 3.0}
+    missing = [
+        weighed([ranked({"uv": part}, 0.4)], weights, names=["uv"]).missing
+        for part in (0.0, THERE / 2, THERE, 1.0)
+    ]
+    assert missing[0] > missing[1] > missing[2] == missing[3] == 0.0
+
+
+def test_what_names_the_document_is_not_what_is_asked() -> None:
+    weights = {"skf8000": 6.0, "camera": 3.0, "inverter": 3.0}
+    found = [ranked({"skf8000": 1.0, "inverter": 1.0}, 0.75)]
+    assert weighed(found, weights).covered == 0.75
+    assert weighed(found, weights, naming=["skf8000"]).covered == 0.5
+    # A name alone is all that is asked.
+    lone = [ranked({"skf8000": 1.0}, 1.0)]
+    assert weighed(lone, {"skf8000": 6.0}, naming=["skf8000"]).covered == 1.0
+
+
+@pytest.mark.parametrize("size", [100, 10_000])
+def test_a_product_and_what_it_has_answers_and_what_it_has_not_does_not(size: int) -> None:
+    weights = {"skf8000": idf(40, size), "uv": idf(20, size)}
+    there = weighed(
+        [ranked({"skf8000": 1.0, "uv": 0.9}, 0.95)], weights,
+        names=["skf8000", "uv"], naming=["skf8000"], size=size,
+    )  # fmt: skip
+    absent = weighed(
+        [ranked({"skf8000": 1.0}, 0.4)], weights,
+        names=["skf8000", "uv"], naming=["skf8000"], size=size,
+    )  # fmt: skip
+    assert _with(there, "named", 1.0).probability > SURE
+    assert _with(absent, "named", 1.0).probability < SURE
 
 
 def test_only_the_best_are_looked_at_and_the_first_for_its_meaning() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.mentions import MAX_MESSAGES, messages, name_like
+from services.retriever.mentions import MAX_MESSAGES, asking, messages, name_like
 
 pytestmark = pytest.mark.unit
 
@@ -59,3 +59,9 @@ def test_messages_are_few_different_and_of_several_words(question: str) -> None:
     assert len(found) <= MAX_MESSAGES
     assert len(set(found)) == len(found)
     assert all(len(run) > 1 for run in found)
+
+
+def test_words_that_only_ask_or_greet() -> None:
+    assert asking("How often should the fan be cleaned") == {"often"}
+    assert asking("你好，变频器过流") == {"你好"}
+    assert asking("it trips often after many starts") == frozenset()

@@ -57,7 +57,9 @@ def test_a_name_in_the_text_tells_less_than_one_in_the_title() -> None:
 
 
 def test_a_maker_is_one_name_however_it_is_written() -> None:
-    names = library("jk bms", "jk balancer", "极空 can", "ax", "bx", "cx", "dx", "bms protocol")
+    names = library(
+        "jk bms", "jk balancer", "极空 can", "ax", "bx", "cx", "dx", "ex", "bms protocol"
+    )
     maker = [[("jk",), ("jk", "bms"), ("极空",)]]
     named = names.named([], {}, maker)
     assert set(named) == {0, 1, 2}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.retriever.quantities import quantities
 from services.retriever.question import (
     APART,
     MAX_OTHERS,
@@ -199,3 +200,51 @@ def test_a_search_stays_within_its_budget(words: dict[str, int], names: dict[str
     heard = sorted(count for count in words.values() if count)
     assert sorted(words[word] for word in own) == heard[: len(own)]
     assert own or not heard
+
+
+# -- what tells less than it is rare ----------------------------------------------------------
+
+
+def test_a_faint_word_tells_a_share_and_one_of_no_share_nothing() -> None:
+    frequency = {"often": 5, "fan": 5, "abb": 5}
+    run = ["often", "fan", "abb"]
+    asked = read(run, run, (), frequency, PASSAGES, faint={"often": 0.5, "abb": 0.0})
+    assert asked.weights["often"] == asked.weights["fan"] / 2
+    assert "abb" not in asked.weights
+    assert "abb" not in asked.searched
+
+
+def test_a_number_and_its_unit_are_held_together_or_not_at_all() -> None:
+    run = ["75", "kw", "resistor"]
+    frequency = {"75": 3, "7.5": 3, "kw": 90, "resistor": 20}
+    asked = read(run, run, (), frequency, PASSAGES, quantities=quantities("75KW resistor"))
+    assert set(asked.held(" 75 kw resistor ")) == {"75", "kw", "resistor"}
+    assert set(asked.held(" 7.5 kw resistor 75 pieces ")) == {"resistor"}
+    later = asked.held(" 7.5 kw resistor 75 kw ")
+    assert 0 < later["75"] == later["kw"] < 1
+    assert "75 kw" in asked.searched
+
+
+def test_a_name_that_only_adds_to_another_is_not_looked_for() -> None:
+    others = [
+        other("uv", "undervoltage fault"),
+        other("uv", "undervoltage", 0.8),
+        other("uv", "low voltage"),
+        other("uv", "uv protection"),
+        other("trip", "undervoltage fault"),
+    ]
+    frequency = dict.fromkeys(["undervoltage", "fault", "low", "voltage", "uv", "protection"], 9)
+    asked = asking("uv trip", frequency, others)
+    needles = sorted((one.words, one.needle) for one in asked.others)
+    assert needles == [
+        (("trip",), " undervoltage fault "),
+        (("uv",), " low voltage "),
+        (("uv",), " undervoltage "),
+    ]
+
+
+def test_no_word_takes_the_place_of_all_others() -> None:
+    many = [other("stop", f"s{n}", 0.85) for n in range(MAX_OTHERS)]
+    frequency = {one.tokens[0]: 9 for one in many} | {"stop": 9, "ov": 9, "overvoltage": 9}
+    asked = asking("ov stop", frequency, [*many, other("ov", "overvoltage", 0.5)])
+    assert "overvoltage" in asked.searched
