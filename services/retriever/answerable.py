@@ -22,8 +22,8 @@ MUCH = 3.0
 """How many of the rarest words held say all that words can."""
 THERE = 0.6
 """How surely a name must be held, by another name, to be there."""
-BIAS = -4.85
-COVERED, MEANING, BESIDE, TOLD, MISSING, NAMED = 3.6, 1.9, 2.6, 2.1, -2.3, 1.7
+BIAS = -4.9
+COVERED, MEANING, BESIDE, TOLD, MISSING, NAMED, BRIEF = 2.8, 2.2, 2.9, 2.9, -2.3, 1.5, 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Evidence:
     """Share of the question's pairs of words that stand together in one, or its only word."""
     told: float
     """How much the words tell that the best hold."""
+    brief: float
+    """The first, the less is asked: a question of a word or two tells little at its best."""
     missing: float
     """How much the names tell that they do not hold."""
     defines: bool
@@ -57,6 +59,7 @@ class Evidence:
             + MEANING * self.meaning
             + BESIDE * self.beside
             + TOLD * self.told
+            + BRIEF * self.brief
             + MISSING * self.missing
             + NAMED * self.named
         )
@@ -101,11 +104,14 @@ def evidence(
     beside = max((one.beside for one in best), default=0.0)
     if len(weights) == 1:  # a lone word stands together with itself
         beside = max(held.get(word, 0.0) for word in weights)
+    covered = max((_covered(one, weights, naming) for one in best), default=0.0)
+    much = MUCH * rarest
     return Evidence(
-        covered=max((_covered(one, weights, naming) for one in best), default=0.0),
+        covered=covered,
         meaning=best[0].meaning if best and meaning else 0.0,
         beside=beside,
-        told=min(1.0, told / (MUCH * rarest)),
+        told=min(1.0, told / much),
+        brief=covered * (1 - min(1.0, sum(weights.values()) / much)),
         missing=min(1.0, missing / rarest),
         defines=defines,
         named=named,

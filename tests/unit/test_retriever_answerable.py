@@ -17,12 +17,19 @@ pytestmark = pytest.mark.unit
 
 SURE = Retriever().sure
 NOTHING = Evidence(
-    covered=0.0, meaning=0.0, beside=0.0, told=0.0, missing=0.0, defines=False, named=False
+    covered=0.0,
+    meaning=0.0,
+    beside=0.0,
+    told=0.0,
+    brief=0.0,
+    missing=0.0,
+    defines=False,
+    named=False,
 )
 SHARE = st.floats(0.0, 1.0)
 EVIDENCE = st.builds(
     Evidence,
-    covered=SHARE, meaning=SHARE, beside=SHARE, told=SHARE, missing=SHARE,
+    covered=SHARE, meaning=SHARE, beside=SHARE, told=SHARE, brief=SHARE, missing=SHARE,
     defines=st.booleans(), named=st.booleans(),
 )  # fmt: skip
 
@@ -54,7 +61,7 @@ def weighed(
     )  # fmt: skip
 
 
-@given(EVIDENCE, st.sampled_from(["covered", "meaning", "beside", "told"]), SHARE)
+@given(EVIDENCE, st.sampled_from(["covered", "meaning", "beside", "told", "brief"]), SHARE)
 def test_more_evidence_never_makes_an_answer_less_probable(
     seen: Evidence, part: str, more: float
 ) -> None:
@@ -170,7 +177,7 @@ HELD = st.dictionaries(st.sampled_from("abcd"), SHARE)
 def test_evidence_stays_in_range(held: list[dict[str, float]], names: list[str], size: int) -> None:
     weights = dict.fromkeys("abcd", idf(1, size))
     seen = weighed([ranked(some, 0.5) for some in held], weights, names=names, size=size)
-    for part in ("covered", "meaning", "beside", "told", "missing"):
+    for part in ("covered", "meaning", "beside", "told", "brief", "missing"):
         assert 0.0 <= getattr(seen, part) <= 1.0
 
 
