@@ -28,6 +28,8 @@ WORDS, VECTOR = 1.0, 0.15
 """Its rank among the words, and among the vectors."""
 CALLED = 0.5
 """It is called what is asked for: share of the question in its name, and of its name in that."""
+LATER = 0.4
+"""It is the second of several that differ by their number, and none is asked for."""
 PHRASE = 1.5
 """It has a message of the question word for word."""
 NAMED = 1.0
@@ -172,7 +174,7 @@ def rank(
             headings[candidate.section] = heading
         beside = question.beside(body)
         order += HEADING * heading + BESIDE * beside + CALLED * called(question, candidate.name)
-        order += PHRASE * question.quoted_in(body)
+        order += PHRASE * question.quoted_in(body) - LATER * is_later(question, candidate.name)
         strength, defines = 0, False
         if hit := code_hits.get(label):
             strength = hit.strength
@@ -227,6 +229,19 @@ def called(question: Question, name: str) -> float:
             meant |= other.tokens
     precise = sum(word in meant for word in words) / len(words)
     return precise * min(1.0, 2 * question.share(held))
+
+
+def is_later(question: Question, name: str) -> bool:
+    """Return whether a passage's name ends with a number over 1 that is not asked for.
+
+    Who asks for the acceleration time means the first, not `Acceleration time 3`.
+
+    Args:
+        question: its words.
+        name: tokens of what the passage is called.
+    """
+    last = name.rpartition(" ")[2]
+    return len(last) == 1 and last in "23456789" and last not in question.needles
 
 
 def often(question: Question, body: str, said: Sequence[Other] | None = None) -> float:
