@@ -12,11 +12,13 @@ from services.retriever.asked import codes_asked
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
 from services.retriever.known import Known, look_up
-from services.retriever.lexicon import Expansion, Lexicon
+from services.retriever.lexicon import Lexicon
 from services.retriever.normal import printable
+from services.retriever.others import Alternative, Respelt
 from services.retriever.quantities import quantities
 from services.retriever.seams import seams
 from services.retriever.setting import setting
+from services.retriever.terms import Expansion
 from services.retriever.tokens import language, query_tokens, running_tokens, tokens
 
 RARE = 1000
@@ -121,7 +123,7 @@ class Inquirer:
         said = (words, run, *messages, *(one.tokens for one in expansions))
         frequency = await corpus.frequency(list({token for some in said for token in some}))
         words = _needed(words, run, frequency) or words
-        others: list[question.Alternative] = [*expansions]
+        others: list[Alternative] = [*expansions]
         others += await self._respelt([w for w in words if w not in frequency], alike, frequency)
         spelt = _spelt([code for code in codes if not _PRODUCT.match(code.canonical)])
         lone = {name[0] for maker in makers for name in maker if len(name) == 1}
@@ -183,19 +185,19 @@ class Inquirer:
 
     async def _respelt(
         self, unknown: Sequence[str], alike: Collection[str], frequency: dict[str, int]
-    ) -> list[question.Respelt]:
+    ) -> list[Respelt]:
         """Return what words may have been meant to be that no passage has.
 
         In how many passages those are is put down in `frequency`.
         """
-        found: list[question.Respelt] = []
+        found: list[Respelt] = []
         wrong = [w for w in unknown if spelling.correctable(w) and not self._lexicon.knows(w)]
         for word in wrong[:MISTYPED]:
             known = await self._corpus.frequency(spelling.slips(word))
             if word not in alike:
                 known |= await self._corpus.beginning(spelling.beginnings(word))
             for term, weight in spelling.corrections(word, known):
-                found.append(question.Respelt((word,), (term,), weight))
+                found.append(Respelt((word,), (term,), weight))
                 frequency[term] = known[term]
         return found
 

@@ -25,6 +25,7 @@ import msgspec
 from services.retriever.codes import fold
 from services.retriever.terms import (
     UNIT,
+    Expansion,
     Term,
     Unit,
     cached_stem,
@@ -56,25 +57,6 @@ REMEMBERED = 64
 """Concepts whose terms are kept ready."""
 
 _GAP = re.compile(r"[\s\-/_.&+']*\Z")
-
-
-class Expansion(msgspec.Struct, frozen=True, gc=False):
-    """Another way to say some words of a question."""
-
-    start: int
-    """Where those words begin in the question, characters."""
-    end: int
-    """Where they end."""
-    words: tuple[str, ...]
-    """Those words as tokens of the index."""
-    tokens: tuple[str, ...]
-    """What to search for instead; several are a phrase."""
-    lang: Literal["en", "zh"]
-    """Language of the tokens."""
-    weight: float
-    """How surely it means the same, up to 1."""
-    maker: bool = False
-    """Both are names of a maker or a product: they say which documents are meant."""
 
 
 class _Match(msgspec.Struct, frozen=True, gc=False):

@@ -8,12 +8,11 @@ word by the weight the lexicon gives the name.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
 
+from services.retriever.others import Alternative, alone, fair, telling
 from services.retriever.quantities import Quantity
 
 POSTINGS = 8000
@@ -26,42 +25,10 @@ OTHERS = 4000
 """Passages that other names searched for have in all."""
 MOST_OTHERS = 24
 """Other names that are looked for in a passage that was found."""
-TOGETHER = 4
-"""Other names of one word that are looked for before those of the next."""
 APART = 0.7
 """Share of a name's weight where its words do not stand together."""
-ALONE = 1.6
-"""Times as sure is another name of words that no passage has: a synonym as another spelling."""
 UNHEARD = 0.5
 """What a word counts that no passage has, and that is no name: it may be said otherwise."""
-
-
-class Alternative(Protocol):
-    """Another way to say some words of the question; see `lexicon.Expansion`."""
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Those words as tokens."""
-
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        """What may stand in their place; several follow one another."""
-
-    @property
-    def weight(self) -> float:
-        """How surely it means the same, up to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Respelt:
-    """What a mistyped word may have been meant to be."""
-
-    words: tuple[str, ...]
-    """The word."""
-    tokens: tuple[str, ...]
-    """What some passage has."""
-    weight: float
-    """How likely, up to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +159,11 @@ def read(
     """
     faint = faint or {}
     known = [
-        _alone(one, frequency)
+        alone(one, frequency)
         for one in alternatives
         if all(frequency.get(token, 0) for token in one.tokens)
     ]
-    known = _fair(_telling(known), frequency)
+    known = fair(telling(known), frequency)
     weighed = [word for word in words if word not in codes]
     common = {word: frequency.get(word, 0) for word in weighed}
     for one in known:
@@ -242,41 +209,6 @@ def read(
         ],
         quantities=quantities,
     )
-
-
-def _telling(known: Sequence[Alternative]) -> list[Alternative]:
-    """Return other names without those that only add to another, or to the words themselves.
-
-    What has `undervoltage fault` has `undervoltage`.
-    """
-    shortest: dict[tuple[str, ...], list[tuple[str, float]]] = {}
-    kept: list[Alternative] = []
-    for one in sorted(known, key=lambda one: len(one.tokens)):
-        there = shortest.setdefault(one.words, [(f" {' '.join(one.words)} ", 1.0)])
-        name = f" {' '.join(one.tokens)} "
-        if not any(part in name and weight >= one.weight for part, weight in there):
-            there.append((name, one.weight))
-            kept.append(one)
-    return kept
-
-
-def _fair(known: list[Alternative], frequency: Mapping[str, int]) -> list[Alternative]:
-    """Return other names, each word's surest before any word's next: a word may have dozens."""
-    known.sort(key=lambda one: (-one.weight, min(frequency[t] for t in one.tokens)))
-    seen: Counter[tuple[str, ...]] = Counter()
-    places: list[int] = []
-    for one in known:
-        places.append(seen[one.words] // TOGETHER)
-        seen[one.words] += 1
-    order = sorted(range(len(known)), key=lambda n: (places[n], n))
-    return [known[n] for n in order]
-
-
-def _alone(one: Alternative, frequency: Mapping[str, int]) -> Alternative:
-    """Return another name, surer where no passage has the words themselves: it rivals nothing."""
-    if any(frequency.get(word, 0) for word in one.words):
-        return one
-    return Respelt(one.words, one.tokens, max(one.weight, min(1.0, ALONE * one.weight)))
 
 
 def _searched(

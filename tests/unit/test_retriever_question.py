@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.retriever.others import Respelt
 from services.retriever.quantities import quantities
 from services.retriever.question import (
     APART,
@@ -17,7 +18,6 @@ from services.retriever.question import (
     POSTINGS,
     UNHEARD,
     Question,
-    Respelt,
     idf,
     read,
 )

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.question import Question, Respelt, read
+from services.retriever.others import Respelt
+from services.retriever.question import Question, read
 from services.retriever.ranking import Ranked, called, distinct, is_later, often, rank
 
 pytestmark = pytest.mark.unit
