@@ -255,7 +255,10 @@ def often(question: Question, body: str, said: Sequence[Other] | None = None) ->
     if not question.whole:
         return 0.0
     words = body.split(" ")  # what stands twice side by side counts twice
-    counts: dict[str, float] = {word: words.count(word) for word in question.needles}
+    counts: dict[str, float] = {
+        word: words.count(word) if needle in body else 0
+        for word, needle in question.needles.items()
+    }
     for other in question.said(body) if said is None else said:
         if not all(counts[word] for word in other.words):
             times = other.weight * body.count(other.needle)

@@ -25,11 +25,13 @@ _TAGGED = re.compile(
 )
 _BESIDE = re.compile(
     r"\b(?:next to|near|nearby|beside|behind|opposite|close to|in front of|adjacent to|across from|"
-    r"(?:left|right) of)\s+(?P<after>(?:(?!\b(?:shows?|is|has|trips?|stops?|says|reports?|does|do|"
-    r"displays?|gives?|with|and|keeps?|goes|runs?|fails?)\b)[^,;:.?!，；：。？！]){1,40})"
-    r"|(?P<before>[^,;:.?!，；：。？！\s][^,;:.?!，；：。？！]{0,16})(?:旁边|附近|隔壁|边上|对面)的?",
+    r"(?:left|right) of)\s+((?:(?!\b(?:shows?|is|has|trips?|stops?|says|reports?|does|do|"
+    r"displays?|gives?|with|and|keeps?|goes|runs?|fails?)\b)[^,;:.?!，；：。？！]){1,40})",
     re.IGNORECASE,
 )
+_NEARBY = re.compile(r"旁边|附近|隔壁|边上|对面")
+_BEFORE = re.compile(r"[^,;:.?!，；：。？！\s][^,;:.?!，；：。？！]{0,16}\Z")
+"""What such a word stands behind."""
 _LEADS = re.compile(
     r"\s*(?:(?:on|at|in|by|for|from|inside|of|next to|near|beside|behind|opposite|close to)\s+"
     r"[^,;:.?!，；：。？！]{1,60}[:：,，]"
@@ -61,8 +63,11 @@ def setting(question: str, asset: str = "") -> Setting:
     tagged = list(_TAGGED.finditer(question))
     tags = [next(group for group in match.groups() if group) for match in tagged]
     tags = [tag for tag in tags if not _SURELY.fullmatch(tag)]
-    beside = [
-        match.span("after" if match["after"] else "before") for match in _BESIDE.finditer(question)
+    beside = [match.span(1) for match in _BESIDE.finditer(question)]
+    beside += [
+        before.span()
+        for nearby in _NEARBY.finditer(question)
+        if (before := _BEFORE.search(question, max(0, nearby.start() - 17), nearby.start()))
     ]
     leads = _LEADS.match(question)
     told: frozenset[str] = frozenset()
