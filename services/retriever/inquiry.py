@@ -29,7 +29,7 @@ SEAM = 0.2
 """What a pair of Chinese characters counts that only stands where two words meet."""
 ASKING = 0.5
 """What a word counts that only asks, such as `often` of `how often`."""
-PLACE = 0.4
+PLACE = 0.25
 """What a word counts that says where in the plant, and no more."""
 MISTYPED = 4
 """Words of a question that are put right at most."""

@@ -61,8 +61,9 @@ def setting(question: str, asset: str = "") -> Setting:
         asset: the machine it comes from; its names are numbers of the plant too.
     """
     tagged = list(_TAGGED.finditer(question))
-    tags = [next(group for group in match.groups() if group) for match in tagged]
-    tags = [tag for tag in tags if not _SURELY.fullmatch(tag)]
+    named = [(next(filter(None, match.groups())), match[0]) for match in tagged]
+    named = [(tag, machine) for tag, machine in named if not _SURELY.fullmatch(tag)]
+    tags = [tag for tag, _ in named]
     beside = [match.span(1) for match in _BESIDE.finditer(question)]
     beside += [
         before.span()
@@ -79,6 +80,9 @@ def setting(question: str, asset: str = "") -> Setting:
     place: frozenset[str] = frozenset()
     if leads and (beside or tags or leads[0].rstrip()[-1] in ":："):
         place = frozenset(tokens(leads[0])) - frozenset(tokens(question[leads.end() :]))
+    for _, machine in named:
+        # `conveyor` of `conveyor B417`, where it is not spoken of besides.
+        place |= frozenset(tokens(machine)) - frozenset(tokens(question.replace(machine, " ")))
     names = asset.split("/") if asset else ()
     return Setting(
         tags=frozenset(token for tag in (*tags, *names) for token in tokens(tag)),

@@ -55,6 +55,8 @@ def test_what_is_asked_about_as_well_stays() -> None:
 
 def test_only_a_place_is_one() -> None:
     assert "conveyor" in setting("On conveyor B417: the drive trips").place
+    assert "conveyor" in setting("On conveyor B417 the drive trips").place
+    assert "conveyor" not in setting("conveyor B417: how fast is the conveyor").place
     assert setting("Huanyang HY inverter: how do I reset it").place == frozenset()
     assert setting("In jog mode the speed is wrong").place == frozenset()
 
