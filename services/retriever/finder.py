@@ -167,7 +167,8 @@ class Finder:
             in_language=self._in_language(asked, found),
         )
         # Another code's entry is no answer.
-        astray = (asked.known.unknown or asked.known.certain) and not (code_hits or quoted)
+        surely = any(hit.certain for hit in code_hits.values())
+        astray = (asked.known.unknown or asked.known.certain) and not (surely or quoted)
         if astray or not self._answers(asked, ranked, found, quoted):
             return asked, []
         good = [one for one in ranked if one.score >= self._threshold]
@@ -199,8 +200,10 @@ class Finder:
         """Return passages by words, of the documents that are meant some more."""
         words = asked.words.searched
         hits = await self._corpus.search_words(words, CANDIDATES, scope)
-        if asked.meant and len(asked.meant) < len(self._corpus.active):
-            more = await self._corpus.search_words(words, INSIDE, asked.meant)
+        # Those that only speak of a name: a manual's title may not have its product's.
+        named = asked.meant or self._corpus.names.meant(asked.named)
+        if named and len(named) < len(self._corpus.active):
+            more = await self._corpus.search_words(words, INSIDE, named)
             there = {label for label, _ in hits}
             hits += [pair for pair in more if pair[0] not in there]
         return hits
@@ -227,20 +230,30 @@ class Finder:
         quoted: Collection[int],
     ) -> bool:
         """Return whether what was found answers the question."""
-        best = ranked[: answerable.LOOKED_AT]
+        # What the manual of another machine holds is no answer about the one that is named.
+        own = self._corpus.names
+        meant = frozenset(asked.meant)
+        named = {word for word in asked.salient if word in own} if meant else set()
+        best = [
+            one
+            for one in ranked
+            if not meant or found[one.id].document in meant or named & one.held.keys()
+        ][: answerable.LOOKED_AT]
         documents = {found[one.id].document for one in best}
-        own = frozenset().union(*(self._corpus.names.of(number) for number in documents))
         seen = answerable.evidence(
-            ranked,
+            best,
             asked.words.weights,
-            asked.salient,
-            asked.salient & own,
+            asked.salient - {w for w, there in asked.spoken.items() if documents & set(there)},
+            asked.salient & frozenset().union(*map(own.of, documents)),
             rarest=question.idf(1, self._corpus.size),
             meaning=self._meaning.speaks(asked.lang),
             named=bool(asked.meant),
             # What another maker means by a code is no answer.
             defines=not asked.strange
-            and any(one.id in quoted or _defines(asked, one, found[one.id]) for one in best),
+            and any(
+                one.id in quoted or _defines(asked, one, found[one.id])
+                for one in ranked[: answerable.LOOKED_AT]
+            ),
         )
         return seen.probability >= self._sure
 

@@ -28,6 +28,8 @@ WORDS, VECTOR = 1.0, 0.15
 """Its rank among the words, and among the vectors."""
 CALLED = 0.5
 """It is called what is asked for: share of the question in its name, and of its name in that."""
+LATER = 0.4
+"""It is the second of several that differ by their number, and none is asked for."""
 PHRASE = 1.5
 """It has a message of the question word for word."""
 NAMED = 1.0
@@ -172,7 +174,7 @@ def rank(
             headings[candidate.section] = heading
         beside = question.beside(body)
         order += HEADING * heading + BESIDE * beside + CALLED * called(question, candidate.name)
-        order += PHRASE * question.quoted_in(body)
+        order += PHRASE * question.quoted_in(body) - LATER * is_later(question, candidate.name)
         strength, defines = 0, False
         if hit := code_hits.get(label):
             strength = hit.strength
@@ -229,6 +231,19 @@ def called(question: Question, name: str) -> float:
     return precise * min(1.0, 2 * question.share(held))
 
 
+def is_later(question: Question, name: str) -> bool:
+    """Return whether a passage's name ends with a number over 1 that is not asked for.
+
+    Who asks for the acceleration time means the first, not `Acceleration time 3`.
+
+    Args:
+        question: its words.
+        name: tokens of what the passage is called.
+    """
+    last = name.rpartition(" ")[2]
+    return len(last) == 1 and last in "23456789" and last not in question.needles
+
+
 def often(question: Question, body: str, said: Sequence[Other] | None = None) -> float:
     """Return BM25's score of a text against the question's best, 0 to 1.
 
@@ -239,7 +254,11 @@ def often(question: Question, body: str, said: Sequence[Other] | None = None) ->
     """
     if not question.whole:
         return 0.0
-    counts: dict[str, float] = {w: body.count(needle) for w, needle in question.needles.items()}
+    words = body.split(" ")  # what stands twice side by side counts twice
+    counts: dict[str, float] = {
+        word: words.count(word) if needle in body else 0
+        for word, needle in question.needles.items()
+    }
     for other in question.said(body) if said is None else said:
         if not all(counts[word] for word in other.words):
             times = other.weight * body.count(other.needle)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.question import Question, Respelt, read
-from services.retriever.ranking import Ranked, called, distinct, often, rank
+from services.retriever.others import Respelt
+from services.retriever.question import Question, read
+from services.retriever.ranking import Ranked, called, distinct, is_later, often, rank
 
 pytestmark = pytest.mark.unit
 
@@ -228,6 +229,17 @@ def test_passages_that_say_nearly_the_same_are_one_and_others_stay() -> None:
     assert order(distinct(found, passages, 5)) == [0, 2, 3]
 
 
+def test_of_several_that_are_numbered_the_first_is_meant() -> None:
+    both = {
+        n: Text(n, f"accel time {n} range", kind="row", name=f"accel time {n}") for n in (3, 2, 1)
+    }
+    frequency = {"2": 3}
+    assert order(ranked(both, asking("accel time")))[0] == 1
+    assert order(ranked(both, asking("accel time 2", frequency)))[0] == 2
+    assert not is_later(asking("size"), "size 24")
+    assert not is_later(asking("size"), "")
+
+
 def test_saying_it_often_helps_less_each_time_and_length_takes_it_back() -> None:
     question = asking("brake")
     once, twice, thrice = (
@@ -236,6 +248,8 @@ def test_saying_it_often_helps_less_each_time_and_length_takes_it_back() -> None
     assert 0 < once < twice < thrice < 1
     assert thrice - twice < twice - once
     assert often(question, f" brake {'filler ' * 200}") < once
+    # Side by side or apart, twice is twice.
+    assert often(question, f" brake brake {'filler ' * 16}") == twice
     assert often(asking(""), " brake ") == 0.0
 
 
