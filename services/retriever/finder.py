@@ -17,6 +17,7 @@ from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
 from services.retriever.holdings import Found as Candidate
 from services.retriever.inquiry import Inquirer, Inquiry
+from services.retriever.kinds import of_kind
 from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Meaning
 from services.retriever.records import text_to_embed
@@ -165,6 +166,7 @@ class Finder:
             named={number: weight / most for number, weight in asked.named.items()},
             quoted=frozenset(quoted),
             in_language=self._in_language(asked, found),
+            of_kind=of_kind(asked.codes, code_hits, found, corpus.active),
         )
         # Another code's entry is no answer.
         astray = (asked.known.unknown or asked.known.certain) and not (code_hits or quoted)
@@ -240,7 +242,10 @@ class Finder:
             named=bool(asked.meant),
             # What another maker means by a code is no answer.
             defines=not asked.strange
-            and any(one.id in quoted or _defines(asked, one, found[one.id]) for one in best),
+            and any(
+                one.id in quoted or asked.known.leads(one.id) or _defines(asked, one, found[one.id])
+                for one in best
+            ),
         )
         return seen.probability >= self._sure
 

@@ -42,6 +42,10 @@ UNCERTAIN = 0.25
 """Share of it that is left where the question may mean something else."""
 LOOSE = 0.8
 """Share of it that a code found by its forgiving form alone keeps."""
+KIND = 2.0
+"""It lists errors where the code is said to be an error's."""
+ENTRY = 1.5
+"""It is the entry of the code: a row may be of an overview, or of an index."""
 CODE_WEIGHT = 3.0
 """What a code counts among a question's words, in multiples of the rarest word."""
 MEANING = (0.25, 0.75)
@@ -137,6 +141,7 @@ def rank(
     named: Mapping[int, float],
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
+    of_kind: Collection[int] = (),
 ) -> list[Ranked]:
     """Return the candidates, best first.
 
@@ -150,6 +155,7 @@ def rank(
         named: documents the question names, 0 to 1.
         quoted: passages that hold the question word for word: relevant whatever its words weigh.
         in_language: passages in the language asked for.
+        of_kind: passages that list what the code is said to be, alarms or errors.
     """
     cosine = dict(vector_hits)
     word_rank = {label: place for place, (label, _) in enumerate(word_hits)}
@@ -179,7 +185,8 @@ def rank(
             defines = hit.certain and strength == max(STRENGTH_SCORE)
             told += code_weight * (1.0 if hit.certain else UNCERTAIN)
             sure = (1.0 if hit.exact else LOOSE) * (1.0 if hit.certain else UNCERTAIN)
-            order += STRENGTH_SCORE[strength] * sure
+            order += STRENGTH_SCORE[strength] * sure + KIND * (label in of_kind)
+            order += ENTRY * (defines and candidate.kind == "entry")
         covered = 1.0 if label in quoted else told / whole if whole else 0.0
         if label in word_rank:
             order += WORDS * K / (K + word_rank[label])

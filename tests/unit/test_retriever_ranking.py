@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -66,6 +66,7 @@ def ranked(
     named: Mapping[int, float] | None = None,
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
+    of_kind: Collection[int] = (),
 ) -> list[Ranked]:
     return rank(
         candidates,
@@ -77,6 +78,7 @@ def ranked(
         named=named or {},
         quoted=quoted,
         in_language=in_language,
+        of_kind=of_kind,
     )
 
 
@@ -117,6 +119,19 @@ def test_defining_stands_before_leading_a_line_and_that_before_mentioning() -> N
     found = ranked(texts("e005", "e005", "e005"), asking(""), asked=1, hits=hits)
     assert order(found) == [2, 1, 0]
     assert [one.by for one in found] == ["code", "code", "words"]
+
+
+def test_the_entry_of_a_code_stands_before_its_row_in_an_overview() -> None:
+    passages = texts("p1120 ramp-up time", "p1120 time from standstill to the maximum speed")
+    passages[1] = replace(passages[1], kind="entry")
+    hits = {0: Hit(3), 1: Hit(3)}
+    assert order(ranked(passages, asking(""), asked=1, hits=hits)) == [1, 0]
+
+
+def test_an_alarm_stands_before_an_error_of_that_number_where_an_alarm_is_asked_for() -> None:
+    hits = {0: Hit(3), 1: Hit(3)}
+    passages = texts("2 wrong number", "2 soft limit")
+    assert order(ranked(passages, asking(""), asked=1, hits=hits, of_kind={1})) == [1, 0]
 
 
 def test_an_unknown_code_takes_the_relevance_of_the_rest_down() -> None:

@@ -1,0 +1,68 @@
+"""What kind of thing a number is of: an alarm, an error, a fault, a warning, a setting (pure).
+
+A controller counts its errors and its alarms from 1 each: `alarm 2` is not `error 2` where a
+manual lists both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from schemas.retrieval import DocumentRef, Passage
+from services.retriever.codes import Code
+from services.retriever.holdings import Found
+
+_KINDS = {
+    "alarm": r"alarms?|alm|报警|告警|警报|報警|警報|アラーム",
+    "error": r"err(?:or)?s?|错误|錯誤|エラー",
+    "fault": r"faults?|flt|trips?|tripped|故障",
+    "warning": r"warn(?:ing)?s?|wrn|警告|预警",
+    "setting": r"settings?|par(?:am(?:eter)?)?s?|pr|参数|參數|设定|设置|設定|\$",
+}
+_KIND = re.compile(
+    "|".join(f"(?P<{kind}>(?<![A-Za-z])(?:{words})(?![A-Za-z]))" for kind, words in _KINDS.items()),
+    re.IGNORECASE,
+)
+
+
+def of_kind(
+    asked: Iterable[Code],
+    hits: Iterable[int],
+    found: Mapping[int, Found],
+    documents: Mapping[int, DocumentRef],
+) -> set[int]:
+    """Return which of the passages that have a code list what the question says that it is.
+
+    Args:
+        asked: codes as the question has them, with the words beside them.
+        hits: passages by number.
+        found: the passages; those that are not among them are left out.
+        documents: revisions that answer, by number.
+    """
+    kinds = _kinds(" ".join(code.raw for code in asked))
+    if not kinds:
+        return set()
+    return {
+        label
+        for label in hits
+        if (one := found.get(label))
+        and (document := documents.get(one.document))
+        and is_of(kinds, one.passage, document.title)
+    }
+
+
+def is_of(kinds: frozenset[str], passage: Passage, title: str) -> bool:
+    """Return whether a passage lists one of these kinds: its headers say it, its heading or title.
+
+    What is nearest to the number counts: a table of errors in a chapter on alarms lists errors.
+    """
+    headers = " ".join(field.name for field in passage.fields)
+    for said in (headers, *reversed(passage.section.split(" > ")), title):
+        if there := _kinds(said.replace("_", " ")):
+            return bool(there & kinds)
+    return False
+
+
+def _kinds(text: str) -> frozenset[str]:
+    return frozenset(str(match.lastgroup) for match in _KIND.finditer(text))
