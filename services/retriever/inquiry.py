@@ -83,8 +83,11 @@ class Inquirer:
         alike |= {word for maker in makers for word in maker.words}
         said = (words, run, *messages, *(one.tokens for one in expansions))
         frequency = await corpus.frequency(list({token for some in said for token in some}))
-        others: list[question.Alternative] = [*expansions]
-        others += await self._respelt([w for w in words if w not in frequency], alike, frequency)
+        respelt = await self._respelt([w for w in words if w not in frequency], alike, frequency)
+        others: list[question.Alternative] = [*expansions, *respelt]
+        # What it was meant to be stands beside the other words; the likeliest comes first.
+        meant_by = {one.words[0]: one.tokens[0] for one in reversed(respelt)}
+        run = [meant_by.get(word, word) for word in run]
         spelt = _spelt(codes)
         called = {token for maker in makers for token in maker.tokens}
         naming = [word for word in dict.fromkeys([*words, *called]) if word not in spelt]
