@@ -17,7 +17,7 @@ from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
 from services.retriever.holdings import Found as Candidate
 from services.retriever.inquiry import Inquirer, Inquiry
-from services.retriever.kinds import of_kind
+from services.retriever.kinds import explaining, of_kind
 from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Meaning
 from services.retriever.records import text_to_embed
@@ -167,6 +167,7 @@ class Finder:
             quoted=frozenset(quoted),
             in_language=self._in_language(asked, found),
             of_kind=of_kind(asked.codes, code_hits, found, corpus.active),
+            explaining=explaining(code_hits, found),
         )
         # Another code's entry is no answer.
         astray = (asked.known.unknown or asked.known.certain) and not (code_hits or quoted)

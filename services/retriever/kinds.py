@@ -1,7 +1,7 @@
-"""What kind of thing a number is of: an alarm, an error, a fault, a warning, a setting (pure).
+"""Which of the passages that define a code are about what is asked (pure).
 
 A controller counts its errors and its alarms from 1 each: `alarm 2` is not `error 2` where a
-manual lists both.
+manual lists both. And an overview that has the code is not what explains it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ _KINDS = {
     "warning": r"warn(?:ing)?s?|wrn|警告|预警",
     "setting": r"settings?|par(?:am(?:eter)?)?s?|pr|参数|參數|设定|设置|設定|\$",
 }
+_TELLS = re.compile(
+    r"cause|reason|remed|solution|measure|action|handling|troubleshoot|how to|check|counter|"
+    r"原因|处理|對策|对策|措施|解决|排查|排除|方法|検査|対策|処置",
+    re.IGNORECASE,
+)
+"""Headers of what is to be done, and why."""
 _KIND = re.compile(
     "|".join(f"(?P<{kind}>(?<![A-Za-z])(?:{words})(?![A-Za-z]))" for kind, words in _KINDS.items()),
     re.IGNORECASE,
@@ -49,6 +55,19 @@ def of_kind(
         if (one := found.get(label))
         and (document := documents.get(one.document))
         and is_of(kinds, one.passage, document.title)
+    }
+
+
+def explaining(hits: Iterable[int], found: Mapping[int, Found]) -> set[int]:
+    """Return which of the passages that have a code explain it: entries, rows with causes or deeds.
+
+    Others are of an overview or an index, and say the code's name, its range and its page.
+    """
+    return {
+        label
+        for label in hits
+        if (one := found.get(label))
+        and (one.kind == "entry" or any(_TELLS.search(f.name) for f in one.passage.fields))
     }
 
 

@@ -44,8 +44,8 @@ LOOSE = 0.8
 """Share of it that a code found by its forgiving form alone keeps."""
 KIND = 2.0
 """It lists errors where the code is said to be an error's."""
-ENTRY = 1.5
-"""It is the entry of the code: a row may be of an overview, or of an index."""
+EXPLAINS = 1.5
+"""It explains the code: a row that does not may be of an overview, or of an index."""
 CODE_WEIGHT = 3.0
 """What a code counts among a question's words, in multiples of the rarest word."""
 MEANING = (0.25, 0.75)
@@ -142,6 +142,7 @@ def rank(
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
     of_kind: Collection[int] = (),
+    explaining: Collection[int] = (),
 ) -> list[Ranked]:
     """Return the candidates, best first.
 
@@ -156,6 +157,7 @@ def rank(
         quoted: passages that hold the question word for word: relevant whatever its words weigh.
         in_language: passages in the language asked for.
         of_kind: passages that list what the code is said to be, alarms or errors.
+        explaining: passages that say more of a code than its name and its values.
     """
     cosine = dict(vector_hits)
     word_rank = {label: place for place, (label, _) in enumerate(word_hits)}
@@ -186,7 +188,7 @@ def rank(
             told += code_weight * (1.0 if hit.certain else UNCERTAIN)
             sure = (1.0 if hit.exact else LOOSE) * (1.0 if hit.certain else UNCERTAIN)
             order += STRENGTH_SCORE[strength] * sure + KIND * (label in of_kind)
-            order += ENTRY * (defines and candidate.kind == "entry")
+            order += EXPLAINS * (defines and label in explaining)
         covered = 1.0 if label in quoted else told / whole if whole else 0.0
         if label in word_rank:
             order += WORDS * K / (K + word_rank[label])

@@ -1,13 +1,15 @@
-"""Which passages list alarms, and which errors."""
+"""Which passages list alarms, which errors, and which of them explain a code."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from schemas.retrieval import DocumentRef, Field, Passage
 from services.retriever.codes import codes
 from services.retriever.holdings import Found
-from services.retriever.kinds import of_kind
+from services.retriever.kinds import explaining, of_kind
 from services.retriever.records import content_of
 
 pytestmark = pytest.mark.unit
@@ -60,3 +62,13 @@ def test_headers_say_what_is_listed_and_headings_and_titles_where_they_do_not(
 
 def test_a_passage_that_no_longer_answers_is_left_out() -> None:
     assert of_kind(codes("error 9", loose=True), [0, 7], {0: FOUND[0]}, {}) == set()
+
+
+def test_entries_and_rows_with_causes_or_deeds_explain_a_code() -> None:
+    rows = {
+        0: found(0, 2, "Par. no."),
+        1: found(1, 2, "Possible cause"),
+        2: found(2, 2, "处理方法"),
+        3: replace(found(3, 2, "Range"), kind="entry"),
+    }
+    assert explaining([*rows, 9], rows) == {1, 2, 3}

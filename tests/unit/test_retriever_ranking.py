@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -67,6 +67,7 @@ def ranked(
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
     of_kind: Collection[int] = (),
+    explaining: Collection[int] = (),
 ) -> list[Ranked]:
     return rank(
         candidates,
@@ -79,6 +80,7 @@ def ranked(
         quoted=quoted,
         in_language=in_language,
         of_kind=of_kind,
+        explaining=explaining,
     )
 
 
@@ -121,11 +123,10 @@ def test_defining_stands_before_leading_a_line_and_that_before_mentioning() -> N
     assert [one.by for one in found] == ["code", "code", "words"]
 
 
-def test_the_entry_of_a_code_stands_before_its_row_in_an_overview() -> None:
+def test_what_explains_a_code_stands_before_its_row_in_an_overview() -> None:
     passages = texts("p1120 ramp-up time", "p1120 time from standstill to the maximum speed")
-    passages[1] = replace(passages[1], kind="entry")
     hits = {0: Hit(3), 1: Hit(3)}
-    assert order(ranked(passages, asking(""), asked=1, hits=hits)) == [1, 0]
+    assert order(ranked(passages, asking(""), asked=1, hits=hits, explaining={1})) == [1, 0]
 
 
 def test_an_alarm_stands_before_an_error_of_that_number_where_an_alarm_is_asked_for() -> None:
