@@ -61,13 +61,16 @@ def of_kind(
 def explaining(hits: Iterable[int], found: Mapping[int, Found]) -> set[int]:
     """Return which of the passages that have a code explain it: entries, rows with causes or deeds.
 
-    Others are of an overview or an index, and say the code's name, its range and its page.
+    Beside an entry, other rows are of an overview or an index. None where there is no entry:
+    tables need not have a column for what to do.
     """
-    return {
-        label
-        for label in hits
-        if (one := found.get(label))
-        and (one.kind == "entry" or any(_TELLS.search(f.name) for f in one.passage.fields))
+    there = {label: one for label in hits if (one := found.get(label))}
+    entries = {label for label, one in there.items() if one.kind == "entry"}
+    if not entries:
+        return set()
+    rows = {label: one.passage for label, one in there.items() if one.kind == "row"}
+    return entries | {
+        n for n, row in rows.items() if any(_TELLS.search(f.name) for f in row.fields)
     }
 
 

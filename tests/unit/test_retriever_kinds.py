@@ -72,3 +72,4 @@ def test_entries_and_rows_with_causes_or_deeds_explain_a_code() -> None:
         3: replace(found(3, 2, "Range"), kind="entry"),
     }
     assert explaining([*rows, 9], rows) == {1, 2, 3}
+    assert explaining([0, 1, 2], rows) == set()
