@@ -40,6 +40,9 @@ STRENGTH_SCORE = {3: 8.0, 2: 1.5, 1: 0.5}
 """What a code hit adds, by its strength (defines, leads a line, mentioned)."""
 UNCERTAIN = 0.25
 """Share of it that is left where the question may mean something else."""
+LABEL = 0.5
+"""What a word counts that stands in the names of its fields alone: each parameter has its
+`Factory setting: 0`, and one restores them all."""
 LOOSE = 0.8
 """Share of it that a code found by its forgiving form alone keeps."""
 KIND = 2.0
@@ -88,6 +91,9 @@ class Candidate(Protocol):
     @property
     def name(self) -> str:
         """Tokens of what it is called, joined by spaces."""
+
+    def labels(self) -> Sequence[str]:
+        """Tokens of the names of its fields, each as often as it is among them."""
 
 
 class CodeHit(Protocol):
@@ -171,6 +177,8 @@ def rank(
         text = f" {candidate.head}{body}"
         said = question.said(text)
         inside = question.held(text, said)
+        if candidate.kind != "text":
+            _count_labels_less(inside, candidate.labels(), text)
         told = sum(question.weights[word] * part for word, part in inside.items())
         order = COVER * question.share(inside) + OFTEN * often(question, body, said)
         # Many candidates are of one section, and have one name or none.
@@ -215,6 +223,13 @@ def rank(
         )
     placed.sort(key=lambda one: (not one.defines, -one.order, one.id))
     return placed
+
+
+def _count_labels_less(held: dict[str, float], labels: Sequence[str], text: str) -> None:
+    """Let words count less that a passage has in the names of its fields alone."""
+    for word in held.keys() & set(labels):
+        if text.count(f" {word} ") <= labels.count(word):
+            held[word] *= LABEL
 
 
 def called(question: Question, name: str) -> float:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.retriever.question import Question, Respelt, read
-from services.retriever.ranking import Ranked, called, distinct, often, rank
+from services.retriever.ranking import LABEL, Ranked, called, distinct, often, rank
 
 pytestmark = pytest.mark.unit
 
@@ -28,6 +28,11 @@ class Text:
     head: str = ""
     section: str = ""
     name: str = ""
+    fields: str = ""
+
+    def labels(self) -> Sequence[str]:
+        """The tokens of the names of its fields."""
+        return self.fields.split()
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,23 @@ def test_words_in_their_order_stand_before_the_same_words_apart() -> None:
 def test_a_row_stands_before_running_text_that_says_the_same() -> None:
     passages = {0: Text(0, "gasket green"), 1: Text(1, "gasket green", kind="row")}
     assert order(ranked(passages, asking("gasket"))) == [1, 0]
+
+
+def test_a_word_in_the_name_of_a_field_alone_counts_less() -> None:
+    passages = {
+        0: Text(0, "reset display factory set 0 procedure", kind="entry", fields="factory set"),
+        1: Text(1, "reset drive factory set 0 factory set run", kind="entry", fields="factory set"),
+        2: Text(2, "reset key factory set 0", kind="entry", fields="set", head="factory"),
+    }
+    found = {one.id: one for one in ranked(passages, asking("reset factory set"))}
+    assert {word: found[0].held[word] for word in ("reset", "factory", "set")} == {
+        "reset": 1.0,
+        "factory": LABEL,
+        "set": LABEL,
+    }
+    assert set(found[1].held.values()) == {1.0}
+    assert (found[2].held["factory"], found[2].held["set"]) == (1.0, LABEL)
+    assert found[1].order > found[0].order
 
 
 def test_a_rare_word_outweighs_a_common_one() -> None:
