@@ -19,7 +19,7 @@ from schemas.retrieval import Found, Hit, Search
 from services.orchestrator import prompt
 from services.orchestrator.extract import extract
 from services.orchestrator.ledger import Ledger
-from services.orchestrator.notes import join, note
+from services.orchestrator.notes import join, note, sourced
 from services.orchestrator.publication import given
 from services.orchestrator.records import Job, Work, counted, current
 from services.orchestrator.reuse import Busy, Key, Reuse, Writing, key_of
@@ -123,13 +123,15 @@ class Flow:
             elif time.time() >= job.deadline_at:
                 why = "late"
             elif self._model_ready():
-                await self._give(job, msgspec.structs.replace(answer, stage="passages"), done=False)
+                early = msgspec.structs.replace(answer, stage="passages")
+                await self._give(job, sourced(early, found.hits), done=False)
                 return draft
             else:
                 why = "no_model"
         if why:
             said = note(why, job.work.lang)
             answer = msgspec.structs.replace(answer, note=join(answer.note, said))
+        answer = sourced(answer, found.hits)
         await self._give(job, answer, done=True, generation=None if missing else generation)
         return None
 
@@ -139,7 +141,7 @@ class Flow:
         Raises:
             Retryable: the ledger cannot be written now; the job is due again.
         """
-        answer = await self._with_model(job, draft)
+        answer = sourced(await self._with_model(job, draft), draft.hits)
         await self._give(job, answer, done=True, generation=draft.generation)
 
     async def give_up(self, job: Job, reason: str) -> None:

@@ -17,6 +17,7 @@ from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
 from services.retriever.holdings import Found as Candidate
 from services.retriever.inquiry import Inquirer, Inquiry
+from services.retriever.kinds import explaining, of_kind
 from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Meaning
 from services.retriever.records import text_to_embed
@@ -165,6 +166,8 @@ class Finder:
             named={number: weight / most for number, weight in asked.named.items()},
             quoted=frozenset(quoted),
             in_language=self._in_language(asked, found),
+            of_kind=of_kind(asked.codes, code_hits, found, corpus.active),
+            explaining=explaining(code_hits, found),
         )
         # Another code's entry is no answer.
         surely = any(hit.certain for hit in code_hits.values())
@@ -251,7 +254,7 @@ class Finder:
             # What another maker means by a code is no answer.
             defines=not asked.strange
             and any(
-                one.id in quoted or _defines(asked, one, found[one.id])
+                one.id in quoted or asked.known.leads(one.id) or _defines(asked, one, found[one.id])
                 for one in ranked[: answerable.LOOKED_AT]
             ),
         )

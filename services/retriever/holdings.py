@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from schemas.retrieval import DocumentRef, Passage
 from services.retriever.embedding import Vectors
 from services.retriever.records import passage_of
+from services.retriever.tokens import tokens
 from services.runtime.sqlite import Row
 
 
@@ -55,6 +57,12 @@ class Found:
         """Return the passage."""
         return passage_of(self.content)
 
+    def labels(self) -> Sequence[str]:
+        """Return the tokens of the names of its fields, each as often as it is among them."""
+        if self.kind == "text":
+            return ()
+        return [token for field in self.passage.fields for token in _tokens_of(field.name)]
+
 
 @dataclass(frozen=True, slots=True)
 class CodeHit:
@@ -82,6 +90,11 @@ class Change:
     """Revisions that answer now and did not before."""
     removed: tuple[int, ...] = ()
     """Numbers of passages that no longer answer."""
+
+
+@lru_cache(maxsize=4096)
+def _tokens_of(name: str) -> tuple[str, ...]:
+    return tuple(tokens(name))
 
 
 def ref_of(row: Row) -> DocumentRef:

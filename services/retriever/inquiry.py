@@ -123,8 +123,11 @@ class Inquirer:
         said = (words, run, *messages, *(one.tokens for one in expansions))
         frequency = await corpus.frequency(list({token for some in said for token in some}))
         words = _needed(words, run, frequency) or words
-        others: list[Alternative] = [*expansions]
-        others += await self._respelt([w for w in words if w not in frequency], alike, frequency)
+        respelt = await self._respelt([w for w in words if w not in frequency], alike, frequency)
+        others: list[Alternative] = [*expansions, *respelt]
+        # What it was meant to be stands beside the other words; the likeliest comes first.
+        meant_by = {one.words[0]: one.tokens[0] for one in reversed(respelt)}
+        run = [meant_by.get(word, word) for word in run]
         spelt = _spelt([code for code in codes if not _PRODUCT.match(code.canonical)])
         lone = {name[0] for maker in makers for name in maker if len(name) == 1}
         naming = [word for word in words if word not in spelt and word not in lone | idle]

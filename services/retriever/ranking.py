@@ -42,8 +42,15 @@ STRENGTH_SCORE = {3: 8.0, 2: 1.5, 1: 0.5}
 """What a code hit adds, by its strength (defines, leads a line, mentioned)."""
 UNCERTAIN = 0.25
 """Share of it that is left where the question may mean something else."""
+LABEL = 0.5
+"""What a word counts that stands in the names of its fields alone: each parameter has its
+`Factory setting: 0`, and one restores them all."""
 LOOSE = 0.8
 """Share of it that a code found by its forgiving form alone keeps."""
+KIND = 2.0
+"""It lists errors where the code is said to be an error's."""
+EXPLAINS = 1.5
+"""It explains the code: a row that does not may be of an overview, or of an index."""
 CODE_WEIGHT = 3.0
 """What a code counts among a question's words, in multiples of the rarest word."""
 MEANING = (0.25, 0.75)
@@ -86,6 +93,9 @@ class Candidate(Protocol):
     @property
     def name(self) -> str:
         """Tokens of what it is called, joined by spaces."""
+
+    def labels(self) -> Sequence[str]:
+        """Tokens of the names of its fields, each as often as it is among them."""
 
 
 class CodeHit(Protocol):
@@ -139,6 +149,8 @@ def rank(
     named: Mapping[int, float],
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
+    of_kind: Collection[int] = (),
+    explaining: Collection[int] = (),
 ) -> list[Ranked]:
     """Return the candidates, best first.
 
@@ -152,6 +164,8 @@ def rank(
         named: documents the question names, 0 to 1.
         quoted: passages that hold the question word for word: relevant whatever its words weigh.
         in_language: passages in the language asked for.
+        of_kind: passages that list what the code is said to be, alarms or errors.
+        explaining: passages that say more of a code than its name and its values.
     """
     cosine = dict(vector_hits)
     word_rank = {label: place for place, (label, _) in enumerate(word_hits)}
@@ -165,6 +179,8 @@ def rank(
         text = f" {candidate.head}{body}"
         said = question.said(text)
         inside = question.held(text, said)
+        if candidate.kind != "text":
+            _count_labels_less(inside, candidate.labels(), text)
         told = sum(question.weights[word] * part for word, part in inside.items())
         order = COVER * question.share(inside) + OFTEN * often(question, body, said)
         # Many candidates are of one section, and have one name or none.
@@ -181,7 +197,8 @@ def rank(
             defines = hit.certain and strength == max(STRENGTH_SCORE)
             told += code_weight * (1.0 if hit.certain else UNCERTAIN)
             sure = (1.0 if hit.exact else LOOSE) * (1.0 if hit.certain else UNCERTAIN)
-            order += STRENGTH_SCORE[strength] * sure
+            order += STRENGTH_SCORE[strength] * sure + KIND * (label in of_kind)
+            order += EXPLAINS * (defines and label in explaining)
         covered = 1.0 if label in quoted else told / whole if whole else 0.0
         if label in word_rank:
             order += WORDS * K / (K + word_rank[label])
@@ -208,6 +225,13 @@ def rank(
         )
     placed.sort(key=lambda one: (not one.defines, -one.order, one.id))
     return placed
+
+
+def _count_labels_less(held: dict[str, float], labels: Sequence[str], text: str) -> None:
+    """Let words count less that a passage has in the names of its fields alone."""
+    for word in held.keys() & set(labels):
+        if text.count(f" {word} ") <= labels.count(word):
+            held[word] *= LABEL
 
 
 def called(question: Question, name: str) -> float:

@@ -172,7 +172,8 @@ def _spellings(folded: str, found: Sequence[Code]) -> dict[str, None]:
         spellings[((match[1] or match[2]) + match[3]).lower()] = None
     spellings |= dict.fromkeys(f"bit{match[1]}" for match in _BIT.finditer(folded))
     for code in found:
-        if code.canonical[0] != "#" and any(c.isdigit() for c in code.canonical):
+        told = code.canonical[0] == "$" or any(c.isdigit() for c in code.canonical)
+        if code.canonical[0] != "#" and told:
             spellings[code.canonical.lower()] = None
     for spelling in list(spellings):
         spellings[loose_form(spelling.upper()).lower()] = None

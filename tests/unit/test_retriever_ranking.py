@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.retriever.others import Respelt
 from services.retriever.question import Question, read
-from services.retriever.ranking import Ranked, called, distinct, is_later, often, rank
+from services.retriever.ranking import LABEL, Ranked, called, distinct, is_later, often, rank
 
 pytestmark = pytest.mark.unit
 
@@ -29,6 +29,11 @@ class Text:
     head: str = ""
     section: str = ""
     name: str = ""
+    fields: str = ""
+
+    def labels(self) -> Sequence[str]:
+        """The tokens of the names of its fields."""
+        return self.fields.split()
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def ranked(
     named: Mapping[int, float] | None = None,
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
+    of_kind: Collection[int] = (),
+    explaining: Collection[int] = (),
 ) -> list[Ranked]:
     return rank(
         candidates,
@@ -78,6 +85,8 @@ def ranked(
         named=named or {},
         quoted=quoted,
         in_language=in_language,
+        of_kind=of_kind,
+        explaining=explaining,
     )
 
 
@@ -118,6 +127,18 @@ def test_defining_stands_before_leading_a_line_and_that_before_mentioning() -> N
     found = ranked(texts("e005", "e005", "e005"), asking(""), asked=1, hits=hits)
     assert order(found) == [2, 1, 0]
     assert [one.by for one in found] == ["code", "code", "words"]
+
+
+def test_what_explains_a_code_stands_before_its_row_in_an_overview() -> None:
+    passages = texts("p1120 ramp-up time", "p1120 time from standstill to the maximum speed")
+    hits = {0: Hit(3), 1: Hit(3)}
+    assert order(ranked(passages, asking(""), asked=1, hits=hits, explaining={1})) == [1, 0]
+
+
+def test_an_alarm_stands_before_an_error_of_that_number_where_an_alarm_is_asked_for() -> None:
+    hits = {0: Hit(3), 1: Hit(3)}
+    passages = texts("2 wrong number", "2 soft limit")
+    assert order(ranked(passages, asking(""), asked=1, hits=hits, of_kind={1})) == [1, 0]
 
 
 def test_an_unknown_code_takes_the_relevance_of_the_rest_down() -> None:
@@ -181,6 +202,23 @@ def test_words_in_their_order_stand_before_the_same_words_apart() -> None:
 def test_a_row_stands_before_running_text_that_says_the_same() -> None:
     passages = {0: Text(0, "gasket green"), 1: Text(1, "gasket green", kind="row")}
     assert order(ranked(passages, asking("gasket"))) == [1, 0]
+
+
+def test_a_word_in_the_name_of_a_field_alone_counts_less() -> None:
+    passages = {
+        0: Text(0, "reset display factory set 0 procedure", kind="entry", fields="factory set"),
+        1: Text(1, "reset drive factory set 0 factory set run", kind="entry", fields="factory set"),
+        2: Text(2, "reset key factory set 0", kind="entry", fields="set", head="factory"),
+    }
+    found = {one.id: one for one in ranked(passages, asking("reset factory set"))}
+    assert {word: found[0].held[word] for word in ("reset", "factory", "set")} == {
+        "reset": 1.0,
+        "factory": LABEL,
+        "set": LABEL,
+    }
+    assert set(found[1].held.values()) == {1.0}
+    assert (found[2].held["factory"], found[2].held["set"]) == (1.0, LABEL)
+    assert found[1].order > found[0].order
 
 
 def test_a_rare_word_outweighs_a_common_one() -> None:
