@@ -259,7 +259,7 @@ def often(
         word: body.count(needle) for word, needle in question.needles.items() if word in there
     }
     for other in question.said(there) if said is None else said:
-        if not all([counts.get(word) for word in other.words]):
+        if not all(map(counts.get, other.words)):
             times = other.weight * body.count(other.needle)
             for word in other.words:
                 counts[word] = max(counts.get(word, 0), times)
