@@ -653,19 +653,15 @@ class Corpus:
 
     async def fetch(self, labels: Sequence[int]) -> dict[int, Found]:
         """Return those of these passages that answer, by number."""
-        rows = await self._db.fetch(Q["passages"], (json.dumps(list(labels)),))
+        rows = await self._db.read(
+            partial(plain, sql=Q["passages"], parameters=(json.dumps(list(labels)),))
+        )
+        titles = self.titles
         return {
-            r["id"]: Found(
-                r["id"],
-                r["document"],
-                r["kind"],
-                r["content"],
-                r["head"],
-                r["head"][self.titles.get(r["document"], 0) :],
-                r["body"],
-                r["name"],
+            number: Found(
+                number, document, kind, content, head, head[titles.get(document, 0) :], body, name
             )
-            for r in rows
+            for number, document, kind, content, head, body, name in rows
         }
 
     async def following(self, number: int, first: int, last: int) -> list[Passage]:

@@ -17,7 +17,6 @@ from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Look, Meaning
 from services.retriever.records import text_to_embed
 from services.retriever.scope import limited, of_asset
-from services.retriever.tokens import language
 from services.retriever.vectors import VectorIndex
 from services.runtime.errors import AndonError
 
@@ -244,11 +243,7 @@ class Finder:
     def _in_language(self, asked: Inquiry, found: Mapping[int, Candidate]) -> set[int]:
         if not asked.lang:
             return set()
-        return {
-            label
-            for label, one in found.items()
-            if asked.lang == (one.passage.lang or language(one.passage.text))
-        }
+        return {label for label, one in found.items() if one.lang == asked.lang}
 
 
 def _defines(asked: Inquiry, one: ranking.Ranked, found: Candidate) -> bool:

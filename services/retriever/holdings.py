@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from schemas.retrieval import DocumentRef, Passage
 from services.retriever.embedding import Vectors
 from services.retriever.records import passage_of
+from services.retriever.tokens import language
 from services.runtime.sqlite import Row
 
 
@@ -29,8 +30,16 @@ class Held:
     """How many it has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class _Tongue(msgspec.Struct):
+    """What of a passage tells its language, where that was known when it was read."""
+
+    lang: str = ""
+
+
+_tongue = msgspec.msgpack.Decoder(_Tongue).decode
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
     """A passage with what ranking needs."""
 
     id: int
@@ -54,6 +63,11 @@ class Found:
     def passage(self) -> Passage:
         """Return the passage."""
         return passage_of(self.content)
+
+    @property
+    def lang(self) -> str:
+        """Return its language, `en`, `zh`, or empty."""
+        return _tongue(self.content).lang or language(self.passage.text)
 
 
 @dataclass(frozen=True, slots=True)
