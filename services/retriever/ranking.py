@@ -226,8 +226,6 @@ def called(question: Question, name: str) -> float:
         return 0.0
     text = f" {name} "
     there = question.there(text)
-    if not there:
-        return 0.0
     said = question.said(there)
     held = question.held(text, there, said)
     meant = set(held)
