@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Passage, Search
@@ -19,10 +15,9 @@ from services.retriever.holdings import Found as Candidate
 from services.retriever.inquiry import Inquirer, Inquiry
 from services.retriever.kinds import explaining, of_kind
 from services.retriever.lexicon import Lexicon
-from services.retriever.meaning import Meaning
+from services.retriever.meaning import Look, Meaning
 from services.retriever.records import text_to_embed
 from services.retriever.scope import limited, of_asset
-from services.retriever.tokens import language
 from services.retriever.vectors import VectorIndex
 from services.runtime.errors import AndonError
 
@@ -32,7 +27,7 @@ if TYPE_CHECKING:
 Pairs = list[tuple[int, float]]
 """Passages by number with a score, best first."""
 CANDIDATES = 32
-"""Passages each of the ways brings."""
+"""Passages that words bring."""
 INSIDE = 16
 """Passages by words that are looked for besides in the documents the question names."""
 QUOTED = 8
@@ -102,15 +97,16 @@ class Finder:
         among = limited(self._corpus.active, search)
         everywhere = None if among is None else list(among)
         inside = of_asset(self._corpus.active if among is None else among, search.asset)
-        embedding = asyncio.create_task(self._meaning.embed(search.question), name="embed")
+        scoped = inside or everywhere
+        look = self._meaning.begin(search.question, limited=scoped is not None)
         try:
             scope: Scope = "asset" if inside else "all"
-            asked, hits = await self._in_scope(search, inside or everywhere, embedding, clock)
+            asked, hits = await self._in_scope(search, scoped, look, clock)
             if inside and not hits:
                 scope = "widened"
-                asked, hits = await self._in_scope(search, everywhere, embedding, clock)
+                asked, hits = await self._in_scope(search, everywhere, look, clock)
         finally:
-            embedding.cancel()
+            look.cancel()
         return Found(
             hits=hits,
             codes=asked.known.codes,
@@ -125,7 +121,7 @@ class Finder:
         self,
         search: Search,
         scope: list[int] | None,
-        embedding: Awaitable[NDArray[np.float32] | None],
+        look: Awaitable[Look],
         clock: _Clock,
     ) -> tuple[Inquiry, list[Hit]]:
         """Return what is asked of some revisions, or of all of them, and what they answer."""
@@ -136,9 +132,9 @@ class Finder:
         word_hits = await self._by_words(asked, scope)
         quoted = await corpus.search_quote(asked.run, QUOTED, scope)
         clock.lap("words")
-        vector = await embedding
+        near = await look
         clock.lap("embed")
-        vector_hits = await self._meaning.nearest(vector, CANDIDATES, scope, limit)
+        vector_hits = await self._meaning.nearest(near, scope, limit)
         clock.lap("vectors")
         code_hits = {
             label: hit
@@ -263,11 +259,7 @@ class Finder:
     def _in_language(self, asked: Inquiry, found: Mapping[int, Candidate]) -> set[int]:
         if not asked.lang:
             return set()
-        return {
-            label
-            for label, one in found.items()
-            if asked.lang == (one.passage.lang or language(one.passage.text))
-        }
+        return {label for label, one in found.items() if one.lang == asked.lang}
 
 
 def _defines(asked: Inquiry, one: ranking.Ranked, found: Candidate) -> bool:

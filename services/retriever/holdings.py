@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from schemas.retrieval import DocumentRef, Passage
 from services.retriever.embedding import Vectors
 from services.retriever.records import passage_of
-from services.retriever.tokens import tokens
+from services.retriever.tokens import language, tokens
 from services.runtime.sqlite import Row
 
 
@@ -31,8 +31,16 @@ class Held:
     """How many it has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class _Tongue(msgspec.Struct):
+    """What of a passage tells its language, where that was known when it was read."""
+
+    lang: str = ""
+
+
+_tongue = msgspec.msgpack.Decoder(_Tongue).decode
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
     """A passage with what ranking needs."""
 
     id: int
@@ -62,6 +70,11 @@ class Found:
         if self.kind == "text":
             return ()
         return [token for field in self.passage.fields for token in _tokens_of(field.name)]
+
+    @property
+    def lang(self) -> str:
+        """Return its language, `en`, `zh`, or empty."""
+        return _tongue(self.content).lang or language(self.passage.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
 from services.retriever.known import Known, look_up
 from services.retriever.lexicon import Lexicon
-from services.retriever.normal import printable
 from services.retriever.others import Alternative, Respelt
 from services.retriever.quantities import quantities
 from services.retriever.seams import seams
@@ -142,9 +141,7 @@ class Inquirer:
             named = {number: weight for number, weight in named.items() if number in scope}
             meant &= set(scope)
         known = await look_up(corpus, codes, meant or scope or (), only=only or bool(meant))
-        told = [
-            c for c in codes if c.certain and (c.asked or printable(c.canonical) in known.codes)
-        ]
+        told = [code for code in codes if code.certain and (code.asked or code in known.told)]
         return Inquiry(
             search=search,
             codes=codes,

@@ -45,6 +45,8 @@ class Known:
     """By passage."""
     codes: list[str] = field(default_factory=list)
     """Codes that were asked for, as manuals print them; unknown ones as they were asked for."""
+    told: Sequence[Code] = ()
+    """Those as the question has them."""
     unknown: list[str] = field(default_factory=list)
     """Codes nobody has, as they were asked for."""
     near: dict[str, list[str]] = field(default_factory=dict)
@@ -107,15 +109,17 @@ async def look_up(
         await _own_spelling(corpus, elsewhere, known, first)
     names = await _of_missing(corpus, missing, known, first, only=only) if missing else {}
     sure = any(code.certain for code in asked)
-    told = [
+    known.told = [
         code
         for code in asked
         # Letters alone may be any word.
         if (code.certain and (code.asked or found[code]))
         or (not sure and found[code] and _DIGIT.search(code.canonical))
     ]
-    names |= await _printed(corpus, {code: hit for code in told if (hit := _as_typed(code, found))})
-    known.codes = list(dict.fromkeys(names.get(code) or shown(code) for code in told))
+    names |= await _printed(
+        corpus, {code: hit for code in known.told if (hit := _as_typed(code, found))}
+    )
+    known.codes = list(dict.fromkeys(names.get(code) or shown(code) for code in known.told))
     return known
 
 

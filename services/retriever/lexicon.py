@@ -53,7 +53,7 @@ LONGEST = 12
 """Words and Chinese characters of a term at most."""
 MOST_LETTERS = 80
 """Letters of a term at most."""
-REMEMBERED = 64
+REMEMBERED = 256
 """Concepts whose terms are kept ready."""
 
 _GAP = re.compile(r"[\s\-/_.&+']*\Z")

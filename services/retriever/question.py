@@ -66,32 +66,46 @@ class Question:
     whole: float
     """Sum of the weights."""
     vocabulary: frozenset[str]
-    """Tokens of the other names."""
+    """The words, and the tokens of the other names."""
     searched: Sequence[str]
     """What to search for: words, and names of several tokens with spaces between."""
     quantities: Sequence[Quantity] = ()
     """Numbers with their units: those words are held together, or not at all."""
 
-    def said(self, text: str) -> list[Other]:
+    def there(self, text: str) -> frozenset[str]:
+        """Return which of the vocabulary a text has.
+
+        Args:
+            text: tokens, with spaces between.
+        """
+        return self.vocabulary.intersection(text.split(" "))
+
+    def said(self, there: frozenset[str]) -> list[Other]:
         """Return the other names whose words a text has, wherever they stand in it.
 
         Args:
-            text: tokens, with a space before each and after the last.
+            there: what the text has of the vocabulary.
         """
-        there = self.vocabulary.intersection(text.split(" ")) if self.others else frozenset()
-        return [other for other in self.others if other.tokens <= there]
+        return [other for other in self.others if other.tokens <= there] if there else []
 
-    def held(self, text: str, said: Sequence[Other] | None = None) -> dict[str, float]:
+    def held(
+        self,
+        text: str,
+        there: frozenset[str] | None = None,
+        said: Sequence[Other] | None = None,
+    ) -> dict[str, float]:
         """Return which of the words a text holds, and how surely, up to 1.
 
         By another name as surely as that means the same, less where the name's words stand apart.
 
         Args:
             text: tokens, with a space before each and after the last.
+            there: what it has of the vocabulary, where that is known.
             said: the other names in it, where they are known.
         """
-        held = {word: 1.0 for word, needle in self.needles.items() if needle in text}
-        for other in self.said(text) if said is None else said:
+        there = self.there(text) if there is None else there
+        held = {word: 1.0 for word in self.weights if word in there}
+        for other in self.said(there) if said is None else said:
             part = other.weight if other.needle in text else APART * other.weight
             for word in other.words:
                 if held.get(word, 0.0) < part:
@@ -109,25 +123,29 @@ class Question:
         """Return the share of what the question tells that these words are, 0 to 1."""
         if not self.whole:
             return 0.0
-        return min(1.0, sum(self.weights[w] * part for w, part in held.items()) / self.whole)
+        return min(1.0, sum([self.weights[w] * part for w, part in held.items()]) / self.whole)
 
     def quoted_in(self, text: str) -> bool:
         """Return whether a text has one of the quoted messages word for word."""
         return any(phrase in text for phrase in self.phrases)
 
-    def beside(self, text: str) -> float:
+    def beside(self, text: str, said: Sequence[Other] | None = None) -> float:
         """Return how surely the question's words stand together in a text, 0 to 1.
 
         Words that a text says by one other name stand together there by that name's weight.
+
+        Args:
+            text: tokens, with a space before each and after the last.
+            said: the other names in it, where they are known; more do no harm.
         """
         if not self.paired:
             return 0.0
         together = {needle: 1.0 for needle in self.pairs if needle in text}
-        for other in self.others:
+        for other in self.others if said is None else said:
             if other.beside and other.needle in text:
                 for needle in other.beside:
                     together[needle] = max(other.weight, together.get(needle, 0.0))
-        return sum(self.pairs[needle] * part for needle, part in together.items()) / self.paired
+        return sum([self.pairs[needle] * part for needle, part in together.items()]) / self.paired
 
 
 def read(
@@ -201,7 +219,7 @@ def read(
         paired=sum(pairs.values()),
         phrases=[f" {' '.join(message)} " for message in quoted],
         whole=sum(weights.values()),
-        vocabulary=frozenset().union(*(other.tokens for other in others)),
+        vocabulary=frozenset(weights).union(*(other.tokens for other in others)),
         searched=[
             *(" ".join(message) for message in quoted),
             *(f"{one.number} {one.unit}" for one in quantities if frequency.get(one.unit, 0)),

@@ -10,8 +10,9 @@ above all others, whatever those hold.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+import msgspec
 
 from services.retriever.question import Other, Question
 
@@ -114,8 +115,7 @@ class CodeHit(Protocol):
         """The question surely asks for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(msgspec.Struct, frozen=True, gc=False):
     """A passage in its place."""
 
     id: int
@@ -172,25 +172,30 @@ def rank(
     vector_rank = {label: place for place, (label, _) in enumerate(vector_hits)}
     code_weight = CODE_WEIGHT * max(question.weights.values(), default=1.0)
     whole = question.whole + code_weight * codes_asked
+    # Many candidates are of one section, and have one name or none.
     headings: dict[str, float] = {}
+    names: dict[str, float] = {}
     placed: list[Ranked] = []
     for label, candidate in candidates.items():
         body = f" {candidate.body} "
         text = f" {candidate.head}{body}"
-        said = question.said(text)
-        inside = question.held(text, said)
-        if candidate.kind != "text":
-            _count_labels_less(inside, candidate.labels(), text)
-        told = sum(question.weights[word] * part for word, part in inside.items())
-        order = COVER * question.share(inside) + OFTEN * often(question, body, said)
-        # Many candidates are of one section, and have one name or none.
+        there = question.there(text)
+        said = question.said(there)
+        inside = question.held(text, there, said)
+        _count_labels_less(inside, candidate.labels(), text)
+        told = sum([question.weights[word] * part for word, part in inside.items()])
+        share = min(1.0, told / question.whole) if question.whole else 0.0
+        order = COVER * share + OFTEN * often(question, body, there, said)
         heading = headings.get(candidate.section)
         if heading is None:
             heading = question.share(question.held(f" {candidate.section} "))
             headings[candidate.section] = heading
-        beside = question.beside(body)
-        order += HEADING * heading + BESIDE * beside + CALLED * called(question, candidate.name)
-        order += PHRASE * question.quoted_in(body) - LATER * is_later(question, candidate.name)
+        name = names.get(candidate.name)
+        if name is None:
+            name = names[candidate.name] = _by_name(question, candidate.name)
+        beside = question.beside(body, said)
+        order += HEADING * heading + BESIDE * beside + name
+        order += PHRASE * (bool(question.phrases) and question.quoted_in(body))
         strength, defines = 0, False
         if hit := code_hits.get(label):
             strength = hit.strength
@@ -234,6 +239,10 @@ def _count_labels_less(held: dict[str, float], labels: Sequence[str], text: str)
             held[word] *= LABEL
 
 
+def _by_name(question: Question, name: str) -> float:
+    return CALLED * called(question, name) - LATER * is_later(question, name)
+
+
 def called(question: Question, name: str) -> float:
     """Return how well a passage's name is what is asked for, 0 to 1.
 
@@ -245,8 +254,9 @@ def called(question: Question, name: str) -> float:
     if not words:
         return 0.0
     text = f" {name} "
-    said = question.said(text)
-    held = question.held(text, said)
+    there = question.there(text)
+    said = question.said(there)
+    held = question.held(text, there, said)
     meant = set(held)
     for other in said:
         if other.needle in text:
@@ -268,29 +278,41 @@ def is_later(question: Question, name: str) -> bool:
     return len(last) == 1 and last in "23456789" and last not in question.needles
 
 
-def often(question: Question, body: str, said: Sequence[Other] | None = None) -> float:
+def often(
+    question: Question,
+    body: str,
+    there: frozenset[str] | None = None,
+    said: Sequence[Other] | None = None,
+) -> float:
     """Return BM25's score of a text against the question's best, 0 to 1.
 
     Args:
         question: its words.
         body: tokens of the text, with a space before each and after the last.
+        there: what it has of the question's vocabulary, where that is known; more does no harm.
         said: the other names in it, where they are known; more do no harm.
     """
     if not question.whole:
         return 0.0
+    there = question.there(body) if there is None else there
     words = body.split(" ")  # what stands twice side by side counts twice
     counts: dict[str, float] = {
-        word: words.count(word) if needle in body else 0
-        for word, needle in question.needles.items()
+        word: words.count(word) for word in question.needles if word in there
     }
-    for other in question.said(body) if said is None else said:
-        if not all(counts[word] for word in other.words):
+    for other in question.said(there) if said is None else said:
+        if not all(map(counts.get, other.words)):
             times = other.weight * body.count(other.needle)
             for word in other.words:
-                counts[word] = max(counts[word], times)
+                counts[word] = max(counts.get(word, 0), times)
     length = body.count(" ") - 1
     damped = K1 * (1 - B + B * length / USUAL)
-    score = sum([question.weights[w] * n / (n + damped) for w, n in counts.items() if n])
+    score = sum(
+        [
+            weight * n / (n + damped)
+            for word, weight in question.weights.items()
+            if (n := counts.get(word))
+        ]
+    )
     return score / question.whole
 
 
