@@ -37,7 +37,20 @@ class _Tongue(msgspec.Struct):
     lang: str = ""
 
 
+class _Label(msgspec.Struct, array_like=True):
+    """What a field of a passage is called."""
+
+    name: str = ""
+
+
+class _Labelled(msgspec.Struct):
+    """The names of a passage's fields, without what those hold."""
+
+    fields: list[_Label] = []
+
+
 _tongue = msgspec.msgpack.Decoder(_Tongue).decode
+_labelled = msgspec.msgpack.Decoder(_Labelled).decode
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
@@ -69,7 +82,9 @@ class Found(msgspec.Struct, frozen=True, gc=False):
         """Return the tokens of the names of its fields, each as often as it is among them."""
         if self.kind == "text":
             return ()
-        return [token for field in self.passage.fields for token in _tokens_of(field.name)]
+        return [
+            token for field in _labelled(self.content).fields for token in _tokens_of(field.name)
+        ]
 
     @property
     def lang(self) -> str:

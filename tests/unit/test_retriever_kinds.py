@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+import msgspec
 import pytest
 
 from schemas.retrieval import DocumentRef, Field, Passage
@@ -69,7 +68,7 @@ def test_entries_and_rows_with_causes_or_deeds_explain_a_code() -> None:
         0: found(0, 2, "Par. no."),
         1: found(1, 2, "Possible cause"),
         2: found(2, 2, "处理方法"),
-        3: replace(found(3, 2, "Range"), kind="entry"),
+        3: msgspec.structs.replace(found(3, 2, "Range"), kind="entry"),
     }
     assert explaining([*rows, 9], rows) == {1, 2, 3}
     assert explaining([0, 1, 2], rows) == set()
