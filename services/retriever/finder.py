@@ -160,6 +160,7 @@ class Finder:
             word_hits=word_hits,
             vector_hits=vector_hits,
             named={number: weight / most for number, weight in asked.named.items()},
+            meant=frozenset(asked.meant),
             quoted=frozenset(quoted),
             in_language=self._in_language(asked, found),
             of_kind=of_kind(asked.codes, code_hits, found, corpus.active),

@@ -35,6 +35,8 @@ PHRASE = 1.5
 """It has a message of the question word for word."""
 NAMED = 1.0
 """The question names its document."""
+MEANT = 2.5
+"""It is about its document: `G120` is, whatever titles have the other words of the question."""
 STRUCTURED = 0.3
 """It is a row or an entry."""
 SAME_LANGUAGE = 0.35
@@ -147,6 +149,7 @@ def rank(
     word_hits: Sequence[tuple[int, float]],
     vector_hits: Sequence[tuple[int, float]],
     named: Mapping[int, float],
+    meant: Collection[int] = (),
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
     of_kind: Collection[int] = (),
@@ -162,6 +165,7 @@ def rank(
         word_hits: passages and BM25 score, best first.
         vector_hits: passages and cosine, best first.
         named: documents the question names, 0 to 1.
+        meant: documents it is surely about, by a product's or a maker's name.
         quoted: passages that hold the question word for word: relevant whatever its words weigh.
         in_language: passages in the language asked for.
         of_kind: passages that list what the code is said to be, alarms or errors.
@@ -209,7 +213,7 @@ def rank(
             order += WORDS * K / (K + word_rank[label])
         if label in vector_rank:
             order += VECTOR * K / (K + vector_rank[label])
-        order += NAMED * named.get(candidate.document, 0.0)
+        order += NAMED * named.get(candidate.document, 0.0) + MEANT * (candidate.document in meant)
         order += STRUCTURED * (candidate.kind != "text")
         order += SAME_LANGUAGE * (label in in_language)
         meaning = _between(cosine.get(label, 0.0), *MEANING)

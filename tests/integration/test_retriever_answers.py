@@ -132,6 +132,20 @@ async def test_the_row_of_the_size_that_is_asked_comes_first(
         assert found.hits[0].passage.fields[0].value == size
 
 
+@pytest.mark.parametrize(
+    "question", ["VX9 restore factory settings", "VX9 怎么恢复出厂设置", "Restore VX9 settings"]
+)
+async def test_the_product_in_the_question_counts_more_than_the_words_of_other_titles(
+    two: Asker, question: str
+) -> None:
+    own = texts("Set P0-10 to 1 to restore the parameters.", "恢复默认值：P0-10 = 1。")
+    await two.add(ref("vantrex", "Vantrex VX9 lift"), own)
+    told = texts("Restore the factory settings with the key MENU.", "恢复出厂设置：按 MENU 键。")
+    await two.add(ref("other", "Restore factory settings, 恢复出厂设置"), told)
+    found = await two.search(question)
+    assert documents(found)[0] == "vantrex"
+
+
 async def test_without_a_product_both_meanings_are_found(two: Asker) -> None:
     assert set(documents(await two.search("What does E005 mean?"))) == {"kelvarn", "bruntec"}
 

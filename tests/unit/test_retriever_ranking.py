@@ -70,6 +70,7 @@ def ranked(
     words: Sequence[int] = (),
     vectors: Sequence[tuple[int, float]] = (),
     named: Mapping[int, float] | None = None,
+    meant: Collection[int] = (),
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
     of_kind: Collection[int] = (),
@@ -83,6 +84,7 @@ def ranked(
         word_hits=[(label, 1.0) for label in words],
         vector_hits=vectors,
         named=named or {},
+        meant=meant,
         quoted=quoted,
         in_language=in_language,
         of_kind=of_kind,
@@ -155,6 +157,17 @@ def test_the_named_document_stands_before_one_that_says_the_same() -> None:
     question = asking("acceleration time")
     assert order(ranked(passages, question, words=[0, 1])) == [0, 1]
     assert order(ranked(passages, question, words=[0, 1], named={2: 1.0})) == [1, 0]
+
+
+def test_the_manual_that_is_meant_stands_before_one_whose_title_has_the_other_words() -> None:
+    passages = {
+        0: Text(0, "restore factory settings", document=1),
+        1: Text(1, "settings to restore those of the factory", document=2),
+    }
+    question = asking("restore factory settings")
+    titles = {1: 1.0, 2: 0.4}
+    assert order(ranked(passages, question, words=[0, 1], named=titles)) == [0, 1]
+    assert order(ranked(passages, question, words=[0, 1], named=titles, meant=[2])) == [1, 0]
 
 
 def test_what_is_called_so_stands_before_what_says_it_by_the_way() -> None:
