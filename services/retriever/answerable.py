@@ -22,6 +22,10 @@ MUCH = 3.0
 """How many of the rarest words held say all that words can."""
 THERE = 0.6
 """How surely a name must be held, by another name, to be there."""
+UNHEARD = 0.32
+"""What counts as meaning where the model does not speak the language: such questions would else
+have to hold more words than others. Of general Chinese questions, 6 in 100 were refused over the
+passages that answer them; over 46 manuals that do not, 1 in 100 is answered with it."""
 BIAS = -4.9
 COVERED, MEANING, BESIDE, TOLD, MISSING, NAMED, BRIEF = 2.8, 2.2, 2.9, 2.9, -2.3, 1.5, 1.1
 
@@ -33,7 +37,8 @@ class Evidence:
     covered: float
     """Share of the question, but for what names the document, that one of the best holds."""
     meaning: float
-    """How near the best passage's meaning is, where the model speaks the language."""
+    """How near the best passage's meaning is; `UNHEARD` where the model does not speak the
+    language."""
     beside: float
     """Share of the question's pairs of words that stand together in one, or its only word."""
     told: float
@@ -108,7 +113,7 @@ def evidence(
     much = MUCH * rarest
     return Evidence(
         covered=covered,
-        meaning=best[0].meaning if best and meaning else 0.0,
+        meaning=(best[0].meaning if meaning else UNHEARD) if best else 0.0,
         beside=beside,
         told=min(1.0, told / much),
         brief=covered * (1 - min(1.0, sum(weights.values()) / much)),

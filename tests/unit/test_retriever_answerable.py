@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.answerable import LOOKED_AT, THERE, Evidence, evidence
+from services.retriever.answerable import LOOKED_AT, THERE, UNHEARD, Evidence, evidence
 from services.retriever.question import idf
 from services.retriever.ranking import Ranked
 from services.runtime.config import Retriever
@@ -163,7 +163,7 @@ def test_only_the_best_are_looked_at_and_the_first_for_its_meaning() -> None:
 
 def test_meaning_counts_only_where_the_model_speaks_the_language() -> None:
     found = [ranked({}, 0.0, meaning=0.9)]
-    for speaks, meaning in ((True, 0.9), (False, 0.0)):
+    for speaks, meaning in ((True, 0.9), (False, UNHEARD)):
         seen = evidence(
             found, {"a": 1.0}, (), (), rarest=4.0, meaning=speaks, named=False, defines=False
         )
