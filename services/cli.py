@@ -74,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     add.description = (
         "Add documents and wait. They may be PDF, scans and pictures of pages, Word, Excel,"
         " PowerPoint and OpenDocument files, RTF, EPUB, HTML, Markdown, e-mail, CSV, JSON and text."
+        " A folder says of its new files what it says in the inbox: its name is their collection,"
+        " those of the folders in it are tags, an andon.yaml says more; options go before it."
     )
     add.add_argument(
         "path", nargs="+", help="files, folders with all that is in them, or patterns ('*.pdf')"

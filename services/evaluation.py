@@ -6,12 +6,13 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from schemas.knowledge import DocumentList
 from services import gold, scorecard
 from services.examiner import MOST, Examiner
 from services.gold import Bad, Question
@@ -22,6 +23,7 @@ from services.scorecard import Limit, Report
 from services.terminal import print_json, say, tell
 
 OK, FAILED = 0, 1
+_EITHER = "--doc FILE, or --unanswerable"
 KEPT = "gold.jsonl"
 """The kept questions, in the data folder."""
 
@@ -210,11 +212,15 @@ async def _keep(options: argparse.Namespace, config: Config, client: Any) -> int
     """Add a question to the kept ones, and say where its page is found today."""
     row: dict[str, Any] = {"question": options.keep}
     if options.unanswerable:
+        if options.doc or options.page or options.phrase:
+            raise Rejected("keep", "what is --unanswerable stands in no document", _EITHER)
         row["unanswerable"] = True
     else:
         if not options.doc:
-            raise Rejected("keep", "the document is missing", "--doc FILE, or --unanswerable")
-        row |= {"doc": (await client.document(options.doc)).documents[0].file}
+            raise Rejected("keep", "the document is missing", _EITHER)
+        listed = await client.document(options.doc)
+        _check_pages(listed, options.page)
+        row |= {"doc": listed.documents[0].file}
         row |= {"pages": options.page} if options.page else {}
     row |= {"must_contain": options.phrase} if options.phrase else {}
     row |= {"type": options.type} if options.type else {}
@@ -235,6 +241,35 @@ async def _keep(options: argparse.Namespace, config: Config, client: Any) -> int
         today = f"found at place {result.rank}" if result.rank else "not found"
     tell(f"kept in {path} ({kept} questions); today: {today}")
     return OK
+
+
+def _check_pages(listed: DocumentList, pages: Sequence[int]) -> None:
+    """Check that a document has these pages.
+
+    Raises:
+        Rejected: it answers nothing yet, or has no such page.
+    """
+    [state] = listed.documents
+    if not (state.answers or state.searchable):
+        raise Rejected(
+            "keep",
+            f"{state.file} does not answer: it is {state.state}",
+            state.reason or "try again when `andon documents` says that it is ready",
+        )
+    known = {one.revision: one.pages for one in listed.revisions} | {state.revision: state.pages}
+    there = known.get(state.answers or state.revision)
+    if pages and there is None:
+        raise Rejected(
+            "keep",
+            f"{state.file} has no pages",
+            "leave --page out: the answer is then looked for anywhere in it",
+        )
+    if wrong := [page for page in pages if there is not None and page > there]:
+        raise Rejected(
+            "keep",
+            f"{state.file} has {there} pages, and no page {', '.join(map(str, wrong))}",
+            "pages are counted from 1, the cover too, whatever is printed on them",
+        )
 
 
 def _append(path: Path, line: bytes, question: Question) -> int:

@@ -40,11 +40,15 @@ class Examiner:
             Unavailable: a service is not there.
         """
         corpus = await self._client.corpus()
-        library = [document.file async for document in self._client.documents()]
+        library = [d.file async for d in self._client.documents() if d.answers or d.searchable]
         results = []
         for done, question in enumerate(questions):
             progress(done, len(questions))
-            results.append(await self._result(question))
+            if _is_missing(question, library):
+                lost = measures.judge(question, [])
+                results.append(msgspec.structs.replace(lost, missing=True))
+            else:
+                results.append(await self._result(question))
         progress(len(questions), len(questions))
         return Report(
             created=now(),
@@ -111,10 +115,11 @@ def seen(hit: Hit) -> Seen:
 
 def _missing(questions: Sequence[Question], library: Sequence[str]) -> list[str]:
     """Return the documents of questions for which the library has none that answers."""
-    named = [
-        question.places[0].doc
-        for question in questions
-        if question.places
-        and not any(measures.same_file(f, p.doc) for p in question.places for f in library)
-    ]
+    named = (q.places[0].doc for q in questions if _is_missing(q, library))
     return list(dict.fromkeys(named))
+
+
+def _is_missing(question: Question, library: Sequence[str]) -> bool:
+    """Return whether a question has its answer in documents that the library does not have."""
+    named = [place.doc for place in question.places]
+    return bool(named) and not any(measures.same_file(f, doc) for doc in named for f in library)

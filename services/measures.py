@@ -19,6 +19,8 @@ from services.gold import Place, Question
 _SPACE = re.compile(r"\s+")
 _BULLET = re.compile(r"^[-–—•·*]\s*|-$")
 Figures = dict[str, float]
+MISSING = "manual missing"
+"""Group of the questions whose manual is not in the library."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """From the question's arrival to the first answer, milliseconds."""
     error: str = ""
     """Why it got no result."""
+    missing: bool = False
+    """Its manual is not in the library: it was not asked, and counts under `MISSING` alone."""
     groups: list[str] = []
     """What it is counted under beside all."""
 
@@ -203,11 +207,14 @@ _RANKS: Mapping[str, Callable[[Result], int | None]] = {
 
 
 def grouped(results: Sequence[Result], ks: Sequence[int]) -> dict[str, Figures]:
-    """Return the figures of all, and of each group."""
-    names = dict.fromkeys(group for result in results for group in result.groups)
-    table = {"all": figures(results, ks)}
+    """Return the figures of all that were asked, and of each group; apart, how many were not."""
+    asked = [result for result in results if not result.missing]
+    names = dict.fromkeys(group for result in asked for group in result.groups)
+    table = {"all": figures(asked, ks)}
     for name in names:
-        table[name] = figures([r for r in results if name in r.groups], ks)
+        table[name] = figures([r for r in asked if name in r.groups], ks)
+    if lost := len(results) - len(asked):
+        table[MISSING] = {"questions": lost}
     return table
 
 

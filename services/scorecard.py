@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from services.gold import Bad
-from services.measures import Figures, Result
+from services.measures import MISSING, Figures, Result
 
 _COLUMNS = ("recall@", "mrr", "page@", "phrases@", "extracted", "cause", "remedy", "refused")
 _LIMIT = re.compile(r"(?:(?P<group>.+)\.)?(?P<name>[a-z0-9_@]+)=(?P<value>\d+(?:\.\d+)?)")
@@ -67,7 +67,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Figures]
     """Of all, and of each group."""
     missing_documents: list[str] = []
-    """Documents that questions are about and the library does not have: these count as misses."""
+    """Documents that questions are about and the library does not have: these are not asked."""
     rejected: list[Bad] = []
     """Lines that are no questions."""
     broken: list[str] = []
@@ -97,7 +97,8 @@ def compare(now: Report, then: Report) -> Report:
     worse: list[str] = []
     better: list[str] = []
     for result in now.results:
-        if earlier := before.get((result.id, result.question)):
+        earlier = before.get((result.id, result.question))
+        if earlier and not (result.missing or earlier.missing):
             gain = _gain(result, earlier)
             if gain:
                 (better if gain > 0 else worse).append(result.id)
@@ -144,7 +145,10 @@ def lines(report: Report) -> list[str]:
         if (p50 := everything.get(f"{name}_p50_ms")) is not None:
             said.append(f"{name}: p50 {p50:g} ms, p99 {everything[f'{name}_p99_ms']:g} ms")
     if report.missing_documents:
-        said.append(f"not in the library: {', '.join(report.missing_documents)}")
+        lost = table.get(MISSING, {}).get("questions", 0)
+        questions = "1 question is" if lost == 1 else f"{lost:g} questions are"
+        documents = ", ".join(report.missing_documents)
+        said.append(f"{MISSING}: {questions} not counted; not in the library: {documents}")
     return [*said, *_changed(report)]
 
 
@@ -171,7 +175,7 @@ def misses(results: Sequence[Result], k: int) -> list[str]:
     said = []
     for result in results:
         wrong = [result.error] if result.error else _wrong(result, k)
-        if wrong:
+        if wrong and not result.missing:
             said.append(f"{result.id}: {result.question}\n    {', '.join(wrong)}")
     return said
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import glob
 import sys
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Collection
 from typing import Any, get_args
+
+import msgspec
 
 from schemas.knowledge import (
     AddDocument,
@@ -17,9 +18,9 @@ from schemas.knowledge import (
     DocumentPhase,
     DocumentState,
 )
+from services.batch import Folders, Given, files_of
 from services.client import IN_WORK
 from services.commands import FAILED, OK, talk
-from services.ingest.folders import ignored
 from services.progress import Meter, sentence
 from services.runtime.clock import now
 from services.runtime.config import Config
@@ -32,21 +33,24 @@ _WIDEST = max(map(len, get_args(DocumentPhase)))
 
 def add(options: argparse.Namespace) -> int:
     """Add files, and follow them until they are complete, or as far as was asked for."""
-    files = list(dict.fromkeys(found for path in options.path for found in _files(path)))
+    files = list(dict.fromkeys(found for path in options.path for found in files_of(path)))
+    folders = Folders(files)
     if options.title and len(files) > 1:
         raise Rejected("add", "--title names one document, several were given")
-    said = {name: value for name, value in _said(options).items() if value is not None}
 
     meter = Meter(sys.stderr)
     progress = (lambda _state: None) if options.json else meter.show
 
     async def work(client: Any, _config: Config) -> int:
         taken: list[AddedDocument | DocumentState] = []
-        for path, name in files:  # all of them first: one is read while another gets its vectors
+        known = await _known(client) if any(file.folder for file in files) else set()
+        for file in files:  # all of them first: one is read while another gets its vectors
+            said = _said_of(file, folders, options, known)
             try:
-                taken.append(await client.add(AddDocument(path=str(path), name=name, **said)))
+                request = AddDocument(path=str(file.path), name=file.name, **said)
+                taken.append(await client.add(request))
             except Rejected as error:  # this file; the others have nothing to do with it
-                taken.append(_refused(name, error))
+                taken.append(_refused(file.name, error))
         states = []
         for one in taken:
             if isinstance(one, AddedDocument):
@@ -88,6 +92,26 @@ def _said(options: argparse.Namespace) -> dict[str, Any]:
     return said | {"lang": options.lang}
 
 
+async def _known(client: Any) -> set[str]:
+    """Return the names of the documents the library has."""
+    return {state.file async for state in client.documents()}
+
+
+def _said_of(
+    file: Given, folders: Folders, options: argparse.Namespace, known: Collection[str]
+) -> dict[str, Any]:
+    """Return what is said of a file, by the names of the message: by its folders, then by options.
+
+    Folders speak of new documents only: what people said of others since then stands.
+    """
+    said = {name: value for name, value in _said(options).items() if value is not None}
+    if unicodedata.normalize("NFC", file.name) in known:
+        return said
+    labels = msgspec.structs.asdict(folders.labels(file))
+    tags = list(dict.fromkeys([*labels.pop("tags"), *said.pop("tags", [])]))
+    return {name: value for name, value in labels.items() if value} | said | {"tags": tags}
+
+
 def _remark(added: AddedDocument) -> str:
     """Return what there is to say beside the state of a document that was added."""
     if added.restored:
@@ -102,50 +126,6 @@ def _refused(name: str, error: Rejected) -> DocumentState:
     return DocumentState(
         doc_id="", title="", file=name, state="failed", reason=reason, revision=0, updated=now()
     )
-
-
-def _files(given: str) -> list[tuple[Path, str]]:
-    """Return the files of a path or pattern, each with the name it is kept under.
-
-    In a folder that is the path inside it, since two manuals may both have an index.md.
-
-    Raises:
-        Rejected: there are none.
-    """
-    path = Path(given).resolve()
-    if path.is_file():
-        return [(path, path.name)]
-    if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and _wanted(p.relative_to(path)))
-        if not found:
-            raise Rejected(f"add {given}", "the folder has no files")
-        return [(p, p.relative_to(path).as_posix()) for p in found]
-    if not glob.has_magic(given):
-        raise Rejected(f"add {given}", "no such file")
-    # Not Path.glob: a pattern may begin anywhere, at / as well.
-    matches = sorted(glob.glob(given, recursive=True))  # noqa: PTH207
-    matching = [one for match in matches for one in _some(match)]
-    if not matching:
-        raise Rejected(
-            f"add {given}", "no file matches", "what is hidden or unfinished is left out"
-        )
-    return matching
-
-
-def _some(match: str) -> Iterator[tuple[Path, str]]:
-    """Yield the files of a match; an empty folder among others is no mistake."""
-    path = Path(match)
-    if path.is_dir() and not any(
-        p.is_file() and _wanted(p.relative_to(path)) for p in path.rglob("*")
-    ):
-        return
-    if path.is_dir() or _wanted(Path(path.name)):
-        yield from _files(match)
-
-
-def _wanted(path: Path) -> bool:
-    """Return whether a file inside a folder is neither hidden nor half of one."""
-    return not any(map(ignored, path.parts))
 
 
 def _line(state: DocumentState) -> str:

@@ -16,8 +16,8 @@ from services.orchestrator.items import is_counted, items, unwrapped
 
 _MARKUP = "*_`'\" \t\n\r\v\f\u00a0\u3000"
 _CODE_CELL = re.compile(r"[A-Z]{0,6}[-._ ]?[A-Z]{0,3}[-._ ]?\d{1,6}[A-Z]?|[A-Z]{2,4}\d?")
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_OTHER = re.compile(r"[\W_]+")
+_WORD = re.compile(r"\$?[A-Za-z0-9][A-Za-z0-9._-]*|\$[$#]")
+_OTHER = re.compile(r"[^\w$]+|_+")
 _LISTED: tuple[Role, ...] = ("cause", "action")
 _LONGEST_ROW = 160
 """Characters of a row without headers that is given as it is."""

@@ -11,12 +11,15 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from schemas.answers import Answer
+from schemas.answers import Answer, Language
+from services.orchestrator.definition import canonical, words_of
 from services.orchestrator.language import has_ideographs
+from services.orchestrator.notes import is_elsewhere
 
 WIDEST = 80
 """Columns, and thereby characters, of one line."""
 
+_ELSEWHERE: dict[Language, str] = {"en": "Not in this machine's manuals", "zh": "本机手册中没有"}
 _CUT = "…"
 _MARK = re.compile(r"^(?:[(（]?\d{1,2}[)）、]|\d{1,2}[.．](?!\d)|[a-zA-Z][)）]|[•●◆■-])\s*")
 _ALIKE = 32
@@ -27,7 +30,7 @@ def display(answer: Answer) -> str:
     """Return what to do in three lines: fault, first actions, source; no line that is empty."""
     summary = clean(answer.summary)
     code = clean(answer.code).lstrip("#")
-    if not re.search(rf"(?<![A-Za-z0-9]){re.escape(code)}(?![A-Za-z0-9])", summary, re.IGNORECASE):
+    if not _has(summary, code):
         summary = f"{code} {summary}"
     first = fit(summary, WIDEST)
     more = _steps(answer.actions, summary) or _steps(answer.causes, summary)
@@ -78,6 +81,14 @@ def _word_end(head: str, after: str) -> int:
     return end if end >= len(head) // 2 else len(head)
 
 
+def _has(summary: str, code: str) -> bool:
+    """Return whether a summary has a code, spelt as it was asked for or as the manual does."""
+    spelt = rf"(?<![A-Za-z0-9]){re.escape(code)}(?![A-Za-z0-9])"
+    if re.search(spelt, summary, re.IGNORECASE):
+        return True
+    return canonical(code) in map(canonical, words_of(summary))
+
+
 def _steps(entries: Sequence[str], said: str) -> str:
     """Return what to do, or why it is, in one line; nothing that is said already."""
     steps = [_MARK.sub("", clean(entry), count=1).rstrip(" .。;；!！") for entry in entries]
@@ -91,7 +102,8 @@ def _source(answer: Answer) -> str:
     first = answer.citations[0]
     page = "" if first.page is None else f" p.{first.page}"
     title = clean(first.document) or clean(first.file)
-    return f"→ {fit(title, WIDEST - columns(page) - 2)}{page}"
+    said = f"{_ELSEWHERE[answer.lang]} → " if is_elsewhere(answer) else "→ "
+    return f"{said}{fit(title, WIDEST - columns(page) - columns(said))}{page}"
 
 
 def _width(character: str) -> int:

@@ -37,9 +37,9 @@ from services.orchestrator.definition import (
 from services.orchestrator.language import has_ideographs, language_of
 from services.orchestrator.phrases import Phrases, phrases
 from services.orchestrator.quote import citations, quote
-from services.orchestrator.related import GENERIC, related
+from services.orchestrator.related import related
 from services.orchestrator.running import nearest, tell
-from services.orchestrator.sentences import overlap, terms
+from services.orchestrator.sentences import GENERIC, overlap, terms, terms_asked
 from services.orchestrator.wording import (
     LONGEST_TAIL,
     bearing_of,
@@ -102,7 +102,7 @@ def extract(
         return _without_code(hits, missing, question, lang)
     if not hits:
         return _nothing(words.nothing)
-    asked = terms(f"{code} {question}")
+    asked = terms_asked(f"{code} {question}")
     defining = [hit for hit in coded if structured(hit)]
     first = defining[0] if defining else best(_with_code(hits, coded, code) or hits, lang)
     if structured(first) and (defining or not is_long(first)):

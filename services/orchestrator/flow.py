@@ -20,7 +20,7 @@ from services.orchestrator.draft import Draft
 from services.orchestrator.extract import extract
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.made import Outcome, Record
-from services.orchestrator.notes import join, note
+from services.orchestrator.notes import join, note, sourced
 from services.orchestrator.prepared import Prepared
 from services.orchestrator.publication import given, harmless
 from services.orchestrator.quote import cited_first
@@ -135,13 +135,15 @@ class Flow:
             elif self._cleared(job.work):
                 why = "cleared"
             elif draft and ready:
-                await self._give(job, msgspec.structs.replace(answer, stage="passages"), done=False)
+                early = msgspec.structs.replace(answer, stage="passages")
+                await self._give(job, sourced(early, found.hits), done=False)
                 return draft
             else:
                 why = "no_model"
         if why:
             said = note(why, job.work.lang)
             answer = msgspec.structs.replace(answer, note=join(answer.note, said))
+        answer = sourced(answer, found.hits)
         shown = None if missing or why == "cleared" else generation
         await self._give(job, answer, done=True, generation=shown, record=record)
         return None
@@ -170,6 +172,7 @@ class Flow:
             Retryable: the ledger cannot be written now; the job is due again.
         """
         answer, record, whole = await self._with_model(job, draft)
+        answer = sourced(answer, draft.hits)
         # One that was cut short does not stand for an alarm that comes again.
         shown = draft.generation if whole else None
         await self._give(job, answer, done=True, generation=shown, record=record)

@@ -43,6 +43,9 @@ _RUNS_ON = re.compile(
     r"whether|between|after|before|when))[ \t]*$",
     re.IGNORECASE,
 )
+# Words of Chinese that end no line but one that the paper ended, and that begin none.
+_RUNS_ON_CJK = re.compile(r"[于的和与或为给使将把对从到及]$")
+_GOES_ON_CJK = re.compile(r"的")
 _CAPITALISED = re.compile(r"\s*[^\W\d_][a-zäöüéèñ]")
 _FULL_STOP = re.compile(r"[。！？]|[.!?](?=\s|$)")
 _GOES_ON = re.compile(r"[;；](?=[ \t]*[^\sA-Z])")
@@ -107,6 +110,8 @@ def is_wrapped(before: str, after: str, widest: int) -> bool:
     if not before or not after or before[-1] in _TERMINATORS:
         return False
     if after[0].islower() or after[0] in ")）],，、。；;." or _RUNS_ON.search(before):
+        return True
+    if _RUNS_ON_CJK.search(before) or _GOES_ON_CJK.match(after):
         return True
     return len(before) >= max(24, 0.8 * widest)
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from schemas.answers import Language
+from collections.abc import Sequence
+
+import msgspec
+
+from schemas.answers import Answer, Language
+from schemas.retrieval import Hit
 
 _NOTES: dict[str, dict[Language, str]] = {
     "no_model": {
@@ -41,6 +46,10 @@ _NOTES: dict[str, dict[Language, str]] = {
         "en": "The manuals could not be searched in time: the search service is away.",
         "zh": "未能及时检索手册：检索服务不可用。",
     },
+    "elsewhere": {
+        "en": "Not in this machine's manuals; from {title}.",
+        "zh": "本机手册中没有此内容；摘自《{title}》。",
+    },
     "incomplete": {
         "en": "Manuals are being read again just now; an alarm that stands is answered anew when"
         " they are back.",
@@ -64,6 +73,38 @@ _NOTES: dict[str, dict[Language, str]] = {
 def note(key: str, lang: Language) -> str:
     """Return the note of that name."""
     return _NOTES[key][lang]
+
+
+def sourced(answer: Answer, hits: Sequence[Hit]) -> Answer:
+    """Return an answer that says so where it stands on no manual of its machine.
+
+    That is one found after the machine's own manuals had nothing, or one that belongs to other
+    machines. A manual that belongs to none is everybody's.
+
+    Args:
+        answer: the answer, not told so yet.
+        hits: the passages it may cite.
+    """
+    if not answer.citations or not answer.asset:
+        return answer
+    doc_id = answer.citations[0].doc_id
+    of_others = any(hit.document.doc_id == doc_id and hit.document.assets for hit in hits)
+    if answer.scope == "asset" or (answer.scope == "all" and not of_others):
+        return answer
+    said = _elsewhere(answer)
+    return msgspec.structs.replace(
+        answer, text=f"{said}\n\n{answer.text}", note=join(said, answer.note)
+    )
+
+
+def is_elsewhere(answer: Answer) -> bool:
+    """Return whether an answer says that it stands on no manual of its machine."""
+    return bool(answer.citations) and _elsewhere(answer) in answer.note
+
+
+def _elsewhere(answer: Answer) -> str:
+    first = answer.citations[0]
+    return note("elsewhere", answer.lang).format(title=first.document or first.file)
 
 
 def join(*notes: str) -> str:

@@ -10,16 +10,11 @@ from services.orchestrator.choice import identity, named_by, structured
 from services.orchestrator.definition import define
 from services.orchestrator.phrases import phrases
 from services.orchestrator.running import tell
-from services.orchestrator.sentences import shared, terms, weight
+from services.orchestrator.sentences import shared, weight
 from services.orchestrator.wording import bearing_of, sentence_of, squeezed, summary_of, titled
 
 _MOST_RELATED = 3
 """Passages behind the first that say something in the text."""
-GENERIC = terms(
-    "fault alarm error warning code message trip fix solve solution reset remedy cause reason"
-    " 故障 报警 告警 警报 代码 故障代码 错误 处理 处理方法 解决 怎么处理 怎么解决 原因 什么原因"
-)
-"""What every question about a code says."""
 _SHARE = 0.5
 """Of what the first has of the question, the least they must have of it."""
 _LEAST_RELATED = 2.0

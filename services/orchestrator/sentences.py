@@ -48,6 +48,24 @@ _STEM = 5
 _GLUED = re.compile(r"(?<=\d)(?=[A-Z][a-z]{2})|(?<=\d)\.(?=[A-Z])")
 
 
+NUMBER = "#0"
+"""The term of a question that asks for a number, and of a sentence that has a quantity: it counts
+as a number does."""
+_ASKS_NUMBER = re.compile(
+    r"how (?:many|much|long|often|large|big|high|far|fast|thick|hot)\b"
+    r"|what (?:is the |are the )?(?:\w+ )?(?:voltage|current|power|frequency|temperature|pressure|"
+    r"torque|speed|distance|resistance|capacity|time|interval|weight|size|value|password|range)s?\b"
+    r"|多少|多大|多久|多长|多高|几[个次年天安伏]|密码|范围",
+    re.IGNORECASE,
+)
+_QUANTITY = re.compile(
+    r"(?<![A-Za-z\d.])\d[\d.,]*\s?(?:%|℃|°|Ω|[kmM]?(?:W|V|A|Hz|Ah|AH|VDC|VAC|bps|Pa)(?![A-Za-z])|"
+    r"[kcm]?m(?:²|³)?(?![A-Za-z])|kg|rpm|bar|ohm|hours?|h(?![A-Za-z])|min|seconds?|s(?![A-Za-z])|days?|"
+    r"weeks?|months?|years?|times?|秒|分钟|小时|天|周|个月|月|年|次|转|个|串|倍|伏|安|千瓦|毫米|米)"
+    r"|[\"“‘'「]\d{3,}[\"”’'」]"
+)
+
+
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text, verbatim and trimmed; headings and scraps included."""
     found: list[str] = []
@@ -79,6 +97,12 @@ def terms(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def terms_asked(question: str) -> frozenset[str]:
+    """Return the terms of a question, and whether it asks for a number."""
+    found = terms(question)
+    return found | {NUMBER} if _ASKS_NUMBER.search(question) else found
+
+
 def shared(asked: frozenset[str], text: str) -> frozenset[str]:
     """Return the terms of a question that a text has, cut short or with another ending too.
 
@@ -88,6 +112,8 @@ def shared(asked: frozenset[str], text: str) -> frozenset[str]:
         return asked
     said = terms(text)
     found = asked & said
+    if NUMBER in asked and _QUANTITY.search(text):
+        found |= {NUMBER}
     left = {term[:_STEM]: term for term in asked - found if len(term) >= _STEM and term.isalpha()}
     if not left:
         return found
@@ -121,3 +147,10 @@ def _stem(word: str) -> str:
             word = word[: -len(ending)]
             break
     return word[:-1] if len(word) > 4 and word[-1] == "e" else word
+
+
+GENERIC = terms(
+    "fault alarm error warning code message trip fix solve solution reset remedy cause reason"
+    " 故障 报警 告警 警报 代码 故障代码 错误 处理 处理方法 解决 怎么处理 怎么解决 原因 什么原因"
+)
+"""What every question about a code says."""

@@ -13,7 +13,7 @@ from services.orchestrator.language import language_of
 from services.orchestrator.phrases import Phrases, phrases
 from services.orchestrator.quote import LONGEST_QUOTE, quote
 from services.orchestrator.running import Told, tell_text
-from services.orchestrator.sentences import sentences, shared
+from services.orchestrator.sentences import GENERIC, overlap, sentences, shared
 
 LONGEST_TAIL = 160
 """Characters of the first cause, or of the meaning, in a summary."""
@@ -37,7 +37,8 @@ def summary_of(definition: Definition, code: str = "", asked: frozenset[str] = f
     Punctuation is that of the row's own language. Of a row with a page of text in a cell it is
     what `asked`, terms of the question, are nearest to.
     """
-    head, tail = _head(definition, code), _tail(definition)
+    head = _head(definition, code)
+    tail = _tail(definition, asked - shared(asked, head) - GENERIC)
     if len(tail) > LONGEST_TAIL and not (definition.causes or definition.meaning):
         tail = sentence_of(_longest(definition, asked))
     words = _words(head + tail)
@@ -140,10 +141,11 @@ def _head(definition: Definition, code: str) -> str:
     return " ".join(part for part in (printed, definition.name) if part)
 
 
-def _tail(definition: Definition) -> str:
+def _tail(definition: Definition, asked: frozenset[str]) -> str:
     cause = next((cause for cause in definition.causes if cause[-1] not in ":："), "")
     if tail := cause or definition.meaning:
-        return next(iter(sentences(tail)), "")
+        said = sentences(tail)
+        return max(said, key=lambda one: overlap(asked, one), default="")
     if definition.actions:
         return "" if definition.name else definition.actions[0]
     named = any(_is_named(field) for field in definition.rest)

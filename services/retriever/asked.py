@@ -36,13 +36,20 @@ LITTLE = 1
 """Other words of a question that asks for little more than the code."""
 _DISPLAY = ("E", "AL", "ERR")
 """What displays put before a name: `E.OC1`, `AL.E9`."""
+_APART = re.compile(r"[A-Za-z]\.?[\s:#=]")
+"""Stands in what is no code of letters and digits, but a word and a number."""
+_CUT_SHORT = {"ERR": "E", "AL": "A"}
+"""Prefixes that are words as well, and what stands for them before numbers."""
+_PARAMETERS = ("P", "PR", "PAR", "$")
+"""What stands before the numbers of parameters and settings."""
+_PARAMETER = re.compile(r"par|setting|参数|功能码|參數|設定|设定|设置", re.IGNORECASE)
 _FAMILIES = ("E", "F", "ERR", "AL", "A")
 """Prefixes of what people call `fault 18`; the one that the word tells goes first."""
 _LONG = ("C", "N", "0X")
 """The same, of numbers with four digits or more."""
 _TOLD = (
-    (re.compile("fault|trip|故障", re.IGNORECASE), "F"),
-    (re.compile("alarm|warning|警|異常|异常", re.IGNORECASE), "A"),
+    (re.compile("fault|flt|trip|故障", re.IGNORECASE), "F"),
+    (re.compile("alarm|warn|wrn|警|異常|异常", re.IGNORECASE), "A"),
     (re.compile("error|错误|錯誤|エラー", re.IGNORECASE), "E"),
 )
 
@@ -74,7 +81,7 @@ def _asked_for(code: Code, question: str) -> bool:
 
     `KX417 does not start` names a machine; `KX417`, `fault KX417` and `it shows KX417` ask for it.
     """
-    if code.canonical[0] in "#0" or _SURELY.match(code.canonical):
+    if code.canonical[0] in "#0" or _SURELY.match(code.canonical) or _word_apart(code):
         return True
     before, after = question[: code.start], question[code.end :]
     told = _BEFORE.search(before[-NEAR:]) or (code.canonical[0] in "EFAWCN" and _AFTER.match(after))
@@ -100,8 +107,8 @@ def forms(code: Code) -> tuple[str, ...]:
     if loose.startswith("0X"):
         return (loose, f"#{loose[2:]}") if loose[2:].isdigit() else (loose,)
     found = [loose]
-    if letters == "ERR":
-        return (loose,)
+    if letters == "ERR" or _word_apart(code) or worded(code):
+        return _by_word(code, letters, rest)
     for display in _DISPLAY:
         name = letters.removeprefix(display)
         if name != letters and (len(name) > 1 or (name and display != "E")):
@@ -111,6 +118,38 @@ def forms(code: Code) -> tuple[str, ...]:
     if letters in ("E", "F"):
         found.append(f"AL{loose}")
     return tuple(dict.fromkeys(found))
+
+
+def _by_word(code: Code, letters: str, rest: str) -> tuple[str, ...]:
+    """Return the forms of a code whose letters are a word, cut short or not."""
+    if worded(code):
+        return tuple(f"{one}{rest}" for one in _PARAMETERS)
+    if _word_apart(code):
+        return (code.loose, f"#{rest}", f"{_CUT_SHORT[letters]}{rest}")
+    return (code.loose,)
+
+
+def worded(code: Code) -> bool:
+    """Return whether a word beside a number says what it is: surely a code where a manual has it.
+
+    `parameter 7` and `alram 7` may be meant otherwise where none has.
+    """
+    if code.canonical[0] == "#":
+        return not code.raw.isdigit()
+    return code.canonical[0] == "P" and _PARAMETER.match(code.raw) is not None
+
+
+def spellings(code: Code) -> tuple[str, ...]:
+    """Return the canonical forms that are the code as typed: `err 9` is ERR9 as well as #9."""
+    if not _word_apart(code):
+        return (code.canonical,)
+    return (code.canonical, f"#{code.canonical.lstrip('ERALM')}")
+
+
+def _word_apart(code: Code) -> bool:
+    """Return whether a code is a word and a number rather, as in `err 9` and `alm: 9`."""
+    letters, rest = split(code.loose)
+    return letters in _CUT_SHORT and rest.isdigit() and _APART.search(code.raw) is not None
 
 
 def forgiving(found: Iterable[Code]) -> list[str]:

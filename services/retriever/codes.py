@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from services.retriever.normal import Code, fold, joined, loose_form
-from services.retriever.readings import AFTER, FAULT_WORD, readings
+from services.retriever.readings import ABBREVIATED, AFTER, FAULT_WORD, readings
 
 __all__ = ["Code", "cell_code", "cell_codes", "codes", "fold", "loose_form"]
 
@@ -75,10 +75,13 @@ _RANGE = re.compile(
 )
 _DIGITS_FIRST = re.compile(r"(?<![A-Za-z0-9])\d{1,2}[A-Z]{1,3}\d{2,6}[A-Z]{0,3}(?![A-Za-z0-9])")
 _BEFORE = re.compile(rf"(?:{FAULT_WORD}|code|代码|码)\s*[:=]?\s*$", re.IGNORECASE)
+_SETTING = re.compile(r"(?<![A-Za-z0-9$])\$(?:\d{1,4}|[A-Z]{1,3}\d?|[$#])(?![A-Za-z0-9$#]|[.,]\d)")
+"""Settings and commands of machines that are told them so: `$130`, `$H`, `$$`."""
 _CELL = re.compile(r"#?\s*([A-Za-z0-9]{1,8}(?:[.\-_ ][A-Za-z0-9]{1,8}){0,2})")
 _WORDS = re.compile(r"[a-z]{4}|^[\d.\-]+ [A-Za-z]")
 """Words, or a quantity: a cell with them is no code, whatever digits it has."""
-_PARTED = re.compile(r"[,，、;；\n]| / ")
+PARTED = re.compile(r"[,，、;；\n]| / ")
+"""What parts the codes of a cell."""
 _SLASHED = re.compile(r"(?<=[A-Za-z0-9]{2})/(?=[A-Za-z0-9]{2})")
 
 MOST_CERTAIN, MOST_UNCERTAIN = 16, 64
@@ -133,6 +136,8 @@ def _number(code: Code) -> bool:
 def cell_code(text: str) -> str | None:
     """Return the canonical code of a table cell or entry heading that holds a code alone."""
     folded = fold(text).strip().strip("[]()<>\"'*:")
+    if _SETTING.fullmatch(folded):
+        return folded
     match = _CELL.fullmatch(folded)
     if match is None:
         return None
@@ -151,7 +156,7 @@ def cell_code(text: str) -> str | None:
 def cell_codes(text: str) -> list[str]:
     """Return the canonical codes of a cell that holds nothing else: one, a list or a range."""
     found: list[str] = []
-    for part in _PARTED.split(text):
+    for part in PARTED.split(text):
         folded = fold(part).strip()
         span = _RANGE.fullmatch(folded)
         pieces = [part] if span else _SLASHED.split(folded)
@@ -189,6 +194,8 @@ def _all(folded: str, *, loose: bool) -> Iterator[Code]:
 def _numbers(folded: str) -> Iterator[Code]:
     for match in _DOTTED.finditer(folded):
         yield Code(joined(match[0]), match[0], match.start())
+    for match in _SETTING.finditer(folded):
+        yield Code(match[0], match[0], match.start())
     for pattern in (_KEYWORD, _CODE_NUMBER, _NUMBER_FIRST):
         for match in pattern.finditer(folded):
             yield Code(f"#{match[1]}", match[0], match.start())
@@ -223,7 +230,9 @@ def _plain(folded: str, *, loose: bool) -> Iterator[Code]:
         if letters in _NEVER or letters in _GENERIC:
             continue
         parted = letters in _SPACED or (loose and len(letters) == 1 and len(match["digits"]) > 3)
-        if spaced and not (parted and (loose or (match["letters"].isupper() and sep == " "))):
+        short = letters == "PR" and sep == ". "
+        capital = match["letters"].isupper() and sep == " "
+        if spaced and not (parted and (loose or capital or short)):
             continue
         article = letters in _ARTICLES and not match["letters"].isupper()
         if spaced and article and len(match["digits"]) < 4:
@@ -231,7 +240,11 @@ def _plain(folded: str, *, loose: bool) -> Iterator[Code]:
         lower_word = len(letters) > 3 and match["letters"].islower()
         certain = not lower_word and len(letters) <= 4 and not match["tail"]
         certain = certain and (
-            not spaced or len(match["digits"]) > 1 or _named(folded, match.start())
+            not spaced
+            or short
+            or len(match["digits"]) > 1
+            or letters in ABBREVIATED
+            or _named(folded, match.start())
         )
         yield Code(joined(match[0]), match[0], match.start(), certain)
         if (

@@ -1,4 +1,4 @@
--- Every statement of the corpus; services/retriever/corpus.py runs them by name.
+-- Every statement of the corpus; the files beside it run them by name, see statements.py.
 
 -- name: schema: documents, passages and what is searched; `fts` and `codes` hold what answers
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

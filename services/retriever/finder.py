@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Passage, Search
@@ -17,11 +13,11 @@ from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
 from services.retriever.holdings import Found as Candidate
 from services.retriever.inquiry import Inquirer, Inquiry
+from services.retriever.kinds import explaining, of_kind
 from services.retriever.lexicon import Lexicon
-from services.retriever.meaning import Meaning
+from services.retriever.meaning import Look, Meaning
 from services.retriever.records import text_to_embed
 from services.retriever.scope import limited, of_asset
-from services.retriever.tokens import language
 from services.retriever.vectors import VectorIndex
 from services.runtime.errors import AndonError
 
@@ -31,7 +27,7 @@ if TYPE_CHECKING:
 Pairs = list[tuple[int, float]]
 """Passages by number with a score, best first."""
 CANDIDATES = 32
-"""Passages each of the ways brings."""
+"""Passages that words bring."""
 INSIDE = 16
 """Passages by words that are looked for besides in the documents the question names."""
 QUOTED = 8
@@ -101,15 +97,16 @@ class Finder:
         among = limited(self._corpus.active, search)
         everywhere = None if among is None else list(among)
         inside = of_asset(self._corpus.active if among is None else among, search.asset)
-        embedding = asyncio.create_task(self._meaning.embed(search.question), name="embed")
+        scoped = inside or everywhere
+        look = self._meaning.begin(search.question, limited=scoped is not None)
         try:
             scope: Scope = "asset" if inside else "all"
-            asked, hits = await self._in_scope(search, inside or everywhere, embedding, clock)
+            asked, hits = await self._in_scope(search, scoped, look, clock)
             if inside and not hits:
                 scope = "widened"
-                asked, hits = await self._in_scope(search, everywhere, embedding, clock)
+                asked, hits = await self._in_scope(search, everywhere, look, clock)
         finally:
-            embedding.cancel()
+            look.cancel()
         return Found(
             hits=hits,
             codes=asked.known.codes,
@@ -124,7 +121,7 @@ class Finder:
         self,
         search: Search,
         scope: list[int] | None,
-        embedding: Awaitable[NDArray[np.float32] | None],
+        look: Awaitable[Look],
         clock: _Clock,
     ) -> tuple[Inquiry, list[Hit]]:
         """Return what is asked of some revisions, or of all of them, and what they answer."""
@@ -135,9 +132,9 @@ class Finder:
         word_hits = await self._by_words(asked, scope)
         quoted = await corpus.search_quote(asked.run, QUOTED, scope)
         clock.lap("words")
-        vector = await embedding
+        near = await look
         clock.lap("embed")
-        vector_hits = await self._meaning.nearest(vector, CANDIDATES, scope, limit)
+        vector_hits = await self._meaning.nearest(near, scope, limit)
         clock.lap("vectors")
         code_hits = {
             label: hit
@@ -163,11 +160,15 @@ class Finder:
             word_hits=word_hits,
             vector_hits=vector_hits,
             named={number: weight / most for number, weight in asked.named.items()},
+            meant=frozenset(asked.meant),
             quoted=frozenset(quoted),
             in_language=self._in_language(asked, found),
+            of_kind=of_kind(asked.codes, code_hits, found, corpus.active),
+            explaining=explaining(code_hits, found),
         )
         # Another code's entry is no answer.
-        astray = (asked.known.unknown or asked.known.certain) and not (code_hits or quoted)
+        surely = any(hit.certain for hit in code_hits.values())
+        astray = (asked.known.unknown or asked.known.certain) and not (surely or quoted)
         if astray or not self._answers(asked, ranked, found, quoted):
             return asked, []
         good = [one for one in ranked if one.score >= self._threshold]
@@ -199,8 +200,10 @@ class Finder:
         """Return passages by words, of the documents that are meant some more."""
         words = asked.words.searched
         hits = await self._corpus.search_words(words, CANDIDATES, scope)
-        if asked.meant and len(asked.meant) < len(self._corpus.active):
-            more = await self._corpus.search_words(words, INSIDE, asked.meant)
+        # Those that only speak of a name: a manual's title may not have its product's.
+        named = asked.meant or self._corpus.names.meant(asked.named)
+        if named and len(named) < len(self._corpus.active):
+            more = await self._corpus.search_words(words, INSIDE, named)
             there = {label for label, _ in hits}
             hits += [pair for pair in more if pair[0] not in there]
         return hits
@@ -227,31 +230,37 @@ class Finder:
         quoted: Collection[int],
     ) -> bool:
         """Return whether what was found answers the question."""
-        best = ranked[: answerable.LOOKED_AT]
+        # What the manual of another machine holds is no answer about the one that is named.
+        own = self._corpus.names
+        meant = frozenset(asked.meant)
+        named = {word for word in asked.salient if word in own} if meant else set()
+        best = [
+            one
+            for one in ranked
+            if not meant or found[one.id].document in meant or named & one.held.keys()
+        ][: answerable.LOOKED_AT]
         documents = {found[one.id].document for one in best}
-        own = frozenset().union(*(self._corpus.names.of(number) for number in documents))
         seen = answerable.evidence(
-            ranked,
+            best,
             asked.words.weights,
-            asked.salient,
-            asked.salient & own,
+            asked.salient - {w for w, there in asked.spoken.items() if documents & set(there)},
+            asked.salient & frozenset().union(*map(own.of, documents)),
             rarest=question.idf(1, self._corpus.size),
             meaning=self._meaning.speaks(asked.lang),
             named=bool(asked.meant),
             # What another maker means by a code is no answer.
             defines=not asked.strange
-            and any(one.id in quoted or _defines(asked, one, found[one.id]) for one in best),
+            and any(
+                one.id in quoted or asked.known.leads(one.id) or _defines(asked, one, found[one.id])
+                for one in ranked[: answerable.LOOKED_AT]
+            ),
         )
         return seen.probability >= self._sure
 
     def _in_language(self, asked: Inquiry, found: Mapping[int, Candidate]) -> set[int]:
         if not asked.lang:
             return set()
-        return {
-            label
-            for label, one in found.items()
-            if asked.lang == (one.passage.lang or language(one.passage.text))
-        }
+        return {label for label, one in found.items() if one.lang == asked.lang}
 
 
 def _defines(asked: Inquiry, one: ranking.Ranked, found: Candidate) -> bool:

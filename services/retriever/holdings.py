@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from schemas.retrieval import DocumentRef, Passage
 from services.retriever.embedding import Vectors
 from services.retriever.records import passage_of
+from services.retriever.tokens import language, tokens
 from services.runtime.sqlite import Row
 
 
@@ -29,8 +31,29 @@ class Held:
     """How many it has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class _Tongue(msgspec.Struct):
+    """What of a passage tells its language, where that was known when it was read."""
+
+    lang: str = ""
+
+
+class _Label(msgspec.Struct, array_like=True):
+    """What a field of a passage is called."""
+
+    name: str = ""
+
+
+class _Labelled(msgspec.Struct):
+    """The names of a passage's fields, without what those hold."""
+
+    fields: list[_Label] = []
+
+
+_tongue = msgspec.msgpack.Decoder(_Tongue).decode
+_labelled = msgspec.msgpack.Decoder(_Labelled).decode
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
     """A passage with what ranking needs."""
 
     id: int
@@ -54,6 +77,19 @@ class Found:
     def passage(self) -> Passage:
         """Return the passage."""
         return passage_of(self.content)
+
+    def labels(self) -> Sequence[str]:
+        """Return the tokens of the names of its fields, each as often as it is among them."""
+        if self.kind == "text":
+            return ()
+        return [
+            token for field in _labelled(self.content).fields for token in _tokens_of(field.name)
+        ]
+
+    @property
+    def lang(self) -> str:
+        """Return its language, `en`, `zh`, or empty."""
+        return _tongue(self.content).lang or language(self.passage.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +118,11 @@ class Change:
     """Revisions that answer now and did not before."""
     removed: tuple[int, ...] = ()
     """Numbers of passages that no longer answer."""
+
+
+@lru_cache(maxsize=4096)
+def _tokens_of(name: str) -> tuple[str, ...]:
+    return tuple(tokens(name))
 
 
 def ref_of(row: Row) -> DocumentRef:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from services.retriever.asked import forgiving, forms, outermost, respelt
+from services.retriever.asked import forgiving, forms, outermost, respelt, spellings, worded
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
 from services.retriever.holdings import CodeHit
 from services.retriever.near import likeliest, neighbours
-from services.retriever.normal import printable, split
-from services.retriever.records import DEFINES, LEADS
+from services.retriever.normal import shown, split
+from services.retriever.records import DEFINES, LEADS, as_printed
 
+T = TypeVar("T")
 _FAULTY = frozenset((*"#EFAWCNHPR", "AL", "ERR", "OC", "OL", "OV", "OH", "OU", "UV", "LU", "GF"))
 """Prefixes of what is asked for even where the question has another code: `M1` is the motor."""
 _DIGIT = re.compile(r"\d")
@@ -42,9 +44,11 @@ class Known:
     hits: dict[int, Match] = field(default_factory=dict)
     """By passage."""
     codes: list[str] = field(default_factory=list)
-    """Codes that were asked for, as they are told to people: as manuals write what was misspelt."""
+    """Codes that were asked for, as manuals print them; unknown ones as they were asked for."""
+    told: Sequence[Code] = ()
+    """Those as the question has them."""
     unknown: list[str] = field(default_factory=list)
-    """Codes nobody has, as they are told to people."""
+    """Codes nobody has, as they were asked for."""
     near: dict[str, list[str]] = field(default_factory=dict)
     """By unknown code, defined ones that may have been meant, the likeliest first."""
 
@@ -53,10 +57,17 @@ class Known:
         """Return whether any passage has a code that is surely asked for."""
         return any(hit.certain for hit in self.hits.values())
 
-    def add(self, hits: Iterable[CodeHit], canonical: str = "", *, certain: bool = True) -> None:
-        """Take the hits of a code."""
+    def leads(self, passage: int) -> bool:
+        """Return whether a passage begins with a code that is surely asked for."""
+        hit = self.hits.get(passage)
+        return hit is not None and hit.certain and hit.strength >= LEADS
+
+    def add(
+        self, hits: Iterable[CodeHit], canonical: Collection[str] = (), *, certain: bool = True
+    ) -> None:
+        """Take the hits of a code, those with one of the canonical forms as exact ones."""
         for hit in hits:
-            mine = Match(hit.document, hit.strength, hit.canonical == canonical, certain)
+            mine = Match(hit.document, hit.strength, hit.canonical in canonical, certain)
             there = self.hits.get(hit.passage)
             if there is None or _rank(mine) > _rank(there):
                 self.hits[hit.passage] = mine
@@ -83,23 +94,32 @@ async def look_up(
         return known
     there = await corpus.lookup_loose(forgiving(asked), first=first)
     if only:
-        there = [hit for hit in there if hit.document in first]
+        there = _among(there, first)
     found = {code: meant(code, there) for code in dict.fromkeys(asked)}
     asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
     parts = [code for code in found if code.certain and code not in asked]
     for code in asked:
         # `F30 005` surely asks for a code; that it is F30005, the manual tells.
-        sure = code.certain or any(code.start <= p.start and p.end <= code.end for p in parts)
-        known.add(found[code], code.canonical, certain=sure)
+        sure = code.certain or worded(code)
+        sure = sure or any(code.start <= p.start and p.end <= code.end for p in parts)
+        known.add(found[code], spellings(code), certain=sure)
     missing = [c for c in asked if c.certain and c.asked and not found[c]]
-    respelt = await _of_missing(corpus, missing, known, first, only=only) if missing else {}
+    if first and not only:
+        elsewhere = [c for c in asked if c.certain and found[c] and not _among(found[c], first)]
+        await _own_spelling(corpus, elsewhere, known, first)
+    names = await _of_missing(corpus, missing, known, first, only=only) if missing else {}
     sure = any(code.certain for code in asked)
-    for code in asked:
+    known.told = [
+        code
+        for code in asked
         # Letters alone may be any word.
-        told = code.certain and (code.asked or found[code])
-        if told or (not sure and found[code] and _DIGIT.search(code.canonical)):
-            name = respelt.get(code) or printable(code.canonical)
-            known.codes += [name] if name not in known.codes else []
+        if (code.certain and (code.asked or found[code]))
+        or (not sure and found[code] and _DIGIT.search(code.canonical))
+    ]
+    names |= await _printed(
+        corpus, {code: hit for code in known.told if (hit := _as_typed(code, found))}
+    )
+    known.codes = list(dict.fromkeys(names.get(code) or shown(code) for code in known.told))
     return known
 
 
@@ -114,13 +134,27 @@ def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:
     mine = [hit for hit in there if hit.loose in order]
     if not code.certain:
         mine = [hit for hit in mine if hit.strength >= DEFINES]
-    best: dict[int, int] = {}
+    best: dict[int, tuple[bool, int]] = {}
     for hit in mine:
-        if hit.strength >= LEADS or order[hit.loose] == 0:
-            place = order[hit.loose]
-            best[hit.document] = min(place, best.get(hit.document, place))
-    # A form that is not the code's own one says nothing where it is only mentioned.
-    return [hit for hit in mine if order[hit.loose] == best.get(hit.document, -1)]
+        place = order[hit.loose]
+        # A form that is not the code's own one says nothing where it is only mentioned, and
+        # goes before a mention of its own one where it is defined.
+        if hit.strength >= LEADS or place == 0:
+            rank = (hit.strength < (DEFINES if place else LEADS), place)
+            best[hit.document] = min(rank, best.get(hit.document, rank))
+    return [
+        hit for hit in mine if hit.document in best and order[hit.loose] == best[hit.document][1]
+    ]
+
+
+async def _own_spelling(
+    corpus: Corpus, elsewhere: Sequence[Code], known: Known, first: Collection[int]
+) -> None:
+    """Look for codes that only other manuals have as typed as these manuals may spell them."""
+    spelt = {form for code in elsewhere for form in respelt(code)}
+    spelt |= {_number(code) for code in elsewhere if split(code.loose)[0] == _GENERIC}
+    hits = await corpus.lookup_loose(sorted(spelt), first=first)
+    known.add(hit for hit in _among(hits, first) if hit.strength >= DEFINES)
 
 
 async def _of_missing(
@@ -137,30 +171,69 @@ async def _of_missing(
     wanted = {form for group in (*spelt.values(), *slips.values()) for form in group}
     wanted |= {_number(code) for code in spelt}
     there = await corpus.lookup_near(sorted(wanted), first=first, only=only)
+    near = {
+        code: likeliest(code.loose, [form for form in slips[code] if form in there])
+        for code in spelt
+    }
     for code, others in spelt.items():
-        near = likeliest(code.loose, [form for form in slips[code] if form in there])
         instead = next((form for form in others if form in there), "")
         own = split(code.loose)[0]
-        if not instead and own == _GENERIC and not any(split(n)[0] == own for n in near):
+        if not instead and own == _GENERIC and not any(split(n)[0] == own for n in near[code]):
             # No manual writes codes like that: `Err18` is error 18.
             instead = _number(code) if _number(code) in there else ""
         if instead:
             hits = await corpus.lookup_loose([instead], first=first)
-            known.add(hit for hit in hits if not only or hit.document in first)
-            respelled[code] = printable(there[instead])
+            hits = _among(hits, first) if only else hits
+            known.add(hits)
+            respelled |= await _printed(corpus, {code: hits[0]})
             continue
         if known.hits and (split(code.loose)[0] or "#") not in _FAULTY:
             continue
-        name = printable(code.canonical)
+        name = shown(code)
         if name not in known.unknown:
             known.unknown.append(name)
-        if near:
-            known.near[name] = [printable(there[form]) for form in near]
+        if near[code]:
+            known.near[name] = await _offered(corpus, near[code], first, only=only)
     return respelled
+
+
+async def _offered(
+    corpus: Corpus, loose: Sequence[str], first: Collection[int], *, only: bool
+) -> list[str]:
+    """Return codes that some passage defines as it prints them, in order."""
+    hits = await corpus.lookup_loose(loose, first=first)
+    defining: dict[str, CodeHit] = {}
+    for hit in _among(hits, first) if only else hits:
+        defining.setdefault(hit.loose, hit)
+    printed = await _printed(corpus, defining)
+    return [printed[form] for form in loose if form in printed]
+
+
+async def _printed(corpus: Corpus, hits: Mapping[T, CodeHit]) -> dict[T, str]:
+    """Return codes as the passages print them that have them."""
+    if not hits:
+        return {}
+    there = await corpus.fetch([hit.passage for hit in hits.values()])
+    return {
+        one: as_printed(hit.canonical, there[hit.passage].passage)
+        for one, hit in hits.items()
+        if hit.passage in there
+    }
+
+
+def _as_typed(code: Code, found: Mapping[Code, Sequence[CodeHit]]) -> CodeHit | None:
+    """Return the first hit that begins with the code in just this spelling, separators aside."""
+    own = spellings(code)
+    hits = (hit for hit in found[code] if hit.strength >= LEADS and hit.canonical in own)
+    return min(hits, key=lambda hit: own.index(hit.canonical), default=None)
 
 
 def _number(code: Code) -> str:
     return f"#{split(code.loose)[1]}"
+
+
+def _among(hits: Sequence[CodeHit], documents: Collection[int]) -> list[CodeHit]:
+    return [hit for hit in hits if hit.document in documents]
 
 
 def _has(hits: Sequence[CodeHit], strength: int) -> bool:

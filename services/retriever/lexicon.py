@@ -25,6 +25,7 @@ import msgspec
 from services.retriever.codes import fold
 from services.retriever.terms import (
     UNIT,
+    Expansion,
     Term,
     Unit,
     cached_stem,
@@ -52,29 +53,10 @@ LONGEST = 12
 """Words and Chinese characters of a term at most."""
 MOST_LETTERS = 80
 """Letters of a term at most."""
-REMEMBERED = 64
+REMEMBERED = 256
 """Concepts whose terms are kept ready."""
 
 _GAP = re.compile(r"[\s\-/_.&+']*\Z")
-
-
-class Expansion(msgspec.Struct, frozen=True, gc=False):
-    """Another way to say some words of a question."""
-
-    start: int
-    """Where those words begin in the question, characters."""
-    end: int
-    """Where they end."""
-    words: tuple[str, ...]
-    """Those words as tokens of the index."""
-    tokens: tuple[str, ...]
-    """What to search for instead; several are a phrase."""
-    lang: Literal["en", "zh"]
-    """Language of the tokens."""
-    weight: float
-    """How surely it means the same, up to 1."""
-    maker: bool = False
-    """Both are names of a maker or a product: they say which documents are meant."""
 
 
 class _Match(msgspec.Struct, frozen=True, gc=False):
@@ -196,9 +178,7 @@ class Lexicon:
         for match in self._matches(folded, units):
             start, end = units[match.first].start, units[match.last - 1].end
             words = tuple(running_tokens(question[start:end]))
-            numbers = self._concepts[match.key]
-            share = match.share / len(numbers) ** 0.5
-            for number in numbers:
+            for number, share in self._shares(match):
                 for term, weight in self._others(number, match.key):
                     tokens, place = term.tokens, (start, end, term.tokens)
                     weighed = round(share * weight, 3)
@@ -253,6 +233,18 @@ class Lexicon:
             if share := self._share(key, written, apart=apart, shouted=shouted):
                 found = _Match(first, last + 1, key, share)
         return found
+
+    def _shares(self, match: _Match) -> Iterator[tuple[int, float]]:
+        """Yield the concepts of a term and what each counts: several share, the usual one most."""
+        usual = {number: self._usual(number, match.key) for number in self._concepts[match.key]}
+        most = max(usual.values())
+        apart = (sum(usual.values()) / most) ** 0.5
+        for number, own in usual.items():
+            yield number, match.share * own / most / apart
+
+    def _usual(self, number: int, key: str) -> float:
+        marks = [term.marks for term in self._terms(number) if term.key == key]
+        return LOOSE if all("~" in mark for mark in marks) else 1.0
 
     def _asked(self, key: str) -> Iterator[Term]:
         for number in self._concepts[key]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.retriever.corpus import Corpus
-from services.retriever.embedding import Embedder, Vectors
+from services.retriever.embedding import Embedder
 from services.retriever.vectors import VectorIndex, nearest
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
 
@@ -20,6 +21,23 @@ ENGLISH = "all-MiniLM"
 """What the names of models begin with that know English alone, the bundled one's among them."""
 NARROW = 4000
 """Passages of a scope that are compared one by one when the index brings too few of it."""
+LIMIT = 32
+"""Passages brought at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A question's vector, and what is near it wherever it is."""
+
+    vector: NDArray[np.float32] | None = None
+    """Of the question [dimension]; None where there is none now."""
+    found: list[tuple[int, float]] = field(default_factory=list)
+    """Passages and cosines, nearest first."""
+    limited: bool = False
+    """More of them, since some documents only are searched."""
+
+
+NOTHING = Look()
 
 
 class Meaning:
@@ -38,7 +56,7 @@ class Meaning:
         self._index: Callable[[], VectorIndex | None] | None = None
         # Its own: an embedding server that hangs must not hold the threads of everyone else.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="question")
-        self._hanging: set[asyncio.Future[Vectors]] = set()
+        self._hanging: set[asyncio.Future[Look]] = set()
 
     def use(self, embedder: Embedder, index: Callable[[], VectorIndex | None]) -> None:
         """Search by meaning from now on.
@@ -56,13 +74,27 @@ class Meaning:
             lang != "zh" or not self._embedder.name.startswith(ENGLISH)
         )
 
-    async def embed(self, question: str) -> NDArray[np.float32] | None:
-        """Return a question's vector [dimension]; None where there is none now."""
-        if self._embedder is None or self._hanging:
-            return None
-        work = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._embedder.embed, [question]
-        )
+    def begin(self, question: str, *, limited: bool) -> asyncio.Task[Look]:
+        """Begin to embed a question and to look for what is near; it goes on beside the caller.
+
+        Args:
+            question: in words.
+            limited: some documents are searched; not all that answer.
+        """
+        work: asyncio.Future[Look] | None = None
+        if self._embedder is not None and not self._hanging:
+            index = self._index() if self._index is not None else None
+            # At once, and both in one step of another thread: to hand over costs as much as to
+            # look for what is near.
+            work = asyncio.get_running_loop().run_in_executor(
+                self._threads, _look, self._embedder, index, question, limited
+            )
+        return asyncio.create_task(self._looked(work), name="embed")
+
+    async def _looked(self, work: asyncio.Future[Look] | None) -> Look:
+        """Return what comes of the work; nothing where there is no vector now."""
+        if work is None:
+            return NOTHING
         try:
             done, _ = await asyncio.wait([work], timeout=EMBED_S)
             if not done:
@@ -70,53 +102,60 @@ class Meaning:
                 self._hanging.add(work)
                 work.add_done_callback(self._back)
                 raise DeadlineExceeded("embed the question", f"no vector within {EMBED_S} s")
-            vectors = work.result()
+            look = work.result()
         except (Retryable, Rejected) as error:
             self._on_embedding(error)
-            return None
+            return NOTHING
         self._on_embedding(None)
-        vector: NDArray[np.float32] = vectors[0]
-        return vector
+        return look
 
     async def nearest(
-        self,
-        vector: NDArray[np.float32] | None,
-        limit: int,
-        scope: Sequence[int] | None,
-        enough: int,
+        self, look: Look, scope: Sequence[int] | None, enough: int
     ) -> list[tuple[int, float]]:
-        """Return the passages nearest to a vector [dimension] and their cosines, best first.
+        """Return the passages nearest to a question and their cosines, best first.
 
         Args:
-            vector: of the question; None finds nothing.
-            limit: how many at most.
+            look: what `begin` brought.
             scope: numbers of the revisions to search; all that answer when None.
             enough: so many of the scope among the nearest of all need no closer look.
         """
         index = self._index() if self._index is not None else None
+        vector = look.vector
         if vector is None or index is None:
             return []
+        found = look.found
+        if look.limited != (scope is not None):  # the search was widened
+            found = await asyncio.to_thread(index.search, vector, _many(limited=scope is not None))
         if scope is None:
-            return await asyncio.to_thread(index.search, vector, limit)
-        wide = await asyncio.to_thread(index.search, vector, 4 * limit)
-        inside = await self._corpus.inside([label for label, _ in wide], scope)
-        hits = [(label, cosine) for label, cosine in wide if label in inside]
+            return found
+        inside = await self._corpus.inside([label for label, _ in found], scope)
+        hits = [(label, cosine) for label, cosine in found if label in inside]
         if len(hits) >= enough:
-            return hits[:limit]
+            return hits[:LIMIT]
         if sum(self._corpus.sizes.get(number, 0) for number in scope) > NARROW:
             return hits
         pairs: list[tuple[int, float]] = []
         for number in scope:
             labels, vectors = await self._corpus.compared(number)
-            pairs += nearest(vector, labels, vectors, limit)
-        return sorted(pairs, key=lambda pair: -pair[1])[:limit]
+            pairs += nearest(vector, labels, vectors, LIMIT)
+        return sorted(pairs, key=lambda pair: -pair[1])[:LIMIT]
 
     def close(self) -> None:
         """Let the threads go, without waiting for a server that hangs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _back(self, work: asyncio.Future[Vectors]) -> None:
+    def _back(self, work: asyncio.Future[Look]) -> None:
         """See that what hung has ended; how it ended, the next question finds out."""
         self._hanging.discard(work)
         if not work.cancelled():
             work.exception()
+
+
+def _look(embedder: Embedder, index: VectorIndex | None, question: str, limited: bool) -> Look:
+    vector = embedder.embed([question])[0]
+    found = [] if index is None else index.search(vector, _many(limited=limited))
+    return Look(vector, found, limited)
+
+
+def _many(*, limited: bool) -> int:
+    return 4 * LIMIT if limited else LIMIT

@@ -16,6 +16,34 @@ REPLY_BYTES = 64 * 1024 * 1024
 """A longer reply is none of a model's, bytes."""
 
 
+class Call:
+    """One request under way, which another thread may end."""
+
+    def __init__(self) -> None:
+        """Begin nothing yet."""
+        self._connection: http.client.HTTPConnection | None = None
+        self._ended = False
+
+    def begin(self, connection: http.client.HTTPConnection) -> None:
+        """Connect.
+
+        Raises:
+            OSError: the server is not there, or the call was ended.
+        """
+        self._connection = connection
+        if not self._ended:
+            connection.connect()
+        if self._ended:  # meanwhile: there was no socket to close
+            raise ConnectionAbortedError("ended before it was sent")
+
+    def end(self) -> None:
+        """End it, wherever it is; the thread it keeps is free at once."""
+        self._ended = True
+        if self._connection is not None and self._connection.sock is not None:
+            with contextlib.suppress(OSError):
+                self._connection.sock.shutdown(socket.SHUT_RDWR)
+
+
 class ModelServer:
     """One connection a request: several threads may ask at the same time."""
 
@@ -41,10 +69,17 @@ class ModelServer:
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
-        self._open: set[http.client.HTTPConnection] = set()
+        self._open: set[Call] = set()
 
     def post(
-        self, operation: str, path: str, body: object, *, patience_s: float, hint: str
+        self,
+        operation: str,
+        path: str,
+        body: object,
+        *,
+        patience_s: float,
+        hint: str,
+        call: Call | None = None,
     ) -> bytes:
         """Return what answers a request; blocks, call it in a thread.
 
@@ -54,21 +89,24 @@ class ModelServer:
             body: sent as JSON.
             patience_s: longest wait for each piece of the reply, seconds.
             hint: what to look at where the server refuses.
+            call: by which another thread may end this request, and no other.
 
         Raises:
-            Retryable: the server is not there or not ready.
+            Retryable: the server is not there or not ready, or the call was ended.
             Rejected: it refuses.
         """
         connection = self._connection(patience_s)
-        self._open.add(connection)
+        call = call or Call()
+        self._open.add(call)
         try:
+            call.begin(connection)
             connection.request("POST", path, msgspec.json.encode(body), self._headers)
             response = connection.getresponse()
             payload = response.read(REPLY_BYTES)
         except (OSError, http.client.HTTPException) as error:
             raise Retryable(operation, f"{error}", "is the server running?") from error
         finally:
-            self._open.discard(connection)
+            self._open.discard(call)
             connection.close()
         if response.status != http.HTTPStatus.OK:
             reason = f"status {response.status}: {payload[:200].decode(errors='replace')}"
@@ -76,11 +114,9 @@ class ModelServer:
         return payload
 
     def close(self) -> None:
-        """End requests that still wait for the server."""
-        for connection in list(self._open):
-            if connection.sock is not None:
-                with contextlib.suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
+        """End all requests that still wait for the server."""
+        for call in list(self._open):
+            call.end()
 
     def _connection(self, patience_s: float) -> http.client.HTTPConnection:
         if self._tls is None:

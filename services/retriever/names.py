@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from schemas.retrieval import DocumentRef
 from services.retriever.tokens import tokens
@@ -62,18 +62,31 @@ class Names:
         return math.log((self._manuals + 1) / manuals)
 
     def named(
-        self, words: Iterable[str], inside: Mapping[str, Collection[int]]
+        self,
+        words: Iterable[str],
+        inside: Mapping[str, Collection[int]],
+        makers: Iterable[Collection[Sequence[str]]] = (),
     ) -> dict[int, float]:
         """Return how much each document is named, without those that are not.
 
         Args:
             words: the question's words that may name one.
             inside: documents that have a word in their text, by that word.
+            makers: the names of each maker it names, as tokens: one name, whichever is written.
         """
         found: dict[int, float] = {}
-        for word in words:
-            there = {n for n, own in self._of.items() if word in own} if word in self else set()
-            within = {n for n in inside.get(word, ()) if n in self._of} - there
+        for names in (*([(word,)] for word in words), *makers):
+            there = {
+                number
+                for name in names
+                if all(word in self for word in name)
+                for number, own in self._of.items()
+                if own.issuperset(name)
+            }
+            held = [
+                number for name in names if len(name) == 1 for number in inside.get(name[0], ())
+            ]
+            within = {number for number in held if number in self._of} - there
             weight = self.weight(len({self._folder.get(n, str(n)) for n in there | within}))
             for share, numbers in ((1.0, there), (TEXT, within)):
                 for number in numbers if weight else ():

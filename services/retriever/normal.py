@@ -45,6 +45,7 @@ _SAME_PREFIX = {"ER": "ERR", "ERROR": "ERR", "ALM": "AL", "ALARM": "AL"}
 _PREFIXED = re.compile(r"(ER|ERROR|ALM|ALARM)(?=\d)")
 _ZEROS = re.compile(r"(?<![0-9.])0+(?=\d)")
 _HEX_ZEROS = re.compile(r"0X0+(?=[0-9A-F])")
+_SPACES = re.compile(r"[\s:#]+")
 _DROP = re.compile(r"[\s.\-_/:#]+")
 
 
@@ -77,6 +78,19 @@ def split(canonical: str) -> tuple[str, str]:
     return canonical[: len(canonical) - len(rest)].strip("#"), rest
 
 
-def printable(canonical: str) -> str:
-    """Return a code as it is told to people: a bare number is shown without its mark."""
-    return canonical.removeprefix("#")
+def shown(code: Code) -> str:
+    """Return a code as it is told to people: as written, `E.OC1`, in capitals where it has none.
+
+    A number is shown without the word beside it, and what was spelt otherwise as it is read.
+    """
+    canonical = code.canonical
+    if canonical[0] == "#":
+        return canonical[1:]
+    raw = _SPACES.sub("", fold(code.raw))
+    if canonical.startswith("0X"):
+        return f"0x{canonical[2:]}"
+    spelt = joined(raw) if raw else ""
+    if spelt != canonical:
+        worded = canonical[1:].isdigit() and spelt.endswith(canonical[1:])
+        return canonical[1:] if worded else canonical
+    return raw.upper() if raw.islower() else raw

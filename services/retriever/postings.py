@@ -104,10 +104,15 @@ def best(
         numbers, scores = numbers[among], scores[among]
     if not len(numbers):
         return []
-    found, place = np.unique(numbers, return_inverse=True)
-    sums = np.bincount(place, weights=scores)
+    # Each list is in order by itself, which a stable sort makes use of; `np.unique` does not.
+    order = np.argsort(numbers, kind="stable")
+    numbers = numbers[order]
+    first = np.ones(len(numbers), dtype=bool)
+    np.not_equal(numbers[1:], numbers[:-1], out=first[1:])
+    found = numbers[first]
+    sums = np.bincount(np.cumsum(first) - 1, weights=scores[order])
     if len(sums) > limit:
-        least = np.partition(sums, -limit)[-limit]
-        found, sums = found[sums >= least], sums[sums >= least]
+        kept = sums >= np.partition(sums, -limit)[-limit]
+        found, sums = found[kept], sums[kept]
     order = np.argsort(-sums, kind="stable")[:limit]
-    return [(int(found[row]), float(sums[row])) for row in order]
+    return list(zip(found[order].tolist(), sums[order].tolist(), strict=True))

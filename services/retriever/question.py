@@ -8,13 +8,12 @@ word by the weight the lexicon gives the name.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
 
-from services.retriever.tokens import is_cjk, running_tokens, tokens
+from services.retriever.others import Alternative, alone, fair, telling
+from services.retriever.quantities import Quantity
 
 POSTINGS = 8000
 """Passages the words searched for have in all: what a search costs, however many there are."""
@@ -28,49 +27,8 @@ MOST_OTHERS = 24
 """Other names that are looked for in a passage that was found."""
 APART = 0.7
 """Share of a name's weight where its words do not stand together."""
-ALONE = 1.6
-"""Times as sure is another name of words that no passage has: a synonym as another spelling."""
 UNHEARD = 0.5
 """What a word counts that no passage has, and that is no name: it may be said otherwise."""
-
-MAX_MESSAGES = 4
-"""Quoted messages that are looked for."""
-
-_QUOTED = re.compile(
-    r"(?<![A-Za-z0-9])['\"“‘「『《]([^'\"“”‘’「」『』《》]{3,80})['\"”’」』》](?![A-Za-z0-9])"
-)
-_CAPITALISED = re.compile(
-    r"(?<![A-Za-z0-9])[A-Z][A-Za-z]*\+?(?: [A-Z][A-Za-z]*\+?){1,5}(?![A-Za-z0-9])"
-)
-_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[\-_./][A-Za-z0-9]+)*")
-
-
-class Alternative(Protocol):
-    """Another way to say some words of the question; see `lexicon.Expansion`."""
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Those words as tokens."""
-
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        """What may stand in their place; several follow one another."""
-
-    @property
-    def weight(self) -> float:
-        """How surely it means the same, up to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Respelt:
-    """What a mistyped word may have been meant to be."""
-
-    words: tuple[str, ...]
-    """The word."""
-    tokens: tuple[str, ...]
-    """What some passage has."""
-    weight: float
-    """How likely, up to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,59 +66,86 @@ class Question:
     whole: float
     """Sum of the weights."""
     vocabulary: frozenset[str]
-    """Tokens of the other names."""
+    """The words, and the tokens of the other names."""
     searched: Sequence[str]
     """What to search for: words, and names of several tokens with spaces between."""
+    quantities: Sequence[Quantity] = ()
+    """Numbers with their units: those words are held together, or not at all."""
 
-    def said(self, text: str) -> list[Other]:
+    def there(self, text: str) -> frozenset[str]:
+        """Return which of the vocabulary a text has.
+
+        Args:
+            text: tokens, with spaces between.
+        """
+        return self.vocabulary.intersection(text.split(" "))
+
+    def said(self, there: frozenset[str]) -> list[Other]:
         """Return the other names whose words a text has, wherever they stand in it.
 
         Args:
-            text: tokens, with a space before each and after the last.
+            there: what the text has of the vocabulary.
         """
-        there = self.vocabulary.intersection(text.split(" ")) if self.others else frozenset()
-        return [other for other in self.others if other.tokens <= there]
+        return [other for other in self.others if other.tokens <= there] if there else []
 
-    def held(self, text: str, said: Sequence[Other] | None = None) -> dict[str, float]:
+    def held(
+        self,
+        text: str,
+        there: frozenset[str] | None = None,
+        said: Sequence[Other] | None = None,
+    ) -> dict[str, float]:
         """Return which of the words a text holds, and how surely, up to 1.
 
         By another name as surely as that means the same, less where the name's words stand apart.
 
         Args:
             text: tokens, with a space before each and after the last.
+            there: what it has of the vocabulary, where that is known.
             said: the other names in it, where they are known.
         """
-        held = {word: 1.0 for word, needle in self.needles.items() if needle in text}
-        for other in self.said(text) if said is None else said:
+        there = self.there(text) if there is None else there
+        held = {word: 1.0 for word in self.weights if word in there}
+        for other in self.said(there) if said is None else said:
             part = other.weight if other.needle in text else APART * other.weight
             for word in other.words:
                 if held.get(word, 0.0) < part:
                     held[word] = part
+        for one in self.quantities:
+            part = one.share(text)
+            for word in (one.number, one.unit):
+                if part and word in self.weights:
+                    held[word] = part
+                else:
+                    held.pop(word, None)
         return held
 
     def share(self, held: Mapping[str, float]) -> float:
         """Return the share of what the question tells that these words are, 0 to 1."""
         if not self.whole:
             return 0.0
-        return min(1.0, sum(self.weights[w] * part for w, part in held.items()) / self.whole)
+        return min(1.0, sum([self.weights[w] * part for w, part in held.items()]) / self.whole)
 
     def quoted_in(self, text: str) -> bool:
         """Return whether a text has one of the quoted messages word for word."""
         return any(phrase in text for phrase in self.phrases)
 
-    def beside(self, text: str) -> float:
+    def beside(self, text: str, said: Sequence[Other] | None = None) -> float:
         """Return how surely the question's words stand together in a text, 0 to 1.
 
         Words that a text says by one other name stand together there by that name's weight.
+
+        Args:
+            text: tokens, with a space before each and after the last.
+            said: the other names in it, where they are known; more do no harm.
         """
         if not self.paired:
             return 0.0
         together = {needle: 1.0 for needle in self.pairs if needle in text}
-        for other in self.others:
+        for other in self.others if said is None else said:
             if other.beside and other.needle in text:
                 for needle in other.beside:
                     together[needle] = max(other.weight, together.get(needle, 0.0))
-        return sum(self.pairs[needle] * part for needle, part in together.items()) / self.paired
+        return sum([self.pairs[needle] * part for needle, part in together.items()]) / self.paired
 
 
 def read(
@@ -173,6 +158,8 @@ def read(
     names: Collection[str] = (),
     codes: Collection[str] = (),
     messages: Sequence[Sequence[str]] = (),
+    faint: Mapping[str, float] | None = None,
+    quantities: Sequence[Quantity] = (),
 ) -> Question:
     """Return the question as ranking needs it.
 
@@ -185,13 +172,16 @@ def read(
         names: of the words, those that look like names.
         codes: of the words, spellings of codes: found by the code index, not weighed.
         messages: tokens of what it quotes, from `messages`.
+        faint: of the words, those that tell less than their rarity does, and what share of it.
+        quantities: numbers with their units in it.
     """
+    faint = faint or {}
     known = [
-        _alone(one, frequency)
+        alone(one, frequency)
         for one in alternatives
         if all(frequency.get(token, 0) for token in one.tokens)
     ]
-    known.sort(key=lambda one: (-one.weight, min(frequency[t] for t in one.tokens)))
+    known = fair(telling(known), frequency)
     weighed = [word for word in words if word not in codes]
     common = {word: frequency.get(word, 0) for word in weighed}
     for one in known:
@@ -200,8 +190,9 @@ def read(
             if not frequency.get(word, 0) and word in common:
                 common[word] = max(common[word], rarest)
     weights = {
-        word: idf(count, passages) * (1.0 if count or word in names else UNHEARD)
+        word: share * idf(count, passages) * (1.0 if count or word in names else UNHEARD)
         for word, count in common.items()
+        if (share := faint.get(word, 1.0))
     }
     quoted = [message for message in messages if all(frequency.get(t, 0) for t in message)]
     pairs = {
@@ -228,16 +219,14 @@ def read(
         paired=sum(pairs.values()),
         phrases=[f" {' '.join(message)} " for message in quoted],
         whole=sum(weights.values()),
-        vocabulary=frozenset().union(*(other.tokens for other in others)),
-        searched=[*(" ".join(message) for message in quoted), *_searched(words, known, frequency)],
+        vocabulary=frozenset(weights).union(*(other.tokens for other in others)),
+        searched=[
+            *(" ".join(message) for message in quoted),
+            *(f"{one.number} {one.unit}" for one in quantities if frequency.get(one.unit, 0)),
+            *_searched([w for w in words if faint.get(w, 1.0)] or words, known, frequency),
+        ],
+        quantities=quantities,
     )
-
-
-def _alone(one: Alternative, frequency: Mapping[str, int]) -> Alternative:
-    """Return another name, surer where no passage has the words themselves: it rivals nothing."""
-    if any(frequency.get(word, 0) for word in one.words):
-        return one
-    return Respelt(one.words, one.tokens, max(one.weight, min(1.0, ALONE * one.weight)))
 
 
 def _searched(
@@ -265,41 +254,3 @@ def idf(count: int, passages: int) -> float:
     """Return what a word tells that so many of the passages have: BM25's inverse frequency."""
     count = min(count, passages)
     return math.log(1 + (passages - count + 0.5) / (count + 0.5))
-
-
-def name_like(
-    question: str, is_term: Callable[[str], bool] = lambda _word: False
-) -> frozenset[str]:
-    """Return the tokens of words that look like names: products, makers, protocols, signals.
-
-    Such are words of Latin letters inside Chinese, with digits or more than one capital, or
-    with one that does not begin a sentence; not the trade's own words.
-
-    Args:
-        question: as asked.
-        is_term: whether a word is the trade's own, and no name; none is by default.
-    """
-    chinese = is_cjk(question)
-    found: set[str] = set()
-    shouted = question.isupper()
-    for match in _LATIN.finditer(question):
-        word = match[0]
-        begins = not question[: match.start()].rstrip(" \"'([").rstrip()
-        begins = begins or question[: match.start()].rstrip()[-1:] in ".?!:"
-        capitals = sum(map(str.isupper, word))
-        digits = any(map(str.isdigit, word))
-        named = chinese or digits or (capitals >= 2 and not shouted)
-        if (named or (capitals and not begins and not shouted)) and not is_term(word):
-            found.update(tokens(word))
-    return frozenset(found)
-
-
-def messages(question: str) -> list[tuple[str, ...]]:
-    """Return the tokens of what a question quotes: in quotation marks, or capitalised words.
-
-    `display shows 'Phase Line Error!'`, `SERVO42C says Motor Type Error`.
-    """
-    found = [match[1] for match in _QUOTED.finditer(question)]
-    found += [match[0] for match in _CAPITALISED.finditer(question)]
-    runs = (tuple(running_tokens(text)) for text in found)
-    return [run for run in dict.fromkeys(runs) if len(run) > 1][:MAX_MESSAGES]

@@ -10,8 +10,9 @@ above all others, whatever those hold.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+import msgspec
 
 from services.retriever.question import Other, Question
 
@@ -28,10 +29,14 @@ WORDS, VECTOR = 1.0, 0.15
 """Its rank among the words, and among the vectors."""
 CALLED = 0.5
 """It is called what is asked for: share of the question in its name, and of its name in that."""
+LATER = 0.4
+"""It is the second of several that differ by their number, and none is asked for."""
 PHRASE = 1.5
 """It has a message of the question word for word."""
 NAMED = 1.0
 """The question names its document."""
+MEANT = 2.5
+"""It is about its document: `G120` is, whatever titles have the other words of the question."""
 STRUCTURED = 0.3
 """It is a row or an entry."""
 SAME_LANGUAGE = 0.35
@@ -40,8 +45,15 @@ STRENGTH_SCORE = {3: 8.0, 2: 1.5, 1: 0.5}
 """What a code hit adds, by its strength (defines, leads a line, mentioned)."""
 UNCERTAIN = 0.25
 """Share of it that is left where the question may mean something else."""
+LABEL = 0.5
+"""What a word counts that stands in the names of its fields alone: each parameter has its
+`Factory setting: 0`, and one restores them all."""
 LOOSE = 0.8
 """Share of it that a code found by its forgiving form alone keeps."""
+KIND = 2.0
+"""It lists errors where the code is said to be an error's."""
+EXPLAINS = 1.5
+"""It explains the code: a row that does not may be of an overview, or of an index."""
 CODE_WEIGHT = 3.0
 """What a code counts among a question's words, in multiples of the rarest word."""
 MEANING = (0.25, 0.75)
@@ -85,6 +97,9 @@ class Candidate(Protocol):
     def name(self) -> str:
         """Tokens of what it is called, joined by spaces."""
 
+    def labels(self) -> Sequence[str]:
+        """Tokens of the names of its fields, each as often as it is among them."""
+
 
 class CodeHit(Protocol):
     """A passage that has an asked code; see `known.Match`."""
@@ -102,8 +117,7 @@ class CodeHit(Protocol):
         """The question surely asks for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(msgspec.Struct, frozen=True, gc=False):
     """A passage in its place."""
 
     id: int
@@ -135,8 +149,11 @@ def rank(
     word_hits: Sequence[tuple[int, float]],
     vector_hits: Sequence[tuple[int, float]],
     named: Mapping[int, float],
+    meant: Collection[int] = (),
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
+    of_kind: Collection[int] = (),
+    explaining: Collection[int] = (),
 ) -> list[Ranked]:
     """Return the candidates, best first.
 
@@ -148,44 +165,55 @@ def rank(
         word_hits: passages and BM25 score, best first.
         vector_hits: passages and cosine, best first.
         named: documents the question names, 0 to 1.
+        meant: documents it is surely about, by a product's or a maker's name.
         quoted: passages that hold the question word for word: relevant whatever its words weigh.
         in_language: passages in the language asked for.
+        of_kind: passages that list what the code is said to be, alarms or errors.
+        explaining: passages that say more of a code than its name and its values.
     """
     cosine = dict(vector_hits)
     word_rank = {label: place for place, (label, _) in enumerate(word_hits)}
     vector_rank = {label: place for place, (label, _) in enumerate(vector_hits)}
     code_weight = CODE_WEIGHT * max(question.weights.values(), default=1.0)
     whole = question.whole + code_weight * codes_asked
+    # Many candidates are of one section, and have one name or none.
     headings: dict[str, float] = {}
+    names: dict[str, float] = {}
     placed: list[Ranked] = []
     for label, candidate in candidates.items():
         body = f" {candidate.body} "
         text = f" {candidate.head}{body}"
-        said = question.said(text)
-        inside = question.held(text, said)
-        told = sum(question.weights[word] * part for word, part in inside.items())
-        order = COVER * question.share(inside) + OFTEN * often(question, body, said)
-        # Many candidates are of one section, and have one name or none.
+        there = question.there(text)
+        said = question.said(there)
+        inside = question.held(text, there, said)
+        _count_labels_less(inside, candidate.labels(), text)
+        told = sum([question.weights[word] * part for word, part in inside.items()])
+        share = min(1.0, told / question.whole) if question.whole else 0.0
+        order = COVER * share + OFTEN * often(question, body, there, said)
         heading = headings.get(candidate.section)
         if heading is None:
             heading = question.share(question.held(f" {candidate.section} "))
             headings[candidate.section] = heading
-        beside = question.beside(body)
-        order += HEADING * heading + BESIDE * beside + CALLED * called(question, candidate.name)
-        order += PHRASE * question.quoted_in(body)
+        name = names.get(candidate.name)
+        if name is None:
+            name = names[candidate.name] = _by_name(question, candidate.name)
+        beside = question.beside(body, said)
+        order += HEADING * heading + BESIDE * beside + name
+        order += PHRASE * (bool(question.phrases) and question.quoted_in(body))
         strength, defines = 0, False
         if hit := code_hits.get(label):
             strength = hit.strength
             defines = hit.certain and strength == max(STRENGTH_SCORE)
             told += code_weight * (1.0 if hit.certain else UNCERTAIN)
             sure = (1.0 if hit.exact else LOOSE) * (1.0 if hit.certain else UNCERTAIN)
-            order += STRENGTH_SCORE[strength] * sure
+            order += STRENGTH_SCORE[strength] * sure + KIND * (label in of_kind)
+            order += EXPLAINS * (defines and label in explaining)
         covered = 1.0 if label in quoted else told / whole if whole else 0.0
         if label in word_rank:
             order += WORDS * K / (K + word_rank[label])
         if label in vector_rank:
             order += VECTOR * K / (K + vector_rank[label])
-        order += NAMED * named.get(candidate.document, 0.0)
+        order += NAMED * named.get(candidate.document, 0.0) + MEANT * (candidate.document in meant)
         order += STRUCTURED * (candidate.kind != "text")
         order += SAME_LANGUAGE * (label in in_language)
         meaning = _between(cosine.get(label, 0.0), *MEANING)
@@ -208,6 +236,17 @@ def rank(
     return placed
 
 
+def _count_labels_less(held: dict[str, float], labels: Sequence[str], text: str) -> None:
+    """Let words count less that a passage has in the names of its fields alone."""
+    for word in held.keys() & set(labels):
+        if text.count(f" {word} ") <= labels.count(word):
+            held[word] *= LABEL
+
+
+def _by_name(question: Question, name: str) -> float:
+    return CALLED * called(question, name) - LATER * is_later(question, name)
+
+
 def called(question: Question, name: str) -> float:
     """Return how well a passage's name is what is asked for, 0 to 1.
 
@@ -219,8 +258,9 @@ def called(question: Question, name: str) -> float:
     if not words:
         return 0.0
     text = f" {name} "
-    said = question.said(text)
-    held = question.held(text, said)
+    there = question.there(text)
+    said = question.said(there)
+    held = question.held(text, there, said)
     meant = set(held)
     for other in said:
         if other.needle in text:
@@ -229,25 +269,54 @@ def called(question: Question, name: str) -> float:
     return precise * min(1.0, 2 * question.share(held))
 
 
-def often(question: Question, body: str, said: Sequence[Other] | None = None) -> float:
+def is_later(question: Question, name: str) -> bool:
+    """Return whether a passage's name ends with a number over 1 that is not asked for.
+
+    Who asks for the acceleration time means the first, not `Acceleration time 3`.
+
+    Args:
+        question: its words.
+        name: tokens of what the passage is called.
+    """
+    last = name.rpartition(" ")[2]
+    return len(last) == 1 and last in "23456789" and last not in question.needles
+
+
+def often(
+    question: Question,
+    body: str,
+    there: frozenset[str] | None = None,
+    said: Sequence[Other] | None = None,
+) -> float:
     """Return BM25's score of a text against the question's best, 0 to 1.
 
     Args:
         question: its words.
         body: tokens of the text, with a space before each and after the last.
+        there: what it has of the question's vocabulary, where that is known; more does no harm.
         said: the other names in it, where they are known; more do no harm.
     """
     if not question.whole:
         return 0.0
-    counts: dict[str, float] = {w: body.count(needle) for w, needle in question.needles.items()}
-    for other in question.said(body) if said is None else said:
-        if not all(counts[word] for word in other.words):
+    there = question.there(body) if there is None else there
+    words = body.split(" ")  # what stands twice side by side counts twice
+    counts: dict[str, float] = {
+        word: words.count(word) for word in question.needles if word in there
+    }
+    for other in question.said(there) if said is None else said:
+        if not all(map(counts.get, other.words)):
             times = other.weight * body.count(other.needle)
             for word in other.words:
-                counts[word] = max(counts[word], times)
+                counts[word] = max(counts.get(word, 0), times)
     length = body.count(" ") - 1
     damped = K1 * (1 - B + B * length / USUAL)
-    score = sum([question.weights[w] * n / (n + damped) for w, n in counts.items() if n])
+    score = sum(
+        [
+            weight * n / (n + damped)
+            for word, weight in question.weights.items()
+            if (n := counts.get(word))
+        ]
+    )
     return score / question.whole
 
 

@@ -22,6 +22,8 @@ FAULT_WORD = (
     r"異常|アラーム|エラー"
 )
 """What stands beside a code that is one for sure."""
+ABBREVIATED = _words("ERR ER ALM ALARM ERROR")
+"""Prefixes that are words of faults cut short: `err 9` may be error 9."""
 
 UNITS = (
     r"(?:(?:[mµuk]?[VAWs]|k?Hz|[mk]?m|kg|Nm|rpm|min|times?|seconds?|minutes?|hours?|days?)"
@@ -61,9 +63,25 @@ _LIKE_DIGITS = re.compile(
 )
 _TO_DIGITS = str.maketrans("OoIlL|", "001111")
 _PARAMETER = re.compile(
-    r"(?:param(?:eter)?s?|参数|功能码|參數)\s{0,4}(?:no\.?|号|编号|#)?\s{0,4}(\d{1,5})(?![\dA-Za-z.])",
+    r"(?:(?<![A-Za-z])(?:par(?:am(?:eter)?s?)?|settings?)(?![A-Za-z])|参数|功能码|參數|設定|设定|设置)"
+    rf"\.?\s{{0,4}}(?:no\.?|number|号|编号|#|:)?\s{{0,4}}(?P<number>\d{{1,5}}){AFTER}",
     re.IGNORECASE,
 )
+_SHORT = re.compile(
+    r"(?<![A-Za-z0-9])(?P<word>err|er|alm|flt|wrn|warn)\.?[\s_]{0,3}(?:codes?|no\.?|number|nr\.?)?"
+    rf"\s{{0,3}}[:=#]?\s{{0,3}}(?P<number>\d{{1,6}}){AFTER}",
+    re.IGNORECASE,
+)
+"""A word of faults cut short, and a number apart from it."""
+_APART = re.compile(r"[\s_:=#]")
+_HASHED = re.compile(rf"(?<![A-Za-z0-9#])#\s?(\d{{1,6}}){AFTER}")
+_SLIPPED = re.compile(
+    rf"(?<![A-Za-z0-9])(?P<word>[A-Za-z]{{4,8}})[\s_]{{0,3}}[:=#]?\s{{0,3}}(?P<number>\d{{1,6}}){AFTER}"
+)
+_TYPED = ("alarm", "error", "fault", "warning")
+"""Words of faults that are known for it with one slip in them."""
+_OTHERS = _words("alarms errors faults warnings faulty vault terror warming")
+"""Words that are one slip from those, and right."""
 _TOLD = re.compile(rf"(?:报|跳|显示|提示|出现)\s*(\d{{1,5}}){AFTER}")
 """As people say what a display shows: `变频器报 06`."""
 _BARE = re.compile(r"\s*#?(\d{1,6})[\s?？!！.。]*")
@@ -88,7 +106,8 @@ def readings(folded: str) -> Iterator[Code]:
         digits = match["digits"].translate(_TO_DIGITS)
         yield Code(match["letters"].upper() + digits, match[0], match.start(), len(digits) > 2)
     for match in _PARAMETER.finditer(folded):
-        yield Code(f"P{match[1]}", match[0], match.start(), certain=False)
+        yield Code(f"P{match['number']}", match[0], match.start(), certain=False)
+    yield from _numbered(folded)
     for match in _TOLD.finditer(folded):
         yield Code(f"#{match[1]}", match[0], match.start(), certain=False)
     if bare := _BARE.fullmatch(folded):
@@ -98,6 +117,30 @@ def readings(folded: str) -> Iterator[Code]:
     for match in _NUMBER.finditer(folded):
         if about_faults or len(match[1]) >= _LONG:
             yield Code(f"#{match[1]}", match[0], match.start(), certain=False)
+
+
+def _numbered(folded: str) -> Iterator[Code]:
+    """Return numbers that stand apart from a mark, or from a word that is cut short or mistyped."""
+    for match in _SHORT.finditer(folded):
+        word = match["word"].upper()
+        if _APART.search(match[0]):  # `Err18` and `Er.18` are written so
+            letters = word if word in ABBREVIATED else "#"
+            yield Code(f"{letters}{match['number']}", match[0], match.start())
+    for match in _HASHED.finditer(folded):
+        yield Code(f"#{match[1]}", match[0], match.start(), certain=False)
+    for match in _SLIPPED.finditer(folded):
+        word = match["word"].lower()
+        if word not in _OTHERS and any(_one_slip(word, right) for right in _TYPED):
+            yield Code(f"#{match['number']}", match[0], match.start(), certain=False)
+
+
+def _one_slip(typed: str, word: str) -> bool:
+    """Return whether one letter is wrong, missing or too many, or two are in the wrong order."""
+    shorter, longer = sorted((typed, word), key=len)
+    if len(shorter) == len(longer):
+        unlike = [(a, b) for a, b in zip(typed, word, strict=True) if a != b]
+        return len(unlike) == 1 or (len(unlike) == 2 and unlike[0] == unlike[1][::-1])
+    return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
 
 
 def _letters(folded: str) -> Iterator[Code]:

@@ -10,22 +10,27 @@ import msgspec
 
 from schemas.retrieval import DocumentRef, Passage
 from services.retriever.called import called
-from services.retriever.codes import Code, cell_codes, codes, loose_form
+from services.retriever.codes import PARTED, Code, cell_code, cell_codes, codes, loose_form
 from services.retriever.tokens import tokens
 
-WORDS = 1
+WORDS = 2
 """The way tokens and codes are found. Grows with each change of it: they are found anew then."""
 DEFINES, LEADS, MENTIONS = 3, 2, 1
 """Strength of a code in a passage: defined here, begins a line, mentioned."""
 
 _CODE_HEADER = re.compile(
     r"\b(?:code|display|error|alarm|fault|parameter|param|msg|message)s?\b|代码|代碼|编码|故障码|"
-    r"报警号|显示|参数|功能码|コード|エラー",
+    r"报警号|显示|参数|功能码|コード|エラー|\$|\bpr\b|\bpar\b",
     re.IGNORECASE,
 )
 _FAULTS = re.compile(
     r"fault|alarm|error|trip|warning|故障|报警|告警|错误|异常|報警|錯誤|異常|エラー", re.IGNORECASE
 )
+_PARAMETERS = re.compile(
+    r"\b(?:(?P<pr>pr)|par|param|parameter)s?\b\.?\s*(?:no\b|nos\b|number|nr\b|code|#)?[.:]?\s*$|(?:参数|功能)(?:号|码|编号|代码)",
+    re.IGNORECASE,
+)
+"""Headers of bare numbers that are those of parameters."""
 _RUNNING = re.compile(r"序号|序號|行|位|\b(?:item|bit|byte|row|step|page)\b", re.IGNORECASE)
 """Headers of numbers that count the rows, and are no codes even in a table of faults."""
 _ELSEWHERE = re.compile(r"\s*(?:possible|related|see|可能|相关)", re.IGNORECASE)
@@ -34,6 +39,8 @@ _NO_CODE = re.compile(r"BI?TE?\d|BYTE|[\d.]+$|[A-Z]{5}")
 """Bits, values and words with a number: rows are about them, but nobody is told them as a code."""
 _SHORT = 3
 """Characters of what may as well be a dimension in a drawing where no header says what it is."""
+BEGINNING = 240
+"""Characters within which a passage has the code that it is about."""
 _LINE_LEAD = 24
 """A code within so many characters of a line's beginning leads it; manuals put marks before it."""
 
@@ -136,7 +143,8 @@ def _defined(passage: Passage) -> dict[str, int]:
             if not found or not (said or (about_faults if bare else all(map(_telling, found)))):
                 continue
             of_faults = about_faults and _ELSEWHERE.match(field.name) is None
-            return {c: _strength(c, field.name, of_faults=of_faults, said=said) for c in found}
+            about = {c: _strength(c, field.name, of_faults=of_faults, said=said) for c in found}
+            return about | (_numbered(found, field.name) if bare and said else {})
     first = passage.fields[0].value if passage.fields else passage.text[:80]
     leading = [c.canonical for c in codes(first) if c.certain and c.start <= 2]
     if not leading and passage.kind == "entry":
@@ -158,9 +166,29 @@ def _strength(cell: str, header: str, *, of_faults: bool, said: bool) -> int:
     return DEFINES if sure else LEADS
 
 
+def _numbered(found: Sequence[str], header: str) -> dict[str, int]:
+    """Return bare numbers with the mark that their header has for them: `$130` under `$-Code`."""
+    said = _PARAMETERS.search(header)
+    mark = "$" if "$" in header else "" if said is None else "PR" if said["pr"] else "PAR"
+    return {f"{mark}{number[1:]}": DEFINES for number in found} if mark else {}
+
+
 def _telling(cell: str) -> bool:
     """Return whether a cell looks like a code where no header says that it is one."""
     return any(map(str.isdigit, cell)) and any(map(str.isalpha, cell))
+
+
+def as_printed(canonical: str, passage: Passage) -> str:
+    """Return a code as a passage that has it prints it."""
+    for field in passage.fields:
+        if canonical in cell_codes(field.value):
+            for part in PARTED.split(field.value):
+                if cell_code(part) == canonical:
+                    return part.strip()
+    for code in codes(passage.text[:BEGINNING]):
+        if code.canonical == canonical and canonical[0] != "#":
+            return "".join(code.raw.split())
+    return canonical.removeprefix("#")
 
 
 def title_tokens(document: DocumentRef) -> list[str]:

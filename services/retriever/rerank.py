@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from services.retriever.model_server import ModelServer
+from services.retriever.model_server import Call, ModelServer
 from services.runtime.config import Retriever
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable
 
@@ -131,20 +131,21 @@ class Reranker:
         if self._failures:
             self._asked_again_at = self._clock() + self._within_s  # one tries, not all
         operation = f"rerank by {self._server.name}"
+        call = Call()
         work = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._ask, operation, question, texts
+            self._threads, self._ask, operation, question, texts, call
         )
         try:
             async with asyncio.timeout(self._within_s):
                 payload = await work
         except TimeoutError as error:
-            self._server.close()  # the thread is free for the next
+            call.end()  # the thread is free for the next
             reason = f"no reply within {self._within_s:g} s"
             hint = "fewer retriever.rerank_passages, or a smaller model"
             raise DeadlineExceeded(operation, reason, hint) from error
         return read(operation, payload, len(texts))
 
-    def _ask(self, operation: str, question: str, texts: list[str]) -> bytes:
+    def _ask(self, operation: str, question: str, texts: list[str], call: Call) -> bytes:
         body: dict[str, object] = {"query": question, "documents": texts}
         if self._model:
             body["model"] = self._model
@@ -154,6 +155,7 @@ class Reranker:
             body,
             patience_s=self._within_s,
             hint="was llama-server started with --rerank, and -ub as large as its context?",
+            call=call,
         )
 
 

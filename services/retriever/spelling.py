@@ -24,9 +24,14 @@ ONE, CUT, TWO = 0.8, 0.8, 0.6
 SHORTEST = 4
 """Letters of a word that may be cut off, or have two neighbours in the wrong order."""
 SHORTEST_ONE = 5
-"""Letters of a word that may have any slip: nearly all shorter ones are one slip apart."""
+"""Letters of a word that may have any slip: nearly all shorter ones are one slip apart. Those may
+have lost or doubled a letter, where one word alone is that near."""
+ALONE = 10
+"""Times as many passages as any other near it has the one word that a short one can be."""
 SHORTEST_TWO = 8
 """Letters of a word that may have two slips."""
+LEAST = 3
+"""Letters of a stem that may be meant."""
 LONGEST = 24
 """Letters of a word that may be mistyped: each letter makes 53 others as long as the word."""
 BEGINNING = 3
@@ -80,6 +85,8 @@ def corrections(word: str, vocabulary: Mapping[str, int]) -> list[tuple[str, flo
     if right in vocabulary or lower in vocabulary:
         return []
     near = {term: ONE for term in _one_slip(lower) if term in vocabulary}
+    if len(lower) < SHORTEST_ONE:
+        near = _only(near, vocabulary)
     near |= {
         term: CUT
         for term in vocabulary
@@ -101,6 +108,13 @@ def corrections(word: str, vocabulary: Mapping[str, int]) -> list[tuple[str, flo
     }
     best = sorted(weighed.items(), key=lambda pair: (-pair[1], pair[0]))
     return [(term, round(weight, 3)) for term, weight in best[:BEST]]
+
+
+def _only(near: Mapping[str, float], vocabulary: Mapping[str, int]) -> dict[str, float]:
+    """Return the one word that a short one can be; none where it can be several."""
+    most = max((vocabulary[term] for term in near), default=0)
+    best = {term: weight for term, weight in near.items() if vocabulary[term] * ALONE > most}
+    return best if len(best) == 1 else {}
 
 
 def distance(a: str, b: str, most: int) -> int:
@@ -128,17 +142,21 @@ def distance(a: str, b: str, most: int) -> int:
 @lru_cache(maxsize=4)
 def _one_slip(word: str) -> dict[str, None]:
     """Return the stems of all that is one slip away, the word's own not among them."""
-    spelt = {stem(other): None for other in _swapped(word)}
-    for i in range(len(word) + 1) if len(word) >= SHORTEST_ONE else ():
+    short = len(word) < SHORTEST_ONE
+    spelt = dict.fromkeys(_swapped(word))
+    for i in range(len(word) + 1):
         head, tail = word[:i], word[i:]
-        if tail:
-            spelt[stem(head + tail[1:])] = None
+        if tail and not (short and head[-1:] != tail[0]):
+            spelt[head + tail[1:]] = None
         for letter in _LETTERS:
-            spelt[stem(head + letter + tail)] = None
-            if tail:
-                spelt[stem(head + letter + tail[1:])] = None
-    spelt.pop(stem(word), None)
-    return {term: None for term in spelt if len(term) >= SHORTEST}
+            spelt[head + letter + tail] = None
+            if tail and not short:
+                spelt[head + letter + tail[1:]] = None
+    whole = {other: stem(other) for other in spelt if short or len(other) >= SHORTEST}
+    # `fored` is no word that `ford` may be.
+    terms = {t: None for o, t in whole.items() if not short or len(t) >= min(len(o), len(word))}
+    terms.pop(stem(word), None)
+    return {term: None for term in terms if len(term) >= LEAST}
 
 
 def _swapped(word: str) -> Iterator[str]:

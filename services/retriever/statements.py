@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 
@@ -22,10 +23,8 @@ async def all_of(db: aiosqlite.Connection, sql: str, parameters: Sequence[object
         return list(await cursor.fetchall())
 
 
-def plain(
-    db: sqlite3.Connection, sql: str, parameters: Sequence[object]
-) -> list[tuple[int, float]]:
-    """Return thousands of rows of two numbers, without what makes a `Row` of each."""
+def plain(db: sqlite3.Connection, sql: str, parameters: Sequence[object]) -> list[Any]:
+    """Return many rows as tuples, without what makes a `Row` of each."""
     cursor = db.cursor()
     cursor.row_factory = None
     return cursor.execute(sql, parameters).fetchall()

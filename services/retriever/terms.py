@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Literal
 
 import msgspec
 
@@ -40,6 +41,25 @@ class Unit(msgspec.Struct, frozen=True, gc=False):
     key: str
     start: int
     end: int
+
+
+class Expansion(msgspec.Struct, frozen=True, gc=False):
+    """Another way to say some words of a question."""
+
+    start: int
+    """Where those words begin in the question, characters."""
+    end: int
+    """Where they end."""
+    words: tuple[str, ...]
+    """Those words as tokens of the index."""
+    tokens: tuple[str, ...]
+    """What to search for instead; several are a phrase."""
+    lang: Literal["en", "zh"]
+    """Language of the tokens."""
+    weight: float
+    """How surely it means the same, up to 1."""
+    maker: bool = False
+    """Both are names of a maker or a product: they say which documents are meant."""
 
 
 def plain_form(text: str) -> str:

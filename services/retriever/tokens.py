@@ -40,7 +40,8 @@ _BIT = re.compile(r"(?<![A-Za-z0-9])(?i:bit)[ .\-_]?0?(\d{1,2})(?![0-9a-z])")
 """The bit of a status word, with its meaning glued to it or not."""
 _ASKING = re.compile(
     "是什么意思|什么意思|怎么办|怎么回事|怎么样|怎么|怎样|如何|什么|为什么|为何|多少|哪里|哪儿|哪个|哪些|"
-    "哪一|请问|是否|有没有|能不能|能否|可以|应该|需要|这个|那个|一下|吗|呢|吧|的|了|是|该"
+    "哪一|请问|是否|有没有|能不能|能否|可以|应该|需要|这个|那个|一下|吗|呢|吧|的|了|是|该|"
+    "多久|多长时间|多长|多大|多高|多远|多快|多重|几个|几次|几年|几天|(?<=[做换清查检洗修养加])一次(?![侧性电])"
 )
 """What a question asks with: no words of what it is about, and no bigrams with those either."""
 _SHOUTED = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
@@ -171,7 +172,8 @@ def _spellings(folded: str, found: Sequence[Code]) -> dict[str, None]:
         spellings[((match[1] or match[2]) + match[3]).lower()] = None
     spellings |= dict.fromkeys(f"bit{match[1]}" for match in _BIT.finditer(folded))
     for code in found:
-        if code.canonical[0] != "#" and any(c.isdigit() for c in code.canonical):
+        told = code.canonical[0] == "$" or any(c.isdigit() for c in code.canonical)
+        if code.canonical[0] != "#" and told:
             spellings[code.canonical.lower()] = None
     for spelling in list(spellings):
         spellings[loose_form(spelling.upper()).lower()] = None

@@ -113,27 +113,47 @@ def test_a_bad_line_is_named_and_the_others_are_asked(andon: Andon, tmp_path: Pa
 
 
 def test_a_broken_limit_is_told_and_fails(andon: Andon, tmp_path: Path) -> None:
-    lost = {"question": "What does E731 mean?", "doc": "gone.pdf", "pages": [3]}
+    lost = {"question": "What does E731 mean?", "doc": "press.md", "must_contain": ["new motor"]}
     file = write(tmp_path / "qa.jsonl", [GOOD[0], lost])
     done = andon.cli("eval", file, "--no-answers", "--fail-under", "code.recall@1=1", "--misses")
     assert done.returncode == 0
-    assert "not in the library: gone.pdf" in done.stdout
     assert "2: What does E731 mean?\n    passage at none of the places" in done.stdout
     done = andon.cli(
-        "eval", file, "--no-answers", "--fail-under", "page@3=0.9", "--fail-over", "refused=0"
+        "eval", file, "--no-answers", "--fail-under", "phrases@3=0.9", "--fail-over", "refused=0"
     )
     assert done.returncode == 1
-    assert done.stderr == "andon: page@3 is 0.5, less than 0.9\n"
+    assert done.stderr == "andon: phrases@3 is 0.5, less than 0.9\n"
     assert andon.cli("eval", file, "--fail-under", "page@3").returncode == 2
 
 
+def test_a_question_whose_manual_is_missing_is_no_miss(andon: Andon, tmp_path: Path) -> None:
+    lost = {"id": "lost", "question": "What does E731 mean?", "doc": "gone.pdf", "pages": [3]}
+    elsewhere = lost | {"id": "too", "also_found_in": [{"doc": "press.md"}]}
+    file = write(tmp_path / "qa.jsonl", [GOOD[0], lost, elsewhere])
+    report = andon.json("eval", file, "--no-answers")
+    assert report["figures"]["manual missing"] == {"questions": 1}
+    assert report["figures"]["all"]["questions"] == 2
+    assert report["figures"]["all"]["page@1"] == 1.0
+    assert report["missing_documents"] == ["gone.pdf"]
+    assert [r["id"] for r in report["results"] if r["missing"]] == ["lost"]
+    done = andon.cli("eval", file, "--no-answers", "--misses", "--fail-under", "page@1=1")
+    assert done.returncode == 0, done.stderr
+    said = "manual missing: 1 question is not counted; not in the library: gone.pdf"
+    assert said in done.stdout
+    assert "lost: " not in done.stdout
+    # A limit cannot be kept by questions that nobody asked.
+    alone = write(tmp_path / "lost.jsonl", [lost])
+    done = andon.cli("eval", alone, "--no-answers", "--fail-under", "page@1=1")
+    assert (done.returncode, "there is no such figure" in done.stderr) == (1, True)
+
+
 def test_a_run_is_compared_with_an_earlier_one(andon: Andon, tmp_path: Path) -> None:
-    asked = {"id": "a", "question": "What does E731 mean?", "doc": "gone.pdf", "pages": [3]}
+    asked = {"id": "a", "question": "E731?", "doc": "press.md", "must_contain": ["new motor"]}
     earlier = tmp_path / "then.json"
     andon.json(
         "eval", write(tmp_path / "a", [GOOD[0], asked]), "--no-answers", "--out", str(earlier)
     )
-    asked = asked | {"doc": "press.md", "pages": []}
+    asked = asked | {"must_contain": ["new belt"]}
     done = andon.cli(
         "eval",
         write(tmp_path / "b", [GOOD[0], asked]),
@@ -169,6 +189,24 @@ def test_questions_are_kept_and_run_again(andon: Andon, tmp_path: Path) -> None:
     assert (figures["questions"], figures["recall@5"], figures["abstention_recall"]) == (2, 1, 1)
     report = andon.json("eval", "--no-answers")
     assert report["files"] == [str(kept)]
+
+
+def test_a_page_that_is_not_there_is_not_kept(andon: Andon) -> None:
+    [sample] = [d for d in andon.json("documents") if d["file"].endswith(".pdf")]
+    beyond = sample["pages"] + 1
+    for options, reason in [
+        (("--doc", sample["file"], "--page", "1", "--page", str(beyond)),
+         f"has {sample['pages']} pages, and no page {beyond}"),
+        (("--doc", "press.md", "--page", "1"), "press.md has no pages"),
+        (("--doc", "nothing.pdf", "--page", "1"), "no such document"),
+        (("--unanswerable", "--page", "1"), "stands in no document"),
+    ]:  # fmt: skip
+        refused = andon.cli("eval", "--keep", "Which page?", *options)
+        assert (refused.returncode, reason in refused.stderr) == (1, True), refused.stderr
+    kept = andon.data / "gold.jsonl"
+    assert not kept.exists() or "Which page?" not in kept.read_text(encoding="utf-8")
+    last = ("--doc", sample["file"], "--page", str(sample["pages"]))
+    assert andon.cli("eval", "--keep", "What stands at the end?", *last).returncode == 0
 
 
 def test_wrong_files_say_what_is_wrong(andon: Andon, tmp_path: Path) -> None:

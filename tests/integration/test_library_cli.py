@@ -107,6 +107,7 @@ def test_what_is_said_about_a_document_is_searched_by_and_edited(
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("2 files: 2 ready\n")
     assert [d["file"] for d in andon.json("documents")] == ["a/press.md", "b/pump.md"]
+    assert [d["tags"] for d in andon.json("documents")] == [["a", "spare"], ["b", "spare"]]
     edited = andon.cli(
         "edit", "pump.md", "--asset", "plant/p7", "--title", "Pump P7", "--tag", "", "--kind", "x y"
     )
@@ -117,6 +118,7 @@ def test_what_is_said_about_a_document_is_searched_by_and_edited(
         (["--collection", "Hall 4"], []),
         (["--kind", "X Y"], ["b/pump.md"]),
         (["--tag", "spare"], ["a/press.md"]),
+        (["--tag", "a"], ["a/press.md"]),
         (["--asset", "plant/p7"], ["b/pump.md"]),
         (["--state", "ready", "--tag", "spare"], ["a/press.md"]),
         (["--state", "failed"], []),
@@ -129,6 +131,12 @@ def test_what_is_said_about_a_document_is_searched_by_and_edited(
     assert answer(andon, "plant/p7")["scope"] == "asset"
     [shown] = andon.json("documents", "b/pump.md")["documents"]
     assert (shown["title"], shown["assets"], shown["tags"]) == ("Pump P7", ["plant/p7"], [])
+    # What was said since then stands when the folder is added again, and a new file is heard of.
+    note(folder, "b/fan.md", "bearing dry")
+    again = {d["file"]: d for d in andon.json("add", str(folder))}
+    assert (again["b/pump.md"]["tags"], again["b/pump.md"]["collection"]) == ([], "Hall 3")
+    assert (again["b/fan.md"]["tags"], again["b/fan.md"]["collection"]) == (["b"], "manuals")
+    assert andon.cli("remove", "fan.md").returncode == 0
     assert "was so already" in andon.cli("edit", "pump.md", "--title", "Pump P7").stdout
     for wrong, reason in (
         (["edit", "pump.md"], "nothing was said"),

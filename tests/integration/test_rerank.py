@@ -18,10 +18,11 @@ from aiohttp import web
 
 from schemas.retrieval import DocumentRef, Field, Found, Passage
 from services.retriever import rerank
+from services.retriever.model_server import Call, ModelServer
 from services.retriever.records import text_to_embed
 from services.retriever.rerank import Reranker
 from services.runtime.config import Retriever
-from services.runtime.errors import AndonError, Fatal
+from services.runtime.errors import AndonError, Fatal, Retryable
 from tests.support.certificates import Authority
 from tests.support.http_server import http_server, tcp_server
 from tests.support.llama import llama_process
@@ -153,11 +154,13 @@ class Backwards:
     def __init__(self, mood: str = "well") -> None:
         self.mood = mood
         self.asked: list[dict[str, object]] = []
+        self.came = asyncio.Event()
         self.go_on = asyncio.Event()
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.asked.append(body)
+        self.came.set()
         if self.mood == "hangs":
             await self.go_on.wait()
         if self.mood == "says another status":
@@ -240,6 +243,39 @@ async def test_a_reply_that_drips_is_cut_off(tmp_path: Path) -> None:
         assert "no reply within 0.2 s" in asker.health.reason
         async with asyncio.timeout(60):
             await left.wait()
+
+
+async def test_a_search_that_waits_too_long_ends_no_other() -> None:
+    server = Backwards("hangs")
+    async with http_server(server) as url:
+        reranker = Reranker(Retriever(rerank_url=url, rerank_within_s=60.0), lambda _: None)
+
+        async def ask() -> list[str]:
+            return await reranker.order(
+                "?", ["a", "b"], text=lambda one: one, stays=lambda _: False
+            )
+
+        patient = asyncio.create_task(ask())
+        async with asyncio.timeout(60):
+            await server.came.wait()
+        reranker._within_s = 0.05
+        assert await ask() == ["a", "b"]
+        server.go_on.set()
+        assert await patient == ["b", "a"]
+        reranker.close()
+
+
+async def test_a_call_ended_before_it_began_asks_nothing() -> None:
+    server = Backwards()
+    async with http_server(server) as url:
+        model = ModelServer(url, "retriever.rerank_url")
+        call = Call()
+        call.end()
+        with pytest.raises(Retryable, match="ended before"):
+            await asyncio.to_thread(
+                model.post, "rerank", "/", {}, patience_s=60.0, hint="", call=call
+            )
+    assert server.asked == []
 
 
 async def test_a_server_that_is_away_is_told(tmp_path: Path) -> None:

@@ -85,6 +85,67 @@ async def test_the_product_in_the_question_decides_what_a_code_means(
     assert found.unknown_codes == []
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Next to the Bruntec PX9: what does E014 mean?",
+        "the inverter beside the Bruntec PX9 shows E014",
+        "On conveyor B417: what does E014 mean?",
+        "Bruntec泵旁边的变频器报E014",
+    ],
+)
+async def test_names_of_the_place_do_not_weigh_against_an_answer(two: Asker, question: str) -> None:
+    found = await two.search(question)
+    assert (documents(found)[0], found.unknown_codes) == ("kelvarn", [])
+
+
+SIZES = [
+    Passage(
+        ordinal=n, page=1, kind="row", section="Braking resistors",
+        text=f"Inverter: {size}KWT4 | Resistor power: {power} | Resistance: {n + 3} ohm",
+        fields=[
+            Field("Inverter", f"{size}KWT4"), Field("Resistor power", power),
+            Field("Resistance", f"{n + 3} ohm"),
+        ],
+    )
+    for n, (size, power) in enumerate(
+        [("0.75", "80 W"), ("7.5", "750 W"), ("15", "1.5 kW"), ("75", "7.5 kW"), ("750", "75 kW")]
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "size"),
+    [
+        ("75KW braking resistor", "75KWT4"),
+        ("which braking resistor for 7.5 kW", "7.5KWT4"),
+        ("braking resistor of the 0.75 kw drive", "0.75KWT4"),
+        ("75千瓦 制动电阻", "75KWT4"),
+    ],
+)
+async def test_the_row_of_the_size_that_is_asked_comes_first(
+    tmp_path: Path, question: str, size: str
+) -> None:
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref("sizes", "Kelvarn sizes"), SIZES)
+        found = await asker.search(question)
+        assert found.hits[0].passage.fields[0].value == size
+
+
+@pytest.mark.parametrize(
+    "question", ["VX9 restore factory settings", "VX9 怎么恢复出厂设置", "Restore VX9 settings"]
+)
+async def test_the_product_in_the_question_counts_more_than_the_words_of_other_titles(
+    two: Asker, question: str
+) -> None:
+    own = texts("Set P0-10 to 1 to restore the parameters.", "恢复默认值：P0-10 = 1。")
+    await two.add(ref("vantrex", "Vantrex VX9 lift"), own)
+    told = texts("Restore the factory settings with the key MENU.", "恢复出厂设置：按 MENU 键。")
+    await two.add(ref("other", "Restore factory settings, 恢复出厂设置"), told)
+    found = await two.search(question)
+    assert documents(found)[0] == "vantrex"
+
+
 async def test_without_a_product_both_meanings_are_found(two: Asker) -> None:
     assert set(documents(await two.search("What does E005 mean?"))) == {"kelvarn", "bruntec"}
 

@@ -393,7 +393,7 @@ async def test_a_change_reads_the_titles_that_changed(
     for name in "abc":
         await put(corpus, document(name), ROWS)
         await corpus.activate(name, 1, 2)
-    monkeypatch.setattr("services.retriever.corpus.title_tokens", counted)
+    monkeypatch.setattr("services.retriever.answering.title_tokens", counted)
     monkeypatch.setattr("services.retriever.names.name_tokens", named)
     await put(corpus, document("d"), ROWS)
     await corpus.activate("d", 1, 2)

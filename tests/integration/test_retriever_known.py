@@ -11,7 +11,7 @@ from schemas.retrieval import DocumentRef, Field, Passage, Search
 from services.retriever.asked import codes_asked
 from services.retriever.corpus import Corpus
 from services.retriever.known import Known, look_up
-from services.retriever.records import prepare
+from services.retriever.records import DEFINES, prepare
 
 pytestmark = pytest.mark.integration
 
@@ -61,7 +61,8 @@ async def ask(corpus: Corpus, question: str, first: Sequence[int] = ()) -> tuple
         ("fault 30002", ["F30002"]),
         ("OC1 on the line", ["E.OC1"]),
         ("P017", ["P0.17"]),
-        ("ERR 018", ["ERR18"]),
+        ("ERR018", ["ERR18"]),
+        ("ERR 018", ["ERR18", "18"]),
         ("Er.18", ["ERR18"]),
         ("报警 18", ["ERR18", "18"]),
     ],
@@ -101,6 +102,58 @@ async def test_what_was_misspelt_is_told_as_the_manual_has_it(corpus: Corpus) ->
     assert (await ask(corpus, "P017"))[0].codes == ["P0.17"]
     assert (await ask(corpus, "F3 0002"))[0].codes == ["F30002"]
     assert (await ask(corpus, "alarm 18"))[0].codes == ["18"]
+
+
+async def test_codes_are_told_as_people_and_manuals_write_them(corpus: Corpus) -> None:
+    assert (await ask(corpus, "E.OC1"))[0].codes == ["E.OC1"]
+    assert (await ask(corpus, "e-oc1"))[0].codes == ["E.OC1"]
+    known, _ = await ask(corpus, "E.OC2")
+    assert (known.unknown, known.near["E.OC2"][0]) == (["E.OC2"], "E.OC1")
+
+
+async def test_the_assets_own_spelling_goes_before_what_another_manual_writes(
+    corpus: Corpus,
+) -> None:
+    own = await put(corpus, "own", ["18", "P1.77"])
+    await put(corpus, "another", ["P177"])
+    for question, cell in (("Err18", "18"), ("P177", "P1.77")):
+        known, _ = await ask(corpus, question, first=[own])
+        there = await corpus.fetch([p for p, hit in known.hits.items() if hit.document == own])
+        assert [one.passage.fields[0].value for one in there.values()] == [cell]
+
+
+@pytest.mark.parametrize(
+    ("question", "cells"),
+    [
+        ("$130", ["130"]),
+        ("setting 130", ["130"]),
+        ("alarm 130", []),
+        ("Pr.7", ["7"]),
+        ("Pr. 7", ["7"]),
+        ("parameter 7", ["7"]),
+    ],
+)
+async def test_numbers_are_found_by_what_their_header_calls_them(
+    tmp_path: Path, question: str, cells: list[str]
+) -> None:
+    corpus = await Corpus.open(tmp_path / "marked.db")
+    ref = DocumentRef(doc_id="marked", revision=1, title="marked", file="marked.pdf")
+    passages = [row(0, "130", "$-Code"), row(1, "7", "Pr.")]
+    await corpus.put(ref, prepare(ref, passages))
+    await corpus.activate("marked", 1, 2)
+    known, _ = await ask(corpus, question)
+    defining = [p for p, hit in known.hits.items() if hit.strength == DEFINES and hit.certain]
+    there = await corpus.fetch(defining)
+    assert [one.passage.fields[0].value for one in there.values()] == cells
+    await corpus.close()
+
+
+async def test_a_definition_goes_before_a_mention_of_the_bare_number(tmp_path: Path) -> None:
+    corpus = await Corpus.open(tmp_path / "mentioned.db")
+    await put(corpus, "dx", ["ERR18"], "After alarm 18 the drive stops.")
+    _, found = await ask(corpus, "alarm 18")
+    assert found == ["ERR18"]
+    await corpus.close()
 
 
 async def test_a_code_that_is_parted_is_asked_for_as_surely_as_its_part(corpus: Corpus) -> None:

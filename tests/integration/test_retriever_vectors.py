@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.retriever.vectors import VectorIndex, nearest
+from services.retriever.vectors import SLICE, VectorIndex, nearest
 
 pytestmark = pytest.mark.integration
 
@@ -170,6 +172,51 @@ def test_equal_vectors_are_removed_one_by_one(vectors: NDArray[np.float32], tmp_
     assert [label for label, _ in loaded.search(vectors[0], 1)] == [4]
     loaded.remove([4])
     assert [label for label, _ in loaded.search(vectors[0], 5)] == [9]
+
+
+def test_a_question_waits_for_one_slice_of_many(
+    vectors: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = VectorIndex.empty(DIMENSION)
+    index.add(range(100), vectors[:100])
+    add, nearest_ = index._add, index._nearest
+    slices: list[int] = []
+    asked_after: list[int] = []
+
+    def noted(vector: NDArray[np.float32], limit: int) -> list[tuple[int, float]]:
+        asked_after.append(len(slices))
+        return nearest_(vector, limit)
+
+    def asked_meanwhile(*arguments: Any) -> None:
+        slices.append(len(arguments[0]))
+        add(*arguments)
+        if len(slices) in (3, 7):
+            question.start() if len(slices) == 3 else another.start()
+            while not index._turns.waiting:
+                time.sleep(0.001)
+
+    question, another = (
+        threading.Thread(target=index.search, args=(vectors[row], 5)) for row in (1, 2)
+    )
+    monkeypatch.setattr(index, "_nearest", noted)
+    monkeypatch.setattr(index, "_add", asked_meanwhile)
+    index.add(range(100, 400), vectors[100:400])
+    question.join()
+    another.join()
+    assert asked_after == [3, 7]
+    assert len(slices) == 300 / SLICE
+    assert len(index) == 400
+
+
+def test_an_index_that_is_saved_is_asked_and_changed_afterwards(
+    index: VectorIndex, vectors: NDArray[np.float32], tmp_path: Path
+) -> None:
+    index.remove([5, 6])
+    index.save(tmp_path, generation=1, embedding="m")
+    index.add([2000, 2001], vectors[[5, 7]])
+    assert index.search(vectors[5], 1)[0][0] == 2000
+    assert {label for label, _ in index.search(vectors[7], 1)} == {7, 2001}
+    assert index._index.element_count == N
 
 
 def test_an_empty_index_finds_nothing() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.answers import Scope
 from schemas.channels import DEFAULT_PREFIX, GENERATE, SEARCH, STATUS, URGE
 from schemas.generation import Generate, Generated, Piece, Point, TextDelta, Urge, Urged
 from schemas.health import ServiceStatus
@@ -43,6 +44,10 @@ class Floor:
         self.model_may.set()
         self.actions = [Point(text="check mains", passages=[1])]
         """What the model says to do."""
+        self.scopes: dict[str, Scope] = {}
+        """What a search for a machine says that it searched; the machine's own manual otherwise."""
+        self.assets: list[str] = []
+        """Machines that the manual belongs to."""
         self.away = False
         """Whether the retriever fails."""
         self.got: list[tuple[str, bytes]] = []
@@ -56,11 +61,18 @@ class Floor:
         self.searches.append(request)
         if self.away:
             raise Retryable("search", "the test wants it away")
-        document = DocumentRef(doc_id="d", revision=1, title="T", file="t.pdf", lang="en")
+        document = DocumentRef(
+            doc_id="d", revision=1, title="T", file="t.pdf", lang="en", assets=self.assets
+        )
         text = f"{request.code or request.question} | undervoltage | check mains"
         passage = Passage(ordinal=1, text=text, kind="row", page=3, lang="en")
         hit = Hit(document=document, passage=passage, score=0.9, by="code")
-        return Found(hits=[hit], codes=[request.code], generation=self.generation)
+        return Found(
+            hits=[hit],
+            codes=[request.code],
+            generation=self.generation,
+            scope=self.scopes.get(request.asset, "asset"),
+        )
 
     async def generate(self, request: Generate) -> AsyncGenerator[Piece, None]:
         self.asked.append(request)

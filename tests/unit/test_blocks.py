@@ -33,6 +33,10 @@ pytestmark = pytest.mark.unit
         ("It is hot.\n12\n第 8 页 共 19 页\nPage 3 of 9\nYes\nNo", [Block("", ["It is hot."])]),
         ("The setting is\n380", [Block("", ["The setting is 380"])]),
         ("Check the line\nsupply", [Block("", ["Check the line supply"])]),
+        # Labels of a drawing: a word that ends no line, and one that begins none.
+        ("为负，当修复的\n电池组低于\n40V时", [Block("", ["为负，当修复的电池组低于 40V时"])]),
+        ("用外部电源\n的直流端子", [Block("", ["用外部电源的直流端子"])]),
+        ("启动按钮\n停止按钮", [Block("", ["启动按钮", "停止按钮"])]),
         ("Weight: 4 kg\nOFF", [Block("", ["Weight: 4 kg", "OFF"])]),
         ("Fig. 3 Terminals\nThe drive has two.", [Block("", ["The drive has two."])]),
         ("Figure 3 shows the fan.", [Block("", ["Figure 3 shows the fan."])]),

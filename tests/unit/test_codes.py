@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.retriever.codes import cell_code, cell_codes, codes, fold, loose_form
-from services.retriever.normal import joined
+from services.retriever.normal import joined, shown
 
 pytestmark = pytest.mark.unit
 
@@ -182,3 +182,22 @@ def test_any_spelling_gives_the_same_code(
 @given(st.text(max_size=60))
 def test_folding_keeps_length(text: str) -> None:
     assert len(fold(text)) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("E.OC1", "E.OC1"),
+        ("e.oc1", "E.OC1"),
+        ("Err18", "Err18"),
+        ("f 30002", "F30002"),
+        ("Ｆ３０００２", "F30002"),
+        ("F3OOO2", "F30002"),
+        ("报警 18", "18"),
+        ("parameter 7", "7"),
+        ("0X2310", "0x2310"),
+        ("$130", "$130"),
+    ],
+)
+def test_a_code_is_told_as_it_was_asked_for(question: str, told: str) -> None:
+    assert told in [shown(code) for code in codes(question, loose=True)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.answers import Answer, Citation
 from services.orchestrator.display import clean, columns, display, fit
+from services.orchestrator.notes import sourced
 
 pytestmark = pytest.mark.unit
 
@@ -84,6 +86,32 @@ def test_the_code_stands_first_unless_the_summary_has_it() -> None:
     assert display(answer(code="E1", summary="E10 is not it.")).startswith("E1 E10 is not it.")
     assert display(answer(code="e005")).startswith("E005 DC bus")
     assert display(answer(code="", summary="Belt slips.")).startswith("Belt slips.")
+
+
+def test_a_code_the_manual_spells_otherwise_is_not_said_twice() -> None:
+    assert display(answer(code="EOC1", summary="E.OC1 Overcurrent.")).startswith("E.OC1 Over")
+    assert display(answer(code="$130", summary="$130 Travel.")).startswith("$130 Travel.")
+
+
+@pytest.mark.parametrize(
+    ("lang", "line"),
+    [
+        ("en", "Not in this machine's manuals → Motor manual p.41"),
+        ("zh", "本机手册中没有 → Motor manual p.41"),
+    ],
+)
+def test_a_manual_of_another_machine_is_told(lang: str, line: str) -> None:
+    elsewhere = msgspec.structs.replace(answer(lang=lang), scope="widened")
+    assert display(sourced(elsewhere, [])).split("\n")[2] == line
+    assert display(elsewhere).split("\n")[2] == "→ Motor manual p.41"
+
+
+def test_a_long_title_leaves_room_for_what_is_told() -> None:
+    long = answer(citations=(citation(document="Manual " * 30, page=1234),))
+    source = display(sourced(msgspec.structs.replace(long, scope="widened"), [])).split("\n")[2]
+    assert source.startswith("Not in this machine's manuals → Manual")
+    assert source.endswith("… p.1234")
+    assert columns(source) <= 80
 
 
 def test_empty_lines_are_left_out() -> None:

@@ -649,3 +649,41 @@ def test_a_quote_ends_with_a_sentence_or_a_cell() -> None:
     assert quote("一二三。四五六。七八九", limit=9) == "一二三。四五六。"
     assert quote("One two. Three four.", "Three") == "Three four."
     assert not re.search(r"\s$", quote("word " * 100))
+
+
+@pytest.mark.parametrize(
+    ("question", "lang", "says", "wanted"),
+    [
+        (
+            "how long do the capacitors of the drive last",
+            "en",
+            "The capacitors of the drive age. Its capacitors last 4 to 5 years. Keep it dry.",
+            "4 to 5 years",
+        ),
+        (
+            "what voltage does the encoder need",
+            "en",
+            "The encoder needs a voltage that is clean. The encoder needs 24 V. Screen its cable.",
+            "24 V",
+        ),
+        ("电容寿命多久", "zh", "电容寿命与温度有关。电容寿命为5年。请保持干燥。", "5年"),
+    ],
+)
+def test_who_asks_for_a_number_gets_the_sentence_with_it(
+    question: str, lang: str, says: str, wanted: str
+) -> None:
+    assert wanted in ask(text(says, lang=lang), code="", lang=lang, question=question).summary
+
+
+def test_of_a_long_description_the_sentence_that_is_asked_for_is_told() -> None:
+    said = (
+        "Not available for the J series. The target is set by the keypad. When the output"
+        " oscillates, decrease the gain."
+    )
+    entry = row(
+        ("Code", "PD159"), ("Name", "PID target"), ("Description", said), kind="entry", by="words"
+    )
+    asked = ask(entry, code="", question="the PID output oscillates, what should be changed?")
+    assert "decrease the gain" in asked.summary
+    # Who asks for the parameter alone gets what it is told to be first.
+    assert "J series" in ask(entry, code="", question="what is the PID target").summary

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from services.retriever.codes import MOST_CERTAIN, MOST_UNCERTAIN, cell_codes, codes
-from services.retriever.question import messages, name_like
+from services.retriever.mentions import asking, messages, name_like
+from services.retriever.quantities import quantities
+from services.retriever.setting import setting
 from services.retriever.tokens import query_tokens, running_tokens, tokens
 
 pytestmark = pytest.mark.unit
@@ -35,7 +37,19 @@ def cost(work: Callable[[str], object], text: str) -> float:
 
 @pytest.mark.parametrize(
     "work",
-    [codes, loose, tokens, query_tokens, running_tokens, name_like, messages, cell_codes],
+    [
+        codes,
+        loose,
+        tokens,
+        query_tokens,
+        running_tokens,
+        name_like,
+        messages,
+        cell_codes,
+        asking,
+        quantities,
+        setting,
+    ],
     ids=lambda work: work.__name__,
 )
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.lexicon import PART, SAME, SHIPPED, SYNONYM, TRANSLATION, Lexicon
+from services.retriever.lexicon import LOOSE, PART, SAME, SHIPPED, SYNONYM, TRANSLATION, Lexicon
 from services.retriever.terms import terms_of
 from services.retriever.tokens import running_tokens
 from services.retriever.traditional import simplified
@@ -85,6 +85,19 @@ def test_a_name_of_several_concepts_counts_less_in_each() -> None:
     weights = {one.tokens: one.weight for one in lexicon.expand("OC")}
     assert weights["过流",] == pytest.approx(TRANSLATION / 2**0.5, abs=1e-3)
     assert len(weights) == 4
+
+
+def test_of_several_concepts_the_usual_one_counts_most() -> None:
+    lexicon = listed(
+        "overcurrent, OC | 过流", "open collector, ~OC | 集电极开路", "lone, ~LN | 单独"
+    )
+    weights = {one.tokens: one.weight for one in lexicon.expand("OC trip")}
+    assert weights["overcurrent",] > weights["open", "collector"] > 0
+    plain = listed("overcurrent, OC | 过流", "open collector, OC | 集电极开路").expand("OC trip")
+    assert weights["过流",] > next(one.weight for one in plain if one.tokens == ("过流",))
+    # Alone, a term that usually means something else counts as before.
+    (lone,) = [one for one in lexicon.expand("LN trip") if one.lang == "zh"]
+    assert lone.weight == pytest.approx(TRANSLATION * LOOSE)
 
 
 def test_marks() -> None:

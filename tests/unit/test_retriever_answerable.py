@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.answerable import LOOKED_AT, Evidence, evidence
+from services.retriever.answerable import LOOKED_AT, THERE, UNHEARD, Evidence, evidence
 from services.retriever.question import idf
 from services.retriever.ranking import Ranked
 from services.runtime.config import Retriever
@@ -17,12 +17,19 @@ pytestmark = pytest.mark.unit
 
 SURE = Retriever().sure
 NOTHING = Evidence(
-    covered=0.0, meaning=0.0, beside=0.0, told=0.0, missing=0.0, defines=False, named=False
+    covered=0.0,
+    meaning=0.0,
+    beside=0.0,
+    told=0.0,
+    brief=0.0,
+    missing=0.0,
+    defines=False,
+    named=False,
 )
 SHARE = st.floats(0.0, 1.0)
 EVIDENCE = st.builds(
     Evidence,
-    covered=SHARE, meaning=SHARE, beside=SHARE, told=SHARE, missing=SHARE,
+    covered=SHARE, meaning=SHARE, beside=SHARE, told=SHARE, brief=SHARE, missing=SHARE,
     defines=st.booleans(), named=st.booleans(),
 )  # fmt: skip
 
@@ -54,7 +61,7 @@ def weighed(
     )  # fmt: skip
 
 
-@given(EVIDENCE, st.sampled_from(["covered", "meaning", "beside", "told"]), SHARE)
+@given(EVIDENCE, st.sampled_from(["covered", "meaning", "beside", "told", "brief"]), SHARE)
 def test_more_evidence_never_makes_an_answer_less_probable(
     seen: Evidence, part: str, more: float
 ) -> None:
@@ -111,6 +118,40 @@ def test_a_name_that_is_nowhere_near_speaks_against_an_answer() -> None:
     assert weighed(found, weights, names=["profinet"], naming=["profinet"]).missing == 0.0
 
 
+def test_a_name_that_is_there_by_another_name_is_not_missing() -> None:
+    weights = {"uv": 4.0, "skf8000": 3.0}
+    missing = [
+        weighed([ranked({"uv": part}, 0.4)], weights, names=["uv"]).missing
+        for part in (0.0, THERE / 2, THERE, 1.0)
+    ]
+    assert missing[0] > missing[1] > missing[2] == missing[3] == 0.0
+
+
+def test_what_names_the_document_is_not_what_is_asked() -> None:
+    weights = {"skf8000": 6.0, "camera": 3.0, "inverter": 3.0}
+    found = [ranked({"skf8000": 1.0, "inverter": 1.0}, 0.75)]
+    assert weighed(found, weights).covered == 0.75
+    assert weighed(found, weights, naming=["skf8000"]).covered == 0.5
+    # A name alone is all that is asked.
+    lone = [ranked({"skf8000": 1.0}, 1.0)]
+    assert weighed(lone, {"skf8000": 6.0}, naming=["skf8000"]).covered == 1.0
+
+
+@pytest.mark.parametrize("size", [100, 10_000])
+def test_a_product_and_what_it_has_answers_and_what_it_has_not_does_not(size: int) -> None:
+    weights = {"skf8000": idf(40, size), "uv": idf(20, size)}
+    there = weighed(
+        [ranked({"skf8000": 1.0, "uv": 0.9}, 0.95)], weights,
+        names=["skf8000", "uv"], naming=["skf8000"], size=size,
+    )  # fmt: skip
+    absent = weighed(
+        [ranked({"skf8000": 1.0}, 0.4)], weights,
+        names=["skf8000", "uv"], naming=["skf8000"], size=size,
+    )  # fmt: skip
+    assert _with(there, "named", 1.0).probability > SURE
+    assert _with(absent, "named", 1.0).probability < SURE
+
+
 def test_only_the_best_are_looked_at_and_the_first_for_its_meaning() -> None:
     poor = [ranked({}, 0.0)] * LOOKED_AT
     rich = ranked({"a": 1.0, "b": 1.0}, 1.0, beside=1.0, meaning=1.0)
@@ -122,7 +163,7 @@ def test_only_the_best_are_looked_at_and_the_first_for_its_meaning() -> None:
 
 def test_meaning_counts_only_where_the_model_speaks_the_language() -> None:
     found = [ranked({}, 0.0, meaning=0.9)]
-    for speaks, meaning in ((True, 0.9), (False, 0.0)):
+    for speaks, meaning in ((True, 0.9), (False, UNHEARD)):
         seen = evidence(
             found, {"a": 1.0}, (), (), rarest=4.0, meaning=speaks, named=False, defines=False
         )
@@ -136,7 +177,7 @@ HELD = st.dictionaries(st.sampled_from("abcd"), SHARE)
 def test_evidence_stays_in_range(held: list[dict[str, float]], names: list[str], size: int) -> None:
     weights = dict.fromkeys("abcd", idf(1, size))
     seen = weighed([ranked(some, 0.5) for some in held], weights, names=names, size=size)
-    for part in ("covered", "meaning", "beside", "told", "missing"):
+    for part in ("covered", "meaning", "beside", "told", "brief", "missing"):
         assert 0.0 <= getattr(seen, part) <= 1.0
 
 

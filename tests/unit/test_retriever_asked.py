@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.retrieval import Search
-from services.retriever.asked import codes_asked, forgiving, forms, outermost, respelt
+from services.retriever.asked import (
+    codes_asked,
+    forgiving,
+    forms,
+    outermost,
+    respelt,
+    spellings,
+    worded,
+)
 from services.retriever.codes import Code, codes
 
 pytestmark = pytest.mark.unit
@@ -82,6 +90,26 @@ def test_people_spell_a_fault_in_many_ways(question: str) -> None:
         ("parameter 304", "P304"),
         ("P0304[0]", "P304"),
         ("n 01620", "N1620"),
+        ("err 9", "#9"),
+        ("err 9", "ERR9"),
+        ("Err: 9", "#9"),
+        ("err #9", "#9"),
+        ("err code 9", "#9"),
+        ("er 20", "#20"),
+        ("ALM 4", "#4"),
+        ("alm no. 4", "AL4"),
+        ("flt 7", "F7"),
+        ("warn 12", "#12"),
+        ("eror 9", "#9"),
+        ("alram: 9", "#9"),
+        ("fualt 30002", "F30002"),
+        ("press #9", "#9"),
+        ("what is $130", "$130"),
+        ("$H", "$H"),
+        ("setting 22", "$22"),
+        ("parameter 7", "PR7"),
+        ("参数 7", "PAR7"),
+        ("Pr. 7", "PR7"),
     ],
 )
 def test_the_form_a_manual_has_is_among_those_looked_up(question: str, form: str) -> None:
@@ -98,6 +126,8 @@ def test_the_form_a_manual_has_is_among_those_looked_up(question: str, form: str
         "fault for 30 seconds",
         "告警级别 1 级",
         "the error in my fan",
+        "a vault 3 m wide",
+        "set it to 50 Hz",
     ],
 )
 def test_quantities_standards_dates_and_words_are_not_asked_for(question: str) -> None:
@@ -126,6 +156,22 @@ def test_a_glued_prefix_is_not_swapped_for_another() -> None:
     assert forms(code) == ("ERR18",)
     (code,) = codes("F18", loose=True)
     assert not {"#18", "E18", "ERR18"} & set(forms(code))
+
+
+def test_a_word_and_a_number_are_the_number_as_well_as_a_code() -> None:
+    (code,) = codes("err 9", loose=True)
+    assert (code.certain, spellings(code)) == (True, ("ERR9", "#9"))
+    (glued,) = codes("Err9", loose=True)
+    assert spellings(glued) == ("ERR9",)
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [("setting 22", True), ("alram 7", True), ("#7", True), ("P22", False), ("12345", False)],
+)
+def test_a_word_beside_a_number_says_that_it_is_a_code(question: str, told: bool) -> None:
+    numbers = [code for code in codes(f"see {question} then", loose=True) if not code.certain]
+    assert any(map(worded, numbers)) == told
 
 
 def test_a_parameter_is_not_looked_up_without_its_group() -> None:

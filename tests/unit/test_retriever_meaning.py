@@ -29,7 +29,7 @@ async def test_the_bundled_model_speaks_english_and_another_one_chinese_too(
     meaning = Meaning(corpus, lambda _: None)
     try:
         assert not meaning.speaks("en"), "without a model nothing is known by its meaning"
-        assert await meaning.embed("fan") is None
+        assert (await meaning.begin("fan", limited=False)).vector is None
         meaning.use(bundled, lambda: None)
         assert [meaning.speaks(lang) for lang in ("en", "zh", "")] == [True, False, True]
         meaning.use(cast("Embedder", Other()), lambda: None)

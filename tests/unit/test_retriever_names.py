@@ -56,6 +56,19 @@ def test_a_name_in_the_text_tells_less_than_one_in_the_title() -> None:
     assert names.named(["ax"], {"ax": [0]}) == names.named(["ax"], {})
 
 
+def test_a_maker_is_one_name_however_it_is_written() -> None:
+    names = library(
+        "jk bms", "jk balancer", "极空 can", "ax", "bx", "cx", "dx", "ex", "bms protocol"
+    )
+    maker = [[("jk",), ("jk", "bms"), ("极空",)]]
+    named = names.named([], {}, maker)
+    assert set(named) == {0, 1, 2}
+    assert len(set(named.values())) == 1
+    # What else is said tells them apart; a name of two words needs both.
+    assert names.meant(names.named(["can"], {}, maker)) == [2]
+    assert set(names.named([], {"极空": [3]}, [[("jk", "bms"), ("极空",)]])) == {0, 2, 3}
+
+
 def test_a_holder_that_no_longer_answers_is_not_named() -> None:
     assert library("ax", "bx").named(["gear"], {"gear": [7]}) == {}
 

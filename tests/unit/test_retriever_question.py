@@ -8,19 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.retriever.others import Respelt
+from services.retriever.quantities import quantities
 from services.retriever.question import (
     APART,
-    MAX_MESSAGES,
     MAX_OTHERS,
     MAX_WORDS,
     OTHERS,
     POSTINGS,
     UNHEARD,
     Question,
-    Respelt,
     idf,
-    messages,
-    name_like,
     read,
 )
 
@@ -204,54 +202,49 @@ def test_a_search_stays_within_its_budget(words: dict[str, int], names: dict[str
     assert own or not heard
 
 
-# -- names and messages ----------------------------------------------------------------------
+# -- what tells less than it is rare ----------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("question", "names"),
-    [
-        ("how does the Huanyang show a fault", {"huanyang"}),
-        ("CyberGear 怎么清除故障", {"cybergear"}),
-        ("modbus 怎么接线", {"modbus"}),
-        ("connect the drive to PROFINET", {"profinet"}),
-        ("reset of an ax5 drive", {"ax5"}),
-        ("The drive is hot. Which fan is it?", set()),
-        ("How do I set the ramp", set()),
-        ("MOTOR DOES NOT TURN", set()),
-        ("变频器过热", set()),
-    ],
-)
-def test_what_looks_like_a_name(question: str, names: set[str]) -> None:
-    assert names <= set(name_like(question))
-    assert not {"the", "which", "motor", "drive", "fan"} & set(name_like(question))
-    if not names:
-        assert not name_like(question) - {"i"}
+def test_a_faint_word_tells_a_share_and_one_of_no_share_nothing() -> None:
+    frequency = {"often": 5, "fan": 5, "abb": 5}
+    run = ["often", "fan", "abb"]
+    asked = read(run, run, (), frequency, PASSAGES, faint={"often": 0.5, "abb": 0.0})
+    assert asked.weights["often"] == asked.weights["fan"] / 2
+    assert "abb" not in asked.weights
+    assert "abb" not in asked.searched
 
 
-def test_the_trades_own_words_are_no_names() -> None:
-    question = "enable STO on the Kelvarn"
-    assert name_like(question) == {"sto", "kelvarn"}
-    assert name_like(question, lambda word: word == "STO") == {"kelvarn"}
+def test_a_number_and_its_unit_are_held_together_or_not_at_all() -> None:
+    run = ["75", "kw", "resistor"]
+    frequency = {"75": 3, "7.5": 3, "kw": 90, "resistor": 20}
+    asked = read(run, run, (), frequency, PASSAGES, quantities=quantities("75KW resistor"))
+    assert set(asked.held(" 75 kw resistor ")) == {"75", "kw", "resistor"}
+    assert set(asked.held(" 7.5 kw resistor 75 pieces ")) == {"resistor"}
+    later = asked.held(" 7.5 kw resistor 75 kw ")
+    assert 0 < later["75"] == later["kw"] < 1
+    assert "75 kw" in asked.searched
 
 
-@pytest.mark.parametrize(
-    ("question", "quoted"),
-    [
-        ("display shows 'Phase Line Error!'", [("phas", "line", "error")]),
-        ("“电机 过载” 是什么", [("电机", "过载")]),
-        ("SERVO42C says Motor Type Error", [("motor", "type", "error")]),
-        ("it says “stop”", []),
-        ("the drive doesn't start, it's hot", []),
-        ("how do I set the acceleration time", []),
-    ],
-)
-def test_what_a_question_quotes(question: str, quoted: list[tuple[str, ...]]) -> None:
-    assert messages(question) == quoted
+def test_a_name_that_only_adds_to_another_is_not_looked_for() -> None:
+    others = [
+        other("uv", "undervoltage fault"),
+        other("uv", "undervoltage", 0.8),
+        other("uv", "low voltage"),
+        other("uv", "uv protection"),
+        other("trip", "undervoltage fault"),
+    ]
+    frequency = dict.fromkeys(["undervoltage", "fault", "low", "voltage", "uv", "protection"], 9)
+    asked = asking("uv trip", frequency, others)
+    needles = sorted((one.words, one.needle) for one in asked.others)
+    assert needles == [
+        (("trip",), " undervoltage fault "),
+        (("uv",), " low voltage "),
+        (("uv",), " undervoltage "),
+    ]
 
 
-@given(st.text("Ab '\"“”「」c", max_size=80))
-def test_messages_are_few_different_and_of_several_words(question: str) -> None:
-    found = messages(question)
-    assert len(found) <= MAX_MESSAGES
-    assert len(set(found)) == len(found)
-    assert all(len(run) > 1 for run in found)
+def test_no_word_takes_the_place_of_all_others() -> None:
+    many = [other("stop", f"s{n}", 0.85) for n in range(MAX_OTHERS)]
+    frequency = {one.tokens[0]: 9 for one in many} | {"stop": 9, "ov": 9, "overvoltage": 9}
+    asked = asking("ov stop", frequency, [*many, other("ov", "overvoltage", 0.5)])
+    assert "overvoltage" in asked.searched

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.question import Question, Respelt, read
-from services.retriever.ranking import Ranked, called, distinct, often, rank
+from services.retriever.others import Respelt
+from services.retriever.question import Question, read
+from services.retriever.ranking import LABEL, Ranked, called, distinct, is_later, often, rank
 
 pytestmark = pytest.mark.unit
 
@@ -28,6 +29,11 @@ class Text:
     head: str = ""
     section: str = ""
     name: str = ""
+    fields: str = ""
+
+    def labels(self) -> Sequence[str]:
+        """The tokens of the names of its fields."""
+        return self.fields.split()
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,11 @@ def ranked(
     words: Sequence[int] = (),
     vectors: Sequence[tuple[int, float]] = (),
     named: Mapping[int, float] | None = None,
+    meant: Collection[int] = (),
     quoted: Collection[int] = (),
     in_language: Collection[int] = (),
+    of_kind: Collection[int] = (),
+    explaining: Collection[int] = (),
 ) -> list[Ranked]:
     return rank(
         candidates,
@@ -75,8 +84,11 @@ def ranked(
         word_hits=[(label, 1.0) for label in words],
         vector_hits=vectors,
         named=named or {},
+        meant=meant,
         quoted=quoted,
         in_language=in_language,
+        of_kind=of_kind,
+        explaining=explaining,
     )
 
 
@@ -119,6 +131,18 @@ def test_defining_stands_before_leading_a_line_and_that_before_mentioning() -> N
     assert [one.by for one in found] == ["code", "code", "words"]
 
 
+def test_what_explains_a_code_stands_before_its_row_in_an_overview() -> None:
+    passages = texts("p1120 ramp-up time", "p1120 time from standstill to the maximum speed")
+    hits = {0: Hit(3), 1: Hit(3)}
+    assert order(ranked(passages, asking(""), asked=1, hits=hits, explaining={1})) == [1, 0]
+
+
+def test_an_alarm_stands_before_an_error_of_that_number_where_an_alarm_is_asked_for() -> None:
+    hits = {0: Hit(3), 1: Hit(3)}
+    passages = texts("2 wrong number", "2 soft limit")
+    assert order(ranked(passages, asking(""), asked=1, hits=hits, of_kind={1})) == [1, 0]
+
+
 def test_an_unknown_code_takes_the_relevance_of_the_rest_down() -> None:
     passages, question = texts("drive fault"), asking("drive fault")
     assert ranked(passages, question)[0].score == 1.0
@@ -133,6 +157,17 @@ def test_the_named_document_stands_before_one_that_says_the_same() -> None:
     question = asking("acceleration time")
     assert order(ranked(passages, question, words=[0, 1])) == [0, 1]
     assert order(ranked(passages, question, words=[0, 1], named={2: 1.0})) == [1, 0]
+
+
+def test_the_manual_that_is_meant_stands_before_one_whose_title_has_the_other_words() -> None:
+    passages = {
+        0: Text(0, "restore factory settings", document=1),
+        1: Text(1, "settings to restore those of the factory", document=2),
+    }
+    question = asking("restore factory settings")
+    titles = {1: 1.0, 2: 0.4}
+    assert order(ranked(passages, question, words=[0, 1], named=titles)) == [0, 1]
+    assert order(ranked(passages, question, words=[0, 1], named=titles, meant=[2])) == [1, 0]
 
 
 def test_what_is_called_so_stands_before_what_says_it_by_the_way() -> None:
@@ -182,6 +217,23 @@ def test_a_row_stands_before_running_text_that_says_the_same() -> None:
     assert order(ranked(passages, asking("gasket"))) == [1, 0]
 
 
+def test_a_word_in_the_name_of_a_field_alone_counts_less() -> None:
+    passages = {
+        0: Text(0, "reset display factory set 0 procedure", kind="entry", fields="factory set"),
+        1: Text(1, "reset drive factory set 0 factory set run", kind="entry", fields="factory set"),
+        2: Text(2, "reset key factory set 0", kind="entry", fields="set", head="factory"),
+    }
+    found = {one.id: one for one in ranked(passages, asking("reset factory set"))}
+    assert {word: found[0].held[word] for word in ("reset", "factory", "set")} == {
+        "reset": 1.0,
+        "factory": LABEL,
+        "set": LABEL,
+    }
+    assert set(found[1].held.values()) == {1.0}
+    assert (found[2].held["factory"], found[2].held["set"]) == (1.0, LABEL)
+    assert found[1].order > found[0].order
+
+
 def test_a_rare_word_outweighs_a_common_one() -> None:
     found = ranked(
         texts("motor motor motor", "encoder"), asking("motor encoder", {"motor": 60, "encoder": 2})
@@ -228,6 +280,17 @@ def test_passages_that_say_nearly_the_same_are_one_and_others_stay() -> None:
     assert order(distinct(found, passages, 5)) == [0, 2, 3]
 
 
+def test_of_several_that_are_numbered_the_first_is_meant() -> None:
+    both = {
+        n: Text(n, f"accel time {n} range", kind="row", name=f"accel time {n}") for n in (3, 2, 1)
+    }
+    frequency = {"2": 3}
+    assert order(ranked(both, asking("accel time")))[0] == 1
+    assert order(ranked(both, asking("accel time 2", frequency)))[0] == 2
+    assert not is_later(asking("size"), "size 24")
+    assert not is_later(asking("size"), "")
+
+
 def test_saying_it_often_helps_less_each_time_and_length_takes_it_back() -> None:
     question = asking("brake")
     once, twice, thrice = (
@@ -236,6 +299,8 @@ def test_saying_it_often_helps_less_each_time_and_length_takes_it_back() -> None
     assert 0 < once < twice < thrice < 1
     assert thrice - twice < twice - once
     assert often(question, f" brake {'filler ' * 200}") < once
+    # Side by side or apart, twice is twice.
+    assert often(question, f" brake brake {'filler ' * 16}") == twice
     assert often(asking(""), " brake ") == 0.0
 
 

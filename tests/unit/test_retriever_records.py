@@ -9,6 +9,7 @@ from services.retriever.records import (
     DEFINES,
     LEADS,
     MENTIONS,
+    as_printed,
     passage_codes,
     passage_of,
     prepare,
@@ -42,6 +43,50 @@ def test_a_bare_number_is_a_code_where_the_header_says_so(header: str) -> None:
 
 def test_a_bare_number_under_code_in_a_table_of_something_else_is_weaker() -> None:
     assert passage_codes(row(("Code", "18"), ("Setting", "baud rate"))) == {"#18": LEADS}
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("$-Code", "$18"),
+        ("Pr.", "PR18"),
+        ("Pr. No.", "PR18"),
+        ("Parameter number", "PAR18"),
+        ("参数号", "PAR18"),
+    ],
+)
+def test_a_header_tells_the_mark_of_bare_numbers(header: str, code: str) -> None:
+    found = passage_codes(row((header, "18"), ("Meaning", "step pulse")))
+    assert (found[code], found["#18"]) == (DEFINES, LEADS)
+
+
+def test_a_number_under_another_header_has_no_mark() -> None:
+    assert set(passage_codes(row(("Code", "18"), ("Factory setting", "7")))) == {"#18"}
+
+
+def test_a_heading_that_is_a_setting_leads_with_it() -> None:
+    passage = Passage(ordinal=0, text="$H - Run homing cycle", section="Commands > $H - Run homing")
+    assert passage_codes(passage)["$H"] == LEADS
+    priced = Passage(ordinal=0, text="it costs US$130 or 4,000 $")
+    assert "$130" not in passage_codes(priced)
+
+
+@pytest.mark.parametrize(
+    ("canonical", "cell", "text", "printed"),
+    [
+        ("EOC1", "E.OC1", "", "E.OC1"),
+        ("P0.17", "P0-17, P0-18", "", "P0-17"),
+        ("P1120", "", "set p1120 first", "p1120"),
+        ("ERR18", "", "shows Err18", "Err18"),
+        ("F9", "other", "nothing", "F9"),
+    ],
+)
+def test_a_code_is_told_as_it_is_printed(
+    canonical: str, cell: str, text: str, printed: str
+) -> None:
+    fields = [Field("Code", cell)] if cell else []
+    passage = Passage(ordinal=0, text=text or cell, fields=fields)
+    assert as_printed(canonical, passage) == printed
 
 
 def test_the_code_column_goes_before_the_running_number() -> None:

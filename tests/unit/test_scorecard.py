@@ -64,6 +64,13 @@ def test_a_comparison_names_what_has_changed() -> None:
     assert "nothing has changed" in "\n".join(lines(compare(then, then)))
 
 
+def test_a_manual_that_came_or_went_makes_no_question_better_or_worse() -> None:
+    then, now = report(got("a", missing=True), got("b", 1)), report(got("a", 1), got("b", 1))
+    for one, other in ((now, then), (then, now)):
+        compared = compare(one, other)
+        assert (compared.better, compared.worse) == ([], [])
+
+
 def test_what_only_one_run_measured_is_no_change() -> None:
     then = report(got("a", 1, extracted=True), got("b", 1, extracted=False))
     now = report(got("a", 1), got("b", 1))
@@ -77,6 +84,8 @@ def test_the_table_has_a_line_for_each_group() -> None:
             got("a", 1, groups=["code", "same"], phrases_rank=1),
             got("b", 2, groups=["symptom"]),
             got("c", answerable=False, refused=True),
+            got("d", missing=True, groups=["code"]),
+            got("e", missing=True),
             missing_documents=["x.pdf"],
         )
     )
@@ -85,9 +94,11 @@ def test_the_table_has_a_line_for_each_group() -> None:
         "refused",
     ]  # fmt: skip
     assert [line.split()[0] for line in text[1:5]] == ["all", "code", "same", "symptom"]
+    assert text[1].split()[1:3] == ["3", "50.0"]
+    assert text[5].split() == ["manual", "missing", "2", *["-"] * 8]
     assert text[4].split()[-3:] == ["-", "0.0", "%"]
     assert "not in the manuals: 100.0 % recognised; 100.0 % of refusals right" in text
-    assert text[-1] == "not in the library: x.pdf"
+    assert text[-1] == "manual missing: 2 questions are not counted; not in the library: x.pdf"
 
 
 def test_misses_say_what_is_missing() -> None:
@@ -97,6 +108,7 @@ def test_misses_say_what_is_missing() -> None:
             got("far", 4, phrases_rank=0, extracted=False),
             got("none", refused=True),
             got("wrong", answerable=False),
+            got("lost", missing=True),
             got("late", error="search: no answer"),
         ],
         3,

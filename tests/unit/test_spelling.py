@@ -35,6 +35,10 @@ KNOWN = {
         "drive": 90,
         "driver": 5,
         "delta": 2,
+        "jogging": 20,
+        "list": 50,
+        "limit": 8,
+        "lint": 9,
     }.items()
 }
 words = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
@@ -51,6 +55,9 @@ words = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
         ("mech", "mechanical"),
         ("feul", "fuel"),
         ("DRIVR", "drive"),
+        ("jogg", "jog"),
+        ("joggng", "jogging"),
+        ("drve", "drive"),
     ],
 )
 def test_a_slip_is_mended(typed: str, meant: str) -> None:
@@ -62,6 +69,15 @@ def test_a_slip_is_mended(typed: str, meant: str) -> None:
 )
 def test_what_is_right_or_a_code_stays(word: str) -> None:
     assert corrections(word, KNOWN) == []
+
+
+def test_a_short_word_is_mended_where_one_alone_is_near() -> None:
+    assert corrections("limt", KNOWN)[0][0] == "limit"
+    # Another letter makes another word, and so does one less.
+    assert corrections("ford", {"word": 90, "form": 70, "for": 900}) == []
+    # Two that are as likely are none.
+    assert corrections("mtor", {"motor": 40, "mator": 9}) == []
+    assert corrections("mtor", {"motor": 40, "mator": 3}) == [("motor", ONE)]
 
 
 @pytest.mark.parametrize("name", ["Huanyang", "Danfoss", "Siemens", "Growatt", "Yaskawa"])

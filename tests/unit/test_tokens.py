@@ -71,6 +71,21 @@ def test_questions_lose_their_empty_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("question", "left"),
+    [
+        ("多久做一次保养", ["保养"]),
+        ("风扇多久换一次", ["风扇"]),
+        ("一次侧电压是多少", ["一次", "次侧", "侧电", "电压"]),
+        ("制动电阻多大", ["制动", "动电", "电阻"]),
+    ],
+)
+def test_how_often_and_how_large_are_asked_and_not_said(question: str, left: list[str]) -> None:
+    found = query_tokens(question)
+    assert set(left) <= set(found)
+    assert not {"多久", "久做", "做一", "久换", "阻多", "多大"} & set(found)
+
+
+@pytest.mark.parametrize(
     ("text", "lang"), [("motor hot", "en"), ("电机过热", "zh"), ("E005 欠压", "zh"), ("123", "")]
 )
 def test_language(text: str, lang: str) -> None:

@@ -1,0 +1,170 @@
+"""What a search reads from the corpus: words, codes, and the passages themselves."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Sequence
+from functools import partial
+
+import numpy as np
+
+from schemas.retrieval import Passage
+from services.retriever.answering import Answering
+from services.retriever.holdings import CodeHit, Found
+from services.retriever.postings import COUNTED, NONE, Numbers, Posting, best, posting
+from services.retriever.records import passage_of
+from services.retriever.statements import Q, plain, quoted
+
+HEAD_WEIGHT = 0.6
+"""Weight of a word in title or section against one in the text, for BM25."""
+
+
+class Lookups(Answering):
+    """The part of the corpus that searches ask; see `corpus.Corpus`."""
+
+    async def frequency(self, words: Sequence[str]) -> dict[str, int]:
+        """Return in how many passages each token is; those in none are left out."""
+        kept = self._postings
+        found = {word: kept.counts[word] for word in words if word in kept.counts}
+        new = [word for word in words if word not in found and word not in kept.nowhere]
+        if new:
+            rows = await self._db.fetch(Q["frequency"], (json.dumps(new),))
+            there = {row["term"]: row["doc"] for row in rows}
+            kept.count(new, there)
+            found |= there
+        return found
+
+    async def beginning(self, beginnings: Sequence[str], limit: int = 2000) -> dict[str, int]:
+        """Return the tokens that begin with one of these, and in how many passages each is."""
+        found: dict[str, int] = {}
+        for begin in beginnings:
+            after = begin[:-1] + chr(ord(begin[-1]) + 1)
+            rows = await self._db.fetch(Q["beginning"], (begin, after, limit))
+            found |= {row["term"]: row["doc"] for row in rows}
+        return found
+
+    async def search_words(
+        self, words: Sequence[str], limit: int, scope: Sequence[int] | None = None
+    ) -> list[tuple[int, float]]:
+        """Return passages with any of these tokens and their BM25 score, best first.
+
+        Args:
+            words: tokens as tokens.py makes them.
+            limit: how many at most.
+            scope: numbers of the revisions to search; all that answer when None.
+        """
+        kept = self._postings
+        there = {word: kept.lists[word] for word in words if word in kept.lists}
+        if new := [word for word in words if word not in there]:
+            for word, one in zip(new, await self._db.read(partial(_postings, new)), strict=True):
+                kept.keep(word, one)
+                there[word] = one
+        inside = None if scope is None else await self._members(scope)
+        return best(list(there.values()), limit, inside)
+
+    async def search_quote(
+        self, run: Sequence[str], limit: int, scope: Sequence[int] | None = None
+    ) -> list[int]:
+        """Return passages that hold these tokens one after the other, in no order.
+
+        Args:
+            run: tokens as tokens.py makes them, in the order of the text.
+            limit: how many at most.
+            scope: numbers of the revisions to search; all that answer when None.
+        """
+        if not run:
+            return []
+        match = quoted(" ".join(run))
+        if scope is None:
+            rows = await self._db.fetch(Q["quoted"], (match, limit))
+        else:
+            rows = await self._db.fetch(Q["quoted_in"], (match, json.dumps(list(scope)), limit))
+        return [row["id"] for row in rows]
+
+    async def lookup_loose(
+        self, loose: Sequence[str], limit: int = 120, *, first: Collection[int] = ()
+    ) -> list[CodeHit]:
+        """Return passages that have one of these codes in the forgiving form, defining ones first.
+
+        Args:
+            loose: forgiving forms of the codes.
+            limit: how many at most.
+            first: numbers of revisions whose passages go before all others.
+        """
+        if not loose:
+            return []
+        rows = await self._db.fetch(
+            Q["codes_loose"], (json.dumps(list(loose)), json.dumps(list(first)), limit)
+        )
+        return [
+            CodeHit(r["id"], r["document"], r["canonical"], r["loose"], r["strength"]) for r in rows
+        ]
+
+    async def lookup_near(
+        self, loose: Sequence[str], *, first: Collection[int] = (), only: bool = False
+    ) -> dict[str, str]:
+        """Return those of these codes that a passage defines: forgiving form and canonical one.
+
+        Args:
+            loose: forgiving forms, hundreds of them.
+            first: numbers of revisions; where they define any, those of others are left out.
+            only: those of others are left out in any case.
+        """
+        rows = await self._db.fetch(
+            Q["codes_near"], (json.dumps(list(loose)), json.dumps(list(first)))
+        )
+        inside = [row for row in rows if row["inside"]]
+        chosen = inside if only else inside or rows
+        return {row["loose"]: row["canonical"] for row in chosen}
+
+    async def inside(self, labels: Sequence[int], scope: Sequence[int]) -> set[int]:
+        """Return those of these passages that are of the given revisions."""
+        numbers = np.array(labels, dtype=np.int32)
+        return set(numbers[np.isin(numbers, await self._members(scope))].tolist())
+
+    async def _members(self, scope: Sequence[int]) -> Numbers:
+        """Return the numbers of the passages of some revisions."""
+        kept = self._postings.members
+        if new := [number for number in scope if number not in kept]:
+            there = await self._db.read(partial(_numbers, new))
+            kept.update(zip(new, there, strict=True))
+        return np.concatenate([NONE[0], *(kept[number] for number in scope)])
+
+    async def fetch(self, labels: Sequence[int]) -> dict[int, Found]:
+        """Return those of these passages that answer, by number."""
+        rows = await self._db.read(
+            partial(plain, sql=Q["passages"], parameters=(json.dumps(list(labels)),))
+        )
+        titles = self.titles
+        return {
+            number: Found(
+                number, document, kind, content, head, head[titles.get(document, 0) :], body, name
+            )
+            for number, document, kind, content, head, body, name in rows
+        }
+
+    async def following(self, number: int, first: int, last: int) -> list[Passage]:
+        """Return a revision's passages between two ordinals, both included, in order."""
+        rows = await self._db.fetch(Q["contents"], (number, first, last))
+        return sorted((passage_of(r["content"]) for r in rows), key=lambda p: p.ordinal)
+
+    async def holders(self, word: str, limit: int) -> list[int]:
+        """Return the revisions that answer with this token in them, at most so many."""
+        kept = self._postings.holders
+        if word not in kept:
+            rows = await self._db.fetch(Q["holders"], (quoted(word), limit))
+            if len(kept) >= COUNTED:
+                kept.clear()
+            kept[word] = [row["document"] for row in rows]
+        return kept[word]
+
+
+def _postings(words: Sequence[str], db: sqlite3.Connection) -> list[Posting]:
+    """Return where words are, and what each counts there."""
+    return [posting(plain(db, Q["word"], (HEAD_WEIGHT, quoted(word)))) for word in words]
+
+
+def _numbers(revisions: Sequence[int], db: sqlite3.Connection) -> list[Numbers]:
+    """Return the passages of each revision."""
+    return [posting(plain(db, Q["numbers"], (number,)))[0] for number in revisions]
