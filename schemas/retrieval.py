@@ -242,7 +242,7 @@ class UnitQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     asset: str
     """The machine; only documents that are bound to it count."""
-    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    after: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     """`next` of the page before; 0 for the first page."""
     limit: PageLimit = PAGE
     """How many passages are looked at."""

@@ -23,11 +23,15 @@ _MOST = 256
 class _Mark(msgspec.Struct, frozen=True):
     size: int
     mtime_ns: int
+    ctime_ns: int
     sha256: str
 
 
 class Marks:
-    """SHA-256 by path, kept in a file; a file that has another size or time is read again."""
+    """SHA-256 by path, kept in a file; a file that has another size or time is read again.
+
+    The time of the last write can be set by anybody, that of the last change cannot.
+    """
 
     def __init__(self, kept: Path) -> None:
         """Remember what the file `kept` has; one that cannot be read has nothing."""
@@ -58,7 +62,8 @@ class Marks:
         with Path(path).open("rb") as file:
             stat = os.fstat(file.fileno())
             known = self._known.get(path)
-            if known and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+            look = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+            if known and (known.size, known.mtime_ns, known.ctime_ns) == look:
                 return known.sha256
             digest = hashlib.sha256()
             while piece := file.read(_PIECE):
@@ -67,7 +72,7 @@ class Marks:
                     return digest.hexdigest()
         with self._lock:  # several files are read at the same time
             self._known.pop(path, None)
-            self._known[path] = _Mark(stat.st_size, stat.st_mtime_ns, digest.hexdigest())
+            self._known[path] = _Mark(*look, digest.hexdigest())
             self._keep()
         return digest.hexdigest()
 

@@ -193,6 +193,11 @@ class SlotQueue(Generic[R]):
             self._refuse(self._tickets[place], error)
         self._changed()
 
+    def cut_background(self) -> None:
+        """Cut off what nobody waits for; it is put back, as by `paused`."""
+        for place in [p for p in self._turns.written if p.background]:
+            self._cut(place)
+
     @asynccontextmanager
     async def paused(self, within_s: float) -> AsyncIterator[None]:
         """Let those in flight end, and hold the others for the block.
@@ -204,8 +209,7 @@ class SlotQueue(Generic[R]):
         """
         self._held += 1
         try:
-            for place in [p for p in self._turns.written if p.background]:
-                self._cut(place)
+            self.cut_background()
             try:
                 async with asyncio.timeout(within_s):
                     await self._empty()

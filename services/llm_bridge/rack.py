@@ -101,7 +101,7 @@ class Rack:
         current = self._exchange.current if self._exchange else None
         path = Path(current.path) if current else Path()
         ours = self._local and path.is_absolute()
-        if current is None or not ours or await asyncio.to_thread(path.exists):
+        if current is None or not ours or await asyncio.to_thread(_is_there, path):
             self._health.well(_GONE)
             return
         self._health.trouble(
@@ -168,7 +168,7 @@ class Rack:
         if not self._local:
             return limit
         free = memory.available()
-        for found in self._cartridges.found.values():
+        for found in list(self._cartridges.found.values()):  # we are in a thread: it may change
             if self._in_use(found) and found.header and self._health.facts.get("reachable"):
                 slots, context = self._slots, self._context
                 size = found.group.look.size
@@ -266,6 +266,17 @@ def _too_large(need: int, context: int, room: int) -> str:
         f"too large for this box: it needs {_mib(need):.0f} MB for {context} tokens,"
         f" {_mib(room):.0f} MB can be had"
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file; one that others may see and we may not is there."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:  # a stick that was pulled out gives errors of its own
+        return False
+    return True
 
 
 def _mib(number: int) -> float:

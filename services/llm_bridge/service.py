@@ -89,6 +89,7 @@ class LlmBridgeService:
             self._note("")
             context.spawn(self._watch(self._exchange, rack), "watch the model")
             context.spawn(self._tell(), "figures of the queue")
+            context.spawn(self._let_go(), "let go at the stop")
             try:
                 async with asyncio.timeout(_FIRST_CHECK_S):
                     await self._checked.wait()
@@ -150,7 +151,7 @@ class LlmBridgeService:
     def _check(self) -> None:
         """Raise where the model cannot be asked now."""
         if self._stopping.is_set():
-            raise Unavailable("generate", "the bridge is stopping", "ask again in a moment")
+            raise _stops()
         # A server known to be away is not waited for again by every fault.
         if self._trouble is not None or self._model is None:
             raise self._trouble or Unavailable("generate", "the model is not known yet")
@@ -173,6 +174,12 @@ class LlmBridgeService:
         elif task is not None:
             task.cancel()
         return Urged(known=True)
+
+    async def _let_go(self) -> None:
+        """When we are to end, let those end that were begun and that somebody waits for."""
+        await self._stopping.wait()
+        self._queue.turn_away(_stops())
+        self._queue.cut_background()
 
     async def _watch(self, exchange: Exchange, rack: Rack) -> None:
         """Ask the server how it is, again and again."""
@@ -234,3 +241,7 @@ class LlmBridgeService:
         self._health.facts.update(self._queue.facts)
         if self._model is not None:
             self._health.facts.update(self._model.facts)
+
+
+def _stops() -> Unavailable:
+    return Unavailable("generate", "the bridge is stopping", "ask again in a moment")

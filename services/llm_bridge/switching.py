@@ -226,6 +226,7 @@ class Exchange:
             self.failed[chosen.path] = error.reason
             if before is None:
                 choice.remove(self._data, Chosen)
+                self._chosen = None  # as at the next start: it is not tried for ever
                 raise Rejected(_USE, f"{name}: {error.reason}", "use another one") from error
             tell(Switching(step="returning", text=f"{name}: {error.reason}"))
             await self._run(before)
@@ -269,8 +270,9 @@ class Exchange:
             raise DeadlineExceeded(_USE, reason, "raise llm_bridge.load_within_s") from None
 
     def _choose(self, now: Choice, before: Choice | None = None) -> None:
-        self._chosen = Chosen(now=now, before=before)
-        choice.write(self._data, self._chosen)
+        chosen = Chosen(now=now, before=before)
+        choice.write(self._data, chosen)
+        self._chosen = chosen
 
     def _follow(self) -> None:
         """See what became of the choice that stands.

@@ -136,14 +136,14 @@ class Writing:
         wait = self._between(longest / 2, longest)
         late = self._clock() + wait >= self._until
         if tries >= _TRIES or late or not may_pass(error):
-            self._breaker.failed(self._clock(), self, error.reason)
+            self._failed(error.reason)
             raise error
         await asyncio.sleep(wait)
 
     async def _try(self, slot: int) -> AsyncGenerator[Piece, None]:
         """Have the model write in a slot."""
         self._check()
-        if not self._breaker.begin(self._clock(), self):
+        if not self._admitted():
             raise refused(self._breaker)
         silent = True
         try:
@@ -155,8 +155,21 @@ class Writing:
             raise _Failed(error) from error
         except asyncio.CancelledError:
             if silent and self._clock() >= self._until:
-                self._breaker.failed(self._clock(), self, "nothing came until the deadline")
+                self._failed("nothing came until the deadline")
             raise
+
+    # What nobody waits for must not keep the model from those who do: a passage on which it breaks
+    # would open the breaker night for night, and a try that may be cut off would hold it there.
+
+    def _admitted(self) -> bool:
+        now = self._clock()
+        if self._request.background:
+            return self._breaker.admits(now)
+        return self._breaker.begin(now, self)
+
+    def _failed(self, reason: str) -> None:
+        if not self._request.background:
+            self._breaker.failed(self._clock(), self, reason)
 
 
 def refused(breaker: Breaker) -> Unavailable:

@@ -74,7 +74,7 @@ class Draft:
             least: as `written` has it.
         """
         checked = check(self.answer, generated, self.hits)
-        answer = written(self.answer, generated, self.hits, least=least)
+        answer = written(self.answer, generated, self.hits, least=least, checked=checked)
         making = made.made(self.prompt, request, generated, checked, self.generation)
         return Outcome(
             msgspec.structs.replace(answer, prompt=self.prompt.ref), made.packed(number, making)

@@ -25,7 +25,7 @@ from services.orchestrator.prepared import Prepared
 from services.orchestrator.publication import given, harmless
 from services.orchestrator.quote import cited_first
 from services.orchestrator.records import Job, Work, counted, current, search
-from services.orchestrator.reuse import Busy, Gone, Reuse, Writing
+from services.orchestrator.reuse import Busy, Gone, Key, Reuse, Writing
 from services.orchestrator.templates import Prompt
 from services.orchestrator.versions import Versions
 from services.runtime.bus import Bus
@@ -124,7 +124,7 @@ class Flow:
             # Where no model ever wrote anything its prompts need not be loaded.
             known = ready or self._reuse or self._prepared.some
             draft = self.draft(job.work, found, answer) if known else None
-            if draft and (standing := self._reuse.get(draft.key)):
+            if draft and (standing := self._reuse.get(self._key(draft))):
                 answer, record = _as(answer, standing.answer), standing.record
             elif draft and (prepared := await self._prepared.given(draft, found, self._model())):
                 said = join(answer.note, prepared.answer.note)
@@ -164,6 +164,10 @@ class Flow:
             answer = self._from_passages(work, found, Timings(), "")
         hits = cited_first(found.hits, answer.citations)
         return Draft(work, answer, hits, found.generation, self.prompt(work))
+
+    def _key(self, draft: Draft) -> Key:
+        """Return what makes another question the same: another model answers it otherwise."""
+        return (*draft.key, self._model())
 
     async def model(self, job: Job, draft: Draft) -> None:
         """Give the job its final answer, with the model's word if it has a good one.
@@ -319,7 +323,7 @@ class Flow:
             self._still_wanted(job.work)
             async with asyncio.timeout(max(job.deadline_at - begun, 0.5)):
                 standing = await self._reuse.get_or_make(
-                    draft.key,
+                    self._key(draft),
                     lambda writing: self._write(job, draft, writing),
                     who=(job.work.place, job.work.answer_id),
                     priority=self._now(job.work)[0].priority,

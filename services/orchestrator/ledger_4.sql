@@ -31,3 +31,4 @@ CREATE TABLE plan (
     reason TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (asset, lang, code)
 ) WITHOUT ROWID;
+CREATE INDEX plan_order ON plan (lang, rank, asset);

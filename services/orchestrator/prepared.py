@@ -17,6 +17,7 @@ from services.orchestrator.draft import Draft
 from services.orchestrator.made import Outcome, Record
 from services.orchestrator.night import Basis
 from services.orchestrator.prompt import said
+from services.orchestrator.reuse import bindings
 from services.orchestrator.rows import keep_record
 from services.orchestrator.templates import Prompt
 from services.runtime.sqlite import Database
@@ -33,7 +34,7 @@ GROUP BY asset, lang, code ORDER BY count(*) DESC, max(id) DESC
 """
 _PLAN = """
 INSERT INTO plan (asset, lang, code, rank) VALUES (?, ?, ?, ?)
-ON CONFLICT (asset, lang, code) DO UPDATE SET rank = excluded.rank
+ON CONFLICT (asset, lang, code) DO UPDATE SET rank = excluded.rank WHERE rank <> excluded.rank
 """
 _KEEP = """
 INSERT INTO prepared
@@ -50,8 +51,8 @@ WHERE unit = ?1 AND lang = ?2 AND prompt = ?3 AND generation = ?4
 ORDER BY made_at DESC LIMIT 1
 """
 _KEY = "unit = ? AND lang = ? AND prompt = ? AND model = ?"
-_NEXT = """
-SELECT asset, lang, code FROM plan WHERE lang = ? AND basis <> ? ORDER BY rank, asset LIMIT 1
+_DUE = """
+SELECT asset, lang, code FROM plan WHERE lang = ? AND basis <> ? ORDER BY rank, asset LIMIT ?
 """
 _COVERED = """
 SELECT asset, count(*) AS codes, sum(basis = ? AND reason = '') AS ready, sum(basis <> ?) AS due
@@ -74,6 +75,8 @@ class Kept:
 
     shown: bytes
     """Digest of what the model was shown."""
+    generation: int
+    """Of the corpus it was last found to stand on."""
     reason: str
     """Why it is no answer; empty where it is one."""
 
@@ -98,13 +101,19 @@ def unit_of(draft: Draft, found: Found) -> str:
     """Return what an answer is of: code and revision of the manual that defines it best.
 
     Which of its passages comes first may depend on the machine's own words beside the code; what
-    the code means there does not. With them goes what the prompt says of the machine. Empty where
-    no manual defines the code.
+    the code means there does not. With them goes for which machines the documents are that were
+    found, and what the prompt says of the machine. Empty where no manual defines the code.
     """
     if not found.hits or not found.codes or found.hits[0].by != "code":
         return ""
     document = found.hits[0].document
-    parts = (found.codes[0], document.doc_id, document.revision, *said(draft.prompt, draft.work))
+    parts = (
+        found.codes[0],
+        document.doc_id,
+        document.revision,
+        bindings(found.hits),
+        *said(draft.prompt, draft.work),
+    )
     return msgspec.json.encode(parts).decode()
 
 
@@ -160,10 +169,10 @@ class Prepared:
     async def kept(self, unit: str, lang: Language, basis: Basis) -> Kept | None:
         """Return what was prepared for a unit with this prompt and model, whenever."""
         row = await self._db.first(
-            f"SELECT shown, reason FROM prepared WHERE {_KEY}",  # noqa: S608
+            f"SELECT shown, generation, reason FROM prepared WHERE {_KEY}",  # noqa: S608
             (unit, lang, basis.prompt, basis.model),
         )
-        return Kept(row["shown"], row["reason"]) if row else None
+        return Kept(row["shown"], row["generation"], row["reason"]) if row else None
 
     async def occurred(self) -> list[Case]:
         """Return the codes that were reported, the most frequent first."""
@@ -195,10 +204,10 @@ class Prepared:
             )
         )
 
-    async def next(self, lang: Language, basis: Basis) -> Case | None:
-        """Return the likeliest code whose answer is due."""
-        row = await self._db.first(_NEXT, (lang, str(basis)))
-        return Case(row["asset"], row["lang"], row["code"]) if row else None
+    async def due(self, lang: Language, basis: Basis, most: int) -> list[Case]:
+        """Return so many codes whose answers are due at most, the likeliest first."""
+        rows = await self._db.fetch(_DUE, (lang, str(basis), most))
+        return [Case(row["asset"], row["lang"], row["code"]) for row in rows]
 
     async def checked(self, case: Case, basis: Basis, reason: str = "", *, unit: str = "") -> None:
         """Put down that there is an answer, or why not.

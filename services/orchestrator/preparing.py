@@ -15,16 +15,16 @@ import msgspec
 
 from schemas.answers import Language
 from schemas.channels import CORPUS, SEARCH, UNITS
-from schemas.retrieval import CorpusQuery, Search, UnitQuery
+from schemas.retrieval import CorpusQuery, Found, UnitQuery
 from services.orchestrator.asking import Asking
 from services.orchestrator.flow import Flow
 from services.orchestrator.night import Basis, is_open, planned, rest_s, worth_preparing
 from services.orchestrator.prepared import Case, Coverage, Prepared, shown, told, unit_of
-from services.orchestrator.records import Work
+from services.orchestrator.records import Work, search
 from services.orchestrator.triggers import question_about
 from services.runtime.clock import now
 from services.runtime.config import Config
-from services.runtime.errors import AndonError, Retryable
+from services.runtime.errors import AndonError, Damaged, Retryable
 from services.runtime.process import Health
 from services.runtime.rpc import Caller
 
@@ -34,6 +34,12 @@ _LOOK_S = 2.0
 """Pause between two looks at whether there is anything to do, s."""
 _AGAIN_S = 30.0
 """Pause after a failure, s."""
+_LATER_S = 3600.0
+"""An answer that could not be made is tried again after so long: others go first, s."""
+_BATCH = 100
+"""So many due answers are looked up together: in a large plant each look takes its time."""
+_COUNT_S = 5.0
+"""The progress is counted as often, s."""
 _RPC_S = 30.0
 _MODEL_S = 6 * 3600.0
 """An answer that is prepared waits for its turn as long as the model is wanted elsewhere, s."""
@@ -99,6 +105,11 @@ class Preparing:
         self._planned_at: object = None
         self._planned: object = None
         self._done: dict[Language, Basis] = {}
+        self._next: dict[Language, tuple[Basis, list[Case]]] = {}
+        """What is due, the likeliest last."""
+        self._aside: dict[Case, float] = {}
+        """What could not be made, and until when it waits."""
+        self._counted_at = -_COUNT_S
 
     async def run(self) -> None:
         """Prepare what is due, whenever it may be done."""
@@ -107,6 +118,8 @@ class Preparing:
             try:
                 if self._may_begin():
                     pause = await self._step()
+            except Damaged:
+                raise  # the process ends, and the next one mends the ledger
             except Retryable as error:
                 log.info("preparing answers waits: %s", error)
                 pause = _AGAIN_S
@@ -138,18 +151,52 @@ class Preparing:
             return _LOOK_S
         self._done = {}
         for lang, basis in bases.items():
-            case = await self._prepared.next(lang, basis)
-            if case is not None:
+            if (case := await self._due(lang, basis)) is not None:
                 began = time.monotonic()
                 self._health.facts["preparing"] = f"{case.code} for {case.asset}"
-                worked = await self._prepare(case, basis)
-                await self._count(bases)
-                return rest_s(time.monotonic() - began, self._settings.share) if worked else 0.0
-            await self._prepared.tidy(basis, keep_s=self._keep_s)
+                pause = await self._work(case, basis)
+                if time.monotonic() - self._counted_at >= _COUNT_S:
+                    await self._count(bases)
+                took_s = time.monotonic() - began
+                return rest_s(took_s, self._settings.share) if pause is None else pause
+            if not self._aside:
+                await self._prepared.tidy(basis, keep_s=self._keep_s)
         self._health.facts["preparing"] = ""
         await self._count(bases)
+        if self._aside:
+            return _AGAIN_S
         self._done = bases
         return _LOOK_S
+
+    async def _due(self, lang: Language, basis: Basis) -> Case | None:
+        """Return the likeliest code whose answer is due, those set aside left out."""
+        known, cases = self._next.get(lang, (None, []))
+        if known != basis or not cases:
+            at = time.monotonic()
+            self._aside = {case: until for case, until in self._aside.items() if until > at}
+            due = await self._prepared.due(lang, basis, _BATCH + len(self._aside))
+            cases = [case for case in reversed(due) if case not in self._aside]
+            self._next[lang] = (basis, cases)
+        return cases.pop() if cases else None
+
+    async def _work(self, case: Case, basis: Basis) -> float | None:
+        """Prepare an answer; return how long to wait, s; None for the rest that work asks for.
+
+        Raises:
+            AndonError: the retriever is away, or the ledger cannot be read or written.
+        """
+        found = await self._search(case)
+        try:
+            return None if await self._prepare(case, basis, found) else _LOOK_S
+        except Damaged:
+            raise
+        except AndonError as error:
+            log.info("%s for %s is prepared later: %s", case.code, case.asset, error)
+        except Exception:
+            log.exception("%s for %s could not be prepared", case.code, case.asset)
+        # It would fail again at once, and must not hold up the others.
+        self._aside[case] = time.monotonic() + _LATER_S
+        return _AGAIN_S
 
     async def _plan(self) -> bool:
         """Put down which codes may strike, where manuals or what occurred have changed since.
@@ -172,6 +219,7 @@ class Preparing:
                     seen = [c.code for c in occurred if (c.asset, c.lang) == (asset, lang)]
                     await self._prepared.plan(asset, lang, planned(seen, units))
             await self._prepared.only(assets)
+            self._next.clear()
         self._planned_at, self._planned = state, plan
         return changed
 
@@ -194,40 +242,37 @@ class Preparing:
             if worth_preparing(unit)
         ]
 
-    async def _prepare(self, case: Case, basis: Basis) -> bool:
-        """Have an answer for a code, or know why there is none; return whether the model worked.
+    async def _search(self, case: Case) -> Found:
+        asked = search(_work(case), self._limit)
+        found: Found = await self._caller.call(SEARCH, asked, deadline_s=_RPC_S)
+        return found
+
+    async def _prepare(self, case: Case, basis: Basis, found: Found) -> bool:
+        """Have an answer for a code, or know why there is none; return whether that is known.
 
         Raises:
             AndonError: it could not be made now; it stays due.
         """
-        work = _work(case)
-        search = Search(
-            question=work.question,
-            code=case.code,
-            asset=case.asset,
-            lang=case.lang,
-            limit=self._limit,
-        )
-        found = await self._caller.call(SEARCH, search, deadline_s=_RPC_S)
-        if found.generation != basis.generation:
-            return False  # a manual changed meanwhile
-        draft = self._wanted.flow.draft(work, found)
+        draft = self._wanted.flow.draft(_work(case), found)
+        if (found.generation, told(draft.prompt)) != (basis.generation, basis.prompt):
+            return False  # a manual or the prompt changed meanwhile
         # What is to be said of the machine and the search is said when the fault strikes.
         plain = msgspec.structs.replace(draft.answer, note="")
         draft = dataclasses.replace(draft, answer=plain)
         unit = unit_of(draft, found)
         if not unit:
             await self._prepared.checked(case, basis, "no manual defines it")
-            return False
+            return True
         request = draft.request(f"prepared.{uuid4().hex}", "advice", background=True)
         digest = shown(request)
         kept = await self._prepared.kept(unit, case.lang, basis)
-        if kept is not None and kept.shown == digest:
+        # Another machine with the same manuals may be shown other passages of them.
+        if kept and (kept.generation == basis.generation or kept.shown == digest):
             await self._prepared.checked(case, basis, kept.reason, unit=unit)
-            return False
+            return True
         generated = await self._wanted.asking.generate(request, deadline_s=_MODEL_S)
         if generated.model != basis.model:
-            return True  # the model was changed meanwhile
+            return False  # the model was changed meanwhile
         outcome = draft.outcome(request, generated, self._wanted.number(), least=self._least)
         stands = outcome.answer.answered_by == "model" and outcome.answer.grounded
         await self._prepared.keep(
@@ -242,6 +287,7 @@ class Preparing:
 
     async def _count(self, bases: Mapping[Language, Basis]) -> None:
         """Tell how far the preparations are, in all and by asset."""
+        self._counted_at = time.monotonic()
         total: dict[str, Coverage] = {}
         for lang, basis in bases.items():
             for asset, one in (await self._prepared.coverage(lang, basis)).items():

@@ -38,9 +38,8 @@ def key_of(work: Work, hits: Sequence[Hit], generation: int) -> Key:
     """Return what makes two questions the same: code or words, language, and the passages.
 
     Of a code the manual counts that knows it best: the machine's words beside the code change what
-    else is found, and not what the code means there. With the passages come the
-    scope and the revisions of the manuals, so that an asset with other manuals, or a manual that
-    changed, is another question.
+    else is found, and not what the code means there. What is said of one machine alone is not said
+    of another: see `bindings`. A manual that changed is another question.
 
     Args:
         work: the question.
@@ -49,8 +48,17 @@ def key_of(work: Work, hits: Sequence[Hit], generation: int) -> Key:
     """
     found = [(h.document.doc_id, h.document.revision, h.passage.ordinal) for h in hits]
     if work.code:
-        return (work.code, work.lang, generation, *(found[0][:2] if found else ()))
+        best = found[0][:2] if found else ()
+        return (work.code, work.lang, generation, *best, *bindings(hits))
     return (work.question.casefold(), work.lang, generation, *found)
+
+
+def bindings(hits: Sequence[Hit]) -> list[tuple[str, ...]]:
+    """Return for which machines the documents of passages are, those for all left out.
+
+    Where two searches agree in this, what one found is for the other's machine too.
+    """
+    return sorted({tuple(hit.document.assets) for hit in hits if hit.document.assets})
 
 
 @dataclass(slots=True, eq=False)

@@ -86,8 +86,15 @@ class Template:
                         "say it more briefly",
                     )
                 pieces.append(piece)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            # What Jinja2 lets a filter or a comparison of the wrong kind raise.
+        except (
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
+            # What Jinja2 lets a filter or a comparison of the wrong kind raise; `truncate` asserts.
             raise _wrong(f"block {block}: {error}", "compare text with text") from error
         return "".join(pieces).strip()
 

@@ -29,7 +29,14 @@ def check(answer: Answer, generated: Generated, hits: Sequence[Hit]) -> Groundin
     )
 
 
-def written(answer: Answer, generated: Generated, hits: Sequence[Hit], *, least: float) -> Answer:
+def written(
+    answer: Answer,
+    generated: Generated,
+    hits: Sequence[Hit],
+    *,
+    least: float,
+    checked: Grounding | None = None,
+) -> Answer:
     """Return the model's answer, with what does not stand on the manuals marked in its text.
 
     Args:
@@ -38,8 +45,9 @@ def written(answer: Answer, generated: Generated, hits: Sequence[Hit], *, least:
         hits: the passages it was given, in the order it was given them: those that `answer` cites
             first, as it numbers them.
         least: the share of supported statements from which on it is grounded.
+        checked: what `check` said of it, where that was asked already.
     """
-    checked = check(answer, generated, hits)
+    checked = checked or check(answer, generated, hits)
     grounded = checked.holds(least)
     words = phrases(answer.lang)
     first = checked.summary.point.text if checked.summary_stands else answer.summary

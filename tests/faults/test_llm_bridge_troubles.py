@@ -116,6 +116,17 @@ async def test_a_model_that_stands_still_is_left() -> None:
             await server.left.wait()
 
 
+async def test_stopping_does_not_wait_for_what_nobody_waits_for() -> None:
+    async with hanging() as (server, served):
+        night = asyncio.create_task(served.ask(request("night", background=True)))
+        await served.until(in_flight=1)
+        served.stopping.set()
+        with pytest.raises(Unavailable, match="stopping"):
+            await night
+        await served.until(in_flight=0)
+        server.go.release()
+
+
 async def test_stopping_finishes_what_is_begun_and_refuses_what_waits() -> None:
     async with hanging() as (server, served):
         first = asyncio.create_task(served.ask(request("first")))

@@ -204,17 +204,6 @@ async def test_only_allowed_files_are_used(models: Path, marks: Path) -> None:
         assert "its checksum is not among" in (await seen.one("strange")).reason
 
 
-async def test_a_checksum_is_made_once(models: Path, marks: Path) -> None:
-    path = aged(write_tiny_gguf(models / "a.gguf"))
-    before = path.stat()
-    mark = await Marks(marks).of(str(path))
-    path.write_bytes(b"x" * before.st_size)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert await Marks(marks).of(str(path)) == mark  # by size and time: it was not read again
-    path.touch()
-    assert await Marks(marks).of(str(path)) == hashlib.sha256(b"x" * before.st_size).hexdigest()
-
-
 async def test_many_checksums_are_made_and_kept_at_once(tmp_path: Path, marks: Path) -> None:
     paths = [tmp_path / f"{number}.gguf" for number in range(40)]
     for number, path in enumerate(paths):

@@ -113,13 +113,17 @@ async def given(prepared: Prepared, of: Found, model: str = "phi") -> str:
     return got.answer.summary if got else ""
 
 
+async def due(prepared: Prepared, basis: Basis = BASIS) -> Case | None:
+    return next(iter(await prepared.due("en", basis, 1)), None)
+
+
 async def test_the_likely_codes_come_first_and_one_that_was_done_no_more(
     prepared: Prepared,
 ) -> None:
     await prepared.plan("plant/m1", "en", ["E1", "E2"])
     await prepared.plan("plant/m2", "en", ["E9"])
     seen = []
-    while case := await prepared.next("en", BASIS):
+    while case := await due(prepared):
         seen.append((case.asset, case.code))
         await prepared.checked(case, BASIS, "" if case.code != "E2" else "none")
     assert seen == [("plant/m1", "E1"), ("plant/m2", "E9"), ("plant/m1", "E2")]
@@ -127,7 +131,7 @@ async def test_the_likely_codes_come_first_and_one_that_was_done_no_more(
         "plant/m1": Coverage(codes=2, ready=1, due=0),
         "plant/m2": Coverage(codes=1, ready=1, due=0),
     }
-    assert await prepared.next("zh", BASIS) is None
+    assert await prepared.due("zh", BASIS, 9) == []
 
 
 @pytest.mark.parametrize(
@@ -139,18 +143,18 @@ async def test_another_manual_model_or_prompt_makes_all_due_again(
 ) -> None:
     await prepared.plan("plant/m1", "en", ["E1"])
     await keep(prepared, BASIS, "a")
-    assert await prepared.next("en", BASIS) is None
-    assert await prepared.next("en", other) == CASE
+    assert await due(prepared) is None
+    assert await due(prepared, other) == CASE
 
 
 async def test_a_plan_that_is_made_anew_keeps_what_was_done(prepared: Prepared) -> None:
     await prepared.plan("plant/m1", "en", ["E1", "E2"])
     await keep(prepared, BASIS, "a")
     await prepared.plan("plant/m1", "en", ["E3", "E1"])
-    due = [await prepared.next("en", BASIS)]
+    found_due = [await due(prepared)]
     await prepared.checked(Case("plant/m1", "en", "E3"), BASIS)
-    due.append(await prepared.next("en", BASIS))
-    assert due == [Case("plant/m1", "en", "E3"), None]
+    found_due.append(await due(prepared))
+    assert found_due == [Case("plant/m1", "en", "E3"), None]
     await prepared.only(["plant/m2"])
     assert await prepared.coverage("en", BASIS) == {}
 
@@ -175,6 +179,19 @@ def test_a_prompt_that_names_the_machine_makes_an_answer_for_each() -> None:
     assert unit(found(), asset="plant/m1") == unit(found(), asset="plant/m2")
 
 
+async def test_what_rests_on_one_machines_own_notes_is_not_given_to_another(
+    prepared: Prepared,
+) -> None:
+    notes = DocumentRef(doc_id="n", revision=1, title="N", file="n.md", assets=["plant/m1"])
+    note = Hit(document=notes, passage=Passage(ordinal=0, text="y"), score=0.5, by="words")
+    plain = found()
+    own = Found(hits=[*plain.hits, note], codes=plain.codes, generation=plain.generation)
+    await prepared.keep(CASE, BASIS, unit=unit(own), digest=b"d", outcome=outcome(1, "of m1"))
+    assert await given(prepared, own) == "of m1"
+    other = await prepared.given(draft(plain, asset="plant/m2"), plain, "phi")
+    assert other is None
+
+
 async def test_what_it_was_made_with_goes_along(prepared: Prepared) -> None:
     await keep(prepared, BASIS, "a")
     got = await prepared.given(draft(found()), found(), "phi")
@@ -189,7 +206,7 @@ async def test_what_still_stands_after_a_change_is_not_written_again(prepared: P
     later = Basis(4, BASIS.model, BASIS.prompt)
     kept = await prepared.kept(unit(found()), "en", later)
     assert kept is not None
-    assert (kept.shown, kept.reason) == (b"d", "")
+    assert (kept.shown, kept.generation, kept.reason) == (b"d", 3, "")
     await prepared.checked(CASE, later, unit=unit(found()))
     assert await given(prepared, found(generation=4)) == "a"
     assert await given(prepared, found(generation=3)) == ""
@@ -205,7 +222,7 @@ async def test_what_does_not_stand_is_remembered_and_never_given(prepared: Prepa
     kept = await prepared.kept(unit(found()), "en", BASIS)
     assert kept is not None
     assert kept.reason == "invented"
-    assert await prepared.next("en", BASIS) is None
+    assert await due(prepared) is None
 
 
 async def test_what_no_plan_found_again_is_forgotten(prepared: Prepared) -> None:

@@ -52,9 +52,9 @@ class Desk:
         self.waits.append((low, high))
         return 0.0
 
-    async def ask(self, **more: object) -> str:
+    async def ask(self, *, background: bool = False, **more: object) -> str:
         writing = Writing(
-            request(),
+            request(background=background),
             self.queue,
             self.breaker,
             self.script,
@@ -127,6 +127,37 @@ async def test_it_opens_for_failures_of_the_model_alone() -> None:
     with pytest.raises(Unavailable, match="several times in a row: no JSON"):
         await desk.ask()
     assert desk.script.asked == 4
+
+
+async def test_what_nobody_waits_for_never_keeps_the_model_from_the_others() -> None:
+    desk = Desk(Script(*[BrokenOutput("ask", "no JSON")] * 5, "live"))
+    for _ in range(5):
+        with pytest.raises(BrokenOutput):
+            await desk.ask(background=True)
+    assert await desk.ask() == "live"
+
+
+async def test_what_nobody_waits_for_is_not_the_try_that_others_wait_for() -> None:
+    held = asyncio.Event()
+
+    class Slow(Script):
+        async def __call__(self, asked: Generate, slot: int) -> AsyncGenerator[Piece, None]:
+            if asked.background and not held.is_set():
+                held.set()
+                await asyncio.Event().wait()
+            async for piece in super().__call__(asked, slot):
+                yield piece
+
+    desk = Desk(Slow("live", "night"))
+    now = asyncio.get_running_loop().time()
+    for _ in range(2):
+        desk.breaker.failed(now, None, "it fell over")
+    desk.breaker.restarted(now)
+    night = asyncio.create_task(desk.ask(background=True))
+    await held.wait()
+    assert await desk.ask() == "live"
+    assert await night == "night"
+    assert desk.breaker.state(asyncio.get_running_loop().time()) == "closed"
 
 
 async def test_a_model_known_to_be_away_is_not_asked_nor_blamed() -> None:

@@ -164,7 +164,7 @@ async def test_the_least_urgent_makes_room() -> None:
 
 
 def test_of_a_code_the_manual_tells_whether_it_is_the_same() -> None:
-    def key(question: str, *ordinals: int, code: str = "E1") -> Key:
+    def key(question: str, *ordinals: int, code: str = "E1", besides: str = "") -> Key:
         work = Work(
             answer_id="a",
             place="p",
@@ -182,8 +182,12 @@ def test_of_a_code_the_manual_tells_whether_it_is_the_same() -> None:
             Hit(document=document, passage=Passage(ordinal=n, text=""), score=0.5, by="code")
             for n in ordinals
         ]
-        return key_of(work, hits, 7)
+        notes = DocumentRef(doc_id="n", revision=1, title="N", file="n.pdf", assets=[besides])
+        note = Hit(document=notes, passage=Passage(ordinal=0, text=""), score=0.4, by="words")
+        return key_of(work, [*hits, note] if besides else hits, 7)
 
     assert key("E1 no. 1", 1, 2) == key("E1 no. 2", 1, 3)
     assert key("E1", 1, 2) != key("E1", 1, 2, code="E2")
+    assert key("E1", 1, besides="plant/m1") != key("E1", 1), "what is said of one machine alone"
+    assert key("E1 no. 1", 1, besides="plant/+") == key("E1 no. 2", 2, besides="plant/+")
     assert key("why?", 1, 2, code="") != key("why?", 1, 3, code="")

@@ -117,6 +117,7 @@ def test_a_template_says_what_it_is_told_to(question: str, comes_to: str) -> Non
         ("{% if question %}", "line 2: Encountered unknown tag .endblock."),
         ("{{ asset > 3 }}", "block question: '>' not supported"),
         ("{{ question|truncate('a') }}", "block question: '>=' not supported"),
+        ("{{ question|truncate(1) }}", "block question: expected length >= 3, got 1"),
         ("{{ text }}", "block question comes to nothing"),
         ("", "block question comes to nothing"),
         ("{{ question }}" * 4, f"comes to more than {LONGEST_PART} characters"),
@@ -259,3 +260,12 @@ def test_another_prompt_or_another_machine_in_it_is_another_question() -> None:
     assert prompt.key(one, here) != prompt.key(Prompt("fault.en", 1, other), here)
     named = Prompt("fault.en", 1, of_machine)
     assert prompt.key(named, here) != prompt.key(named, there)
+
+
+def test_what_goes_wrong_with_some_values_only_is_said_as_well() -> None:
+    made = Template(
+        template("{% if code == 'E1' %}{{ question|truncate(1) }}{% else %}x{% endif %}")
+    )
+    values = {"question": "What is that?", "code": "E1", "text": "", "asset": "", "occurrences": 1}
+    with pytest.raises(Rejected, match="block question: expected length"):
+        made.question(values)
