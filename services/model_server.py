@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -30,6 +31,9 @@ _HOST = "127.0.0.1"
 _LOOK_S = 0.2
 _LONG_LOG = 1 << 20
 _TAIL = 16 * 1024
+_STAMP = re.compile(r"\s*\d+\.\d\d\.\d{3}\.\d{3} [A-Z] +")
+"""With what llama-server begins a line: time and kind."""
+_WHY = "error loading model: "
 _ENVIRONMENT = {"LLAMA_ARG_CACHE_RAM": "0", "LLAMA_ARG_LOG_VERBOSITY": "2"}
 """No cache beside the slots' own, which may take 8 GB; warnings and errors in the log. Where a
 llama-server is too old for one of them it passes over it."""
@@ -191,6 +195,7 @@ class ModelServer:
         if self._log.exists() and self._log.stat().st_size > _LONG_LOG:
             self._log.unlink()
         self._say(chosen, "starting")
+        begun = self._log.stat().st_size if self._log.exists() else 0
         self._child = child = Child(
             "llama-server",
             [*self._program, *_options(chosen), "--host", _HOST, "--port", str(self._port)],
@@ -198,7 +203,7 @@ class ModelServer:
             tell=self._tell,
             log=self._log,
             env={**_ENVIRONMENT, "LLAMA_API_KEY": self.key},
-            after=lambda end: self._after(chosen, end),
+            after=lambda end: self._after(chosen, end, begun),
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(child.keep(), name="llama-server")
@@ -210,13 +215,13 @@ class ModelServer:
                 await self._ended.wait()
                 self._say(chosen, "starting")
 
-    def _after(self, chosen: Choice, end: End) -> None:
+    def _after(self, chosen: Choice, end: End, begun: int) -> None:
         """Take note that it ended by itself."""
         said = choice.read(self._data, Running)
         if said and said.state == "ready":
             self._ended.set()
         else:
-            self._say(chosen, "failed", f"llama-server {end}: {_last_words(self._log)}")
+            self._say(chosen, "failed", f"llama-server {end}: {_last_words(self._log, begun)}")
 
     async def _ready(self) -> None:
         """Return when the model answers."""
@@ -252,15 +257,23 @@ async def _healthy(port: int) -> bool:
         writer.close()
 
 
-def _last_words(log: Path) -> str:
-    """Return the last line that tells of an error, or the last."""
+def _last_words(log: Path, begun: int) -> str:
+    """Return the last line that tells of an error, or the last.
+
+    llama-server ends with lines that only say that it failed, after the one that says why.
+
+    Args:
+        log: what it said.
+        begun: where in it this model was started, bytes.
+    """
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _TAIL))
-        lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines()]
-    telling = [line for line in lines if "error" in line.lower()] or [
-        line for line in lines if line
-    ]
-    return telling[-1][:300] if telling else "it said nothing"
+        file.seek(max(begun, log.stat().st_size - _TAIL))
+        said = file.read().decode("utf-8", "replace").splitlines()
+    lines = [line for line in (_STAMP.sub("", line).strip() for line in said) if line]
+    telling = [line for line in lines if "error" in line.lower()]
+    why = [line for line in telling if _WHY in line]
+    found = why or telling or lines
+    return found[-1].rpartition(_WHY)[2][:300] if found else "it said nothing"
 
 
 async def _end(task: asyncio.Task[None] | None) -> None:

@@ -93,7 +93,8 @@ def _story(found: Trace) -> Iterator[tuple[str, str]]:
 
 def _by(answer: Answer) -> str:
     grounded = "" if answer.grounded else ", not grounded"
-    return f"{answer.answered_by}{grounded}, {answer.created}"
+    prepared = ", prepared" if answer.prepared else ""
+    return f"{answer.answered_by}{prepared}{grounded}, {answer.created}"
 
 
 def _source(document: str, page: int | None) -> str:
@@ -105,7 +106,9 @@ def _making(made: Made, written_for: str) -> Iterator[tuple[str, str]]:
     yield "prompt", f"{made.prompt} (sha256 {made.digest[:12]})"
     yield "model", f"{got.model}, temperature {got.temperature:g}, seed {got.seed}"
     yield "corpus", f"generation {made.generation}"
-    if written_for:
+    if written_for == "prepared":
+        yield "prepared", f"before the fault, {made.created}"
+    elif written_for:
         yield "shared", f"written for the answer {written_for}, {made.created}"
     unseen = {passage.n for passage in request.passages[got.passages_used :]} | {*got.left_out}
     for place, passage in enumerate(request.passages):

@@ -10,12 +10,17 @@ from contextlib import aclosing
 from schemas.channels import GENERATE, URGE
 from schemas.faults import Priority
 from schemas.generation import Generate, Generated, Urge
-from services.runtime.errors import AndonError, Retryable
+from services.runtime.errors import AndonError, Ended, Retryable, Unavailable
 from services.runtime.rpc import Caller
 
 log = logging.getLogger(__name__)
 
 _URGE_S = 5.0
+_BACK_S = 10.0
+"""How long a bridge that ended may take to serve again, seconds."""
+_LOOK_S = 0.25
+
+Tell = Callable[[str], Awaitable[None]]
 
 
 class Asking:
@@ -30,9 +35,11 @@ class Asking:
         request: Generate,
         *,
         deadline_s: float,
-        tell: Callable[[str], Awaitable[None]] | None = None,
+        tell: Tell | None = None,
     ) -> Generated:
         """Return the model's answer.
+
+        A bridge that ends in the middle of it is asked a second time when it is back.
 
         Args:
             request: What is asked.
@@ -42,6 +49,36 @@ class Asking:
         Raises:
             Retryable, Rejected: As the bridge says, or it ended without an answer.
         """
+        told = False
+
+        async def first(text: str) -> None:
+            nonlocal told
+            told = True
+            if tell:
+                await tell(text)
+
+        try:
+            return await self._once(request, deadline_s, first)
+        except Ended as ended:
+            log.info("%s is asked for again: %s", request.id, ended)
+        # Its text is not sent a second time: what counts is the answer.
+        return await self._again(request, deadline_s, None if told else tell)
+
+    async def _again(self, request: Generate, deadline_s: float, tell: Tell | None) -> Generated:
+        """Ask a bridge that starts again; once, as the request may be what ended it."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + _BACK_S
+        while True:
+            try:
+                return await self._once(request, deadline_s, tell)
+            except Ended:
+                raise
+            except Unavailable:
+                if clock() > until:
+                    raise
+            await asyncio.sleep(_LOOK_S)
+
+    async def _once(self, request: Generate, deadline_s: float, tell: Tell | None) -> Generated:
         stream = self._caller.stream(GENERATE, request, deadline_s=deadline_s)
         async with aclosing(stream) as pieces:
             async for piece in pieces:

@@ -333,10 +333,13 @@ class Flow:
             whole = isinstance(error, Busy)
             why = note("busy" if whole else "cleared", job.work.lang)
             final = msgspec.structs.replace(answer, note=join(answer.note, why))
-        except (AndonError, TimeoutError) as error:
-            reason = error.reason if isinstance(error, AndonError) else "the deadline is over"
-            log.warning("the passages stand, the model gave no answer: %s", reason)
-            why = note("model_failed", job.work.lang).format(reason=reason)
+        except TimeoutError:
+            log.warning("the passages stand, the model gave no answer: the deadline is over")
+            why = note("model_slow", job.work.lang)
+            final = msgspec.structs.replace(answer, note=join(answer.note, why))
+        except AndonError as error:
+            log.warning("the passages stand, the model gave no answer: %s", error.reason)
+            why = note("model_failed", job.work.lang).format(reason=error.reason)
             final = msgspec.structs.replace(answer, note=join(answer.note, why))
         ended = time.time()
         timings = msgspec.structs.replace(

@@ -31,6 +31,10 @@ _NOTES: dict[str, dict[Language, str]] = {
         "en": "Taken from the manuals directly; the language model gave no answer: {reason}.",
         "zh": "直接摘自手册；语言模型没有给出答案：{reason}。",
     },
+    "model_slow": {
+        "en": "Taken from the manuals directly; the language model was not ready in time.",
+        "zh": "直接摘自手册；语言模型未能在期限内作答。",
+    },
     "not_grounded": {
         "en": "The language model's answer does not stand on the manuals ({stand} of {all}"
         " statements do); their own words are beside it, and on displays.",

@@ -29,6 +29,8 @@ VARIABLES: dict[str, int] = {
 }
 """What the block `question` may use, with the longest it gets, characters; empty where there is
 none."""
+_ASKS = ("question", "code", "text")
+"""Without any of them the model would not know what the fault or the question is."""
 FILTERS = ("capitalize", "default", "length", "lower", "title", "trim", "truncate", "upper")
 BLOCKS = ("system", "question")
 LONGEST_TEMPLATE = 16_000
@@ -59,6 +61,11 @@ class Template:
             raise _wrong("block system comes to nothing", "say what the model shall do")
         for example in _EXAMPLES:
             self.question(example)
+        if self.uses.isdisjoint(_ASKS):
+            raise _wrong(
+                "block question does not say what is asked",
+                f"it needs {{{{ question }}}}, or one of {', '.join(_ASKS[1:])}",
+            )
 
     def question(self, values: _Values) -> str:
         """Return the block `question` with these values.

@@ -36,7 +36,14 @@ from services.runtime.calls import (
     encode_problem,
     puback_error,
 )
-from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable, Unavailable
+from services.runtime.errors import (
+    AndonError,
+    DeadlineExceeded,
+    Ended,
+    Rejected,
+    Retryable,
+    Unavailable,
+)
 from services.runtime.messages import NO_PROPERTIES, Delivery, Inbox, Properties
 from services.runtime.routing import Router
 
@@ -309,7 +316,7 @@ class Bus(ABC):
 
     def give_up(self, below: str) -> None:
         """Fail the requests under way on topics that begin so: who was asked is gone."""
-        self._calls.fail(Unavailable, "the service ended before it replied", below=below)
+        self._calls.fail(Ended, "the service ended before it replied", below=below)
 
     async def reply(
         self,

@@ -35,6 +35,10 @@ class Unavailable(Retryable):
     kind = "unavailable"
 
 
+class Ended(Unavailable):
+    """Who was asked ended before it replied; it may be started again at once."""
+
+
 class DeadlineExceeded(Retryable):
     """The answer did not come in the time the caller gave."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.andon import Andon, listening
+from tests.support.llama_stand_in import stand_in
 from tests.support.mosquitto import free_port
 from tests.support.sample import sample_manual
 
@@ -120,3 +121,20 @@ def test_every_service_killed_at_once_comes_back(andon: Andon) -> None:
         assert client.answer()["code"] == "E013"
     back = [andon.pid(name) for name in ("retriever", "llm_bridge", "ingest", "orchestrator")]
     assert not set(pids) & set(back)
+
+
+def test_a_bridge_killed_in_mid_answer_is_asked_again(tmp_path: Path, manual: Path) -> None:
+    with stand_in() as server:
+        config = AWAY + f"llm_bridge: {{url: '{server.url}'}}\n"
+        with Andon(tmp_path, config) as andon:
+            assert andon.cli("add", str(manual)).returncode == 0, andon.said()
+            server.may.clear()
+            with listening(
+                andon.port, "andon/answer/plant/cut", "andon/stream/plant/cut"
+            ) as client:
+                client.publish("plant/cut/fault", "E005")
+                assert server.began.wait(20)
+                andon.kill("llm_bridge")
+                server.may.set()
+                final = client.answer()
+        assert final["answered_by"] == "model", final["note"]

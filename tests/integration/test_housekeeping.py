@@ -297,7 +297,7 @@ async def test_a_crash_loses_nothing_and_exports_nothing_twice(
 
 def making(number: int, at: datetime) -> made.Record:
     """What an answer of that day was made with."""
-    text = "{% block system %}s{% endblock %}{% block question %}?{% endblock %}"
+    text = "{% block system %}s{% endblock %}{% block question %}{{ question }}{% endblock %}"
     asked = Generate(
         id="a.1",
         system="s",

@@ -123,7 +123,8 @@ async def with_the_model(path: Path) -> None:
     ledger = await Ledger.open(path)
     versions = await Versions.open(ledger.database)
     for name in ("one", "two"):
-        text = f"{{% block system %}}{name}{{% endblock %}}{{% block question %}}?{{% endblock %}}"
+        question = "{% block question %}{{ question }}{% endblock %}"
+        text = f"{{% block system %}}{name}{{% endblock %}}{question}"
         await versions.save(SavePrompt(name="ask.en", text=text, activate=True))
     await ledger.accept([entry(10)], [], Changes({}, {}), deadline_s=60)
     [job] = [j for j in await ledger.claim(99, lease_s=30) if j.work.answer_id == "n10"]

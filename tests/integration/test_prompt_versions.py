@@ -30,7 +30,8 @@ NAME: PromptName = "fault.en"
 
 
 def text(system: str) -> str:
-    return f"{{% block system %}}{system}{{% endblock %}}{{% block question %}}?{{% endblock %}}"
+    question = "{% block question %}{{ question }}{% endblock %}"
+    return f"{{% block system %}}{system}{{% endblock %}}{question}"
 
 
 @pytest.fixture

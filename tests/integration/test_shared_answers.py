@@ -23,7 +23,7 @@ async def test_a_deadline_takes_nobody_else_s_passages_away(tmp_path: Path) -> N
             final = await plant.final(f"plant/m{number}")
             assert final["answered_by"] == "extract"
             assert final["citations"]
-            assert "the deadline is over" in final["note"]
+            assert "not ready in time" in final["note"]
         assert len(plant.asked) == 1
         await plant.until(lambda: plant.urged)
         assert plant.urged[-1].priority is None, "the bridge need not go on"

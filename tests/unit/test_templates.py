@@ -81,7 +81,7 @@ def test_the_example_for_people_is_right() -> None:
         ("{% if code == 'E6' or not text %}a{% else %}b{% endif %}", "b"),
         ("{{ question if code in 'E4 E5' else 'no' }}", "why?"),
         ("{{ text | upper | truncate(length=20) }}!", "HOT!"),
-        ("{% raw %}{{ question }}{% endraw %}", "{{ question }}"),
+        ("{% raw %}{{ question }}{% endraw %} {{ code }}", "{{ question }} E5"),
         ("\n  {{ question }}\n", "why?"),
     ],
 )
@@ -120,6 +120,8 @@ def test_a_template_says_what_it_is_told_to(question: str, comes_to: str) -> Non
         ("{{ question|truncate(1) }}", "block question: expected length >= 3, got 1"),
         ("{{ text }}", "block question comes to nothing"),
         ("", "block question comes to nothing"),
+        ("What is it?", "block question does not say what is asked"),
+        ("On {{ asset }}.", "block question does not say what is asked"),
         ("{{ question }}" * 4, f"comes to more than {LONGEST_PART} characters"),
         ("{{ " + "(" * 900 + "1" + ")" * 900 + " }}", "nested too deeply"),
         ("{{ " + "not " * 2000 + "1 }}", "nested too deeply"),
