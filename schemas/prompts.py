@@ -48,7 +48,7 @@ class ListPrompts(msgspec.Struct, frozen=True, kw_only=True):
 
     name: PromptName | None = None
     """All versions of this one; null: the active version of each."""
-    after: int = -1
+    after: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)] = -1
     """Versions behind this number."""
     limit: PageLimit = PAGE
     """How many at most."""
