@@ -119,8 +119,8 @@ class LlamaServer:
 
     async def health(self) -> None:
         """Return when the server is up and its model loaded; raise otherwise."""
-        async with self._http.send("GET", "/health", None) as response:
-            await response.read()
+        async with self._http.send("GET", "/health", None):
+            pass  # its status says all; a body may have no end
 
     async def props(self) -> Props:
         """Ask the server what it is, and speak its dialect from then on.

@@ -138,7 +138,7 @@ async def test_one_count_is_enough_when_all_fits() -> None:
 async def test_three_questions_are_enough_when_it_does_not(tokenizer: Tokenizer) -> None:
     server = Server(tokenizer)
     passages = [passage(n, "Check the supply at L1 and L2. " * 20) for n in range(1, 30)]
-    found = await server.fit(passages, 2000)
+    found = await server.fit(passages, 2060)
     assert server.calls == 3
     assert found.shortened == [found.passages[-1].n]
     assert found.passages[-1].text.endswith("L2. …")
