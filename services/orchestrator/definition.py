@@ -39,6 +39,8 @@ _PREFIX = {"ER": "ERR", "ERROR": "ERR", "ALM": "AL", "ALARM": "AL"}
 """Prefixes that are written for others."""
 _DISPLAYS = ("E", "AL")
 """What displays put before the name of a fault: `E.OC1` is `OC1`."""
+_DIGITS = str.maketrans("OIL", "011")
+"""Letters that are typed for digits."""
 _HEX = re.compile(r"0X([0-9A-F]+)|(\d[0-9A-F]*)H")
 
 
@@ -115,11 +117,19 @@ def canonical(code: str) -> str:
     return _OTHER.sub("", unicodedata.normalize("NFKC", code).upper())
 
 
+def alike(one: Definition, other: Definition) -> bool:
+    """Return whether two say the same: an index names a parameter without its short name."""
+    if canonical(one.code) != canonical(other.code):
+        return False
+    shorter, longer = sorted((one.name, other.name), key=len)
+    return canonical(shorter) in (canonical(longer), canonical(longer.partition(" / ")[0]))
+
+
 def is_of_another_code(passage: Passage, code: str) -> bool:
     """Return whether a passage found by a code is plainly about another than the one asked for.
 
-    Leading zeros, and letters that one of the two leaves out, make no other code; a cell with
-    several codes or a range is given the benefit of the doubt.
+    Leading zeros, letters that one of the two leaves out, and an O for a zero make no other code; a
+    cell with several codes or a range is given the benefit of the doubt.
     """
     asked = canonical(code)
     fields = passage.fields
@@ -160,6 +170,8 @@ def _same(one: str, other: str) -> bool:
         return True
     if not (re.search(r"\d", one) and re.search(r"\d", other)):
         return bool({one, other} & {f"E{one}", f"E{other}"})
+    if one.translate(_DIGITS) == other.translate(_DIGITS):
+        return True
     pairs = [
         (_PREFIX.get(letters, letters), number) for letters, number in map(_parts, (one, other))
     ]

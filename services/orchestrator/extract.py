@@ -27,6 +27,7 @@ from services.orchestrator.choice import (
 from services.orchestrator.cues import is_action, is_cause
 from services.orchestrator.definition import (
     Definition,
+    alike,
     canonical,
     define,
     is_long,
@@ -216,7 +217,7 @@ def _defined(
         for other in (*answering, *beside)
         if identity(other) != identity(hit) and spoken(other) == spoken(hit)
     ]
-    differing = [(o, d) for o, d in others if d.name and _key(d) != _key(main)]
+    differing = [(o, d) for o, d in others if d.name and not alike(d, main)]
     used = [hit, *(other for other, _ in differing)]
     rest = [h for h in hits if h.by == "code" or h.passage.kind == "text" or _belongs(h, hit, code)]
     cited = to_cite(used, rest)
@@ -254,10 +255,6 @@ def _belongs(other: Hit, hit: Hit, code: str) -> bool:
         return True
     beside = other.document.doc_id == hit.document.doc_id or not canonical(code).isdigit()
     return beside and names(other.passage, code)
-
-
-def _key(definition: Definition) -> tuple[str, str]:
-    return canonical(definition.code), canonical(definition.name)
 
 
 def _from_text(

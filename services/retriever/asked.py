@@ -8,13 +8,17 @@ from dataclasses import replace
 
 from schemas.retrieval import Search
 from services.retriever.codes import Code, cell_code, codes
-from services.retriever.normal import loose_form, split
+from services.retriever.normal import fold, loose_form, split
 from services.retriever.readings import FAULT_WORD, as_digits
 
 _FAULT_CODE = re.compile(r"(?:E|F|A|W|AL|ALM|ER|ERR|OC|OL|OV|UV|LU)\d{1,6}")
 """A code that stays one in a product's name: a paper may be named after it."""
 _SURELY = re.compile(r"(?:E|F|ERR|ER|AL|ALM)\d{2,6}$|A\d{4,6}$")
 """Codes by their look alone."""
+_DISPLAYED = re.compile(r"E\.[A-Z]{2}\d?", re.IGNORECASE)
+"""What displays show, as typed: nothing else has such a point."""
+_PRODUCT = re.compile(r"(?!ERR|ALM)[A-Z]{3}\d")
+"""What may be a product's name that its fault's number follows: `ACS880 fault 2310`."""
 _BEFORE = re.compile(
     rf"(?:{FAULT_WORD}|codes?|代码|message|shows?|showing|displays?|displaying|reports?|reporting|says|"
     rf"reads|with|报|显示|跳|提示|出现|parameters?|param|参数|register|寄存器|set|设置|change|修改)"
@@ -23,6 +27,9 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _AFTER = re.compile(rf"\W{{0,3}}(?:{FAULT_WORD}|代码|codes?|报错)", re.IGNORECASE)
+_NUMBERED = re.compile(
+    rf"\W{{0,3}}(?:{FAULT_WORD}|代码|codes?)\W{{0,3}}[A-Za-z]{{0,3}}\d", re.IGNORECASE
+)
 _IDLE = re.compile(
     r"\b(?:what|does|do|is|the|a|an|of|how|to|i|it|my|on|in|for|me|mean|means|meaning|fix|please|and|"
     r"about|tell|clear|reset|why|which|was|there|help|with)\b|是什么意思|什么意思|怎么办|怎么处理|怎么解决|"
@@ -83,7 +90,11 @@ def _asked_for(code: Code, question: str) -> bool:
     """
     if code.canonical[0] in "#0" or _SURELY.match(code.canonical) or _word_apart(code):
         return True
+    if _DISPLAYED.fullmatch(fold(code.raw)):
+        return True
     before, after = question[: code.start], question[code.end :]
+    if _PRODUCT.match(code.canonical) and _NUMBERED.match(after):
+        return False
     told = _BEFORE.search(before[-NEAR:]) or (code.canonical[0] in "EFAWCN" and _AFTER.match(after))
     if told or len(before) + len(after) > SHORT:
         return bool(told)

@@ -14,6 +14,7 @@ from services.retriever.embedding import Embedder
 from services.retriever.holdings import Found as Candidate
 from services.retriever.inquiry import Inquirer, Inquiry
 from services.retriever.kinds import explaining, of_kind
+from services.retriever.known import unanswered
 from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Look, Meaning
 from services.retriever.records import text_to_embed
@@ -107,6 +108,9 @@ class Finder:
                 asked, hits = await self._in_scope(search, everywhere, look, clock)
         finally:
             look.cancel()
+        if not hits:
+            only = _narrowed(search)
+            await unanswered(self._corpus, asked.known, inside or everywhere or (), only=only)
         return Found(
             hits=hits,
             codes=asked.known.codes,
@@ -126,8 +130,7 @@ class Finder:
     ) -> tuple[Inquiry, list[Hit]]:
         """Return what is asked of some revisions, or of all of them, and what they answer."""
         corpus, limit = self._corpus, search.limit
-        narrowed = bool(search.collection or search.kind or search.tags)
-        asked = await self._inquirer.inquire(search, scope, only=narrowed)
+        asked = await self._inquirer.inquire(search, scope, only=_narrowed(search))
         clock.lap("codes")
         word_hits = await self._by_words(asked, scope)
         quoted = await corpus.search_quote(asked.run, QUOTED, scope)
@@ -261,6 +264,10 @@ class Finder:
         if not asked.lang:
             return set()
         return {label for label, one in found.items() if one.lang == asked.lang}
+
+
+def _narrowed(search: Search) -> bool:
+    return bool(search.collection or search.kind or search.tags)
 
 
 def _defines(asked: Inquiry, one: ranking.Ranked, found: Candidate) -> bool:

@@ -51,6 +51,8 @@ class Known:
     """Codes nobody has, as they were asked for."""
     near: dict[str, list[str]] = field(default_factory=dict)
     """By unknown code, defined ones that may have been meant, the likeliest first."""
+    spoken_of: Sequence[Code] = ()
+    """Codes that are only mentioned: as good as unknown where that answers nothing."""
 
     @property
     def certain(self) -> bool:
@@ -108,6 +110,7 @@ async def look_up(
         elsewhere = [c for c in asked if c.certain and found[c] and not _among(found[c], first)]
         await _own_spelling(corpus, elsewhere, known, first)
     names = await _of_missing(corpus, missing, known, first, only=only) if missing else {}
+    known.spoken_of = [c for c in asked if c.certain and c.asked and _mentioned(found[c])]
     sure = any(code.certain for code in asked)
     known.told = [
         code
@@ -121,6 +124,24 @@ async def look_up(
     )
     known.codes = list(dict.fromkeys(names.get(code) or shown(code) for code in known.told))
     return known
+
+
+async def unanswered(
+    corpus: Corpus, known: Known, first: Collection[int] = (), *, only: bool = False
+) -> None:
+    """Take the codes that are only mentioned for unknown: no passage answers.
+
+    A frame's bytes may be `E6`. Arguments as for `look_up`.
+    """
+    near = {code: neighbours(code.loose) for code in known.spoken_of}
+    wanted = {form for forms in near.values() for form in forms}
+    there = await corpus.lookup_near(sorted(wanted), first=first, only=only) if wanted else {}
+    for code, slips in near.items():
+        name = shown(code)
+        if name not in known.unknown:
+            known.unknown.append(name)
+        if likely := likeliest(code.loose, [form for form in slips if form in there]):
+            known.near[name] = await _offered(corpus, likely, first, only=only)
 
 
 def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:
@@ -139,12 +160,25 @@ def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:
         place = order[hit.loose]
         # A form that is not the code's own one says nothing where it is only mentioned, and
         # goes before a mention of its own one where it is defined.
-        if hit.strength >= LEADS or place == 0:
+        if hit.strength >= LEADS or (place == 0 and not _another(code, hit)):
             rank = (hit.strength < (DEFINES if place else LEADS), place)
             best[hit.document] = min(rank, best.get(hit.document, rank))
     return [
-        hit for hit in mine if hit.document in best and order[hit.loose] == best[hit.document][1]
+        hit
+        for hit in mine
+        if hit.document in best
+        and order[hit.loose] == best[hit.document][1]
+        and not _another(code, hit)
     ]
+
+
+def _another(code: Code, hit: CodeHit) -> bool:
+    """Return whether a mention is of something else: `E6` is a byte or a terminal, not `E006`.
+
+    With two digits or more, zeros before them make no difference anywhere.
+    """
+    short = len(split(code.loose)[1]) == 1
+    return short and hit.strength < LEADS and hit.canonical not in spellings(code)
 
 
 async def _own_spelling(
@@ -234,6 +268,10 @@ def _number(code: Code) -> str:
 
 def _among(hits: Sequence[CodeHit], documents: Collection[int]) -> list[CodeHit]:
     return [hit for hit in hits if hit.document in documents]
+
+
+def _mentioned(hits: Sequence[CodeHit]) -> bool:
+    return bool(hits) and not _has(hits, LEADS)
 
 
 def _has(hits: Sequence[CodeHit], strength: int) -> bool:

@@ -301,3 +301,17 @@ async def test_a_quote_is_found_though_it_looks_like_codes_nobody_has(tmp_path: 
         await asker.add(ref("list", "List"), texts(f"measured {quote} in the field"))
         found = await asker.search(quote)
         assert (documents(found)[0], found.hits[0].score) == ("list", 1.0)
+
+
+async def test_near_misses_are_offered_for_a_code_that_bytes_of_a_frame_spell(two: Asker) -> None:
+    await two.add(ref("frames", "Servo protocol"), texts("Send e0 f6 10 E6 and wait."))
+    found = await two.search("fault E006: the suction valve is stuck?", asset="hall/pump")
+    assert (found.hits, found.unknown_codes) == ([], ["E006"])
+    assert found.near["E006"][0] == "E005"
+
+
+async def test_near_misses_are_offered_where_a_mention_answers_nothing(two: Asker) -> None:
+    await two.add(ref("frames", "Servo protocol"), texts("Answers end with E015 E0 E1."))
+    found = await two.search("E015 gearbox of the crane lost all its oil overnight, whom to call")
+    assert (found.hits, found.unknown_codes) == ([], ["E015"])
+    assert "E014" in found.near["E015"]

@@ -248,6 +248,14 @@ def test_another_meaning_of_the_code_is_named() -> None:
     assert answer.note == "The manuals list this code more than once, with different meanings."
 
 
+def test_an_index_of_parameters_is_no_other_meaning() -> None:
+    entry = row(("Code", "p1082"), ("Name", "Maximum speed / n_max"), ("Description", "Sets it."))
+    index = row(("Par. no.", "p1082"), ("Name", "Maximum speed"), ("Access level", "1"), ordinal=9)
+    answer = ask(entry, index, code="p1082")
+    assert answer.note == ""
+    assert "Also listed" not in answer.text
+
+
 def test_nothing_found() -> None:
     answer = ask(code="", question="why is the sky blue")
     assert answer.summary == answer.text == "Not found in the manuals."
@@ -323,6 +331,9 @@ def test_codes_that_may_have_been_meant_are_offered(lang: Language, said: str) -
         ("E.LU", "LU", True),
         ("E18", "ERR18", False),
         ("F18", "E18", False),
+        ("F30002", "f3oo02", True),
+        ("E.OC1", "E.0C1", True),
+        ("OL", "01", False),
         ("OC2", "E.OC1", False),
     ],
 )

@@ -139,6 +139,16 @@ def test_a_products_name_is_no_code_and_a_fault_that_names_a_paper_may_be_one() 
     assert asked("G120 and SKF8000: E005", names=names) == {"E005": False}
 
 
+def test_a_display_is_asked_for_beside_a_product_and_a_product_is_not_beside_its_fault() -> None:
+    def meant(question: str) -> set[str]:
+        found = codes_asked(Search(question=question), frozenset())
+        return {code.canonical for code in found if code.asked and code.certain}
+
+    assert meant("三菱FR-A800 E.OC1") == {"EOC1"}
+    assert meant("ABB ACS880 fault 2310") == {"#2310"}
+    assert meant("ACS880 fault") == {"ACS880"}
+
+
 def test_the_payloads_code_goes_first() -> None:
     assert next(iter(asked("E006 too?", code="E.OC1"))) == "EOC1"
     assert asked("x", code="18") == {"#18": True}
