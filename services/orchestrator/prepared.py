@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from hashlib import blake2b
 import msgspec
 
 from schemas.answers import Answer, Language
-from schemas.generation import Generate
 from schemas.retrieval import Found
 from services.orchestrator.draft import Draft
 from services.orchestrator.made import Outcome, Record
@@ -20,7 +20,9 @@ from services.orchestrator.prompt import said
 from services.orchestrator.reuse import bindings
 from services.orchestrator.rows import keep_record
 from services.orchestrator.templates import Prompt
-from services.runtime.sqlite import Database
+from services.orchestrator.triggers import question_about
+from services.runtime.errors import Rejected
+from services.runtime.sqlite import Database, Row
 
 _LATEST = 5000
 """Answers of the past that tell which codes occur."""
@@ -45,10 +47,11 @@ ON CONFLICT (unit, lang, prompt, model) DO UPDATE SET generation = excluded.gene
     made_at = excluded.made_at, made = excluded.made
 """
 _GIVE = """
-SELECT prepared.body AS answer, made.* FROM prepared JOIN made ON made.id = prepared.made
-WHERE unit = ?1 AND lang = ?2 AND prompt = ?3 AND generation = ?4
+SELECT prepared.body AS answer, shown, generation, made.*
+FROM prepared JOIN made ON made.id = prepared.made
+WHERE unit = ?1 AND lang = ?2 AND prompt = ?3
     AND ?5 IN ('', model) AND prepared.body IS NOT NULL
-ORDER BY made_at DESC LIMIT 1
+ORDER BY generation = ?4 DESC, made_at DESC LIMIT 1
 """
 _KEY = "unit = ? AND lang = ? AND prompt = ? AND model = ?"
 _DUE = """
@@ -122,10 +125,17 @@ def told(prompt: Prompt) -> str:
     return f"{prompt.ref} {prompt.template.digest}"
 
 
-def shown(request: Generate) -> bytes:
-    """Return a digest of all that the model is shown."""
-    same = msgspec.structs.replace(request, id="", priority="advice", background=False)
-    return blake2b(msgspec.msgpack.encode(same), digest_size=16).digest()
+def shown(draft: Draft, found: Found) -> bytes:
+    """Return a digest of all that the model is shown of a code, the machine's own words left aside.
+
+    Raises:
+        Rejected: as `Draft.request`.
+    """
+    code = found.codes[0]
+    question = question_about(code, "", draft.work.lang)
+    work = msgspec.structs.replace(draft.work, code=code, question=question, text="")
+    request = dataclasses.replace(draft, work=work).request("", "advice")
+    return blake2b(msgspec.msgpack.encode(request), digest_size=16).digest()
 
 
 class Prepared:
@@ -161,10 +171,24 @@ class Prepared:
         row = await self._db.first(
             _GIVE, (unit, draft.work.lang, told(draft.prompt), found.generation, model)
         )
-        if row is None:
+        if row is None or not self._stands(row, draft, found):
             return None
         record = Record(row["id"], row["body"], row["request"], row["created"])
         return Outcome(msgspec.json.decode(row["answer"], type=Answer), record)
+
+    @staticmethod
+    def _stands(row: Row, draft: Draft, found: Found) -> bool:
+        """Return whether a prepared answer rests on what the manuals say now.
+
+        After a change of any manual it was not looked at again yet; where the model would be shown
+        the same, the change was elsewhere.
+        """
+        if row["generation"] == found.generation:
+            return True
+        try:
+            return bool(row["shown"] == shown(draft, found))
+        except Rejected:
+            return False  # the prompt cannot be filled: the live request will say so
 
     async def kept(self, unit: str, lang: Language, basis: Basis) -> Kept | None:
         """Return what was prepared for a unit with this prompt and model, whenever."""

@@ -264,7 +264,7 @@ class Preparing:
             await self._prepared.checked(case, basis, "no manual defines it")
             return True
         request = draft.request(f"prepared.{uuid4().hex}", "advice", background=True)
-        digest = shown(request)
+        digest = shown(draft, found)
         kept = await self._prepared.kept(unit, case.lang, basis)
         # Another machine with the same manuals may be shown other passages of them.
         if kept and (kept.generation == basis.generation or kept.shown == digest):

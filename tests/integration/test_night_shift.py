@@ -82,7 +82,11 @@ def test_an_answer_of_a_manual_that_changed_is_not_given(
     facts(andon, all_prepared)
     model.may.clear()  # what is due now waits
     other = tmp_path / "other.md"
-    other.write_text("# Note\n\nE005: since May the mains fuse is F7.\n", encoding="utf-8")
+    other.write_text(
+        "# Faults since May\n\n## E005 DC bus undervoltage\n\n"
+        "Cause: the mains fuse F7 has blown.\n\nRemedy: replace the mains fuse F7.\n",
+        encoding="utf-8",
+    )
     assert andon.cli("add", str(other), "--asset", ASSET).returncode == 0
     asked = len(model.prompts)
     with listening(andon.port, f"andon/answer/{ASSET}") as client:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from schemas.answers import Answer
-from schemas.generation import Generate, Generated, PromptPassage
+from schemas.generation import Generate, Generated
 from schemas.prompts import Made
 from schemas.retrieval import DocumentRef, Found, Hit, Passage
 from services.orchestrator.draft import Draft
@@ -238,15 +240,26 @@ async def test_what_no_plan_found_again_is_forgotten(prepared: Prepared) -> None
 
 
 def test_what_the_model_is_shown_tells_answers_apart() -> None:
-    passage = PromptPassage(n=1, source="D", text="x")
-    one = Generate(id="a", system="s", question="q", passages=[passage], lang="en")
-    same = Generate(
-        id="b", system="s", question="q", passages=[passage], lang="en", background=True
+    one = shown(draft(found()), found())
+    assert one == shown(draft(found(generation=9)), found(generation=9))
+    other_words = msgspec.structs.replace(
+        draft(found()).work, code="e-1", question="Fault e-1: it smells", text="it smells"
     )
-    assert shown(one) == shown(same)
+    assert one == shown(dataclasses.replace(draft(found()), work=other_words), found())
     others = [
-        Generate(id="a", system="t", question="q", passages=[passage], lang="en"),
-        Generate(id="a", system="s", question="q", passages=[], lang="en"),
-        Generate(id="a", system="s", question="q", passages=[passage], lang="zh"),
+        shown(draft(found(), OF_MACHINE), found()),
+        shown(draft(found("E2")), found("E2")),
+        shown(dataclasses.replace(draft(found()), hits=[]), found()),
     ]
-    assert shown(one) not in {shown(other) for other in others}
+    assert one not in others
+
+
+async def test_a_change_elsewhere_does_not_take_a_prepared_answer_away(prepared: Prepared) -> None:
+    of = found()
+    made = outcome(5, "a")
+    await prepared.keep(CASE, BASIS, unit=unit(of), digest=shown(draft(of), of), outcome=made)
+    assert await given(prepared, found(generation=4)) == "a"
+    passage = Passage(ordinal=7, text="other words")
+    hits = [msgspec.structs.replace(of.hits[0], passage=passage)]
+    changed = msgspec.structs.replace(of, hits=hits, generation=4)
+    assert await given(prepared, changed) == ""
