@@ -92,7 +92,9 @@ class Inquirer:
         corpus = self._corpus
         asked = search.question
         place = setting(asked, search.asset)
-        tags = {word for word in place.tags if word not in corpus.names}
+        # What a machine reports as its code is one, whatever the machine is called.
+        reported = set(tokens(search.code))
+        tags = {w for w in place.tags if w not in corpus.names and w not in reported}
         codes = [
             code
             for code in codes_asked(search, corpus.names)

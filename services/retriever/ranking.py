@@ -54,6 +54,9 @@ KIND = 2.0
 """It lists errors where the code is said to be an error's."""
 EXPLAINS = 1.5
 """It explains the code: a row that does not may be of an overview, or of an index."""
+LISTED = 0.4
+"""It explains the code in a row: a list of faults says causes and remedies one by one, where the
+chapter beside it tells them."""
 CODE_WEIGHT = 3.0
 """What a code counts among a question's words, in multiples of the rarest word."""
 MEANING = (0.25, 0.75)
@@ -207,7 +210,8 @@ def rank(
             told += code_weight * (1.0 if hit.certain else UNCERTAIN)
             sure = (1.0 if hit.exact else LOOSE) * (1.0 if hit.certain else UNCERTAIN)
             order += STRENGTH_SCORE[strength] * sure + KIND * (label in of_kind)
-            order += EXPLAINS * (defines and label in explaining)
+            if defines and label in explaining:
+                order += EXPLAINS + LISTED * (candidate.kind == "row")
         covered = 1.0 if label in quoted else told / whole if whole else 0.0
         if label in word_rank:
             order += WORDS * K / (K + word_rank[label])
