@@ -192,7 +192,9 @@ def test_ended_in_mid_stream_the_answer_is_final_and_the_stream_ends(
         assert struck
         assert {one["id"] for one in answers} == {one["answer_id"] for one in pieces}
         assert len({one["id"] for one in answers}) == 1
-        assert answers[-1]["causes"]
+        # The random model's words do not stand on the manual: what that says goes along.
+        assert answers[-1]["grounded"] is False
+        assert answers[-1]["extract"]["causes"]
         assert pieces[-1]["done"]
 
 
