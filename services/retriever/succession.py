@@ -192,7 +192,6 @@ class Succession:
         coming = self._corpus.coming
         if coming is None or self._serving is None:
             return
-        await self._count_change(coming)
         index = VectorIndex.empty(embedder.dimension)
 
         async def take_over(done: int) -> None:
@@ -211,6 +210,7 @@ class Succession:
                 on_complete=take_over,
             ),
         )
+        await self._count_change(coming)
         log.info("%s takes over from %s when all vectors are made", coming.name, self._name())
         self._begin(worker)
 

@@ -191,11 +191,19 @@ class Vectorizer:
     async def _embed(self, group: Sequence[Text]) -> Vectors | None:
         """Return the vectors of a group, None where the model refuses it."""
         try:
-            vectors: Vectors = await self._run(self._embedder.embed, [one.text for one in group])
+            vectors: Vectors = await self._run(self._confirmed, [one.text for one in group])
         except Rejected as error:
             log.debug("refused: %s", error)
             return None
-        await self._run(self._embedder.confirm)
+        return vectors
+
+    def _confirmed(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of some texts, which are surely of the model that was opened."""
+        vectors = self._embedder.embed(texts)
+        try:
+            self._embedder.confirm()
+        except Rejected as error:  # that says nothing about these texts
+            raise Retryable(error.operation, error.reason, error.hint) from error
         return vectors
 
     async def _keep(self, group: Sequence[Text], vectors: Vectors) -> None:
