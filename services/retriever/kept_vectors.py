@@ -58,15 +58,16 @@ class KeptVectors(Answering):
     async def announce(self, model: Model | None) -> None:
         """Say which model's vectors are made beside those that answer; None: of no other.
 
-        Those made already are kept where they are of that model.
+        Those made already are kept where they are of that model; those of another one are deleted
+        before the first is made, and left to `clear_coming` where none is.
         """
         if self.coming is not None and model is not None and self.coming.compares(model):
             await self._set_model("coming", msgspec.structs.replace(model, label=self.coming.label))
             return
         if self.coming is not None:
             await self._set_model("coming", None)
-        await self.clear_coming()
         if model is not None:
+            await self.clear_coming()
             await self._set_model("coming", model)
 
     async def clear_coming(self) -> None:

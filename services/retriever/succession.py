@@ -86,6 +86,9 @@ class Succession:
         self._look = asyncio.Event()
         self._serving: _Worker | None = None
         self._coming: _Worker | None = None
+        self._former_ones: list[_Worker] = []
+        """Those that answered before, and take the last questions."""
+        self._opening = False
         self._begun = 0
         """Passages that had their new vectors when the present process went on with the change."""
         self._all = 0
@@ -140,7 +143,11 @@ class Succession:
 
     async def close(self) -> None:
         """Let go of the models."""
-        workers = [worker for worker in (self._serving, self._coming) if worker is not None]
+        workers = [
+            worker
+            for worker in (self._serving, self._coming, *self._former_ones)
+            if worker is not None
+        ]
         for worker in workers:
             worker.embedder.close()  # first: the others may be waiting for it
         for worker in workers:
@@ -153,6 +160,7 @@ class Succession:
             kept = self._corpus.model
             if kept is None or kept.compares(new):
                 await self._corpus.announce(None)
+                self._spawn(self._clear(), "delete vectors of former models")
                 await self._serve(embedder, new)
                 return
             former, why = await self._former(kept, embedder)
@@ -233,10 +241,12 @@ class Succession:
         self._spawn(self._clear(), "delete vectors of former models")
 
     async def _retire(self, former: _Worker) -> None:
+        self._former_ones.append(former)
         former.vectorizer.wake()  # it finds out that it is wanted no more
         await asyncio.sleep(LAST_S)
         former.embedder.close()
         await former.vectorizer.close()
+        self._former_ones.remove(former)
 
     async def _try(self, opening: Awaitable[Embedder]) -> bool:
         """Take in the configured model; where it cannot be had the former answers, if that can."""
@@ -382,6 +392,8 @@ class Succession:
             else:
                 self._health.well("model change")
             return
+        if worker is not self._serving:
+            return  # its time is over
         if not self.waits_for:
             self._embedding_at = time.monotonic()
         self.waits_for = reason

@@ -322,7 +322,7 @@ async def test_documents_come_and_go_while_the_model_changes(
     """Each step: what answers is found, what does not is not, and nothing is mixed."""
     random_ = random.Random(7)
     new = second_model(tmp_path)
-    texts = (f"{one} Position {n}." for n in itertools.count() for one in ENGLISH)
+    texts = (f"{one} Item {n}." for n, one in enumerate(itertools.cycle(ENGLISH)))
     answering: dict[str, tuple[int, list[Passage]]] = {}
     gone: list[Passage] = []
 
