@@ -20,6 +20,7 @@ from services.retriever.embedding.model import Model
 from services.retriever.finder import Finder
 from services.retriever.former import Room, open_former
 from services.retriever.indexer import Indexer
+from services.retriever.memory import give_back
 from services.retriever.vectorizer import Vectorizer
 from services.retriever.vectors import VectorIndex
 from services.runtime.config import Retriever
@@ -247,6 +248,8 @@ class Succession:
         former.embedder.close()
         await former.vectorizer.close()
         self._former_ones.remove(former)
+        del former
+        await asyncio.to_thread(give_back)
 
     async def _try(self, opening: Awaitable[Embedder]) -> bool:
         """Take in the configured model; where it cannot be had the former answers, if that can."""

@@ -338,7 +338,7 @@ async def test_documents_come_and_go_while_the_model_changes(
             answering[doc_id] = (revision + 1, fresh)
         gone.extend(there)
         held = [one for _, some in answering.values() for one in some]
-        assert asker.health.facts["vectors"] == len(held)
+        assert (await asker.corpus()).vectors == len(held)
         for one in random_.sample(held, min(4, len(held))):
             assert await near(asker, one)
         for one in random_.sample(gone, min(2, len(gone))):
