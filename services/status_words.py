@@ -17,6 +17,8 @@ def said(facts: Facts) -> Iterator[str]:
         if queue and (name in _QUEUE or name.startswith(_OF)):
             if name == "slots":
                 yield from _queue(facts)
+        elif name == "embedding_change" and value:
+            yield f"embedding model changes: {value} passages"
         elif value != "":
             yield f"{name} {value}"
 

@@ -36,6 +36,7 @@ class Corpus(Revisions, KeptVectors, Lookups):
         """
         corpus = cls(await open_database(path, MIGRATIONS, synchronous="NORMAL"))
         await corpus.refresh()
+        await corpus.read_models()
         return corpus
 
     @classmethod

@@ -68,6 +68,17 @@ ALTER TABLE passages ADD COLUMN name TEXT NOT NULL DEFAULT '';
 -- Which way tokens and codes were found; see records.WORDS.
 ALTER TABLE documents ADD COLUMN words INTEGER NOT NULL DEFAULT 0;
 
+-- name: schema_5: which model the vectors are of, and those of one that takes over (see switch)
+CREATE TABLE coming (
+    passage INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE,
+    vector  BLOB NOT NULL,
+    text    INTEGER
+);
+CREATE INDEX coming_text ON coming (text) WHERE text IS NOT NULL;
+INSERT INTO meta SELECT 'model', json_object('name', value, 'label', value)
+FROM meta WHERE key = 'embedding' AND value <> '';
+DELETE FROM meta WHERE key = 'embedding';
+
 -- name: meta: one fact
 SELECT value FROM meta WHERE key = ?
 
@@ -217,8 +228,34 @@ GROUP BY v.text
 SELECT p.id FROM passages p JOIN documents d ON d.id = p.document
 WHERE p.id IN (SELECT value FROM json_each(?)) AND d.active
 
--- name: drop_vectors: another model, other vectors
-DELETE FROM vectors
+-- name: active_labels: passages that answer and have a vector
+SELECT v.passage FROM vectors v
+JOIN passages p ON p.id = v.passage JOIN documents d ON d.id = p.document
+WHERE d.active AND length(v.vector) ORDER BY v.passage
+
+-- name: vectors_at: the vectors of these passages (JSON list of ids), if they answer
+SELECT v.passage, v.vector FROM json_each(?) j CROSS JOIN vectors v ON v.passage = j.value
+JOIN passages p ON p.id = v.passage JOIN documents d ON d.id = p.document
+WHERE d.active AND length(v.vector) ORDER BY v.passage
+
+-- name: count_passages: all of them, answering or not
+SELECT count(*) FROM passages
+
+-- name: drop_meta: forget one fact
+DELETE FROM meta WHERE key = ?
+
+-- name: drop_coming: forget vectors of a model that does not take over, or did before: so many
+DELETE FROM coming WHERE passage IN (SELECT passage FROM coming LIMIT ?)
+
+-- name: switch_1: the model that takes over has done so; its vectors and the former ones change
+-- places, which takes as long with a hundred thousand of them
+ALTER TABLE vectors RENAME TO former
+
+-- name: switch_2: second step
+ALTER TABLE coming RENAME TO vectors
+
+-- name: switch_3: third step
+ALTER TABLE former RENAME TO coming
 
 -- name: totals: passages that answer, and their vectors
 SELECT count(*), count(v.passage) FROM passages p JOIN documents d ON d.id = p.document

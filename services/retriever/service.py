@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -26,14 +25,14 @@ from schemas.retrieval import (
     UnitQuery,
 )
 from services.retriever.corpus import PLAN, Corpus
-from services.retriever.embedding import Embedder, open_embedder
+from services.retriever.embedding import open_embedder
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
 from services.retriever.lexicon import SHIPPED, Lexicon
+from services.retriever.succession import Succession
 from services.retriever.units import units
-from services.retriever.vectorizer import Vectorizer
 from services.runtime.config import Config
-from services.runtime.errors import AndonError, Fatal, Rejected, Retryable, Unavailable
+from services.runtime.errors import AndonError, Retryable, Unavailable
 from services.runtime.paging import fitting
 from services.runtime.process import Context
 from services.runtime.salvage import mend, watch
@@ -44,14 +43,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _AGAIN_S = 3.0
-"""Pause between two tries to reach an embedding server."""
-PATIENCE_S = 300.0
-"""After so long without the embedding model a new revision answers by codes and words alone."""
+"""Pause after a failure of the disk, seconds."""
 _SETTLE_EVERY_S = 5.0
 """Pause between two looks at whether the index has to be written, seconds."""
 _SCRUB_AFTER_S = 3.0
-_VERIFY_AFTER_S = 5.0
-"""The model's hash is taken when all have started: it takes as much processor as starting."""
 
 
 class RetrieverService:
@@ -80,14 +75,9 @@ class RetrieverService:
         self._folder = config.data_dir
         self._lexicon_file = config.lexicon_file
         self._corpus: Corpus | None = None
-        self._embedder: Embedder | None = None
         self._indexer: Indexer | None = None
-        self._vectorizer: Vectorizer | None = None
+        self._succession: Succession | None = None
         self._finder: Finder | None = None
-        self._not_embedding = ""
-        """Why passages get no vectors now, empty while they do."""
-        self._embedding_at = time.monotonic()
-        """When that last went well, or began to be tried."""
         self._deleted = asyncio.Event()
         self._deleted.set()  # the last stop may have come between
         self._missing: int | None = 0
@@ -106,21 +96,23 @@ class RetrieverService:
         finally:
             await asyncio.wait({opening})
         self._indexer = Indexer(self._corpus, self._folder / "vectors")
-        finder = Finder(
+        finder = self._finder = Finder(
             self._corpus,
             self._settings.threshold,
-            self._vector_trouble,
+            self._question_trouble,
             await self._terms(),
             self._settings.sure,
             reranker=self._reranker(),
         )
-        self._finder = finder
-        try:
-            await self._use(opening.result(), context, finder)
-        except (Retryable, Rejected) as error:
-            self._vector_trouble(error)
-            self._not_embedding = error.reason
-            context.spawn(self._keep_opening(context, finder), "open the embedding model")
+        self._succession = Succession(
+            self._settings,
+            self._corpus,
+            indexer=self._indexer,
+            finder=finder,
+            context=context,
+            on_change=self._count,
+        )
+        await self._succession.start(opening)
         serve = context.server.serve
         await serve(SEARCH, self.search)
         await serve(INDEX, self.index, at_once=2)
@@ -132,7 +124,8 @@ class RetrieverService:
         await serve(UNITS, self.units)
         context.spawn(watch(self._corpus.database), "watch the corpus")
         context.spawn(self._scrub(self._corpus), "take deleted words off the disk")
-        context.spawn(self._remake(self._writer()), "find words and codes anew")
+        context.spawn(self._remake(self._indexer), "find words and codes anew")
+        context.spawn(self._keep_index(self._indexer), "keep the index")
         self._count()
 
     async def drain(self) -> None:
@@ -140,17 +133,15 @@ class RetrieverService:
         if self._indexer is not None:
             try:
                 await self._indexer.save()
-            except OSError as error:
+            except (OSError, Retryable) as error:
                 log.warning("the index is not written, the next start builds it: %s", error)
 
     async def close(self) -> None:
         """Close the files."""
-        if self._embedder is not None:
-            self._embedder.close()  # first: the others may be waiting for it
+        if self._succession is not None:
+            await self._succession.close()
         if self._finder is not None:
             self._finder.close()
-        if self._vectorizer is not None:
-            await self._vectorizer.close()
         if self._indexer is not None:
             await self._indexer.close()
         if self._corpus is not None:
@@ -166,22 +157,20 @@ class RetrieverService:
     async def index(self, request: IndexPassages) -> Indexed:
         """Keep a batch of passages."""
         indexed = await self._writer().take(request)
-        self._embed_soon()
+        self._embedding().wake()
         return indexed
 
     async def activate(self, request: Activate) -> Indexed:
         """Let a revision answer, or tell how far it is from that."""
-        # Words that are right go before meaning, where nobody knows when that comes.
-        tired = bool(self._not_embedding) and time.monotonic() - self._embedding_at > PATIENCE_S
-        indexed = await self._writer().activate(request, at_once=tired)
+        embedding = self._embedding()
+        indexed = await self._writer().activate(request, at_once=embedding.tired)
         self._count()
-        self._embed_soon()
-        left = None
-        if self._vectorizer is not None:
-            *_, last = await self._open().progress(request.doc_id, request.revision)
-            left = await self._vectorizer.seconds_left(last)
+        embedding.wake()
+        *_, last = await self._open().progress(request.doc_id, request.revision)
         return msgspec.structs.replace(
-            indexed, seconds_left=left, waits_for=self._not_embedding if not indexed.answers else ""
+            indexed,
+            seconds_left=await embedding.seconds_left(last),
+            waits_for=embedding.waits_for if not indexed.answers else "",
         )
 
     async def remove(self, request: RemovePassages) -> Indexed:
@@ -229,7 +218,7 @@ class RetrieverService:
             passages=totals[0],
             vectors=totals[1],
             generation=generation,
-            embedding=await corpus.embedding(),
+            embedding=corpus.embedding,
             next=held[-1][-1].document.doc_id if more else "",
         )
 
@@ -247,37 +236,6 @@ class RetrieverService:
             self._health.trouble("lexicon", f"{lexicon.troubles[0]}; the other lines hold")
         return lexicon
 
-    async def _use(self, embedder: Embedder, context: Context, finder: Finder) -> None:
-        """Work with a model from now on."""
-        self._embedder = embedder
-        indexer = self._writer()
-        await indexer.use(embedder)
-        finder.use(embedder, lambda: indexer.index)
-        self._health.well("embedding")
-        self._vectorizer = Vectorizer(self._open(), indexer, embedder, self._embedded)
-        context.spawn(self._vectorizer.run(self._not_embedded), "embed passages")
-        context.spawn(self._keep_index(indexer), "keep the index")
-        context.spawn(self._verify(embedder), "check the model")
-
-    async def _keep_opening(self, context: Context, finder: Finder) -> None:
-        while True:
-            await asyncio.sleep(_AGAIN_S)
-            try:
-                embedder = await asyncio.to_thread(open_embedder, self._settings.embedding)
-                await self._use(embedder, context, finder)
-            except (Retryable, Rejected) as error:
-                self._vector_trouble(error)
-            else:
-                return
-
-    async def _verify(self, embedder: Embedder) -> None:
-        await asyncio.sleep(_VERIFY_AFTER_S)
-        try:
-            await asyncio.to_thread(embedder.verify)
-        except Fatal as error:
-            # Codes and words still answer, and what meaning finds is shown as what it is.
-            self._health.trouble("model", str(error))
-
     async def _keep_index(self, indexer: Indexer) -> None:
         """Build the index where it must be, and write it a while after each change."""
         pause = 0.0
@@ -293,25 +251,6 @@ class RetrieverService:
                 self._health.well("index")
                 self._count()
                 pause = _SETTLE_EVERY_S
-
-    def _not_embedded(self, reason: str) -> None:
-        """Take note of how embedding passages goes."""
-        if not self._not_embedding:
-            self._embedding_at = time.monotonic()
-        self._not_embedding = reason
-        if reason:
-            self._health.trouble("vectors", f"{reason}; passages are found by codes and words")
-        else:
-            self._health.well("vectors")
-
-    def _embedded(self) -> None:
-        """Take note of passages that got their vectors."""
-        self._embedding_at = time.monotonic()
-        self._count()
-
-    def _embed_soon(self) -> None:
-        if self._vectorizer is not None:
-            self._vectorizer.wake()
 
     async def _remake(self, indexer: Indexer) -> None:
         """Find words and codes anew that an older Andon found another way, a revision at a time."""
@@ -341,12 +280,9 @@ class RetrieverService:
                 log.warning("deleted words are still on the disk: %s", error)
                 self._deleted.set()
 
-    def _vector_trouble(self, error: AndonError | None) -> None:
+    def _question_trouble(self, error: AndonError | None) -> None:
         """Take note of how embedding questions goes."""
-        if error is None:
-            self._health.well("embedding")
-        else:
-            self._health.trouble("embedding", f"{error}; searching by codes and words alone")
+        self._embedding().question_trouble(error)
 
     def _reranker(self) -> Reranker | None:
         """Return what puts passages in order, where one is configured."""
@@ -368,6 +304,11 @@ class RetrieverService:
             raise Unavailable("retriever", "the corpus is not open yet")
         return self._indexer
 
+    def _embedding(self) -> Succession:
+        if self._succession is None:
+            raise Unavailable("retriever", "the corpus is not open yet")
+        return self._succession
+
     def _open(self) -> Corpus:
         if self._corpus is None:
             raise Unavailable("retriever", "the corpus is not open yet")
@@ -382,5 +323,6 @@ class RetrieverService:
             vectors=len(index) if index is not None else 0,
             incomplete=self._missing != 0,
             generation=corpus.generation,
+            embedding_change=self._succession.progress if self._succession else "",
         )
         self._health.changed.set()  # answers that stand may be out of date

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from services.retriever.corpus import Corpus
-from services.retriever.embedding import Embedder, Vectors
+from services.retriever.embedding import AnotherModel, Embedder, Superseded, Vectors
 from services.retriever.grouping import Text, distinct, groups
 from services.retriever.indexer import Indexer
 from services.retriever.memory import give_back
@@ -31,7 +31,8 @@ class Vectorizer:
     """Embeds what has no vector, oldest first, for as long as the service lives.
 
     One group is embedded while the one before it is kept. Passages that come in go first: before
-    each group it waits until the indexer has no batch at work.
+    each group it waits until the indexer has no batch at work. Where two models are at work, that
+    which answers and one that is to take over, the second waits until the first has nothing to do.
     """
 
     def __init__(
@@ -40,33 +41,62 @@ class Vectorizer:
         indexer: Indexer,
         embedder: Embedder,
         on_progress: Callable[[], None] = lambda: None,
+        *,
+        of: str | None = None,
+        after: Vectorizer | None = None,
+        on_complete: Callable[[int], Awaitable[object]] | None = None,
     ) -> None:
-        """Prepare; `on_progress` is told of each group that is in the index."""
+        """Prepare.
+
+        Args:
+            corpus: where the passages are.
+            indexer: keeps their vectors.
+            embedder: makes them.
+            on_progress: told of each group that is kept.
+            of: label of the vectors; by default of those that answer when it begins.
+            after: goes first.
+            on_complete: told up to which passage each has its vector, when none is left to do.
+        """
         self._corpus = corpus
         self._indexer = indexer
         self._embedder = embedder
         self._on_progress = on_progress
+        self._of = of
+        self._after = after
+        self._on_complete = on_complete
+        self.idle = asyncio.Event()
+        """Set while it embeds nothing, be it that it cannot."""
+        self.idle.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="vectors")
         self._wake = asyncio.Event()
         self._wake.set()
         self._done = 0
         self._rate = 0.0
+        self.kept = 0
+        """Passages that got their vectors."""
 
     def wake(self) -> None:
         """Tell that there are passages without a vector."""
         self._wake.set()
 
     async def run(self, on_trouble: Callable[[str], None]) -> None:
-        """Embed whatever comes, forever; a failure is told and tried again.
+        """Embed whatever comes until another model has taken over; a failure is tried again.
 
         Args:
             on_trouble: told what fails, and an empty text when all is well.
+
+        Raises:
+            AnotherModel: the server has another model now; its vectors are not kept.
         """
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
                 await self.catch_up()
+            except Superseded:
+                return
+            except AnotherModel:
+                raise
             except (Retryable, Rejected) as error:
                 on_trouble(str(error))
                 self._wake.set()
@@ -80,9 +110,18 @@ class Vectorizer:
         Raises:
             Retryable: the disk or the embedding server fails.
             Rejected: the embedding server refuses whatever it is sent.
+            Superseded: another model has taken over.
         """
+        self.idle.clear()
+        try:
+            await self._catch_up()
+        finally:
+            self.idle.set()
+
+    async def _catch_up(self) -> None:
+        of = self._of = self._corpus.embedding if self._of is None else self._of
         count, began = 0, time.monotonic()
-        while rows := await self._corpus.without_vector(self._done, WINDOW):
+        while rows := await self._corpus.without_vector(self._done, WINDOW, of):
             started = time.monotonic()
             await self._window([(label, text_to_embed(title, p)) for label, title, p in rows])
             self._done = rows[-1][0]
@@ -93,10 +132,16 @@ class Vectorizer:
             await self._run(self._embedder.rest)
             await self._run(give_back)
             log.info("%d passages embedded in %.1f s", count, time.monotonic() - began)
+        if self._on_complete is not None:
+            await self._on_complete(self._done)
+
+    def promote(self, on_complete: Callable[[int], Awaitable[object]]) -> None:
+        """Go on as the one whose vectors answer."""
+        self._after, self._on_complete = None, on_complete
 
     async def seconds_left(self, upto: int) -> float | None:
         """Return in how many seconds all up to this passage have vectors; None while unknown."""
-        waiting = await self._corpus.count_without_vector(self._done, upto)
+        waiting = await self._corpus.count_without_vector(self._done, upto, self._of)
         if not waiting:
             return 0.0
         return round(waiting / self._rate, 1) if self._rate else None
@@ -108,13 +153,15 @@ class Vectorizer:
     async def _window(self, passages: Sequence[tuple[int, str]]) -> None:
         """Embed some passages, group by group."""
         texts = distinct(passages)
-        known = await self._corpus.vectors_by_text([one.digest for one in texts])
+        known = await self._corpus.vectors_by_text([one.digest for one in texts], self._of)
         there = [one for one in texts if one.digest in known]
         if there:
             await self._keep(there, np.stack([known[one.digest] for one in there]))
         at_work: tuple[list[Text], asyncio.Task[Vectors | None]] | None = None
         try:
             for group in groups([one for one in texts if one.digest not in known]):
+                if self._after is not None:
+                    await self._after.idle.wait()
                 await self._indexer.quiet.wait()
                 before = at_work
                 at_work = group, asyncio.create_task(self._embed(group), name="embed passages")
@@ -144,10 +191,19 @@ class Vectorizer:
     async def _embed(self, group: Sequence[Text]) -> Vectors | None:
         """Return the vectors of a group, None where the model refuses it."""
         try:
-            vectors: Vectors = await self._run(self._embedder.embed, [one.text for one in group])
+            vectors: Vectors = await self._run(self._confirmed, [one.text for one in group])
         except Rejected as error:
             log.debug("refused: %s", error)
             return None
+        return vectors
+
+    def _confirmed(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of some texts, which are surely of the model that was opened."""
+        vectors = self._embedder.embed(texts)
+        try:
+            self._embedder.confirm()
+        except Rejected as error:  # that says nothing about these texts
+            raise Retryable(error.operation, error.reason, error.hint) from error
         return vectors
 
     async def _keep(self, group: Sequence[Text], vectors: Vectors) -> None:
@@ -156,7 +212,9 @@ class Vectorizer:
             [label for one in group for label in one.labels],
             [group[row].digest for row in rows],
             vectors[rows],
+            self._of,
         )
+        self.kept += len(rows)
         self._on_progress()
 
     async def _run(self, function: Any, *arguments: Any) -> Any:

@@ -10,16 +10,13 @@ know only each other, and a search that begins among them never leaves.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import threading
-import zlib
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Self
 
 import hnswlib
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,16 +36,9 @@ ROOM = 1024
 """Capacity an index has at least."""
 EACH = 8
 """Passages handed out of those with one vector."""
-META = "vectors.json"
 
-
-class _Meta(msgspec.Struct, frozen=True):
-    file: str
-    generation: int
-    embedding: str
-    dimension: int
-    count: int
-    crc32: int
+_LABEL = 100
+"""What Python keeps of a label, bytes."""
 
 
 class VectorIndex:
@@ -87,33 +77,6 @@ class VectorIndex:
             allow_replace_deleted=True,
         )
         return cls(index)
-
-    @classmethod
-    def load(
-        cls, folder: Path, *, generation: int, count: int, embedding: str, dimension: int
-    ) -> Self | None:
-        """Return the saved index if it holds what the corpus holds now, else None.
-
-        Within a generation vectors are only added, so that their number tells.
-
-        A file that is missing, damaged or of another kind is no reason to stop: it is rebuilt.
-        """
-        try:
-            meta = msgspec.json.decode((folder / META).read_bytes(), type=_Meta)
-            if (meta.generation, meta.count, meta.embedding) != (generation, count, embedding):
-                return None
-            path = folder / meta.file
-            # hnswlib follows the links of a damaged file into foreign memory: look first.
-            if _checksum(path) != meta.crc32 or meta.dimension != dimension:
-                return None
-            points = np.fromfile(f"{path}.labels", dtype=np.int64)
-            index = hnswlib.Index(space="ip", dim=dimension)
-            index.load_index(str(path), allow_replace_deleted=True)
-        except (OSError, RuntimeError, MemoryError, msgspec.MsgspecError):
-            return None
-        if len(points) != 2 * meta.count:
-            return None
-        return cls(index, ((label, point) for label, point in points.reshape(-1, 2).tolist()))
 
     @property
     def dimension(self) -> int:
@@ -268,46 +231,22 @@ class VectorIndex:
                 self._index.set_ef(EF)
         return []
 
-    def save(self, folder: Path, *, generation: int, embedding: str) -> None:
-        """Write the index, then the note that says what it was built from; each by a rename.
+    def labels(self) -> set[int]:
+        """Return the labels of all vectors."""
+        with self._changing:
+            return self._alone | self._point.keys()
 
-        Raises:
-            OSError: the disk is full, read-only or failing; what was there stays.
+    @contextmanager
+    def standing(self) -> Iterator[tuple[hnswlib.Index, NDArray[np.int64]]]:
+        """Let nothing change for as long as the block lasts, to write it; questions go on.
+
+        Gives the graph, and label and point of each vector [n, 2].
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"vectors-{generation}.hnsw"
-        with self._changing:  # it only reads: questions go on
-            part = folder / f"{name}.part"
-            try:
-                self._index.save_index(str(part))
-            except RuntimeError as error:  # hnswlib's word for a file it cannot open
-                raise OSError(f"{part}: {error}") from error
-            # It does not look whether its writes succeed.
-            if part.stat().st_size != self._index.index_file_size():
-                part.unlink()
-                raise OSError(errno.ENOSPC, "the index could not be written whole", str(part))
+        with self._changing:
             alone = np.fromiter(self._alone, dtype=np.int64, count=len(self._alone))
             others = np.array(list(self._point.items()), dtype=np.int64).reshape(-1, 2)
-            points = np.concatenate([np.column_stack([alone, alone]), others])
             self._keys = None
-        meta = _Meta(
-            file=name,
-            generation=generation,
-            embedding=embedding,
-            dimension=self._index.dim,
-            count=len(points),
-            crc32=_checksum(part),
-        )
-        part.replace(folder / name)
-        labels_part = folder / f"{name}.labels.part"
-        labels_part.write_bytes(points.tobytes())
-        labels_part.replace(folder / f"{name}.labels")
-        note = folder / f"{META}.part"
-        note.write_bytes(msgspec.json.encode(meta))
-        note.replace(folder / META)
-        for old in folder.glob("vectors-*"):
-            if not old.name.startswith(f"{name}") or old.suffix == ".part":
-                old.unlink(missing_ok=True)
+            yield self._index, np.concatenate([np.column_stack([alone, alone]), others])
 
     def _grow(self) -> None:
         """Make room for what was just joined."""
@@ -316,12 +255,17 @@ class VectorIndex:
             self._index.resize_index(max(need, room + room // 2))
 
 
+def bytes_each(dimension: int) -> int:
+    """Return the memory a vector takes in an index, with its links and labels."""
+    return 4 * dimension + 4 * (2 * M + 1) + 8 + _LABEL
+
+
 def nearest(
     vector: NDArray[np.float32], labels: NDArray[np.int64], vectors: Vectors, limit: int
 ) -> list[tuple[int, float]]:
     """Compare with every vector [n, dimension]: for a scope too narrow for the index."""
-    if not len(labels):
-        return []
+    if not len(labels) or vectors.shape[1] != len(vector):
+        return []  # none, or of another model: it takes over in this moment, see `Finder.find`
     cosines = vectors @ vector
     best = np.argsort(-cosines, kind="stable")[:limit]
     return _pairs(labels[best], cosines[best])
@@ -330,14 +274,6 @@ def nearest(
 def _key(vector: NDArray[np.float32]) -> bytes:
     # As the corpus keeps it: a vector is first added as the model made it, and comes back rounded.
     return hashlib.blake2b(vector.astype(np.float16).tobytes(), digest_size=12).digest()
-
-
-def _checksum(path: Path) -> int:
-    total = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            total = zlib.crc32(block, total)
-    return total
 
 
 def _pairs(labels: Iterable[int], cosines: Iterable[float]) -> list[tuple[int, float]]:

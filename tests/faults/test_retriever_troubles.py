@@ -13,7 +13,7 @@ from aiohttp import web
 
 from schemas.retrieval import Activate, DocumentRef, IndexPassages, Passage
 from services.retriever.corpus import Corpus
-from services.retriever.embedding import Embedder, Vectors, open_embedder
+from services.retriever.embedding import Vectors
 from services.retriever.embedding.onnx import OnnxEmbedder
 from services.retriever.indexer import Indexer
 from services.retriever.vectorizer import Vectorizer
@@ -112,7 +112,7 @@ async def test_a_deadline_in_the_middle_of_a_change_loses_no_vectors(tmp_path: P
 async def test_an_index_that_could_not_follow_is_built_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.retriever.indexer.SETTLE_S", 0.02)
+    monkeypatch.setattr("services.retriever.derived.SETTLE_S", 0.02)
     embedder = OnnxEmbedder(Embedding().model)
     async with indexing(tmp_path, embedder) as (_, indexer, vectorizer):
         await indexer.take(IndexPassages(document=ref("a"), passages=PASSAGES))
@@ -196,14 +196,14 @@ class Server:
 async def test_a_server_that_refuses_ends_nothing(
     tmp_path: Path, mood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.retriever.service._AGAIN_S", 0.05)
-    async with retriever(tmp_path) as asker:
-        await asker.add(ref("a"), PASSAGES)
+    monkeypatch.setattr("services.retriever.succession.AGAIN_S", 0.05)
     server = Server(mood)
     async with http_server(server) as url:
         settings = Embedding(backend="llama-server", url=url, model="")
         async with retriever(tmp_path, settings) as asker:
             assert "embed" in asker.health.reason
+            await asker.index(ref("a"), PASSAGES)
+            await asker.activate(ref("a"), len(PASSAGES))
             assert (await asker.search(ENGLISH[2])).hits[0].passage == PASSAGES[2]
             server.mood = "well"
             await soon(lambda: asker.health.facts["vectors"] == len(PASSAGES))
@@ -218,19 +218,13 @@ async def test_a_server_that_refuses_passages_is_asked_again(
     tmp_path: Path, mood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.retriever.vectorizer.AGAIN_S", 0.05)
-    async with retriever(tmp_path) as asker:
-        await asker.add(ref("a"), PASSAGES)
     server = Server()
     async with http_server(server) as url:
         settings = Embedding(backend="llama-server", url=url, model="")
-
-        def opened(config: Embedding) -> Embedder:
-            found = open_embedder(config)
-            server.mood = mood  # from here on: the first text passed, the passages do not
-            return found
-
-        monkeypatch.setattr("services.retriever.service.open_embedder", opened)
         async with retriever(tmp_path, settings) as asker:
+            server.mood = mood  # from here on: the first text passed, the passages do not
+            await asker.index(ref("a"), PASSAGES)
+            await asker.activate(ref("a"), len(PASSAGES))
             await soon(lambda: "found by codes and words" in asker.health.reason)
             assert (await asker.search(ENGLISH[2])).hits[0].passage == PASSAGES[2]
             server.mood = "well"
@@ -254,7 +248,7 @@ async def test_a_new_revision_answers_without_vectors_when_the_model_stays_away(
             waiting = await asker.activate(second, 3)
             assert not waiting.answers
             assert waiting.waits_for
-            monkeypatch.setattr("services.retriever.service.PATIENCE_S", 0.0)
+            monkeypatch.setattr("services.retriever.succession.PATIENCE_S", 0.0)
             reply = await asker.activate(second, 3)
             assert (reply.answers, reply.vectors, reply.waits_for) == (True, 0, "")
             hits = (await asker.search(PASSAGES[4].text)).hits

@@ -213,19 +213,16 @@ async def test_another_model_embeds_everything_again(tmp_path: Path) -> None:
 
 
 async def test_without_its_embedding_server_it_searches_by_codes_and_words(tmp_path: Path) -> None:
-    async with retriever(tmp_path) as asker:
-        await asker.add(ref(), MANUAL)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: every connection is refused
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         async with retriever(tmp_path, Embedding(backend="llama-server", url=url)) as asker:
             assert "embed" in asker.health.reason
+            await asker.index(ref(), MANUAL)
+            added = await asker.activate(ref(), len(MANUAL))
+            assert (added.answers, added.vectors, added.seconds_left) == (True, 0, None)
             assert (await asker.search("E005")).hits[0].passage.ordinal == 0
             assert (await asker.search("acceleration time")).hits[0].passage.page == 3
-            await asker.index(ref("new"), [row(0, "F77", "Door open", "close the door")])
-            added = await asker.activate(ref("new"), 1)
-            assert (added.answers, added.vectors, added.seconds_left) == (True, 0, None)
-            assert (await asker.search("F77")).hits[0].document.doc_id == "new"
 
 
 async def test_searches_are_answered_while_a_batch_is_embedded(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from schemas.retrieval import DocumentRef, Field, Passage
 from services.retriever.corpus import Corpus
+from services.retriever.embedding.model import Model
 from services.retriever.names import name_tokens
 from services.retriever.records import prepare, title_tokens
 from services.retriever.statements import MIGRATIONS, Q
@@ -282,12 +283,12 @@ async def test_vectors_come_back_in_half_precision(corpus: Corpus) -> None:
 
 
 async def test_another_model_makes_the_vectors_worthless(corpus: Corpus) -> None:
-    await corpus.use_embedding("first")
+    await corpus.use_embedding(Model("first", "first"))
     await put(corpus, document(), ROWS)
     await corpus.activate("m", 1, 2)
-    assert not await corpus.use_embedding("first")
+    assert not await corpus.use_embedding(Model("first", "first"))
     assert await corpus.without_vector(0, 10) == []
-    assert await corpus.use_embedding("second")
+    assert await corpus.use_embedding(Model("second", "second"))
     waiting = await corpus.without_vector(0, 10)
     assert [passage for _, _, passage in waiting] == ROWS
     labels = [label for label, _, _ in waiting]

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from services.retriever import index_file
 from services.retriever.vectors import SLICE, VectorIndex, nearest
 
 pytestmark = pytest.mark.integration
@@ -22,8 +23,13 @@ N, DIMENSION = 1500, 32
 
 
 def load(folder: Path, **asked: Any) -> VectorIndex | None:
-    held: dict[str, Any] = {"generation": 3, "count": N, "embedding": "m", "dimension": DIMENSION}
-    return VectorIndex.load(folder, **(held | asked))
+    known: dict[str, Any] = {"marks": {"one"}, "embedding": "m", "dimension": DIMENSION}
+    saved = index_file.load(folder, **(known | asked))
+    return saved.index if saved else None
+
+
+def save(index: VectorIndex, folder: Path, mark: str = "one", generation: int = 3) -> None:
+    index_file.save(index, folder, mark=mark, generation=generation, embedding="m")
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +98,8 @@ def test_saved_and_loaded_it_answers_the_same(
     index: VectorIndex, vectors: NDArray[np.float32], tmp_path: Path
 ) -> None:
     index.remove([0, 1])
-    index.save(tmp_path, generation=3, embedding="m")
-    loaded = load(tmp_path, count=N - 2)
+    save(index, tmp_path)
+    loaded = load(tmp_path)
     assert loaded is not None
     assert len(loaded) == N - 2
     assert loaded.search(vectors[9], 20) == index.search(vectors[9], 20)
@@ -101,26 +107,36 @@ def test_saved_and_loaded_it_answers_the_same(
     assert loaded.search(vectors[0], 1)[0][0] == 0
 
 
-def test_an_index_of_another_generation_model_or_length_is_not_loaded(
+def test_an_index_of_another_corpus_model_or_length_is_not_loaded(
     index: VectorIndex, tmp_path: Path
 ) -> None:
-    index.save(tmp_path, generation=3, embedding="m")
-    for other in ({"generation": 4}, {"embedding": "x"}, {"dimension": 16}, {"count": N + 1}):
+    save(index, tmp_path)
+    for other in ({"marks": {"two"}}, {"embedding": "x"}, {"dimension": 16}):
         assert load(tmp_path, **other) is None
-    assert load(tmp_path) is not None
+    assert load(tmp_path, marks={"two", "one"}) is not None
+
+
+def test_what_was_saved_tells_of_when_it_is(index: VectorIndex, tmp_path: Path) -> None:
+    index.remove([3])
+    save(index, tmp_path, generation=7)
+    saved = index_file.load(tmp_path, marks={"one"}, embedding="m", dimension=DIMENSION)
+    assert saved is not None
+    assert (saved.generation, saved.count) == (7, N - 1)
+    assert saved.index.labels() == set(range(N)) - {3}
 
 
 def test_saving_again_leaves_one_file(index: VectorIndex, tmp_path: Path) -> None:
-    for generation in (1, 2, 3):
-        index.save(tmp_path, generation=generation, embedding="m")
+    (tmp_path / "vectors-killed.hnsw.part").write_bytes(b"x")  # by one that was killed
+    for mark in ("one", "two", "three"):
+        save(index, tmp_path, mark)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["vectors-3.hnsw", "vectors-3.hnsw.labels", "vectors.json"]
+    assert names == ["vectors-three.hnsw", "vectors-three.hnsw.labels", "vectors.json"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "labels", "gone", "note"])
 def test_damaged_files_are_not_loaded(index: VectorIndex, tmp_path: Path, damage: str) -> None:
-    index.save(tmp_path, generation=3, embedding="m")
-    path = tmp_path / "vectors-3.hnsw"
+    save(index, tmp_path)
+    path = tmp_path / "vectors-one.hnsw"
     data = bytearray(path.read_bytes())
     if damage == "cut":
         path.write_bytes(data[: len(data) // 2])
@@ -139,10 +155,10 @@ def test_damaged_files_are_not_loaded(index: VectorIndex, tmp_path: Path, damage
 def test_a_file_that_cannot_be_written_leaves_the_old_one(
     index: VectorIndex, tmp_path: Path
 ) -> None:
-    index.save(tmp_path, generation=3, embedding="m")
-    (tmp_path / "vectors-4.hnsw.part").mkdir()
-    with pytest.raises(OSError, match=r"vectors-4"):
-        index.save(tmp_path, generation=4, embedding="m")
+    save(index, tmp_path)
+    (tmp_path / "vectors-two.hnsw.part").mkdir()
+    with pytest.raises(OSError, match=r"vectors-two"):
+        save(index, tmp_path, "two")
     assert load(tmp_path) is not None
 
 
@@ -163,8 +179,8 @@ def test_equal_vectors_are_removed_one_by_one(vectors: NDArray[np.float32], tmp_
     index.add([1, 2, 3, 9], vectors[[0, 0, 0, 5]])
     index.remove([1])
     assert {label for label, _ in index.search(vectors[0], 1)} == {2, 3}
-    index.save(tmp_path, generation=1, embedding="m")
-    loaded = load(tmp_path, generation=1, count=len(index))
+    save(index, tmp_path)
+    loaded = load(tmp_path)
     assert loaded is not None
     assert loaded.search(vectors[0], 2) == index.search(vectors[0], 2)
     loaded.add([4], vectors[:1])
@@ -212,7 +228,7 @@ def test_an_index_that_is_saved_is_asked_and_changed_afterwards(
     index: VectorIndex, vectors: NDArray[np.float32], tmp_path: Path
 ) -> None:
     index.remove([5, 6])
-    index.save(tmp_path, generation=1, embedding="m")
+    save(index, tmp_path)
     index.add([2000, 2001], vectors[[5, 7]])
     assert index.search(vectors[5], 1)[0][0] == 2000
     assert {label for label, _ in index.search(vectors[7], 1)} == {7, 2001}
@@ -250,8 +266,8 @@ def test_revisions_come_and_go_and_each_finds_its_own(
             there.discard(revision)
         else:
             with TemporaryDirectory() as folder:
-                index.save(Path(folder), generation=1, embedding="m")
-                loaded = load(Path(folder), generation=1, count=len(index))
+                save(index, Path(folder))
+                loaded = load(Path(folder))
             assert loaded is not None
             index = loaded
         assert len(index) == 10 * len(there)

@@ -40,7 +40,8 @@ class Asker:
 
     def watch_embedding(self, see: Callable[[Sequence[str]], object]) -> None:
         """Be told of all texts that are embedded from now on."""
-        embedder = self._service._embedder
+        assert self._service._succession is not None
+        embedder = self._service._succession.embedder
         assert embedder is not None
         embed = embedder.embed
 

@@ -25,6 +25,13 @@ def test_facts_are_said_as_they_come_without_empty_ones() -> None:
     assert list(said({"passages": 7, "note": "", "slots": 3})) == ["passages 7", "slots 3"]
 
 
+def test_a_change_of_the_embedding_model_is_said_in_words() -> None:
+    facts = {"passages": 7, "embedding_change": "4,200 of 10,000"}
+    told = ["passages 7", "embedding model changes: 4,200 of 10,000 passages"]
+    assert list(said(facts)) == told
+    assert list(said({"passages": 7, "embedding_change": ""})) == ["passages 7"]
+
+
 def test_a_queue_is_said_in_words() -> None:
     assert list(said(IDLE)) == ["model tiny", "0 of 2 slots at work", "breaker closed"]
     busy = {

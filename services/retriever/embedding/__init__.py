@@ -9,9 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.runtime.config import Embedding
+from services.runtime.errors import Rejected, Retryable
 
 Vectors = NDArray[np.float32]
 """[texts, dimension], each row of length 1."""
+SAMPLE = "Fault E005: DC bus undervoltage, check the mains supply. 直流母线欠压，检查电源。"
+"""A text by whose vector models are told apart where their files cannot be seen."""
+
+
+class AnotherModel(Retryable):
+    """Behind the address is another model than the one that was opened: open it anew."""
+
+
+class Superseded(Rejected):
+    """Another model has taken over: vectors of this one are wanted no more."""
 
 
 class Embedder(Protocol):
@@ -25,6 +36,10 @@ class Embedder(Protocol):
     def dimension(self) -> int:
         """Length of a vector."""
 
+    @property
+    def sample(self) -> NDArray[np.float32] | None:
+        """Vector of `SAMPLE` when it was opened; None where the name tells the weights."""
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a text, [len(texts), dimension]; blocks, call it in a thread.
 
@@ -33,6 +48,16 @@ class Embedder(Protocol):
         Raises:
             Retryable: the model cannot answer now.
             Rejected: the model refuses these texts.
+        """
+
+    def confirm(self) -> None:
+        """See that it is still the model that was opened; blocks.
+
+        Vectors made before belong to that model if this is well after them.
+
+        Raises:
+            AnotherModel: it is not.
+            Retryable, Rejected: nobody can say now.
         """
 
     def rest(self) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from services.retriever.embedding import Vectors, unit
+from services.retriever.embedding import SAMPLE, AnotherModel, Vectors, unit
+from services.retriever.embedding.model import alike
 from services.retriever.model_server import ModelServer
 from services.runtime.errors import Rejected
 
@@ -34,7 +36,7 @@ class LlamaServerEmbedder:
     """One connection a call: several threads may call at the same time."""
 
     def __init__(self, url: str, *, model: str = "", batch: int = 8) -> None:
-        """Ask the server for one vector, to know its length.
+        """Ask the server for one vector, to know the model and its length.
 
         Raises:
             Fatal: the address is wrong.
@@ -47,7 +49,8 @@ class LlamaServerEmbedder:
         self._batch = batch
         self._name = self._model
         self._dimension = 0
-        self._dimension = self.embed(["a"]).shape[1]
+        self._sample: NDArray[np.float32] = self.embed([SAMPLE])[0]
+        self._dimension = len(self._sample)
 
     @property
     def name(self) -> str:
@@ -58,6 +61,11 @@ class LlamaServerEmbedder:
     def dimension(self) -> int:
         """Return the length of a vector."""
         return self._dimension
+
+    @property
+    def sample(self) -> NDArray[np.float32]:
+        """Return the vector by which the model is known, whatever the server calls it."""
+        return self._sample
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a text, [len(texts), dimension]."""
@@ -90,10 +98,19 @@ class LlamaServerEmbedder:
             vectors = np.asarray([found[i] for i in range(len(texts))], dtype=np.float32)
         except (KeyError, ValueError) as error:
             raise Rejected(operation, "the reply lacks vectors or their lengths differ") from error
-        if vectors.ndim != 2 or (self._dimension and vectors.shape[1] != self._dimension):
-            raise Rejected(operation, f"vectors of shape {vectors.shape}, {self._dimension} wanted")
+        if vectors.ndim != 2:
+            raise Rejected(operation, f"vectors of shape {vectors.shape}")
+        if self._dimension and vectors.shape[1] != self._dimension:
+            raise AnotherModel(
+                operation, f"vectors have {vectors.shape[1]} numbers, {self._dimension} before"
+            )
         self._name = self._name or reply.model
         return vectors
+
+    def confirm(self) -> None:
+        """Ask for the sample again, a text as short as a question."""
+        if not alike(self._ask([SAMPLE])[0], self._sample):
+            raise AnotherModel(f"embed by {self._server.name}", "the model is another one now")
 
     def rest(self) -> None:
         """Nothing to give back: the memory is the server's."""

@@ -78,6 +78,7 @@ class OnnxEmbedder:
         try:
             self._card = msgspec.json.decode((folder / "model.json").read_bytes(), type=Card)
             self._check(*SMALL)
+            self._name = self._named()
             self._tokenizer = Tokenizer.from_buffer((folder / "tokenizer.json").read_bytes())
         except (OSError, msgspec.MsgspecError, ValueError) as error:
             raise Fatal("load embedding model", f"{folder}: {error}", hint) from error
@@ -102,14 +103,20 @@ class OnnxEmbedder:
 
     @property
     def name(self) -> str:
-        """Return the model's name and the beginning of its weights' hash."""
-        weights = self._card.sha256.get("weights.bin") or self._card.sha256.get("model.onnx", "")
-        return f"{self._card.name}@{weights[:12]}"
+        """Return the model's name, the beginning of its weights' hash, and one of the rest."""
+        return self._name
 
     @property
     def dimension(self) -> int:
         """Return the length of a vector."""
         return self._card.dimension
+
+    @property
+    def sample(self) -> None:
+        """Return nothing: the name tells all files."""
+
+    def confirm(self) -> None:
+        """Nothing to ask: what is loaded stays."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a text, [len(texts), dimension]."""
@@ -165,18 +172,30 @@ class OnnxEmbedder:
         except OSError as error:
             raise Fatal("check embedding model", str(error), MEND) from error
 
+    def _named(self) -> str:
+        """Name everything that a vector depends on; a file the card has no hash of is read."""
+        files = [name for name in (*SMALL, "weights.bin") if (self._folder / name).is_file()]
+        hashes = {name: self._card.sha256.get(name) or self._hash(name) for name in files}
+        weights = hashes.pop("weights.bin", "") or hashes.get("model.onnx", "")
+        rest = f"{sorted(hashes.items())} {self._card.max_tokens} {self._card.dimension}"
+        digest = hashlib.blake2b(rest.encode(), digest_size=4).hexdigest()
+        return f"{self._card.name}@{weights[:12]}.{digest}"
+
+    def _hash(self, name: str) -> str:
+        with (self._folder / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def _check(self, *names: str) -> None:
         for name in names:
             wanted = self._card.sha256.get(name)
             if wanted is None:  # a card without it
                 continue
-            with (self._folder / name).open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != wanted:
-                    raise Fatal(
-                        "check embedding model",
-                        f"{self._folder / name} is damaged: its sha256 is not that of model.json",
-                        MEND,
-                    )
+            if self._hash(name) != wanted:
+                raise Fatal(
+                    "check embedding model",
+                    f"{self._folder / name} is damaged: its sha256 is not that of model.json",
+                    MEND,
+                )
 
     def close(self) -> None:
         """End the threads."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.retriever.embedding import Vectors, unit
+from services.retriever.embedding import SAMPLE, Vectors, unit
 from services.runtime.errors import Fatal
 
 
@@ -44,7 +45,9 @@ class SentenceTransformersEmbedder:
             ) from error
         self._name = Path(model).name
         self._batch = batch
-        self._dimension = int(self._model.encode(["a"]).shape[1])
+        self._dimension = 0
+        self._sample: NDArray[np.float32] = self.embed([SAMPLE])[0]
+        self._dimension = len(self._sample)
 
     @property
     def name(self) -> str:
@@ -55,6 +58,11 @@ class SentenceTransformersEmbedder:
     def dimension(self) -> int:
         """Return the length of a vector."""
         return self._dimension
+
+    @property
+    def sample(self) -> NDArray[np.float32]:
+        """Return the vector by which the model is known: its name is its folder's alone."""
+        return self._sample
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a text, [len(texts), dimension]."""
@@ -68,6 +76,9 @@ class SentenceTransformersEmbedder:
             show_progress_bar=False,
         )
         return unit(np.asarray(vectors, dtype=np.float32))
+
+    def confirm(self) -> None:
+        """Nothing to ask: what is loaded stays."""
 
     def rest(self) -> None:
         """Nothing to give back."""

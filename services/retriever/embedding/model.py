@@ -1,0 +1,83 @@
+"""Which model a vector is of: what must be known to compare it with others, now or later."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from services.retriever.embedding import Embedder
+from services.runtime.config import Embedding
+
+ALIKE = 0.999
+"""Cosine of one text's vectors from which on they are of one model. The same model rounds a little
+differently in another batch or build, 0.99999; another quantisation of it is another model."""
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A model as the corpus remembers it."""
+
+    name: str
+    """What it calls itself."""
+    label: str = ""
+    """Names the vectors made with it, in the corpus and in the index."""
+    sample: bytes = b""
+    """Vector of `embedding.SAMPLE`, float16; empty where the name tells the weights."""
+    backend: str = ""
+    """The configuration by which it was opened; empty where an older Andon did not keep it."""
+    model: str = ""
+    url: str = ""
+
+    @classmethod
+    def of(cls, embedder: Embedder, settings: Embedding | None = None) -> Model:
+        """Describe a model that is open.
+
+        Args:
+            embedder: the model.
+            settings: by which it was opened, and can be again.
+        """
+        vector = embedder.sample
+        sample = b"" if vector is None else vector.astype(np.float16).tobytes()
+        mark = f"#{hashlib.blake2b(sample, digest_size=4).hexdigest()}" if sample else ""
+        label = f"{embedder.name}{mark}"
+        if settings is None:
+            return cls(embedder.name, label, sample)
+        return cls(embedder.name, label, sample, settings.backend, settings.model, settings.url)
+
+    def compares(self, other: Model) -> bool:
+        """Return whether vectors of the two may be compared.
+
+        A name can be given to another file and a file get another name: where samples are known
+        they decide.
+        """
+        if self.sample and other.sample:
+            return alike(
+                np.frombuffer(self.sample, dtype=np.float16),
+                np.frombuffer(other.sample, dtype=np.float16),
+            )
+        one, two = sorted((self, other), key=lambda model: len(model.name))
+        # An older Andon named a model by its weights, and not yet by the rest of its files.
+        return one.name == two.name or (not one.backend and two.name.startswith(f"{one.name}."))
+
+    def settings(self, present: Embedding) -> Embedding | None:
+        """Return by which configuration it can be opened again; None where that is not known.
+
+        Args:
+            present: what else is configured.
+        """
+        try:
+            given = {"backend": self.backend, "model": self.model, "url": self.url}
+            return msgspec.convert(msgspec.structs.asdict(present) | given, Embedding)
+        except msgspec.ValidationError:
+            return None
+
+
+def alike(one: NDArray[np.floating[Any]], two: NDArray[np.floating[Any]]) -> bool:
+    """Return whether two vectors of one text are of one model."""
+    if one.shape != two.shape:
+        return False
+    a, b = one.astype(np.float64), two.astype(np.float64)
+    return bool(a @ b >= ALIKE * np.linalg.norm(a) * np.linalg.norm(b))
