@@ -42,7 +42,7 @@ def test_a_bare_number_is_a_code_where_the_header_says_so(header: str) -> None:
 
 
 def test_a_bare_number_under_code_in_a_table_of_something_else_is_weaker() -> None:
-    assert passage_codes(row(("Code", "18"), ("Setting", "baud rate"))) == {"#18": LEADS}
+    assert passage_codes(row(("Code", "18"), ("Setting", "baud rate"))) == {"#18": MENTIONS}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_bare_number_under_code_in_a_table_of_something_else_is_weaker() -> No
 )
 def test_a_header_tells_the_mark_of_bare_numbers(header: str, code: str) -> None:
     found = passage_codes(row((header, "18"), ("Meaning", "step pulse")))
-    assert (found[code], found["#18"]) == (DEFINES, LEADS)
+    assert (found[code], found["#18"]) == (DEFINES, MENTIONS)
 
 
 def test_a_number_under_another_header_has_no_mark() -> None:
