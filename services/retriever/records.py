@@ -121,7 +121,7 @@ def passage_codes(passage: Passage, there: Sequence[Code] | None = None) -> dict
     """
     found: dict[str, int] = {}
     if passage.kind != "text":
-        found |= _defined(passage)
+        found |= _alone(passage) | _defined(passage)
     text = passage.text
     for code in codes(text) if there is None else there:
         line = text.rfind("\n", 0, code.start) + 1
@@ -137,6 +137,12 @@ def passage_codes(passage: Passage, there: Sequence[Code] | None = None) -> dict
             strength = MENTIONS if named else LEADS
             found[code.canonical] = max(strength, found.get(code.canonical, 0))
     return found
+
+
+def _alone(passage: Passage) -> dict[str, int]:
+    """Return hexadecimal codes that have a cell for themselves: commands, registers."""
+    cells = (cell_codes(field.value) for field in passage.fields)
+    return {cell[0]: LEADS for cell in cells if len(cell) == 1 and cell[0].startswith("0X")}
 
 
 def _defined(passage: Passage) -> dict[str, int]:

@@ -9,7 +9,7 @@ from services.retriever.readings import FAULT_WORD
 _NAME = r"(?P<name>[A-Z][A-Za-z]{2,}(?:[ -]?\d{2,5}[A-Za-z]?)?)"
 _BEFORE = re.compile(
     rf"(?:^|[^A-Za-z0-9\-])(?-i:{_NAME})"
-    rf"(?:\s+(?:drive|inverter|robot|servo|controller|machine|vfd|plc|{FAULT_WORD}|codes?|"
+    rf"(?:(?:\s+|(?<=[\u4e00-\u9fff]))(?:drive|inverter|robot|servo|controller|machine|vfd|plc|{FAULT_WORD}|codes?|"
     r"变频器|机器人|伺服|控制器|报|显示)){0,4}\s*$",
     re.IGNORECASE,
 )
