@@ -190,7 +190,7 @@ class Inquirer:
             else (),
             salient=salient,
             readings=_readings(read.weights, coded, machines, asks | apart),
-            symptom=frozenset(read.weights if machines else ()).difference(machines, asks, apart),
+            symptom=_symptom(read.weights, machines, asks, apart),
             kin=kin,
             trade=frozenset(token for one in expansions for token in one.words),
             beyond=idle.beyond(asked),
@@ -302,6 +302,22 @@ def _machines(asked: str, words: Collection[str], terms: Sequence[Expansion]) ->
     """
     machines = idle.machines(asked, [(one.start, one.end) for one in terms])
     return machines if words and len({*words} - machines) <= BRIEF else frozenset()
+
+
+def _symptom(
+    weights: Mapping[str, float],
+    machines: Collection[str],
+    asks: Collection[str],
+    apart: Collection[str],
+) -> frozenset[str]:
+    """Return the words that a passage should be called by which answers a brief question.
+
+    What a machine has, or the command of which more is asked.
+    """
+    if not machines and not asks:
+        return frozenset()
+    core = frozenset(weights).difference(machines, asks, apart)
+    return core if len(core) <= BRIEF else frozenset()
 
 
 def _readings(
