@@ -29,6 +29,8 @@ WORDS, VECTOR = 1.0, 0.15
 """Its rank among the words, and among the vectors."""
 CALLED = 0.5
 """It is called what is asked for: share of the question in its name, and of its name in that."""
+SYMPTOM = 1.5
+"""It is called what a machine has: share of that in its name."""
 LATER = 0.4
 """It is the second of several that differ by their number, and none is asked for."""
 PHRASE = 1.5
@@ -157,6 +159,7 @@ def rank(
     in_language: Collection[int] = (),
     of_kind: Collection[int] = (),
     explaining: Collection[int] = (),
+    symptom: Collection[str] = (),
 ) -> list[Ranked]:
     """Return the candidates, best first.
 
@@ -173,6 +176,7 @@ def rank(
         in_language: passages in the language asked for.
         of_kind: passages that list what the code is said to be, alarms or errors.
         explaining: passages that say more of a code than its name and its values.
+        symptom: of its words, those of what a machine has, where it asks for no more.
     """
     cosine = dict(vector_hits)
     word_rank = {label: place for place, (label, _) in enumerate(word_hits)}
@@ -199,7 +203,7 @@ def rank(
             headings[candidate.section] = heading
         name = names.get(candidate.name)
         if name is None:
-            name = names[candidate.name] = _by_name(question, candidate.name)
+            name = names[candidate.name] = _by_name(question, candidate.name, symptom)
         beside = question.beside(body, said)
         order += HEADING * heading + BESIDE * beside + name
         order += PHRASE * (bool(question.phrases) and question.quoted_in(body))
@@ -247,8 +251,17 @@ def _count_labels_less(held: dict[str, float], labels: Sequence[str], text: str)
             held[word] *= LABEL
 
 
-def _by_name(question: Question, name: str) -> float:
-    return CALLED * called(question, name) - LATER * is_later(question, name)
+def _by_name(question: Question, name: str, symptom: Collection[str]) -> float:
+    own = CALLED * called(question, name) - LATER * is_later(question, name)
+    return own + SYMPTOM * _said_in(question, name, symptom) if symptom else own
+
+
+def _said_in(question: Question, name: str, words: Collection[str]) -> float:
+    """Return the share of some words of a question that a passage's name says, 0 to 1."""
+    whole = sum(question.weights[word] for word in words)
+    held = question.held(f" {name} ")
+    told = sum(question.weights[word] * held.get(word, 0.0) for word in words)
+    return told / whole if whole else 0.0
 
 
 def called(question: Question, name: str) -> float:
