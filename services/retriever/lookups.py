@@ -133,6 +133,8 @@ class Lookups(Answering):
 
     async def fetch(self, labels: Sequence[int]) -> dict[int, Found]:
         """Return those of these passages that answer, by number."""
+        if not labels:
+            return {}
         rows = await self._db.read(
             partial(plain, sql=Q["passages"], parameters=(json.dumps(list(labels)),))
         )
