@@ -98,7 +98,7 @@ class Inquirer:
         codes = [
             code
             for code in codes_asked(search, corpus.names)
-            if not tags.issuperset(tokens(code.raw))
+            if not (tags and tags.issuperset(tokens(code.raw)))
         ]
         amounts = quantities(asked)
         glued = {f"{one.number}{one.unit}" for one in amounts}
@@ -129,7 +129,9 @@ class Inquirer:
         # What it was meant to be stands beside the other words; the likeliest comes first.
         meant_by = {one.words[0]: one.tokens[0] for one in reversed(respelt)}
         run = [meant_by.get(word, word) for word in run]
-        spelt = _spelt([code for code in codes if not _PRODUCT.match(code.canonical)])
+        spellings = {code: _spellings(code) for code in codes}
+        products = {code for code in codes if _PRODUCT.match(code.canonical)}
+        spelt = {form for code in codes if code not in products for form in spellings[code]}
         lone = {name[0] for maker in makers for name in maker if len(name) == 1}
         naming = [word for word in words if word not in spelt and word not in lone | idle]
         looked_for = [word for word in dict.fromkeys([*naming, *lone]) if word in alike | lone]
@@ -155,7 +157,7 @@ class Inquirer:
                 frequency,
                 corpus.size,
                 names=alike,
-                codes=_spelt(told),
+                codes={form for code in told for form in spellings[code]},
                 messages=messages,
                 faint=faint,
                 quantities=amounts,
@@ -227,7 +229,7 @@ def _needed(words: Sequence[str], run: Collection[str], frequency: Mapping[str, 
     ]
 
 
-def _spelt(codes: Sequence[Code]) -> set[str]:
-    """Return the tokens that are codes, or parts of one: they are found by the code index."""
-    spelt = {form.lower() for code in codes for form in (code.canonical, code.loose)}
-    return spelt.union(*(query_tokens(code.raw) for code in codes if code.certain))
+def _spellings(code: Code) -> set[str]:
+    """Return the tokens that are a code, or parts of it: it is found by the code index."""
+    forms = {code.canonical.lower(), code.loose.lower()}
+    return forms.union(query_tokens(code.raw)) if code.certain else forms

@@ -30,6 +30,7 @@ from services.retriever.embedding import Embedder, open_embedder
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
 from services.retriever.lexicon import SHIPPED, Lexicon
+from services.retriever.pauses import keep_short
 from services.retriever.units import units
 from services.retriever.vectorizer import Vectorizer
 from services.runtime.config import Config
@@ -134,6 +135,7 @@ class RetrieverService:
         context.spawn(self._scrub(self._corpus), "take deleted words off the disk")
         context.spawn(self._remake(self._writer()), "find words and codes anew")
         self._count()
+        keep_short()
 
     async def drain(self) -> None:
         """Write the index, so that the next start need not build it."""

@@ -26,6 +26,7 @@ from services.retriever.embedding import Embedder, Vectors, open_embedder, unit
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
 from services.retriever.lexicon import SHIPPED, Lexicon
+from services.retriever.pauses import keep_short
 from services.retriever.vectorizer import Vectorizer
 from services.runtime.config import Embedding, Retriever
 from services.runtime.metrics import memory_mb
@@ -108,6 +109,7 @@ async def _open(
         corpus, Retriever().threshold, lambda _: None, Lexicon.load([SHIPPED]), Retriever().sure
     )
     finder.use(embedder, lambda: indexer.index)
+    keep_short()
     return corpus, embedder, indexer, finder, loaded
 
 
