@@ -12,7 +12,7 @@ import numpy as np
 from schemas.retrieval import Passage
 from services.retriever.answering import Answering
 from services.retriever.holdings import CodeHit, Found
-from services.retriever.postings import COUNTED, NONE, Numbers, Posting, best, posting
+from services.retriever.postings import NONE, Numbers, Posting, best, posting
 from services.retriever.records import passage_of
 from services.retriever.statements import Q, plain, quoted
 
@@ -153,13 +153,11 @@ class Lookups(Answering):
 
     async def holders(self, word: str, limit: int) -> list[int]:
         """Return the revisions that answer with this token in them, at most so many."""
-        kept = self._postings.holders
-        if word not in kept:
+        kept = self._postings
+        if word not in kept.holders:
             rows = await self._db.fetch(Q["holders"], (quoted(word), limit))
-            if len(kept) >= COUNTED:
-                kept.clear()
-            kept[word] = [row["document"] for row in rows]
-        return kept[word]
+            kept.hold(word, [row["document"] for row in rows])
+        return kept.holders[word]
 
 
 def _postings(words: Sequence[str], db: sqlite3.Connection) -> list[Posting]:
