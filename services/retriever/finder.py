@@ -134,7 +134,6 @@ class Finder:
         asked = await self._inquirer.inquire(search, scope, only=_narrowed(search))
         clock.lap("codes")
         word_hits = await self._by_words(asked, scope)
-        quoted = await corpus.search_quote(asked.run, QUOTED, scope)
         clock.lap("words")
         code_hits = {
             label: hit
@@ -142,8 +141,9 @@ class Finder:
             if scope is None or hit.document in scope
         }
         # While the question is being embedded, what codes and words bring is looked at.
-        labels = dict.fromkeys([*code_hits, *quoted, *(label for label, _ in word_hits)])
-        found = await corpus.fetch(list(labels))
+        labels = {*code_hits, *(label for label, _ in word_hits)}
+        found, quoted = await corpus.gather(list(labels), asked.run, QUOTED, scope)
+        labels.update(quoted)
         clock.lap("fetch")
         judge = Judge(asked.words)
         judge.judge(found)
