@@ -49,6 +49,23 @@ _VALUE = (
     "|(?:factory|default|initial|ex factory)(?: (?:setting|set|value|default|parameter)s?)?"
     "|data (?:type|format)|access level|(?:setting )?units?|min(?:imum)?|max(?:imum)?"
 )
+# What of that a question asks for, and the headers that have it.
+_WANTED = tuple(
+    (frozenset(asked.split()), re.compile(header, re.IGNORECASE))
+    for asked, header in (
+        (
+            "factory default initial preset 出厂 厂值 默认 认值 缺省 省值 初始 始值",
+            r"factory|default|initial|出厂|默认|缺省|初始",
+        ),
+        (
+            "range rang limit min max minimum maximum lowest highest 范围 最小 最大 上限 下限",
+            r"range|^min|^max|范围|最小|最大",
+        ),
+        ("unit 单位", r"^(?:setting )?units?$|单位"),
+    )
+)
+_DONE = frozenset(("restor", "reset", "return", "back", "恢复", "复位", "重置", "还原", "始化"))
+"""What is asked of somebody who wants those back: the value says nothing."""
 _NUMBER = "nos?\\b|nr\\b|num\\b|number|items?\\b|seq|index|lfd|pos\\b"
 
 _ACTION_CJK = (
@@ -101,6 +118,18 @@ def role_of(header: str) -> Role:
             return role
     rest = (role for role, stems, cjks in _REST if _find(stems, latin) or _find_cjk(cjks, cjk))
     return next(rest, "other")
+
+
+def is_wanted(header: str, asked: frozenset[str]) -> bool:
+    """Return whether a question asks for the value in a column: its factory setting, its range.
+
+    Args:
+        header: of the column.
+        asked: terms of the question.
+    """
+    if asked & _DONE or role_of(header) != "other":
+        return False
+    return any(asked & words and headers.search(header) for words, headers in _WANTED)
 
 
 def language_of_header(header: str, cell: str) -> Language:

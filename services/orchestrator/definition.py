@@ -39,6 +39,7 @@ _PREFIX = {"ER": "ERR", "ERROR": "ERR", "ALM": "AL", "ALARM": "AL"}
 """Prefixes that are written for others."""
 _DISPLAYS = ("E", "AL")
 """What displays put before the name of a fault: `E.OC1` is `OC1`."""
+_BRACKETS = re.compile(r"\s*[(（]")
 _DIGITS = str.maketrans("OIL", "011")
 """Letters that are typed for digits."""
 _HEX = re.compile(r"0X([0-9A-F]+)|(\d[0-9A-F]*)H")
@@ -122,7 +123,8 @@ def alike(one: Definition, other: Definition) -> bool:
     if canonical(one.code) != canonical(other.code):
         return False
     shorter, longer = sorted((one.name, other.name), key=len)
-    return canonical(shorter) in (canonical(longer), canonical(longer.partition(" / ")[0]))
+    parts = (longer, longer.partition(" / ")[0], _BRACKETS.split(longer, maxsplit=1)[0])
+    return canonical(shorter) in map(canonical, parts)
 
 
 def is_of_another_code(passage: Passage, code: str) -> bool:

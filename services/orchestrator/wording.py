@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from schemas.answers import Language
 from schemas.retrieval import Field, Hit
+from services.orchestrator.columns import is_wanted
 from services.orchestrator.definition import Definition, canonical, plain
 from services.orchestrator.items import unwrapped
 from services.orchestrator.language import language_of
@@ -38,7 +39,12 @@ def summary_of(definition: Definition, code: str = "", asked: frozenset[str] = f
     what `asked`, terms of the question, are nearest to.
     """
     head = _head(definition, code)
-    tail = _tail(definition, asked - shared(asked, head) - GENERIC)
+    values = [field for field in definition.rest if _says(field) and is_wanted(field.name, asked)]
+    if head and values:
+        comma = _words("".join(map(_line, values))).comma
+        tail = comma.join(_line(field, " ") for field in values)
+    else:
+        tail = _tail(definition, asked - shared(asked, head) - GENERIC)
     if len(tail) > LONGEST_TAIL and not (definition.causes or definition.meaning):
         tail = sentence_of(_longest(definition, asked))
     words = _words(head + tail)
@@ -184,6 +190,10 @@ def _line(field: Field, between: str = "") -> str:
     if not _is_named(field):
         return value
     return f"{plain(field.name)}{between or _words(field.name + value).colon}{value}"
+
+
+def _says(field: Field) -> bool:
+    return any(map(str.isalnum, field.value))
 
 
 def _is_named(field: Field) -> bool:

@@ -28,6 +28,8 @@ have to hold more words than others. Of general Chinese questions, 6 in 100 were
 passages that answer them; over 46 manuals that do not, 1 in 100 is answered with it."""
 BIAS = -4.9
 COVERED, MEANING, BESIDE, TOLD, MISSING, NAMED, BRIEF = 2.8, 2.2, 2.9, 2.9, -2.3, 1.5, 1.1
+BEYOND = -2.0
+"""What counts against a question for people, prices or history: a manual may still have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Evidence:
     holds the question word for word: that answers."""
     named: bool
     """The question names a document."""
+    beyond: bool = False
+    """It asks what no manual says."""
 
     @property
     def probability(self) -> float:
@@ -67,6 +71,7 @@ class Evidence:
             + BRIEF * self.brief
             + MISSING * self.missing
             + NAMED * self.named
+            + BEYOND * self.beyond
         )
         return 1 / (1 + math.exp(-sum_))
 
@@ -81,6 +86,8 @@ def evidence(
     meaning: bool,
     named: bool,
     defines: bool,
+    beyond: bool = False,
+    topic: bool = True,
 ) -> Evidence:
     """Return what speaks for an answer.
 
@@ -94,6 +101,8 @@ def evidence(
         named: whether the question names a document.
         defines: whether one of the best defines a code that was surely asked for, is called as the
             message that is quoted, or holds the question word for word.
+        beyond: whether it asks what no manual says.
+        topic: whether a lone word may be what a passage is about; `help` is in many, and of none.
     """
     best = ranked[:LOOKED_AT]
     held: dict[str, float] = dict.fromkeys(naming, 1.0)
@@ -101,6 +110,7 @@ def evidence(
         for word, part in one.held.items():
             held[word] = max(part, held.get(word, 0.0))
     told = sum(weights[word] * part for word, part in held.items() if word in weights)
+    told *= topic
     missing = sum(
         weights[word] * max(0.0, 1 - held.get(word, 0.0) / THERE)
         for word in alike
@@ -108,7 +118,7 @@ def evidence(
     )
     beside = max((one.beside for one in best), default=0.0)
     if len(weights) == 1:  # a lone word stands together with itself
-        beside = max(held.get(word, 0.0) for word in weights)
+        beside = max(held.get(word, 0.0) for word in weights) if topic else 0.0
     covered = max((_covered(one, weights, naming) for one in best), default=0.0)
     much = MUCH * rarest
     return Evidence(
@@ -116,10 +126,11 @@ def evidence(
         meaning=(best[0].meaning if meaning else UNHEARD) if best else 0.0,
         beside=beside,
         told=min(1.0, told / much),
-        brief=covered * (1 - min(1.0, sum(weights.values()) / much)),
+        brief=covered * (1 - min(1.0, sum(weights.values()) / much)) if topic else 0.0,
         missing=min(1.0, missing / rarest),
         defines=defines,
         named=named,
+        beyond=beyond,
     )
 
 
@@ -128,5 +139,5 @@ def _covered(one: Ranked, weights: Mapping[str, float], naming: Collection[str])
     asked = {word: weight for word, weight in weights.items() if word not in naming}
     whole = sum(asked.values())
     if not whole:
-        return one.covered
+        return one.covered if weights else 0.0
     return sum(asked[word] * part for word, part in one.held.items() if word in asked) / whole

@@ -248,6 +248,10 @@ WHERE f.fts MATCH ? AND p.document IN (SELECT value FROM json_each(?)) LIMIT ?
 -- name: holders: the documents that have a word, at most so many
 SELECT DISTINCT p.document FROM fts f JOIN passages p ON p.id = f.rowid WHERE f.fts MATCH ? LIMIT ?
 
+-- name: about: how many passages of each document have these words in this order
+SELECT p.document, count(*) AS passages FROM fts f JOIN passages p ON p.id = f.rowid
+WHERE f.fts MATCH ? GROUP BY p.document
+
 -- name: codes_loose: passages with one of these forgiving forms of codes (JSON list), those of some
 -- documents (JSON list of ids) first, then the strongest
 SELECT c.canonical, c.loose, c.passage AS id, c.strength, p.document FROM codes c

@@ -20,6 +20,7 @@ from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Look, Meaning
 from services.retriever.records import text_to_embed
 from services.retriever.scope import limited, of_asset
+from services.retriever.tokens import tells
 from services.retriever.vectors import VectorIndex
 from services.runtime.errors import AndonError
 
@@ -34,6 +35,8 @@ INSIDE = 16
 """Passages by words that are looked for besides in the documents the question names."""
 QUOTED = 8
 """Passages at most that hold the question word for word."""
+KIN = 1.0
+"""How much a document is named that is about the kind of machine which the question speaks of."""
 SWAPS = 10
 """Tries at most where what answers is swapped under a search."""
 WHOLE = 3
@@ -145,7 +148,7 @@ class Finder:
         found, quoted = await corpus.gather(list(labels), asked.run, QUOTED, scope)
         labels.update(quoted)
         clock.lap("fetch")
-        judge = Judge(asked.words)
+        judge = Judge(asked.words, asked.symptom)
         judge.judge(found)
         clock.lap("rank")
         near = await look
@@ -162,7 +165,8 @@ class Finder:
             code_hits=code_hits,
             word_hits=word_hits,
             vector_hits=vector_hits,
-            named={number: weight / most for number, weight in asked.named.items()},
+            named=dict.fromkeys(asked.kin, KIN)
+            | {number: weight / most for number, weight in asked.named.items()},
             meant=frozenset(asked.meant),
             quoted=frozenset(quoted),
             in_language=self._in_language(asked, found),
@@ -173,7 +177,7 @@ class Finder:
         # Another code's entry is no answer.
         surely = any(hit.certain for hit in code_hits.values())
         astray = (asked.known.unknown or asked.known.certain) and not (surely or quoted)
-        if astray or not self._answers(asked, ranked, found, quoted):
+        if asked.known.stranger or astray or not self._answers(asked, ranked, found, quoted):
             return asked, []
         good = [one for one in ranked if one.score >= self._threshold]
         more = self._reranker.passages if self._reranker is not None else 0
@@ -205,7 +209,7 @@ class Finder:
         words = asked.words.searched
         hits = await self._corpus.search_words(words, CANDIDATES, scope)
         # Those that only speak of a name: a manual's title may not have its product's.
-        named = asked.meant or self._corpus.names.meant(asked.named)
+        named = asked.meant or [*{*self._corpus.names.meant(asked.named), *asked.kin}]
         if named and len(named) < len(self._corpus.active):
             more = await self._corpus.search_words(words, INSIDE, named)
             there = {label for label, _ in hits}
@@ -244,22 +248,48 @@ class Finder:
             if not meant or found[one.id].document in meant or named & one.held.keys()
         ][: answerable.LOOKED_AT]
         documents = {found[one.id].document for one in best}
-        seen = answerable.evidence(
-            best,
-            asked.words.weights,
-            asked.salient - {w for w, there in asked.spoken.items() if documents & set(there)},
-            asked.salient & frozenset().union(*map(own.of, documents)),
-            rarest=question.idf(1, self._corpus.size),
-            meaning=self._meaning.speaks(asked.lang),
-            named=bool(asked.meant),
-            # What another maker means by a code is no answer.
-            defines=not asked.strange
-            and any(
-                one.id in quoted or asked.known.leads(one.id) or _defines(asked, one, found[one.id])
-                for one in ranked[: answerable.LOOKED_AT]
-            ),
+        # What another maker means by a code is no answer.
+        defines = not asked.strange and any(
+            one.id in quoted or asked.known.leads(one.id) or _defines(asked, one, found[one.id])
+            for one in ranked[: answerable.LOOKED_AT]
         )
-        return seen.probability >= self._sure
+        salient = asked.salient - {w for w, there in asked.spoken.items() if documents & set(there)}
+        naming = asked.salient & frozenset().union(*map(own.of, documents))
+        return any(
+            answerable.evidence(
+                best,
+                weights,
+                salient,
+                naming,
+                rarest=question.idf(1, self._corpus.size),
+                meaning=self._meaning.speaks(asked.lang),
+                named=bool(asked.meant),
+                beyond=asked.beyond,
+                topic=len(weights) != 1 or self._is_topic(asked, next(iter(weights)), best, found),
+                defines=defines,
+            ).probability
+            >= self._sure
+            for weights in asked.readings
+        )
+
+    def _is_topic(
+        self,
+        asked: Inquiry,
+        word: str,
+        best: Sequence[ranking.Ranked],
+        found: Mapping[int, Candidate],
+    ) -> bool:
+        """Return whether a lone word is of the trade, a name, or in a heading of what is found."""
+        if word in asked.trade or word in asked.salient or word in self._corpus.names:
+            return True
+        if not tells(word):
+            return False
+        needle = f" {word} "
+        return any(
+            needle in f" {found[one.id].section} {found[one.id].name} "
+            for one in best
+            if one.held.get(word)
+        )
 
     def _in_language(self, asked: Inquiry, found: Mapping[int, Candidate]) -> set[int]:
         if not asked.lang:

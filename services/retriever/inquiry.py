@@ -6,12 +6,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from schemas.retrieval import Search
-from services.retriever import mentions, question, spelling
+from services.retriever import idle, mentions, question, spelling, strangers
 from services.retriever.asked import codes_asked
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
-from services.retriever.known import Known, look_up
+from services.retriever.known import Known, look_up, of_stranger
 from services.retriever.lexicon import Lexicon
 from services.retriever.others import Alternative, Respelt
 from services.retriever.quantities import quantities
@@ -30,6 +32,16 @@ ASKING = 0.5
 """What a word counts that only asks, such as `often` of `how often`."""
 PLACE = 0.25
 """What a word counts that says where in the plant, and no more."""
+MACHINE = 0.4
+"""What a word counts that is the machine as a whole."""
+SURELY_KIN = 0.5
+"""Weight from which on another name of a machine means the same kind."""
+MOST_KIN = 8000
+"""Passages that may have a name by which documents are found to be about such a machine."""
+BRIEF = 2
+"""Words beside what a machine is called, at most, where that only says whose they are."""
+TOO_SHORT = 4
+"""Letters of a name that may be one slip from any word."""
 MISTYPED = 4
 """Words of a question that are put right at most."""
 
@@ -54,6 +66,16 @@ class Inquiry:
     """Its tokens as they follow one another; empty where no passage can hold them so."""
     salient: frozenset[str]
     """Of its tokens, those that look like names, of the trade's own too."""
+    readings: Sequence[Mapping[str, float]]
+    """What its words tell: all of them, and without those that do not say what is asked."""
+    trade: frozenset[str]
+    """Of its tokens, those that are of the trade's words."""
+    symptom: frozenset[str]
+    """Of its tokens, those of what a machine has, where it says little more."""
+    kin: frozenset[int]
+    """Documents about the kind of machine it speaks of."""
+    beyond: bool
+    """It asks what no manual says."""
     spoken: Mapping[str, Collection[int]]
     """Documents that have such a name in their text."""
     named: Mapping[int, float]
@@ -90,20 +112,14 @@ class Inquirer:
             only: the search is limited to them: nothing of others is told either.
         """
         corpus = self._corpus
+        search = self._spelt(search)
         asked = search.question
         place = setting(asked, search.asset)
-        # What a machine reports as its code is one, whatever the machine is called.
-        reported = set(tokens(search.code))
-        tags = {w for w in place.tags if w not in corpus.names and w not in reported}
-        codes = [
-            code
-            for code in codes_asked(search, corpus.names)
-            if not (tags and tags.issuperset(tokens(code.raw)))
-        ]
+        tags = self._tags(place.tags, search.code)
+        codes = [c for c in codes_asked(search, corpus.names) if not tags.issuperset(tokens(c.raw))]
         amounts = quantities(asked)
         glued = {f"{one.number}{one.unit}" for one in amounts}
-        words = query_tokens(f"{asked} {search.code}".strip())
-        words = [word for word in words if word not in glued]
+        words = [w for w in query_tokens(f"{asked} {search.code}".strip()) if w not in glued]
         run = running_tokens(asked)
         expansions = [
             one
@@ -111,59 +127,73 @@ class Inquirer:
             if not (one.maker and place.beside.issuperset(one.words))
         ]
         makers = _makers(expansions)
-        messages = mentions.messages(asked)
         own = {word for maker in makers for word in maker[0]}
         salient = mentions.name_like(asked) | own
-        idle = tags | (place.beside & salient)
-        salient -= idle | {one.unit for one in amounts}
+        aside = tags | (place.beside & salient)
+        salient -= aside | {one.unit for one in amounts}
         # The trade's own names are no product's.
         alike = salient & (mentions.name_like(asked, self._lexicon.is_term) | own)
-        faint = dict.fromkeys(seams(asked, {(one.start, one.end) for one in expansions}), SEAM)
-        faint |= dict.fromkeys(mentions.asking(asked), ASKING)
-        faint |= dict.fromkeys(place.place - alike, PLACE) | dict.fromkeys(idle, 0.0)
+        apart = seams(asked, {(one.start, one.end) for one in expansions})
+        messages = mentions.messages(asked)
         said = (words, run, *messages, *(one.tokens for one in expansions))
         frequency = await corpus.frequency(list({token for some in said for token in some}))
+        asks = mentions.asking(asked)
+        if any(word in frequency for word in alike):
+            asks |= idle.of_commands(asked)
+        # Codes and names tell what is asked.
+        said_else = () if codes or alike else {*words} - asks - apart
+        machines = _machines(asked, said_else, expansions)
+        kin = await self._kin(machines, expansions, frequency)
+        faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
+        faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys(place.place - alike, PLACE)
+        faint |= dict.fromkeys(aside, 0.0)
         words = _needed(words, run, frequency) or words
         respelt = await self._respelt([w for w in words if w not in frequency], alike, frequency)
         others: list[Alternative] = [*expansions, *respelt]
         # What it was meant to be stands beside the other words; the likeliest comes first.
         meant_by = {one.words[0]: one.tokens[0] for one in reversed(respelt)}
         run = [meant_by.get(word, word) for word in run]
-        spellings = {code: _spellings(code) for code in codes}
-        products = {code for code in codes if _PRODUCT.match(code.canonical)}
-        spelt = {form for code in codes if code not in products for form in spellings[code]}
+        spelt = _spelt([code for code in codes if not _PRODUCT.match(code.canonical)])
         lone = {name[0] for maker in makers for name in maker if len(name) == 1}
-        naming = [word for word in words if word not in spelt and word not in lone | idle]
-        looked_for = [word for word in dict.fromkeys([*naming, *lone]) if word in alike | lone]
-        texts = await self._holders(looked_for, frequency)
-        named = corpus.names.named(naming, texts, makers)
-        # Only what looks like a name, or is a maker's, says that no others are meant.
-        # A title does: texts speak of other machines as well.
-        about = corpus.names.named([word for word in naming if word in alike], {}, makers)
-        meant = corpus.names.family(corpus.names.meant(about))
+        naming = [word for word in words if word not in spelt and word not in lone | aside]
+        texts = await self._holders({*naming, *lone} & (alike | lone), frequency)
+        named, meant = self._about(naming, alike, texts, makers)
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
-            meant &= set(scope)
+            meant, kin = meant & set(scope), kin & set(scope)
         known = await look_up(corpus, codes, meant or scope or (), only=only or bool(meant))
         told = [code for code in codes if code.certain and (code.asked or code in known.told)]
+        if told and not meant and not search.code:
+            await self._of_stranger(known, asked, told[0], frequency, respelt)
+        coded = {token for code in told for token in tokens(code.raw)}
+        read = question.read(
+            words,
+            run,
+            others,
+            frequency,
+            corpus.size,
+            names=alike,
+            codes=_spelt(told),
+            messages=messages,
+            faint=faint,
+            quantities=amounts,
+            machines=machines,
+        )
         return Inquiry(
             search=search,
             codes=codes,
             known=known,
-            words=question.read(
-                words,
-                run,
-                others,
-                frequency,
-                corpus.size,
-                names=alike,
-                codes={form for code in told for form in spellings[code]},
-                messages=messages,
-                faint=faint,
-                quantities=amounts,
-            ),
-            run=run if len(run) > 1 and all(word in frequency for word in run) else (),
+            words=read,
+            # What has `fault 3` quotes nothing.
+            run=run
+            if len(run) > 1 and {*run} - coded and all(word in frequency for word in run)
+            else (),
             salient=salient,
+            readings=_readings(read.weights, coded, machines, asks | apart),
+            symptom=_symptom(read.weights, machines, asks, apart),
+            kin=kin,
+            trade=frozenset(token for one in expansions for token in one.words),
+            beyond=idle.beyond(asked),
             spoken=texts,
             named=named,
             meant=sorted(meant),
@@ -177,8 +207,64 @@ class Inquirer:
             lang=search.lang or language(search.question),
         )
 
+    def _spelt(self, search: Search) -> Search:
+        """Return a search with its abbreviations and names as manuals have them."""
+        asked = idle.unpointed(search.question, self._lexicon.spelt_out)
+        return msgspec.structs.replace(search, question=self._corpus.names.joined(asked))
+
+    def _tags(self, there: Collection[str], reported: str) -> set[str]:
+        """Return numbers of machines of the plant; what a machine reports as its code is none."""
+        codes = set(tokens(reported))
+        return {word for word in there if word not in self._corpus.names and word not in codes}
+
+    def _about(
+        self,
+        naming: Sequence[str],
+        alike: Collection[str],
+        texts: Mapping[str, Collection[int]],
+        makers: Sequence[Sequence[tuple[str, ...]]],
+    ) -> tuple[dict[int, float], set[int]]:
+        """Return how much a question names each document, and which it is surely about."""
+        names = self._corpus.names
+        # Only what looks like a name, or is a maker's, says that no others are meant.
+        # A title does: texts speak of other machines as well.
+        surely = names.named([word for word in naming if word in alike], {}, makers)
+        return names.named(naming, texts, makers), names.family(names.meant(surely))
+
+    async def _of_stranger(
+        self,
+        known: Known,
+        asked: str,
+        code: Code,
+        frequency: Mapping[str, int],
+        respelt: Sequence[Respelt],
+    ) -> None:
+        """Take codes for unknown that stand beside a maker or product nobody has."""
+        name = strangers.beside(asked, code.start, code.end)
+        said = {word for word in tokens(name) if not word.isdigit()}
+        heard = {word for one in respelt for word in one.words if len(word) > TOO_SHORT}
+        there = any(w in frequency or w in heard or w in self._corpus.names for w in said)
+        if said and not there and not any(map(self._lexicon.knows, name.split())):
+            await of_stranger(self._corpus, known, name)
+
+    async def _kin(
+        self, machines: frozenset[str], terms: Sequence[Expansion], frequency: Mapping[str, int]
+    ) -> frozenset[int]:
+        """Return the documents about machines of the kind that a question speaks of."""
+        names = {one.words for one in terms if machines and machines.issuperset(one.words)}
+        names |= {
+            one.tokens
+            for one in terms
+            if machines and machines.issuperset(one.words) and one.weight >= SURELY_KIN
+        }
+        kin: frozenset[int] = frozenset()
+        for name in names:
+            if all(0 < frequency.get(token, 0) <= MOST_KIN for token in name):
+                kin |= await self._corpus.about(" ".join(name))
+        return frozenset(self._corpus.names.family(kin))
+
     async def _holders(
-        self, alike: Sequence[str], frequency: Mapping[str, int]
+        self, alike: Collection[str], frequency: Mapping[str, int]
     ) -> dict[str, list[int]]:
         """Return which documents have these names in their text."""
         return {
@@ -206,6 +292,57 @@ class Inquirer:
         return found
 
 
+def _machines(asked: str, words: Collection[str], terms: Sequence[Expansion]) -> frozenset[str]:
+    """Return the words that say what machine it is, where little more is asked.
+
+    Args:
+        asked: the question.
+        words: its words that may say what is asked.
+        terms: what else they are called.
+    """
+    machines = idle.machines(asked, [(one.start, one.end) for one in terms])
+    return machines if words and len({*words} - machines) <= BRIEF else frozenset()
+
+
+def _symptom(
+    weights: Mapping[str, float],
+    machines: Collection[str],
+    asks: Collection[str],
+    apart: Collection[str],
+) -> frozenset[str]:
+    """Return the words that a passage should be called by which answers a brief question.
+
+    What a machine has, or the command of which more is asked.
+    """
+    if not machines and not asks:
+        return frozenset()
+    core = frozenset(weights).difference(machines, asks, apart)
+    return core if len(core) <= BRIEF else frozenset()
+
+
+def _readings(
+    weights: Mapping[str, float],
+    codes: Collection[str],
+    machines: Collection[str],
+    idle: Collection[str],
+) -> list[Mapping[str, float]]:
+    """Return what words tell, without those of codes, and without those that ask nothing.
+
+    Args:
+        weights: what each word tells.
+        codes: of the words, those of codes that are asked for: those are looked up.
+        machines: of the words, those that say what machine it is.
+        idle: of the words, others that do not say what is asked.
+    """
+    every = {
+        word: weight / MACHINE if word in machines else weight
+        for word, weight in weights.items()
+        if word not in codes
+    }
+    core = {w: weight for w, weight in every.items() if w not in idle and w not in machines}
+    return [every, core] if core and len(core) < len(every) else [every]
+
+
 def _makers(expansions: Sequence[Expansion]) -> list[list[tuple[str, ...]]]:
     """Return the names of each maker or product of the question, the question's own first."""
     makers: dict[tuple[str, ...], dict[tuple[str, ...], None]] = {}
@@ -229,7 +366,7 @@ def _needed(words: Sequence[str], run: Collection[str], frequency: Mapping[str, 
     ]
 
 
-def _spellings(code: Code) -> set[str]:
-    """Return the tokens that are a code, or parts of it: it is found by the code index."""
-    forms = {code.canonical.lower(), code.loose.lower()}
-    return forms.union(query_tokens(code.raw)) if code.certain else forms
+def _spelt(codes: Sequence[Code]) -> set[str]:
+    """Return the tokens that are codes, or parts of one: they are found by the code index."""
+    spelt = {form.lower() for code in codes for form in (code.canonical, code.loose)}
+    return spelt.union(*(query_tokens(code.raw) for code in codes if code.certain))

@@ -5,7 +5,7 @@ The share of the question, how often and how near together, whether its heading 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -17,6 +17,8 @@ COVER, OFTEN, HEADING, BESIDE = 6.0, 0.3, 0.3, 0.7
 """Share of the question it holds, the same by BM25's saturation, in its section, in its order."""
 CALLED = 0.5
 """It is called what is asked for: share of the question in its name, and of its name in that."""
+SYMPTOM = 1.5
+"""It is called what a machine has: share of that in its name."""
 LATER = 0.4
 """It is the second of several that differ by their number, and none is asked for."""
 PHRASE = 1.5
@@ -67,13 +69,15 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
 class Judge:
     """Looks at passages for one question, at each once: the first may come before the others."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, symptom: Collection[str] = ()) -> None:
         """Prepare.
 
         Args:
             question: its words.
+            symptom: of its words, those of what a machine has, where it asks for no more.
         """
         self._question = question
+        self._symptom = symptom
         # Many passages are of one section, and have one name or none.
         self._headings: dict[str, float] = {}
         self._names: dict[str, float] = {}
@@ -117,6 +121,8 @@ class Judge:
         if by_name is None:
             question = self._question
             by_name = CALLED * called(question, name) - LATER * is_later(question, name)
+            if self._symptom:
+                by_name += SYMPTOM * _said_in(question, name, self._symptom)
             self._names[name] = by_name
         return by_name
 
@@ -126,6 +132,14 @@ def _count_labels_less(held: dict[str, float], labels: Sequence[str], text: str)
     for word in held.keys() & set(labels):
         if text.count(f" {word} ") <= labels.count(word):
             held[word] *= LABEL
+
+
+def _said_in(question: Question, name: str, words: Collection[str]) -> float:
+    """Return the share of some words of a question that a passage's name says, 0 to 1."""
+    whole = sum(question.weights[word] for word in words)
+    held = question.held(f" {name} ")
+    told = sum(question.weights[word] * held.get(word, 0.0) for word in words)
+    return told / whole if whole else 0.0
 
 
 def called(question: Question, name: str) -> float:

@@ -51,6 +51,8 @@ class Known:
     """Codes nobody has, as they were asked for."""
     near: dict[str, list[str]] = field(default_factory=dict)
     """By unknown code, defined ones that may have been meant, the likeliest first."""
+    stranger: str = ""
+    """A maker or a product that no manual speaks of: what others mean by its codes is no answer."""
     spoken_of: Sequence[Code] = ()
     """Codes that are only mentioned: as good as unknown where that answers nothing."""
 
@@ -142,6 +144,21 @@ async def unanswered(
             known.unknown.append(name)
         if likely := likeliest(code.loose, [form for form in slips if form in there]):
             known.near[name] = await _offered(corpus, likely, first, only=only)
+
+
+async def of_stranger(corpus: Corpus, known: Known, name: str) -> None:
+    """Take the codes for unknown: they are those of a maker that no manual speaks of.
+
+    Those that others spell so may have been meant.
+    """
+    known.stranger = name
+    asked = [code for code in known.told if code.certain]
+    known.unknown = [f"{name} {shown(code)}" for code in asked]
+    known.near = {}
+    for code, unknown in zip(asked, known.unknown, strict=True):
+        if printed := await _offered(corpus, [code.loose], (), only=False):
+            known.near[unknown] = printed
+    known.codes = list(known.unknown)
 
 
 def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:

@@ -162,6 +162,14 @@ class Lexicon:
         """Return whether the word is a term by itself, so that it is no typing error."""
         return key_of(plain_form(word)) in self._concepts
 
+    def spelt_out(self, short: str) -> str:
+        """Return what an abbreviation stands for, of several what has most names; or nothing."""
+        key = key_of(plain_form(short))
+        found = [self._terms(number) for number in self._concepts.get(key, ())]
+        found = [terms for terms in found if any(t.key == key and t.short for t in terms)]
+        most = max(found, key=len, default=[])
+        return next((term.text for term in most if not term.zh and not term.short), "")
+
     def is_term(self, word: str) -> bool:
         """Return whether the word is one of the trade, and no maker's name."""
         key = key_of(plain_form(word))

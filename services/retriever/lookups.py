@@ -17,6 +17,8 @@ from services.retriever.postings import NONE, Numbers, Posting, best, posting
 from services.retriever.records import passage_of
 from services.retriever.statements import Q, plain, quoted
 
+AGAIN = 0.08
+"""Share of a manual's passages that speak of what it is about, at least."""
 HEAD_WEIGHT = 0.6
 """Weight of a word in title or section against one in the text, for BM25."""
 
@@ -162,6 +164,25 @@ class Lookups(Answering):
             rows = await self._db.fetch(Q["holders"], (quoted(word), limit))
             kept.hold(word, [row["document"] for row in rows])
         return kept.holders[word]
+
+    async def about(self, name: str) -> frozenset[int]:
+        """Return the revisions that speak of something again and again.
+
+        Args:
+            name: tokens of what it is called, in order, with spaces between.
+        """
+        kept = self._postings.about
+        if name not in kept:
+            rows = await self._db.fetch(Q["about"], (quoted(name),))
+            there = {row["document"]: row["passages"] for row in rows}
+            if len(kept) >= COUNTED:
+                kept.clear()
+            kept[name] = frozenset(
+                number
+                for number, passages in there.items()
+                if passages > 1 and passages >= AGAIN * self.sizes.get(number, passages)
+            )
+        return kept[name]
 
 
 def _postings(words: Sequence[str], db: sqlite3.Connection) -> list[Posting]:

@@ -7,6 +7,7 @@ such a word is meant more than others, the more the fewer documents have it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from schemas.retrieval import DocumentRef
@@ -21,6 +22,16 @@ TEXT = 0.6
 """What a name counts in a document's text, against its title."""
 MOST = 0.34
 """Share of the manuals a word may name."""
+SHORT = 3
+"""Characters of a name that is not looked for in parts."""
+
+_PARTED = {
+    count: re.compile(
+        rf"(?<![A-Za-z0-9])(?={'[ -]'.join(['([A-Za-z0-9]+)'] * count)}(?![A-Za-z0-9]))"
+    )
+    for count in (3, 2)
+}
+"""So many words side by side."""
 
 
 def name_tokens(document: DocumentRef) -> frozenset[str]:
@@ -52,6 +63,20 @@ class Names:
     def __contains__(self, word: object) -> bool:
         """Return whether any document goes by this word."""
         return word in self._having
+
+    def joined(self, question: str) -> str:
+        """Return a question with names in one word that documents write so: `servo 42c`.
+
+        Args:
+            question: as asked.
+        """
+        for count, parted in _PARTED.items():
+            for match in parted.finditer(question):
+                name = "".join(match.groups())
+                if len(name) > SHORT and name.lower() in self and any(map(str.isdigit, name)):
+                    before, after = question[: match.start()], question[match.end(count) :]
+                    return self.joined(f"{before}{name}{after}")
+        return question
 
     def of(self, number: int) -> frozenset[str]:
         """Return the tokens a document goes by."""

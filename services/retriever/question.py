@@ -162,6 +162,7 @@ def read(
     messages: Sequence[Sequence[str]] = (),
     faint: Mapping[str, float] | None = None,
     quantities: Sequence[Quantity] = (),
+    machines: Collection[str] = (),
 ) -> Question:
     """Return the question as ranking needs it.
 
@@ -176,6 +177,8 @@ def read(
         messages: tokens of what it quotes, from `messages`.
         faint: of the words, those that tell less than their rarity does, and what share of it.
         quantities: numbers with their units in it.
+        machines: of the words, those that only say what machine it is: half of a manual's passages
+            may have them, so they are weighed but not searched for where there are others.
     """
     faint = faint or {}
     known = [
@@ -225,16 +228,24 @@ def read(
         searched=[
             *(" ".join(message) for message in quoted),
             *(f"{one.number} {one.unit}" for one in quantities if frequency.get(one.unit, 0)),
-            *_searched([w for w in words if faint.get(w, 1.0)] or words, known, frequency),
+            *_searched(
+                [w for w in words if faint.get(w, 1.0)] or words, known, frequency, machines
+            ),
         ],
         quantities=quantities,
     )
 
 
 def _searched(
-    words: Sequence[str], known: Sequence[Alternative], frequency: Mapping[str, int]
+    words: Sequence[str],
+    known: Sequence[Alternative],
+    frequency: Mapping[str, int],
+    machines: Collection[str],
 ) -> list[str]:
     """Return what to search for: the rarest words, as many as a search may cost."""
+    if any(word not in machines and frequency.get(word, 0) for word in words):
+        words = [word for word in words if word not in machines]
+        known = [one for one in known if not all(word in machines for word in one.words)]
     left = POSTINGS
     chosen: list[str] = []
     for word in sorted((w for w in words if frequency.get(w, 0)), key=lambda w: frequency[w]):

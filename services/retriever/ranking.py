@@ -126,6 +126,7 @@ def rank(
     of_kind: Collection[int] = (),
     explaining: Collection[int] = (),
     judge: Judge | None = None,
+    symptom: Collection[str] = (),
 ) -> list[Ranked]:
     """Return the candidates, best first.
 
@@ -143,13 +144,14 @@ def rank(
         of_kind: passages that list what the code is said to be, alarms or errors.
         explaining: passages that say more of a code than its name and its values.
         judge: of this question, where some of them were looked at before.
+        symptom: of its words, those of what a machine has, where it asks for no more.
     """
     cosine = dict(vector_hits)
     word_rank = {label: place for place, (label, _) in enumerate(word_hits)}
     vector_rank = {label: place for place, (label, _) in enumerate(vector_hits)}
     code_weight = CODE_WEIGHT * max(question.weights.values(), default=1.0)
     whole = question.whole + code_weight * codes_asked
-    judged = (judge or Judge(question)).judge(candidates)
+    judged = (judge or Judge(question, symptom)).judge(candidates)
     placed: list[Ranked] = []
     for label, candidate in candidates.items():
         seen = judged[label]

@@ -13,7 +13,7 @@ from services.retriever.called import called
 from services.retriever.codes import PARTED, Code, cell_code, cell_codes, codes, loose_form
 from services.retriever.tokens import tokens
 
-WORDS = 2
+WORDS = 3
 """The way tokens and codes are found. Grows with each change of it: they are found anew then."""
 DEFINES, LEADS, MENTIONS = 3, 2, 1
 """Strength of a code in a passage: defined here, begins a line, mentioned."""
@@ -24,7 +24,8 @@ _CODE_HEADER = re.compile(
     re.IGNORECASE,
 )
 _FAULTS = re.compile(
-    r"fault|alarm|error|trip|warning|故障|报警|告警|错误|异常|報警|錯誤|異常|エラー", re.IGNORECASE
+    r"(?<!de)fault|alarm|error|trip|warning|故障|报警|告警|错误|异常|報警|錯誤|異常|エラー",
+    re.IGNORECASE,
 )
 _PARAMETERS = re.compile(
     r"\b(?:(?P<pr>pr)|par|param|parameter)s?\b\.?\s*(?:no\b|nos\b|number|nr\b|code|#)?[.:]?\s*$|(?:参数|功能)(?:号|码|编号|代码)",
@@ -33,6 +34,10 @@ _PARAMETERS = re.compile(
 """Headers of bare numbers that are those of parameters."""
 _RUNNING = re.compile(r"序号|序號|行|位|\b(?:item|bit|byte|row|step|page)\b", re.IGNORECASE)
 """Headers of numbers that count the rows, and are no codes even in a table of faults."""
+_COUNTED = re.compile(
+    r"phenomen|symptom|problem|question|trouble\b|现象|症状|问题|疑问|現象", re.IGNORECASE
+)
+"""Headers of what people notice: numbers beside it count the rows of a list of such."""
 _ELSEWHERE = re.compile(r"\s*(?:possible|related|see|可能|相关)", re.IGNORECASE)
 """Begins a header of codes that another row is about."""
 _NO_CODE = re.compile(r"BI?TE?\d|BYTE|[\d.]+$|[A-Z]{5}")
@@ -116,7 +121,7 @@ def passage_codes(passage: Passage, there: Sequence[Code] | None = None) -> dict
     """
     found: dict[str, int] = {}
     if passage.kind != "text":
-        found |= _defined(passage)
+        found |= _alone(passage) | _defined(passage)
     text = passage.text
     for code in codes(text) if there is None else there:
         line = text.rfind("\n", 0, code.start) + 1
@@ -124,16 +129,27 @@ def passage_codes(passage: Passage, there: Sequence[Code] | None = None) -> dict
         leads = passage.kind == "text" and alone and code.start - line <= _LINE_LEAD
         strength = LEADS if leads else MENTIONS
         found[code.canonical] = max(strength, found.get(code.canonical, 0))
-    for code in codes(passage.section.rpartition(" > ")[2]):
+    heading = passage.section.rpartition(" > ")[2]
+    for code in codes(heading):
         if code.certain:
-            found[code.canonical] = max(LEADS, found.get(code.canonical, 0))
+            # `Fault 18` heads what is about it; `Status word faults/alarms 1` counts its words.
+            named = code.canonical[0] == "#" and any(map(str.isalpha, heading[: code.start]))
+            strength = MENTIONS if named else LEADS
+            found[code.canonical] = max(strength, found.get(code.canonical, 0))
     return found
+
+
+def _alone(passage: Passage) -> dict[str, int]:
+    """Return hexadecimal codes that have a cell for themselves: commands, registers."""
+    cells = (cell_codes(field.value) for field in passage.fields)
+    return {cell[0]: LEADS for cell in cells if len(cell) == 1 and cell[0].startswith("0X")}
 
 
 def _defined(passage: Passage) -> dict[str, int]:
     """Return the codes a row or entry is about: those under `Code`, else of its first cell."""
     names = [field.name for field in passage.fields]
     about_faults = _FAULTS.search(" ".join([passage.section, *names])) is not None
+    counted = _COUNTED.search(" ".join(names)) is not None
     for said in (True, False):
         for place, field in enumerate(passage.fields):
             if said != (_CODE_HEADER.search(field.name) is not None) or (place and not said):
@@ -143,8 +159,9 @@ def _defined(passage: Passage) -> dict[str, int]:
             if not found or not (said or (about_faults if bare else all(map(_telling, found)))):
                 continue
             of_faults = about_faults and _ELSEWHERE.match(field.name) is None
-            about = {c: _strength(c, field.name, of_faults=of_faults, said=said) for c in found}
-            return about | (_numbered(found, field.name) if bare and said else {})
+            sure = of_faults and (said or not counted)
+            strengths = {c: _strength(c, field.name, of_faults=sure, said=said) for c in found}
+            return strengths | (_numbered(found, field.name) if bare and said else {})
     first = passage.fields[0].value if passage.fields else passage.text[:80]
     leading = [c.canonical for c in codes(first) if c.certain and c.start <= 2]
     if not leading and passage.kind == "entry":
@@ -157,9 +174,11 @@ def _defined(passage: Passage) -> dict[str, int]:
 def _strength(cell: str, header: str, *, of_faults: bool, said: bool) -> int:
     """Return how surely a cell's code is what its row is about."""
     if cell[0] == "#":
-        # A number is a fault's where the table is about faults; else it may be anything.
+        # A number is a fault's where the table is about faults; else it may be anything: a row's,
+        # a bit's, a command's.
         sure = of_faults and (said or _RUNNING.search(header) is None)
-    elif _NO_CODE.match(cell):
+        return DEFINES if sure else MENTIONS
+    if _NO_CODE.match(cell):
         sure = False
     else:
         sure = of_faults or (said and _ELSEWHERE.match(header) is None) or len(cell) > _SHORT
@@ -184,7 +203,7 @@ def as_printed(canonical: str, passage: Passage) -> str:
         if canonical in cell_codes(field.value):
             for part in PARTED.split(field.value):
                 if cell_code(part) == canonical:
-                    return part.strip()
+                    return part.strip("*_`'\" \t\n")
     for code in codes(passage.text[:BEGINNING]):
         if code.canonical == canonical and canonical[0] != "#":
             return "".join(code.raw.split())

@@ -20,6 +20,7 @@ __all__ = [
     "query_tokens",
     "running_tokens",
     "stem",
+    "tells",
     "tokens",
 ]
 
@@ -83,6 +84,11 @@ def language(text: str) -> str:
     if not letters:
         return ""
     return "zh" if cjk * 10 >= letters else "en"
+
+
+def tells(token: str) -> bool:
+    """Return whether a token carries anything."""
+    return token not in _STOP
 
 
 def stem(word: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from schemas.retrieval import DocumentRef, Field, Found, Passage
@@ -315,3 +316,78 @@ async def test_near_misses_are_offered_where_a_mention_answers_nothing(two: Aske
     found = await two.search("E015 gearbox of the crane lost all its oil overnight, whom to call")
     assert (found.hits, found.unknown_codes) == ([], ["E015"])
     assert "E014" in found.near["E015"]
+
+
+PROTOCOL = [
+    Passage(
+        ordinal=0,
+        page=6,
+        section="2 Inquiry > 2.9 QXGS<cr>: General status inquiry",
+        text="2.9 QXGS<cr>: General status inquiry\nComputer: QXGS<CRC><cr>\nDevice: (NNN NN<cr>",
+    ),
+    *texts("2.1 QXPI<cr>: Protocol inquiry", "Thank you for choosing us. Press F1 for help."),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "manual", "word"),
+    [
+        ("inverter undervoltage", "kelvarn", "undervoltage"),
+        ("变频器欠压", "kelvarn", "undervoltage"),
+        ("u.v. of the inverter", "kelvarn", "undervoltage"),
+        ("what does QXGS return", "proto", "QXGS"),
+        ("QXGS 返回什么", "proto", "QXGS"),
+        ("fd 40 encoder cable", "kelvarn", "Encoder"),
+    ],
+)
+async def test_the_machine_and_what_only_asks_do_not_stand_in_the_way(
+    two: Asker, question: str, manual: str, word: str
+) -> None:
+    await two.add(ref("proto", "Serial protocol"), [*PROTOCOL[:1], *_after(PROTOCOL[1:])])
+    found = await two.search(question)
+    assert found.hits[0].document.doc_id == manual
+    assert word in found.hits[0].passage.text
+
+
+@pytest.mark.parametrize(
+    "question", ["help", "help me", "thanks", "why", "who invented the encoder", "alarm 1"]
+)
+async def test_what_is_no_question_to_a_manual_finds_nothing(two: Asker, question: str) -> None:
+    await two.add(ref("proto", "Serial protocol"), [*PROTOCOL[:1], *_after(PROTOCOL[1:])])
+    found = await two.search(question)
+    assert found.hits == []
+
+
+def _after(passages: list[Passage]) -> list[Passage]:
+    """Passages behind one."""
+    return [msgspec.structs.replace(one, ordinal=n) for n, one in enumerate(passages, 1)]
+
+
+async def test_a_maker_nobody_has_is_told_with_the_code_others_have(two: Asker) -> None:
+    found = await two.search("Zentrix E077")
+    assert found.hits == []
+    assert found.unknown_codes == ["Zentrix E077"]
+    assert found.near == {"Zentrix E077": ["E077"]}
+    # A machine of the plant is no maker.
+    assert documents(await two.search("Palletizer E077")) == ["bruntec"]
+    assert documents(await two.search("Bruntec E077"))[0] == "bruntec"
+
+
+async def test_a_number_is_answered_from_rows_of_faults_alone(two: Asker) -> None:
+    fields = [
+        [Field("No.", str(n)), Field("Parameter", "delay"), Field("Default", "3")] for n in (7, 8)
+    ]
+    found = [
+        Passage(
+            ordinal=n,
+            kind="row",
+            text=" | ".join(f"{field.name}: {field.value}" for field in cells),
+            fields=cells,
+        )
+        for n, cells in enumerate(fields)
+    ]
+    await two.add(ref("table", "Battery guard"), found)
+    for question in ("alarm 7", "报警7", "7"):
+        nothing = await two.search(question)
+        assert nothing.hits == []
+        assert nothing.unknown_codes == ["7"]

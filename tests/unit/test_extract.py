@@ -698,3 +698,48 @@ def test_of_a_long_description_the_sentence_that_is_asked_for_is_told() -> None:
     assert "decrease the gain" in asked.summary
     # Who asks for the parameter alone gets what it is told to be first.
     assert "J series" in ask(entry, code="", question="what is the PID target").summary
+
+
+RAMP = row(
+    ("Parameter", "p1120"),
+    ("Name", "Ramp-up time"),
+    ("Description", "From standstill to the highest speed."),
+    ("Min", "0.000 [s]"),
+    ("Max", "999.000 [s]"),
+    ("Factory setting", "10.000 [s]"),
+    kind="entry",
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("p1120 factory setting", "Factory setting 10.000 [s]"),
+        ("what is the default of p1120", "Factory setting 10.000 [s]"),
+        ("p1120 出厂值", "Factory setting 10.000 [s]"),
+        ("p1120 min and max", "Min 0.000 [s], Max 999.000 [s]"),
+        ("what range does p1120 take", "Min 0.000 [s], Max 999.000 [s]"),
+        ("what is p1120", "From standstill to the highest speed"),
+        ("restore the factory setting with p1120", "From standstill to the highest speed"),
+    ],
+)
+def test_a_value_that_is_asked_for_is_the_summary(question: str, value: str) -> None:
+    answer = ask(RAMP, code="p1120", question=question)
+    assert answer.summary == f"p1120 Ramp-up time: {value}."
+    assert "From standstill" in answer.text
+    assert "Factory setting: 10.000 [s]" in answer.text or "Factory setting 10.000" in answer.text
+
+
+def test_a_parameter_that_two_manuals_have_with_other_meanings_is_told() -> None:
+    other = row(
+        ("Parameter", "p1120"), ("Name", "PID target"), ("Factory setting", "0"),
+        kind="entry", document=DocumentRef(doc_id="bx", revision=1, title="BX", file="bx.pdf"),
+    )  # fmt: skip
+    answer = ask(RAMP, other, code="p1120", question="p1120 factory setting")
+    assert answer.note == "The manuals list this code more than once, with different meanings."
+    assert "BX: p1120 PID target: Factory setting 0." in answer.text
+    same = row(
+        ("Parameter", "p1120"), ("Name", "Ramp-up time (note 2)"), kind="entry",
+        document=DocumentRef(doc_id="cx", revision=1, title="CX", file="cx.pdf"),
+    )  # fmt: skip
+    assert ask(RAMP, same, code="p1120").note == ""

@@ -184,3 +184,23 @@ def test_evidence_stays_in_range(held: list[dict[str, float]], names: list[str],
 def _with(seen: Evidence, part: str, value: float) -> Evidence:
     parts = {name: getattr(seen, name) for name in Evidence.__slots__}
     return Evidence(**(parts | {part: value}))  # type: ignore[arg-type]
+
+
+def test_a_lone_word_that_is_no_topic_answers_nothing() -> None:
+    found = [ranked({"help": 1.0}, 1.0, meaning=0.3)]
+    arguments = {"rarest": idf(1, 100), "meaning": True, "named": False, "defines": False}
+    weights = {"help": 4.0}
+    for topic in (True, False):
+        seen = evidence(found, weights, (), (), topic=topic, **arguments)
+        assert (seen.probability > SURE) == topic
+
+
+def test_no_words_hold_nothing() -> None:
+    assert weighed([ranked({"alarm": 1.0}, 1.0)], {}).covered == 0.0
+
+
+def test_what_no_manual_says_must_be_there_word_for_word() -> None:
+    scattered = Evidence(0.6, 0.2, 0.4, 0.6, 0.2, 0.0, defines=False, named=False)
+    whole = Evidence(1.0, 0.8, 1.0, 0.6, 0.2, 0.0, defines=False, named=False)
+    assert scattered.probability > SURE > _with(scattered, "beyond", 1.0).probability
+    assert _with(whole, "beyond", 1.0).probability > SURE

@@ -129,3 +129,19 @@ def test_only_documents_that_have_a_word_are_named_and_more_words_never_name_les
         }
         if len(holders) > max(1, MOST * len(titles)):
             assert names.named([word], inside) == {}
+
+
+@pytest.mark.parametrize(
+    ("question", "joined"),
+    [
+        ("mover 42c stalls", "mover42c stalls"),
+        ("Mover 42 C stalls", "Mover42C stalls"),
+        ("mover-42c and yl 620", "mover42c and yl620"),
+        ("mover 43 stalls", "mover 43 stalls"),
+        ("move r42c", "mover42c"),
+        ("the drive is hot", "the drive is hot"),
+    ],
+)
+def test_a_name_with_spaces_in_it_is_one(question: str, joined: str) -> None:
+    names = Names({1: DocumentRef(doc_id="a", revision=1, title="MKS MOVER42C", file="YL620.pdf")})
+    assert names.joined(question) == joined

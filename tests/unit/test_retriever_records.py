@@ -42,7 +42,7 @@ def test_a_bare_number_is_a_code_where_the_header_says_so(header: str) -> None:
 
 
 def test_a_bare_number_under_code_in_a_table_of_something_else_is_weaker() -> None:
-    assert passage_codes(row(("Code", "18"), ("Setting", "baud rate"))) == {"#18": LEADS}
+    assert passage_codes(row(("Code", "18"), ("Setting", "baud rate"))) == {"#18": MENTIONS}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_bare_number_under_code_in_a_table_of_something_else_is_weaker() -> No
 )
 def test_a_header_tells_the_mark_of_bare_numbers(header: str, code: str) -> None:
     found = passage_codes(row((header, "18"), ("Meaning", "step pulse")))
-    assert (found[code], found["#18"]) == (DEFINES, LEADS)
+    assert (found[code], found["#18"]) == (DEFINES, MENTIONS)
 
 
 def test_a_number_under_another_header_has_no_mark() -> None:
@@ -139,3 +139,37 @@ def test_the_model_reads_title_section_and_text() -> None:
     passage = Passage(ordinal=0, section="7 Faults", text="Check the mains.")
     assert text_to_embed("AX5", passage) == "AX5\n7 Faults\nCheck the mains."
     assert text_to_embed("", Passage(ordinal=0, text="x")) == "x"
+
+
+@pytest.mark.parametrize(
+    ("header", "others"),
+    [
+        ("No.", (("Parameter", "delay"), ("Ternary default", "30"))),
+        ("Bit No.", (("Control word, faults/alarms", "reserved"),)),
+        ("No.", (("Fault phenomenon", "it hums"), ("Remedy", "tighten"))),
+        ("序号", (("故障现象", "不转"), ("解决方法", "检查"))),
+    ],
+)
+def test_a_rows_running_number_is_only_mentioned(
+    header: str, others: tuple[tuple[str, str], ...]
+) -> None:
+    assert passage_codes(row((header, "18"), *others)).get("#18", MENTIONS) == MENTIONS
+
+
+def test_a_heading_leads_with_its_number_but_not_with_that_of_a_word_in_it() -> None:
+    fault = Passage(ordinal=0, text="it is hot", section="Faults > Fault 18 overheating")
+    assert passage_codes(fault)["#18"] == LEADS
+    word = Passage(ordinal=0, text="bits", section="Status > Status word of alarm 18")
+    assert passage_codes(word)["#18"] == MENTIONS
+
+
+def test_a_command_with_a_cell_of_its_own_is_what_its_row_is_about() -> None:
+    found = passage_codes(
+        row(("Message", "MOS status"), ("Data ID", "0x93"), ("Note", "at 0x01 ..."))
+    )
+    assert found["0X93"] == LEADS
+    assert found["0X01"] == MENTIONS
+
+
+def test_a_code_is_printed_without_the_marks_of_markdown() -> None:
+    assert as_printed("E33", row(("Message", "**E33**"), ("Title", "overspeed"))) == "E33"

@@ -1,0 +1,98 @@
+"""Words of a question that do not say what is asked, and questions no manual answers (pure).
+
+`inverter undervoltage` asks about undervoltage; the machine is the reader's. `what does QPIGS
+return` asks about QPIGS. Who invented, founded or wrote something, what it costs and which brand
+is best, no manual of a machine says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from services.retriever.tokens import tokens
+
+_MACHINE = re.compile(
+    r"(?<![A-Za-z])(?:(?:variable |adjustable )?(?:frequency |speed )?(?:inverter|converter|drive)|"
+    r"vfd|vsd|servo|bms|protection board|controller|machine|device|equipment|appliance|robot)s?"
+    r"(?![A-Za-z])|变频器|驱动器|逆变器|伺服|保护板|控制器|机器人|机械臂|机器|设备|机台",
+    re.IGNORECASE,
+)
+"""What a machine as a whole is called."""
+_RETURNS = re.compile(
+    r"\b(?:what|which)\b[^?.!,;]*?\b(?P<verb>return(?:s|ed)?|answer(?:s|ed)?|repl(?:y|ies|ied)|"
+    r"respon(?:d|ds|ded|se|ses)|deliver(?:s|ed)?|send|sent|give|contain)\b|"
+    r"\b(?P<noun>commands?|responses?|repl(?:y|ies)|answers?|instructions?|quer(?:y|ies)|frames?)\b|"
+    r"(?P<zh>返回值?|命令|指令|应答|回复|作用|用途|用来|做什么|干什么|干嘛)",
+    re.IGNORECASE,
+)
+"""What is asked of a command, and that it is one."""
+_BEYOND = re.compile(
+    r"^\W*(?:please |so |and |tell me |do you know )?who(?:se)?\b"
+    r"(?! (?:do|should|can|must|may|shall|is allowed|are allowed|is permitted)\b)"
+    r"|\bhow much (?:does|do|did|would|will|is|are)\b[^?]*\bcosts?\b|\bhow expensive\b"
+    r"|\bwhat (?:does|do|would|will)\b[^?]*\bcost\b|\bprices?\b|\bwhere (?:can|do) (?:i|we) buy\b"
+    r"|\b(?:when|what year|which year)\b[^?]*\b(?:founded|born|invented|established|discovered)\b"
+    r"|\b(?:best|cheapest|better|which)\b[^?]*\b(?:brand|make|manufacturer|company)\b"
+    r"|\b(?:write|compose|tell)\b (?:me )?(?:an?|some) \w*\s?(?:poem|story|joke|song|essay)\b"
+    r"|多少钱|价格|报价|哪个(?:牌子|品牌)|谁(?:发明|创立|创办|设计|生产)|(?:写|讲)[一个首篇]*(?:诗|故事|笑话)"
+    r"|(?:哪一?年|什么时候)[^?？]{0,12}(?:发明|成立|创立|出生)",
+    re.IGNORECASE,
+)
+_APART = re.compile(
+    r"(?<![A-Za-z0-9./])(?![eE]\.g|[iI]\.e|[aApP]\.m)"
+    r"([A-Za-z])[./]([A-Za-z])(?:[./]([A-Za-z]))?(?:\.(?![A-Za-z0-9])|(?![A-Za-z0-9./]))"
+)
+"""Abbreviations with points: `o.c.`, `U/V`, `V.F.D.`."""
+
+
+def machines(question: str, terms: Iterable[tuple[int, int]]) -> frozenset[str]:
+    """Return the tokens by which a question calls the machine as a whole.
+
+    Args:
+        question: as asked.
+        terms: where the trade's terms in it begin and end: the drive of `drive belt` is none.
+    """
+    spans = list(terms)
+    return frozenset(
+        token
+        for match in _MACHINE.finditer(question)
+        if not any(
+            start <= match.start() and match.end() <= end and end - start > len(match[0])
+            for start, end in spans
+        )
+        for token in tokens(match[0])
+    )
+
+
+def of_commands(question: str) -> frozenset[str]:
+    """Return the tokens of what is asked of a command: what it returns, what it is for."""
+    return frozenset(
+        token
+        for match in _RETURNS.finditer(question)
+        for token in tokens(match["verb"] or match["noun"] or match["zh"])
+    )
+
+
+def beyond(question: str) -> bool:
+    """Return whether a question asks what no manual says: for people, prices, history, opinion."""
+    return _BEYOND.search(question) is not None
+
+
+def unpointed(question: str, spelt_out: Callable[[str], str]) -> str:
+    """Return a question without abbreviations that have points: `o.c.` is an overcurrent.
+
+    As displays show a fault it stays: `E.OC`, and `E.L.` for that matter.
+
+    Args:
+        question: as asked.
+        spelt_out: what an abbreviation stands for, empty where it is none.
+    """
+
+    def whole(match: re.Match[str]) -> str:
+        if match[0][1] == "." and match[1] in "EFA":
+            return match[0]
+        letters = "".join(letter for letter in match.groups() if letter).upper()
+        return spelt_out(letters) or letters
+
+    return _APART.sub(whole, question)
