@@ -13,7 +13,7 @@ import numpy as np
 from schemas.retrieval import Passage
 from services.retriever.answering import Answering
 from services.retriever.holdings import CodeHit, Found
-from services.retriever.postings import NONE, Numbers, Posting, best, posting
+from services.retriever.postings import COUNTED, NONE, Numbers, Posting, best, posting
 from services.retriever.records import passage_of
 from services.retriever.statements import Q, plain, quoted
 
