@@ -13,6 +13,7 @@ from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
 from services.retriever.holdings import Found as Candidate
 from services.retriever.inquiry import Inquirer, Inquiry
+from services.retriever.judging import Judge
 from services.retriever.kinds import explaining, of_kind
 from services.retriever.known import unanswered
 from services.retriever.lexicon import Lexicon
@@ -136,26 +137,25 @@ class Finder:
         asked = await self._inquirer.inquire(search, scope, only=_narrowed(search))
         clock.lap("codes")
         word_hits = await self._by_words(asked, scope)
-        quoted = await corpus.search_quote(asked.run, QUOTED, scope)
         clock.lap("words")
-        near = await look
-        clock.lap("embed")
-        vector_hits = await self._meaning.nearest(near, scope, limit)
-        clock.lap("vectors")
         code_hits = {
             label: hit
             for label, hit in asked.known.hits.items()
             if scope is None or hit.document in scope
         }
-        labels = dict.fromkeys(
-            [
-                *code_hits,
-                *quoted,
-                *(i for i, _ in word_hits),
-                *(i for i, _ in vector_hits),
-            ]
-        )
-        found = await corpus.fetch(list(labels))
+        # While the question is being embedded, what codes and words bring is looked at.
+        labels = {*code_hits, *(label for label, _ in word_hits)}
+        found, quoted = await corpus.gather(list(labels), asked.run, QUOTED, scope)
+        labels.update(quoted)
+        clock.lap("fetch")
+        judge = Judge(asked.words, asked.symptom)
+        judge.judge(found)
+        clock.lap("rank")
+        near = await look
+        clock.lap("embed")
+        vector_hits = await self._meaning.nearest(near, scope, limit)
+        clock.lap("vectors")
+        found |= await corpus.fetch([label for label, _ in vector_hits if label not in labels])
         clock.lap("fetch")
         most = max([corpus.names.sure, *asked.named.values()])
         ranked = ranking.rank(
@@ -172,7 +172,7 @@ class Finder:
             in_language=self._in_language(asked, found),
             of_kind=of_kind(asked.codes, code_hits, found, corpus.active),
             explaining=explaining(code_hits, found),
-            symptom=asked.symptom,
+            judge=judge,
         )
         # Another code's entry is no answer.
         surely = any(hit.certain for hit in code_hits.values())

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -65,25 +66,6 @@ class Lookups(Answering):
         inside = None if scope is None else await self._members(scope)
         return best(list(there.values()), limit, inside)
 
-    async def search_quote(
-        self, run: Sequence[str], limit: int, scope: Sequence[int] | None = None
-    ) -> list[int]:
-        """Return passages that hold these tokens one after the other, in no order.
-
-        Args:
-            run: tokens as tokens.py makes them, in the order of the text.
-            limit: how many at most.
-            scope: numbers of the revisions to search; all that answer when None.
-        """
-        if not run:
-            return []
-        match = quoted(" ".join(run))
-        if scope is None:
-            rows = await self._db.fetch(Q["quoted"], (match, limit))
-        else:
-            rows = await self._db.fetch(Q["quoted_in"], (match, json.dumps(list(scope)), limit))
-        return [row["id"] for row in rows]
-
     async def lookup_loose(
         self, loose: Sequence[str], limit: int = 120, *, first: Collection[int] = ()
     ) -> list[CodeHit]:
@@ -135,16 +117,40 @@ class Lookups(Answering):
 
     async def fetch(self, labels: Sequence[int]) -> dict[int, Found]:
         """Return those of these passages that answer, by number."""
-        rows = await self._db.read(
-            partial(plain, sql=Q["passages"], parameters=(json.dumps(list(labels)),))
-        )
+        return (await self.gather(labels))[0]
+
+    async def gather(
+        self,
+        labels: Sequence[int],
+        run: Sequence[str] = (),
+        limit: int = 0,
+        scope: Sequence[int] | None = None,
+    ) -> tuple[dict[int, Found], list[int]]:
+        """Return passages by number, with those that hold some tokens one after the other.
+
+        Both in one step: to hand over to the reader's thread costs more than either.
+
+        Args:
+            labels: numbers of passages; those that do not answer are left out.
+            run: tokens as tokens.py makes them, in the order of the text.
+            limit: how many passages with all of `run` at most.
+            scope: numbers of the revisions to search for those; all that answer when None.
+
+        Returns:
+            The passages, and the numbers of those that hold `run`, in no order.
+        """
+        if not (labels or run):
+            return {}, []
+        asked = partial(_gathered, labels, quoted(" ".join(run)) if run else "", limit, scope)
+        rows, holding = await self._db.read(asked)
         titles = self.titles
-        return {
+        found = {
             number: Found(
                 number, document, kind, content, head, head[titles.get(document, 0) :], body, name
             )
             for number, document, kind, content, head, body, name in rows
         }
+        return found, holding
 
     async def following(self, number: int, first: int, last: int) -> list[Passage]:
         """Return a revision's passages between two ordinals, both included, in order."""
@@ -153,13 +159,11 @@ class Lookups(Answering):
 
     async def holders(self, word: str, limit: int) -> list[int]:
         """Return the revisions that answer with this token in them, at most so many."""
-        kept = self._postings.holders
-        if word not in kept:
+        kept = self._postings
+        if word not in kept.holders:
             rows = await self._db.fetch(Q["holders"], (quoted(word), limit))
-            if len(kept) >= COUNTED:
-                kept.clear()
-            kept[word] = [row["document"] for row in rows]
-        return kept[word]
+            kept.hold(word, [row["document"] for row in rows])
+        return kept.holders[word]
 
     async def about(self, name: str) -> frozenset[int]:
         """Return the revisions that speak of something again and again.
@@ -184,6 +188,23 @@ class Lookups(Answering):
 def _postings(words: Sequence[str], db: sqlite3.Connection) -> list[Posting]:
     """Return where words are, and what each counts there."""
     return [posting(plain(db, Q["word"], (HEAD_WEIGHT, quoted(word)))) for word in words]
+
+
+def _gathered(
+    labels: Sequence[int],
+    match: str,
+    limit: int,
+    scope: Sequence[int] | None,
+    db: sqlite3.Connection,
+) -> tuple[list[Any], list[int]]:
+    """Return the rows of passages and of those that match, and the numbers of the latter."""
+    rows: list[tuple[int]] = []
+    if match and scope is None:
+        rows = plain(db, Q["quoted"], (match, limit))
+    elif match:
+        rows = plain(db, Q["quoted_in"], (match, json.dumps(list(scope or ())), limit))
+    holding = [number for (number,) in rows]
+    return plain(db, Q["passages"], (json.dumps([*labels, *holding]),)), holding
 
 
 def _numbers(revisions: Sequence[int], db: sqlite3.Connection) -> list[Numbers]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retr
 
 EMBED_S = 1.5
 """A question whose vector takes longer is searched by codes and words, seconds."""
+HEAD_START_S = 0.0002
+"""An embedding that is begun gets the interpreter for so long at most, seconds. It needs 0.05 ms of
+it before the model computes outside of it; else it would wait until the question is taken apart."""
 ENGLISH = "all-MiniLM"
 """What the names of models begin with that know English alone, the bundled one's among them."""
 NARROW = 4000
@@ -86,9 +90,11 @@ class Meaning:
             index = self._index() if self._index is not None else None
             # At once, and both in one step of another thread: to hand over costs as much as to
             # look for what is near.
+            begun = threading.Event()
             work = asyncio.get_running_loop().run_in_executor(
-                self._threads, _look, self._embedder, index, question, limited
+                self._threads, _look, self._embedder, index, question, limited, begun
             )
+            begun.wait(HEAD_START_S)
         return asyncio.create_task(self._looked(work), name="embed")
 
     async def _looked(self, work: asyncio.Future[Look] | None) -> Look:
@@ -151,7 +157,14 @@ class Meaning:
             work.exception()
 
 
-def _look(embedder: Embedder, index: VectorIndex | None, question: str, limited: bool) -> Look:
+def _look(
+    embedder: Embedder,
+    index: VectorIndex | None,
+    question: str,
+    limited: bool,
+    begun: threading.Event,
+) -> Look:
+    begun.set()
     vector = embedder.embed([question])[0]
     found = [] if index is None else index.search(vector, _many(limited=limited))
     return Look(vector, found, limited)

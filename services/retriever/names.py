@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from schemas.retrieval import DocumentRef
@@ -56,11 +55,14 @@ class Names:
         }
         self._folder = {n: f for n, document in documents.items() if (f := _folder_of(document))}
         self._manuals = len({self._folder.get(number, str(number)) for number in documents})
-        self._frequency = Counter(word for words in self._of.values() for word in words)
+        self._having: dict[str, list[int]] = {}
+        for number, words in self._of.items():
+            for word in words:
+                self._having.setdefault(word, []).append(number)
 
     def __contains__(self, word: object) -> bool:
         """Return whether any document goes by this word."""
-        return word in self._frequency
+        return word in self._having
 
     def joined(self, question: str) -> str:
         """Return a question with names in one word that documents write so: `servo 42c`.
@@ -104,9 +106,9 @@ class Names:
             there = {
                 number
                 for name in names
-                if all(word in self for word in name)
-                for number, own in self._of.items()
-                if own.issuperset(name)
+                if name
+                for number in self._having.get(name[0], ())
+                if self._of[number].issuperset(name)
             }
             held = [
                 number for name in names if len(name) == 1 for number in inside.get(name[0], ())

@@ -22,6 +22,8 @@ COMPARED = 4000
 """Passages of revisions whose vectors are kept: 1.5 kB each with the bundled model."""
 COUNTED = 20_000
 """Words whose number of passages is kept, and as many again that no passage has: 0.2 kB each."""
+HELD = 2000
+"""Words whose revisions are kept: up to 200 revisions each, 1.7 kB."""
 LONGEST = 64
 """Letters of a word of which that is kept; longer ones are asked for again."""
 
@@ -62,6 +64,12 @@ class Postings:
             self.kept = 0
         self.lists[word] = one
         self.kept += size
+
+    def hold(self, word: str, revisions: list[int]) -> None:
+        """Take the revisions that have a word in them."""
+        if len(self.holders) >= HELD:
+            self.holders.clear()
+        self.holders[word] = revisions
 
     def compare(self, number: int, labels: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Take the labels [n] and vectors [n, dimension] of a revision."""

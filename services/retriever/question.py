@@ -104,6 +104,8 @@ class Question:
             said: the other names in it, where they are known.
         """
         there = self.there(text) if there is None else there
+        if not (there or self.quantities):
+            return {}
         held = {word: 1.0 for word in self.weights if word in there}
         for other in self.said(there) if said is None else said:
             part = other.weight if other.needle in text else APART * other.weight

@@ -29,6 +29,7 @@ from services.retriever.embedding import open_embedder
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
 from services.retriever.lexicon import SHIPPED, Lexicon
+from services.retriever.pauses import keep_short
 from services.retriever.succession import Succession
 from services.retriever.units import units
 from services.runtime.config import Config
@@ -127,6 +128,7 @@ class RetrieverService:
         context.spawn(self._remake(self._indexer), "find words and codes anew")
         context.spawn(self._keep_index(self._indexer), "keep the index")
         self._count()
+        keep_short()
 
     async def drain(self) -> None:
         """Write the index, so that the next start need not build it."""

@@ -61,6 +61,14 @@ def test_counts_tell_words_that_are_nowhere(monkeypatch: pytest.MonkeyPatch) -> 
     assert kept.nowhere == {"b", "f"}
 
 
+def test_revisions_of_few_words_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postings, "HELD", 2)
+    kept = Postings()
+    for number, word in enumerate("abc"):
+        kept.hold(word, [number])
+    assert kept.holders == {"c": [2]}
+
+
 def test_vectors_of_few_revisions_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postings, "COMPARED", 4)
     kept = Postings()

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.retriever.judging import LABEL, called, is_later, often
 from services.retriever.others import Respelt
 from services.retriever.question import Question, read
-from services.retriever.ranking import LABEL, Ranked, called, distinct, is_later, often, rank
+from services.retriever.ranking import Ranked, distinct, rank
 
 pytestmark = pytest.mark.unit
 
