@@ -108,7 +108,7 @@ class Floor:
 
     async def until_known(self, generation: int) -> None:
         """Wait until the orchestrator knows which generation the corpus has."""
-        while self.service._generation != generation:  # noqa: ASYNC110  a plain number
+        while self.service.others.generation != generation:  # noqa: ASYNC110  a plain number
             await asyncio.sleep(0.001)
 
     async def fault(self, asset: str, code: str, **more: Any) -> None:
@@ -198,7 +198,7 @@ async def floor(folder: Path, **settings: Any) -> AsyncIterator[Floor]:
         await made.status("llm_bridge", model="m")
         await made.status("retriever", generation=made.generation)
         async with running(broker, made.service, config) as made.context:
-            while not made.service._model_ready:  # noqa: ASYNC110  a plain flag
+            while not made.service.others.model_ready:  # noqa: ASYNC110  a plain flag
                 await asyncio.sleep(0.001)
             try:
                 yield made
