@@ -16,7 +16,7 @@ from schemas.generation import Generate, Generated
 from schemas.retrieval import Found
 from services.orchestrator import prompt
 from services.orchestrator.asking import Asking
-from services.orchestrator.draft import Draft
+from services.orchestrator.draft import Draft, drafted
 from services.orchestrator.giving import AlarmOf, Giving
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.made import Outcome, Record
@@ -24,7 +24,6 @@ from services.orchestrator.notes import join, note, sourced
 from services.orchestrator.plain import in_words_of, of_nothing, of_passages
 from services.orchestrator.prepared import Prepared
 from services.orchestrator.publication import harmless
-from services.orchestrator.quote import cited_first
 from services.orchestrator.records import Job, Work
 from services.orchestrator.reuse import Busy, Gone, Key, Reuse, Writing
 from services.orchestrator.searching import Searching
@@ -75,7 +74,8 @@ class Flow:
             committed: called when something new is in the outbox.
             model_ready: whether the bridge says that its model can be asked.
             prepared: answers that were prepared before they were needed.
-            model: name of the model, the last that was heard of; empty while unknown.
+            model: the model, as `made.known_as` has it, the last that was heard of; empty while
+                unknown.
             alarm: as `Board.now`.
         """
         self._config = config
@@ -159,10 +159,7 @@ class Flow:
             found: by the retriever.
             answer: what that gives by itself, where it is known already.
         """
-        if answer is None:
-            answer = of_passages(work, found, Timings())
-        hits = cited_first(found.hits, answer.citations)
-        return Draft(work, answer, hits, found.generation, self.prompt(work))
+        return drafted(work, found, self.prompt(work), answer)
 
     def _key(self, draft: Draft) -> Key:
         """Return what makes another question the same: another model answers it otherwise."""

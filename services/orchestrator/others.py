@@ -9,6 +9,7 @@ import msgspec
 
 from schemas.channels import STATUS
 from schemas.health import ServiceStatus
+from services.orchestrator.made import known_as
 from services.runtime.bus import Bus
 from services.runtime.messages import Inbox
 
@@ -25,7 +26,8 @@ class Others:
         self.model_ready = False
         """Whether the bridge says that its model can be asked."""
         self.model = ""
-        """Name of the language model, the last one that was heard of; empty while unknown."""
+        """The language model, the last one that was heard of, as `made.known_as` has it; empty
+        while unknown."""
         self.generation: int | None = None
         """Of the corpus; None while unknown."""
 
@@ -65,4 +67,5 @@ class Others:
     def _heard_of_model(self, status: ServiceStatus) -> None:
         name = str(status.facts.get("model") or "")
         self.model_ready = status.state == "ready" and bool(name)
-        self.model = name or self.model
+        if name:
+            self.model = known_as(name, str(status.facts.get("identity") or ""))

@@ -32,6 +32,7 @@ from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
 from services.orchestrator.others import OTHERS, Others
 from services.orchestrator.outbox import Outbox
+from services.orchestrator.plan import Plan
 from services.orchestrator.prepared import Prepared
 from services.orchestrator.preparing import Preparing, Wanted
 from services.orchestrator.redelivered import REMEMBERED, Redelivered
@@ -203,8 +204,12 @@ class OrchestratorService:
             flow=self._flow,
             asking=asking,
             number=self._ledger.number,
+            stopping=context.stopping,
         )
-        return Preparing(self._config, self._prepared, context.caller, context.health, wanted)
+        plan = Plan(self._ledger.database)
+        return Preparing(
+            self._config, self._prepared, plan, context.caller, context.health, wanted=wanted
+        )
 
     async def drain(self) -> None:
         """Take nothing new, finish the answers in work, send what is committed."""

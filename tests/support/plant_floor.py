@@ -46,6 +46,10 @@ class Floor:
         """What the model says to do."""
         self.scopes: dict[str, Scope] = {}
         """What a search for a machine says that it searched; the machine's own manual otherwise."""
+        self.identity = ""
+        """Of the model, whose name is always the same."""
+        self.more: list[Hit] = []
+        """What else is found."""
         self.assets: list[str] = []
         """Machines that the manual belongs to."""
         self.away = False
@@ -68,7 +72,7 @@ class Floor:
         passage = Passage(ordinal=1, text=text, kind="row", page=3, lang="en")
         hit = Hit(document=document, passage=passage, score=0.9, by="code")
         return Found(
-            hits=[hit],
+            hits=[hit, *self.more],
             codes=[request.code],
             generation=self.generation,
             scope=self.scopes.get(request.asset, "asset"),
@@ -83,7 +87,8 @@ class Floor:
             causes=[Point(text="undervoltage", passages=[1])],
             actions=self.actions,
             model="m",
-            passages_used=1,
+            identity=self.identity,
+            passages_used=len(request.passages),
         )
 
     async def urge(self, request: Urge) -> Urged:
