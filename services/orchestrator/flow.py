@@ -20,7 +20,7 @@ from services.orchestrator.draft import Draft, drafted
 from services.orchestrator.giving import AlarmOf, Giving
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.made import Outcome, Record
-from services.orchestrator.notes import join, note, sourced
+from services.orchestrator.notes import join, model_failed, note, sourced
 from services.orchestrator.plain import in_words_of, of_nothing, of_passages
 from services.orchestrator.prepared import Prepared
 from services.orchestrator.publication import harmless
@@ -186,7 +186,7 @@ class Flow:
             Retryable: the ledger cannot be written now; the job is due again.
         """
         said = note("failed", job.work.lang)
-        why = note("model_failed", job.work.lang).format(reason="an internal error")
+        why = model_failed(job.work.lang)
         if await self._giving.give_standing(job, why, failed=reason):
             return
         timings = Timings(total=_ms(job.received_at, time.time()))
@@ -242,7 +242,7 @@ class Flow:
             final = msgspec.structs.replace(answer, note=join(answer.note, why))
         except AndonError as error:
             log.warning("the passages stand, the model gave no answer: %s", error.reason)
-            why = note("model_failed", job.work.lang).format(reason=error.reason)
+            why = model_failed(job.work.lang, error)
             final = msgspec.structs.replace(answer, note=join(answer.note, why))
         ended = time.time()
         timings = msgspec.structs.replace(

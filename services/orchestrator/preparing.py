@@ -130,11 +130,11 @@ class Preparing:
                     pause = await self._step()
             except Damaged:
                 raise  # the process ends, and the next one mends the ledger
-            except Retryable as error:
-                log.info("preparing answers waits: %s", error)
-                pause = _AGAIN_S
             except AndonError as error:
-                log.warning("preparing answers waits: %s", error)
+                # When all ends together the others may be gone before us.
+                if not self._wanted.stopping.is_set():
+                    level = logging.INFO if isinstance(error, Retryable) else logging.WARNING
+                    log.log(level, "preparing answers waits: %s", error)
                 pause = _AGAIN_S
             await asyncio.sleep(pause)
 
