@@ -10,7 +10,7 @@ import msgspec
 
 from services.llm_bridge import errors
 from services.llm_bridge.connection import Connection
-from services.llm_bridge.errors import BrokenOutput, NotOffered
+from services.llm_bridge.errors import NotOffered
 from services.llm_bridge.fields import Json, integer, obj, objects
 from services.runtime.errors import Rejected
 
@@ -91,8 +91,8 @@ async def described(http: Connection, model: str) -> str:
     """
     try:
         listed = objects(await http.json("GET", "/v1/models"), "data")
-    except (Rejected, BrokenOutput):
-        return ""  # what answers so is asked for answers all the same
+    except NotOffered:
+        return ""
     metas = {str(each.get("id")): obj(each, "meta") for each in listed}
     meta = metas.get(model) or next(iter(metas.values()), {})
     return " ".join(f"{name}={value}" for name, value in sorted(meta.items()))
