@@ -89,6 +89,8 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """What to do."""
     model: str
     """Name of the model that wrote it."""
+    identity: str = ""
+    """Of that model: another one has another, also under the same name; empty: not known."""
     passages_used: int
     """How many of the passages fitted."""
     left_out: list[int] = []

@@ -151,6 +151,12 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     """What of the model's words does not stand on the passages."""
     share: float = 1.0
     """Statements that stand among all, 0 to 1."""
+    grounded: bool = True
+    """Whether it may stand as the manuals', as `Answer.grounded`."""
+    of_another: list[int] = []
+    """Numbers of the passages that are the entry of another fault than was asked about."""
+    naming: list[int] | None = None
+    """Numbers of the passages that have the code asked for; null where none was."""
     created: str
     """When it was written, RFC 3339 UTC."""
 
@@ -208,6 +214,12 @@ class MadeAgain(msgspec.Struct, frozen=True, kw_only=True):
     """What the model gave now."""
     differences: list[str]
     """What is not the same: `model`, `summary`, `causes`, …; empty where all is."""
+    doubts: list[Doubted] = []
+    """What of the words of now does not stand on the passages."""
+    share: float = 1.0
+    """Statements of now that stand among all, 0 to 1."""
+    grounded: bool = True
+    """Whether the answer of now may stand as the manuals'."""
 
 
 class TryPrompt(msgspec.Struct, frozen=True, kw_only=True):

@@ -142,8 +142,11 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("document", nargs="+", help="id or file name")
     remove.add_argument("--purge", action="store_true", help="delete the original as well")
 
-    command(
+    status = command(
         "status", _command("status"), "Show how the services are; exit code 1 unless all are ready."
+    )
+    status.add_argument(
+        "--verbose", action="store_true", help="also how many answers are prepared for each machine"
     )
 
     doctor = command(

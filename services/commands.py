@@ -14,7 +14,7 @@ from services.running import settings
 from services.runtime import log as logs
 from services.runtime.config import Config
 from services.runtime.errors import Rejected
-from services.status_words import said
+from services.status_words import by_asset, said
 from services.terminal import print_json, tell
 
 OK, FAILED = 0, 1
@@ -138,6 +138,8 @@ def status(options: argparse.Namespace) -> int:
                 facts = ", ".join(said(status.facts))
                 detail = "; ".join(part for part in (status.reason, facts) if part)
                 tell(f"{name:<13}{status.state:<9} {memory:<14} {detail}")
+                for line in by_asset(status.facts) if options.verbose else ():
+                    tell(f"{'':<13}{line}")
         ready = all(s is not None and s.state == "ready" for s in known.values())
         return OK if ready else FAILED
 

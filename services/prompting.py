@@ -56,18 +56,24 @@ def listed(options: argparse.Namespace) -> int:
             print_json(found)
             return OK
         for one in found:
-            tell(_line(one))
+            tell(_line(one, alone=options.name is None))
         return OK
 
     return talk(options, work)
 
 
-def _line(one: PromptVersion) -> str:
-    told = [one.note, one.author and f"by {one.author}", one.created]
-    newest = f"of {one.newest}" if one.newest != one.version else ""
+def _line(one: PromptVersion, *, alone: bool) -> str:
+    """Return a version in a line; where it stands alone, with the newest if that is another."""
+    newer = alone and one.newest > one.version
+    told = [
+        f"newest: {one.newest}" if newer else "",
+        one.note,
+        one.author and f"by {one.author}",
+        one.created,
+    ]
     active = "active" if one.active else ""
     said = ", ".join(part for part in told if part)
-    return f"{f'{one.name}@{one.version}':<13}{newest:<7}{active:<8}{said}".rstrip()
+    return f"{f'{one.name}@{one.version}':<13}{active:<8}{said}".rstrip()
 
 
 def show(options: argparse.Namespace) -> int:

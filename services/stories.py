@@ -35,8 +35,11 @@ def trace(options: argparse.Namespace) -> int:
             for name in made.differences:
                 tell(f"--- {name}: {_plain(getattr(made.before.generated, name))}")
                 tell(f"+++ {name}: {_plain(getattr(made.generated, name))}")
+            rows(doubts(made))
         else:
             tell(words(made.generated))
+            tell()
+            rows(doubts(made))
             tell("\nthe same, word for word")
         return FAILED if made.differences else OK
 
@@ -104,7 +107,8 @@ def _source(document: str, page: int | None) -> str:
 def _making(made: Made, written_for: str) -> Iterator[tuple[str, str]]:
     request, got = made.request, made.generated
     yield "prompt", f"{made.prompt} (sha256 {made.digest[:12]})"
-    yield "model", f"{got.model}, temperature {got.temperature:g}, seed {got.seed}"
+    which = f" ({got.identity})" if got.identity else ""
+    yield "model", f"{got.model}{which}, temperature {got.temperature:g}, seed {got.seed}"
     yield "corpus", f"generation {made.generation}"
     if written_for == "prepared":
         yield "prepared", f"before the fault, {made.created}"
@@ -126,9 +130,10 @@ def _making(made: Made, written_for: str) -> Iterator[tuple[str, str]]:
     yield "speed", f"first token after {got.first_token_ms:g} ms, all after {got.total_ms:g} ms"
 
 
-def doubts(made: Made) -> Iterator[tuple[str, str]]:
+def doubts(made: Made | MadeAgain) -> Iterator[tuple[str, str]]:
     """Yield how much of an answer stands on the passages, and what does not."""
-    yield "stands", f"{made.share:.0%} of its statements"
+    grounded = "" if made.grounded else ": not grounded"
+    yield "stands", f"{made.share:.0%} of its statements{grounded}"
     for n, one in enumerate(made.doubts):
         yield "" if n else "doubts", f"{_short(one.statement)!r}: {_short(one.why)}"
 

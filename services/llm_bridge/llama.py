@@ -15,9 +15,12 @@ The servers' differences, as far as they matter here:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,11 +28,16 @@ from services.llm_bridge import errors, props
 from services.llm_bridge.connection import Connection
 from services.llm_bridge.errors import NotOffered
 from services.llm_bridge.fields import Json, integer, obj, objects
+from services.llm_bridge.identity import LoadedFile, on_disk
 from services.llm_bridge.props import Props
 from services.runtime.config import Bridge
+from services.runtime.errors import AndonError
 
 # A model that thinks aloud first spends the whole answer's room on it.
 _NO_THINKING = {"enable_thinking": False}
+_DESCRIBE_S = 1.0
+"""A server tells of its model's file at once, or not at all."""
+_HERE = {"localhost", "127.0.0.1", "::1"}
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -97,6 +105,12 @@ class LlamaServer:
         self._settings = settings
         self._http = Connection(settings)
         self._props = Props(model=settings.model)
+        self._here = urlsplit(settings.url).hostname in _HERE
+        self._file = LoadedFile()
+        self._described = ""
+        """What the server told of a file that cannot be looked at, when it was first asked."""
+        self._away = True
+        """Whether it could not be asked the last time, and may have started since."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -128,10 +142,27 @@ class LlamaServer:
         Raises:
             Rejected: besides, it does not have the model of the configuration.
         """
+        started, self._away = self._away, True
         with suppress(NotOffered):
             await self.health()
-        self._props = await props.ask(self._http, self.routed or self._settings.model)
-        return self._props
+        named = self.routed or self._settings.model
+        found = await props.ask(self._http, named)
+        if found.kind == "llama":
+            found = props.marked(found, await self._file_of(found, named, started=started))
+        self._props, self._away = found, False
+        return found
+
+    async def _file_of(self, found: Props, named: str, *, started: bool) -> str:
+        """Return what tells the model's file from others under the same name."""
+        now = await on_disk(found.path) if self._here and Path(found.path).is_absolute() else ""
+        mark = self._file.mark(found.path, now, started=started)
+        if started and not mark:
+            self._described = ""
+            # Whatever comes of it, the model can be asked all the same.
+            with suppress(AndonError, TimeoutError):
+                async with asyncio.timeout(_DESCRIBE_S):
+                    self._described = await props.described(self._http, named)
+        return mark or self._described
 
     async def count_tokens(self, text: str) -> int:
         """Return how many tokens the text is as a prompt, special tokens included."""

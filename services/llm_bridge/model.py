@@ -153,6 +153,7 @@ class Model:
                     causes=answer.causes,
                     actions=answer.actions,
                     model=self.props.model,
+                    identity=self.told.identity,
                     passages_used=len(fitted.passages),
                     left_out=fitted.left_out,
                     shortened=fitted.shortened,

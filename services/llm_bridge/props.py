@@ -11,7 +11,7 @@ import msgspec
 from services.llm_bridge import errors
 from services.llm_bridge.connection import Connection
 from services.llm_bridge.errors import NotOffered
-from services.llm_bridge.fields import Json, integer, objects
+from services.llm_bridge.fields import Json, integer, obj, objects
 from services.runtime.errors import Rejected
 
 Kind = Literal["llama", "vllm", "ollama", "other"]
@@ -35,6 +35,8 @@ class Props(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the model has a chat template, and the server applies it for us."""
     thinks: bool = False
     """Whether the model would think aloud first unless told not to (Ollama tells)."""
+    path: str = ""
+    """Of the model's file, on the server's machine; empty: not told."""
     identity: str = ""
     """Changes with the model's file, its chat template and the server's build."""
 
@@ -77,6 +79,30 @@ async def ask(http: Connection, model: str) -> Props:
     if (context := integer(chosen, "max_model_len")) > 0:
         return Props(kind="vllm", model=name, context=context, identity=str(chosen.get("root")))
     return await _ollama(http, name)
+
+
+async def described(http: Connection, model: str) -> str:
+    """Return what llama-server tells of a model's file, where that cannot be looked at here.
+
+    That is its size and its numbers of weights and words; not told by a router of several models.
+
+    Raises:
+        Retryable, Unavailable: as `Connection`.
+    """
+    try:
+        listed = objects(await http.json("GET", "/v1/models"), "data")
+    except NotOffered:
+        return ""
+    metas = {str(each.get("id")): obj(each, "meta") for each in listed}
+    meta = metas.get(model) or next(iter(metas.values()), {})
+    return " ".join(f"{name}={value}" for name, value in sorted(meta.items()))
+
+
+def marked(props: Props, mark: str) -> Props:
+    """Return props whose identity changes with a mark, too; that of an empty one is its own."""
+    if not mark:
+        return props
+    return msgspec.structs.replace(props, identity=_digest(props.identity, mark))
 
 
 async def _knows_chatml(http: Connection, model: str) -> bool:
@@ -152,6 +178,7 @@ def _llama(data: Json) -> Props:
         context=context,
         slots=max(1, slots),
         template=bool(template),
+        path=path,
         identity=_digest(path, template, str(data.get("build_info"))),
     )
 

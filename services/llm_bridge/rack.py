@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -29,12 +30,13 @@ from services.runtime.config import Config
 from services.runtime.errors import Rejected, Unavailable
 from services.runtime.process import Health
 
+log = logging.getLogger(__name__)
+
 _MIB = 1 << 20
 _HERE = {"localhost", "127.0.0.1", "::1"}
 _LISTED = 20
 """Models named in the status."""
 _USE = "use the model"
-_GONE = "model file"
 
 
 class Rack:
@@ -97,19 +99,32 @@ class Rack:
                 yield step
 
     async def check(self) -> None:
-        """Say which models fit by now, and when the file of the one in use is gone or back."""
+        """Say which models fit by now, and when the file of the one in use is gone or back.
+
+        Its server has read it and answers on: that is a note, and nothing that is missing yet.
+        """
         self._note()
         current = self._exchange.current if self._exchange else None
         path = Path(current.path) if current else Path()
         ours = self._local and path.is_absolute()
         if current is None or not ours or await asyncio.to_thread(_is_there, path):
-            self._health.well(_GONE)
+            self._remark("")
             return
-        self._health.trouble(
-            _GONE,
-            f"the file of the model in use is gone, {current.path}: bring its stick back, or"
-            " `andon model use` another",
+        self._remark(
+            f"the file of the model in use is gone, {current.path}: it answers until its server"
+            " ends; bring the stick back, or `andon model use` another"
         )
+
+    def _remark(self, said: str) -> None:
+        """Set the note of the status, and log one that is new."""
+        facts = self._health.facts
+        if facts.get("note", "") != said:
+            facts["note"] = said
+            self._health.changed.set()
+            if said:
+                log.warning("%s", said)
+            else:
+                log.info("the file of the model in use is back")
 
     async def _choose(self, exchange: Exchange, found: Found, wanted: int) -> Choice:
         """Return the choice of a model.

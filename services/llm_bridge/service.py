@@ -211,9 +211,11 @@ class LlmBridgeService:
     def _note(self, name: str) -> None:
         """Say what the model is; empty where there is none now."""
         facts = self._health.facts
-        if facts.get("model") != name:
+        identity = self._model.told.identity if name and self._model else ""
+        if (facts.get("model"), facts.get("identity")) != (name, identity):
             self._health.changed.set()
         facts["model"] = name
+        facts["identity"] = identity
         facts["reachable"] = bool(name)
         if self._model is not None:
             facts["context"] = self._model.props.context

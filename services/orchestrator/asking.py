@@ -95,6 +95,9 @@ class Asking:
             urge = Urge(id=request_id, priority=priority)
             try:
                 await self._caller.call(URGE, urge, deadline_s=_URGE_S)
+            except Unavailable as error:
+                # It is away, or ends: what it wrote ends with it.
+                log.debug("the bridge is not told that %s changed: %s", request_id, error)
             except AndonError as error:
                 log.info("the bridge does not know that %s changed: %s", request_id, error)
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 import msgspec
 
-from schemas.answers import Answer
+from schemas.answers import Answer, Timings
 from schemas.faults import Priority
 from schemas.generation import Generate, Generated
-from schemas.retrieval import Hit
+from schemas.retrieval import Found, Hit
 from services.orchestrator import made, prompt
 from services.orchestrator.made import Outcome
+from services.orchestrator.plain import of_passages
+from services.orchestrator.quote import cited_first
 from services.orchestrator.records import Work
 from services.orchestrator.reuse import Key, key_of
 from services.orchestrator.templates import Prompt
-from services.orchestrator.written import check, written
+from services.orchestrator.written import bearing, check, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,33 @@ class Draft:
             number: of the record in the ledger.
             least: as `written` has it.
         """
-        checked = check(self.answer, generated, self.hits)
+        bears = bearing(self.answer, self.hits)
+        checked = check(generated, request.passages, bears)
         answer = written(self.answer, generated, self.hits, least=least, checked=checked)
-        making = made.made(self.prompt, request, generated, checked, self.generation)
+        making = made.made(
+            self.prompt,
+            request,
+            generated,
+            checked,
+            generation=self.generation,
+            bears=bears,
+            least=least,
+        )
         return Outcome(
             msgspec.structs.replace(answer, prompt=self.prompt.ref), made.packed(number, making)
         )
+
+
+def drafted(work: Work, found: Found, with_prompt: Prompt, answer: Answer | None = None) -> Draft:
+    """Return what the model shall have a word on.
+
+    Args:
+        work: what has to be answered.
+        found: by the retriever.
+        with_prompt: what the model is told.
+        answer: what the passages give by themselves, where it is known already.
+    """
+    if answer is None:
+        answer = of_passages(work, found, Timings())
+    hits = cited_first(found.hits, answer.citations)
+    return Draft(work, answer, hits, found.generation, with_prompt)

@@ -38,7 +38,7 @@ from services.runtime.sqlite import Database, open_database
 
 MIGRATIONS = tuple(
     Path(__file__).with_name(name).read_text(encoding="utf-8")
-    for name in ("ledger.sql", "ledger_2.sql", "ledger_3.sql", "ledger_4.sql")
+    for name in ("ledger.sql", *(f"ledger_{number}.sql" for number in range(2, 6)))
 )
 _GONE_MOST = 500
 _STANDS = Stands()

@@ -14,6 +14,7 @@ from schemas.generation import Generate, Generated
 from schemas.prompts import Doubted, Made
 from services.orchestrator.grounding import Grounding
 from services.orchestrator.templates import Prompt
+from services.orchestrator.written import Bearing
 from services.runtime.clock import now
 
 _LONGEST_REQUEST = 16 * 2**20
@@ -29,6 +30,9 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     doubts: list[Doubted]
     share: float
+    grounded: bool = True
+    of_another: list[int] = []
+    naming: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,14 @@ class Outcome:
 
 
 def made(
-    prompt: Prompt, request: Generate, generated: Generated, checked: Grounding, generation: int
+    prompt: Prompt,
+    request: Generate,
+    generated: Generated,
+    checked: Grounding,
+    *,
+    generation: int,
+    bears: Bearing,
+    least: float,
 ) -> Made:
     """Return what is to be known of an answer's making.
 
@@ -60,6 +71,8 @@ def made(
         generated: What came of it.
         checked: What of that stands on the passages.
         generation: Of the corpus the passages are from.
+        bears: What they have to do with the code asked for.
+        least: The share of supported statements from which on it is grounded.
     """
     return Made(
         prompt=prompt.ref,
@@ -67,10 +80,23 @@ def made(
         request=request,
         generated=generated,
         generation=generation,
-        doubts=[Doubted(statement=doubt.statement, why=doubt.why) for doubt in checked.doubts],
+        doubts=doubted(checked),
         share=checked.share,
+        grounded=checked.holds(least),
+        of_another=bears.of_another,
+        naming=bears.naming,
         created=now(),
     )
+
+
+def doubted(checked: Grounding) -> list[Doubted]:
+    """Return what does not stand."""
+    return [Doubted(statement=doubt.statement, why=doubt.why) for doubt in checked.doubts]
+
+
+def known_as(model: str, identity: str) -> str:
+    """Return what tells a model from others, also from one of the same name."""
+    return f"{model} {identity}".rstrip()
 
 
 def packed(number: int, of: Made) -> Record:
@@ -82,6 +108,9 @@ def packed(number: int, of: Made) -> Record:
         generation=of.generation,
         doubts=of.doubts,
         share=of.share,
+        grounded=of.grounded,
+        of_another=of.of_another,
+        naming=of.naming,
     )
     request = zlib.compress(msgspec.json.encode(of.request))
     return Record(number, msgspec.json.encode(body), request, of.created)
@@ -102,6 +131,9 @@ def read(row: Mapping[str, Any]) -> Made:
         generation=body.generation,
         doubts=body.doubts,
         share=body.share,
+        grounded=body.grounded,
+        of_another=body.of_another,
+        naming=body.naming,
         created=row["created"],
     )
 

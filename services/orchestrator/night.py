@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import time
+from datetime import datetime, time, timedelta
+from hashlib import blake2b
 
 from schemas.retrieval import Unit
 from services.orchestrator.columns import role_of
 
+_DAY = 24 * 60
+"""Minutes."""
 _TELLS = frozenset({"cause", "action", "both"})
 
 
@@ -19,12 +22,14 @@ class Basis:
     generation: int
     """Of the corpus."""
     model: str
-    """Name of the language model."""
+    """The language model, as `made.known_as` has it."""
     prompt: str
     """Versions of the prompts."""
 
     def __str__(self) -> str:
-        return f"{self.generation} {self.prompt} {self.model}"
+        """Return what tells it from others, short: it stands beside each code of a plant."""
+        whole = f"{self.generation} {self.prompt} {self.model}".encode()
+        return blake2b(whole, digest_size=8).hexdigest()
 
 
 def is_open(hours: Sequence[str], moment: time) -> bool:
@@ -36,12 +41,26 @@ def is_open(hours: Sequence[str], moment: time) -> bool:
         moment: local time.
     """
     now = moment.hour * 60 + moment.minute
-    for span in hours:
-        begin, end = (_minutes(part) for part in span.split("-"))
-        # One that goes past midnight is all but what lies between its end and its beginning.
-        if begin <= now < end if begin < end else not end <= now < begin:
-            return True
-    return not hours
+    return not hours or any(_left(span, now) for span in hours)
+
+
+def closes(hours: Sequence[str], moment: datetime) -> datetime | None:
+    """Return when the open span ends that a moment lies in; None where it never does.
+
+    Spans that meet or overlap are one.
+
+    Args:
+        hours: as `is_open` has them.
+        moment: local time; outside of the spans it is the end itself.
+    """
+    now = moment.hour * 60 + moment.minute
+    left = 0
+    while more := max((_left(span, (now + left) % _DAY) for span in hours), default=_DAY):
+        left += more
+        if left >= _DAY:
+            return None
+    begun = timedelta(seconds=moment.second, microseconds=moment.microsecond)
+    return moment + timedelta(minutes=left) - begun if left else moment
 
 
 def rest_s(took_s: float, share: float) -> float:
@@ -65,6 +84,18 @@ def planned(occurred: Iterable[str], units: Iterable[str]) -> list[str]:
         units: in the order of the manuals.
     """
     return list(dict.fromkeys([*occurred, *units]))
+
+
+def _left(span: str, now: int) -> int:
+    """Return how many minutes of a span are left at a minute of the day; 0 outside of it."""
+    begin, end = (_minutes(part) for part in span.split("-"))
+    # One that goes past midnight, or around to where it began, ends a day later.
+    if end <= begin:
+        end += _DAY
+    for at in (now, now + _DAY):
+        if begin <= at < end:
+            return end - at
+    return 0
 
 
 def _minutes(text: str) -> int:

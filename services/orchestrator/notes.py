@@ -8,6 +8,7 @@ import msgspec
 
 from schemas.answers import Answer, Language
 from schemas.retrieval import Hit
+from services.runtime.errors import AndonError
 
 _NOTES: dict[str, dict[Language, str]] = {
     "no_model": {
@@ -61,7 +62,7 @@ _NOTES: dict[str, dict[Language, str]] = {
     },
     "unreadable": {
         "en": "The question could not be read: {reason}.",
-        "zh": "无法读取该问题：{reason}。",
+        "zh": "无法读取该问题：消息不是有效的 JSON 或纯文本；详情见日志。",
     },
     "failed": {
         "en": "No answer could be made because of an internal error; the log says more.",
@@ -74,9 +75,38 @@ _NOTES: dict[str, dict[Language, str]] = {
 }
 
 
+_KINDS_ZH = {
+    "unavailable": "其服务不可用",
+    "deadline": "其响应超时",
+    "rejected": "其拒绝了该请求",
+    "retryable": "其出错或输出无效",
+}
+"""Why a model gave no answer, by the kind of the error."""
+_INTERNAL: dict[Language, str] = {"en": "an internal error", "zh": "内部错误"}
+
+
 def note(key: str, lang: Language) -> str:
     """Return the note of that name."""
     return _NOTES[key][lang]
+
+
+def model_failed(lang: Language, error: AndonError | None = None) -> str:
+    """Return the note that the model gave no answer.
+
+    An error says in English what happened. Who reads Chinese is told its kind, the
+    log has the rest.
+
+    Args:
+        lang: of the note.
+        error: what went wrong; None: something inside of Andon.
+    """
+    if error is not None and lang == "en":
+        reason = error.reason
+    elif error is not None:
+        reason = _KINDS_ZH.get(error.kind, _KINDS_ZH["retryable"])
+    else:
+        reason = _INTERNAL[lang]
+    return _NOTES["model_failed"][lang].format(reason=reason)
 
 
 def sourced(answer: Answer, hits: Sequence[Hit]) -> Answer:

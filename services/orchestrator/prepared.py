@@ -1,11 +1,10 @@
-"""Answers that were prepared before a fault struck, and for which codes of which assets."""
+"""Answers that were prepared before a fault struck, in the ledger."""
 
 from __future__ import annotations
 
 import dataclasses
 import sqlite3
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -16,6 +15,7 @@ from schemas.retrieval import Found
 from services.orchestrator.draft import Draft
 from services.orchestrator.made import Outcome, Record
 from services.orchestrator.night import Basis
+from services.orchestrator.plan import Case, tick
 from services.orchestrator.prompt import said
 from services.orchestrator.reuse import bindings
 from services.orchestrator.rows import keep_record
@@ -24,20 +24,6 @@ from services.orchestrator.triggers import question_about
 from services.runtime.errors import Rejected
 from services.runtime.sqlite import Database, Row
 
-_LATEST = 5000
-"""Answers of the past that tell which codes occur."""
-_OCCURRED = """
-SELECT asset, lang, code FROM (
-    SELECT json_extract(work, '$.asset') AS asset, json_extract(work, '$.lang') AS lang,
-        json_extract(work, '$.code') AS code, id
-    FROM (SELECT id, CAST(body AS TEXT) AS work FROM job ORDER BY id DESC LIMIT ?)
-) WHERE asset IS NOT NULL AND code <> ''
-GROUP BY asset, lang, code ORDER BY count(*) DESC, max(id) DESC
-"""
-_PLAN = """
-INSERT INTO plan (asset, lang, code, rank) VALUES (?, ?, ?, ?)
-ON CONFLICT (asset, lang, code) DO UPDATE SET rank = excluded.rank WHERE rank <> excluded.rank
-"""
 _KEEP = """
 INSERT INTO prepared
     (unit, lang, prompt, model, generation, shown, body, reason, made_at, made)
@@ -54,22 +40,6 @@ WHERE unit = ?1 AND lang = ?2 AND prompt = ?3
 ORDER BY generation = ?4 DESC, made_at DESC LIMIT 1
 """
 _KEY = "unit = ? AND lang = ? AND prompt = ? AND model = ?"
-_DUE = """
-SELECT asset, lang, code FROM plan WHERE lang = ? AND basis <> ? ORDER BY rank, asset LIMIT ?
-"""
-_COVERED = """
-SELECT asset, count(*) AS codes, sum(basis = ? AND reason = '') AS ready, sum(basis <> ?) AS due
-FROM plan WHERE lang = ? GROUP BY asset
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A code that may strike an asset."""
-
-    asset: str
-    lang: Language
-    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +52,6 @@ class Kept:
     """Of the corpus it was last found to stand on."""
     reason: str
     """Why it is no answer; empty where it is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How far the preparations for an asset are."""
-
-    codes: int
-    """That may strike it."""
-    ready: int
-    """With a prepared answer that stands."""
-    due: int
-    """Not looked at yet."""
-
-    def plus(self, other: Coverage) -> Coverage:
-        """Return both together."""
-        return Coverage(self.codes + other.codes, self.ready + other.ready, self.due + other.due)
 
 
 def unit_of(draft: Draft, found: Found) -> str:
@@ -139,7 +93,7 @@ def shown(draft: Draft, found: Found) -> bytes:
 
 
 class Prepared:
-    """Prepared answers and the plan, in the ledger."""
+    """Prepared answers."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -160,7 +114,7 @@ class Prepared:
         Args:
             draft: of its answer; a person's question, without a code, is answered for itself.
             found: by its code.
-            model: name of the model; empty while that is unknown: then the latest of any.
+            model: as `made.known_as` has it; empty while that is unknown: then the latest of any.
 
         Raises:
             Retryable: the disk fails.
@@ -198,41 +152,6 @@ class Prepared:
         )
         return Kept(row["shown"], row["generation"], row["reason"]) if row else None
 
-    async def occurred(self) -> list[Case]:
-        """Return the codes that were reported, the most frequent first."""
-        rows = await self._db.fetch(_OCCURRED, (_LATEST,))
-        return [Case(row["asset"], row["lang"], row["code"]) for row in rows]
-
-    async def plan(self, asset: str, lang: Language, codes: Sequence[str]) -> None:
-        """Put down which codes may strike an asset, the likely ones first, and no others."""
-
-        def write(db: sqlite3.Connection) -> None:
-            wanted = set(codes)
-            there = db.execute(
-                "SELECT code FROM plan WHERE asset = ? AND lang = ?", (asset, lang)
-            ).fetchall()
-            db.executemany(
-                "DELETE FROM plan WHERE asset = ? AND lang = ? AND code = ?",
-                [(asset, lang, code) for (code,) in there if code not in wanted],
-            )
-            db.executemany(_PLAN, [(asset, lang, code, n) for n, code in enumerate(codes)])
-
-        await self._db.write(write)
-
-    async def only(self, assets: Sequence[str]) -> None:
-        """Forget the plans of all other assets."""
-        named = msgspec.json.encode(list(assets)).decode()
-        await self._db.write(
-            lambda db: db.execute(
-                "DELETE FROM plan WHERE asset NOT IN (SELECT value FROM json_each(?))", (named,)
-            )
-        )
-
-    async def due(self, lang: Language, basis: Basis, most: int) -> list[Case]:
-        """Return so many codes whose answers are due at most, the likeliest first."""
-        rows = await self._db.fetch(_DUE, (lang, str(basis), most))
-        return [Case(row["asset"], row["lang"], row["code"]) for row in rows]
-
     async def checked(self, case: Case, basis: Basis, reason: str = "", *, unit: str = "") -> None:
         """Put down that there is an answer, or why not.
 
@@ -244,7 +163,7 @@ class Prepared:
         """
 
         def write(db: sqlite3.Connection) -> None:
-            self._check(db, case, basis, reason)
+            tick(db, case, basis, reason)
             db.execute(
                 f"UPDATE prepared SET generation = ? WHERE {_KEY}",  # noqa: S608
                 (basis.generation, unit, case.lang, basis.prompt, basis.model),
@@ -270,14 +189,9 @@ class Prepared:
         def write(db: sqlite3.Connection) -> None:
             keep_record(db, outcome.record)
             db.execute(_KEEP, (*row, time.time(), outcome.record.id))
-            self._check(db, case, basis, reason)
+            tick(db, case, basis, reason)
 
         await self._db.write(write)
-
-    async def coverage(self, lang: Language, basis: Basis) -> dict[str, Coverage]:
-        """Return by asset how far the preparations are."""
-        rows = await self._db.fetch(_COVERED, (str(basis), str(basis), lang))
-        return {row["asset"]: Coverage(row["codes"], row["ready"], row["due"]) for row in rows}
 
     async def tidy(self, basis: Basis, *, keep_s: float) -> None:
         """Forget what was not found to stand on the manuals of now, and what is old.
@@ -298,11 +212,4 @@ class Prepared:
                     basis.generation,
                 ),
             )
-        )
-
-    @staticmethod
-    def _check(db: sqlite3.Connection, case: Case, basis: Basis, reason: str) -> None:
-        db.execute(
-            "UPDATE plan SET basis = ?, reason = ? WHERE asset = ? AND lang = ? AND code = ?",
-            (str(basis), reason, case.asset, case.lang, case.code),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +11,7 @@ import msgspec
 
 from schemas.answers import Answer
 from schemas.channels import SEARCH
-from schemas.generation import Generate, Generated, PromptPassage
+from schemas.generation import Generate, Generated
 from schemas.prompts import (
     JobState,
     Made,
@@ -26,10 +25,11 @@ from schemas.prompts import (
 from schemas.retrieval import Found
 from services.orchestrator import made, prompt
 from services.orchestrator.asking import Asking
-from services.orchestrator.grounding import ground
+from services.orchestrator.draft import drafted
 from services.orchestrator.records import Work, search
 from services.orchestrator.templates import Prompt, Template
 from services.orchestrator.versions import Versions
+from services.orchestrator.written import Bearing, bearing, check
 from services.runtime.clock import stamp
 from services.runtime.config import Config
 from services.runtime.errors import Rejected, Unavailable
@@ -47,7 +47,7 @@ _LATEST = f"{_SELECT} WHERE job.place = ? ORDER BY job.id DESC LIMIT 1"
 _LONGEST_S = 3600.0
 """A model may take its time: the asker's deadline ends it before."""
 _SEARCH_S = 30.0
-_COMPARED = ("model", "summary", "causes", "actions", "left_out", "shortened")
+_COMPARED = ("model", "identity", "summary", "causes", "actions", "left_out", "shortened")
 _History = msgspec.json.Decoder(list[tuple[str, float]])
 
 
@@ -77,6 +77,7 @@ class Tracing:
         stopping: asyncio.Event,
     ) -> None:
         self._passages = config.orchestrator.passages
+        self._least = config.orchestrator.grounded_share
         self._db = database
         self._caller = caller
         self._versions = versions
@@ -119,10 +120,20 @@ class Tracing:
             past.made.request, seed=before.seed, temperature=before.temperature
         )
         generated = await self._ask(asked)
+        checked = check(generated, asked.passages, _bears(past.made))
         differences = [
             name for name in _COMPARED if getattr(generated, name) != getattr(before, name)
         ]
-        return MadeAgain(before=past.made, generated=generated, differences=differences)
+        if not before.identity:  # as older versions kept it
+            differences = [name for name in differences if name != "identity"]
+        return MadeAgain(
+            before=past.made,
+            generated=generated,
+            differences=differences,
+            doubts=made.doubted(checked),
+            share=checked.share,
+            grounded=checked.holds(self._least),
+        )
 
     async def attempt(self, request: TryPrompt) -> TriedPrompt:
         """Have the model answer with another prompt what it was asked before.
@@ -134,13 +145,16 @@ class Tracing:
         """
         chosen = await self._chosen(request)
         past = await self._past("try", request.answer_id, request.place)
-        generation = past.made.generation if past.made else 0
-        shown: Sequence[PromptPassage] = past.made.request.passages if past.made else ()
-        if not shown:
+        if past.made:
+            shown, generation = past.made.request.passages, past.made.generation
+            bears = _bears(past.made)
+        else:
             found: Found = await self._caller.call(
                 SEARCH, search(past.work, self._passages), deadline_s=_SEARCH_S
             )
-            shown, generation = prompt.passages(found.hits), found.generation
+            draft = drafted(past.work, found, chosen)
+            shown, generation = prompt.passages(draft.hits), found.generation
+            bears = bearing(draft.answer, draft.hits)
         if not shown:
             raise Rejected(
                 f"try {request.name}", "no passages are found for it", "try another answer"
@@ -153,12 +167,16 @@ class Tracing:
             priority="advice",
         )
         generated = await self._ask(asked)
-        checked = ground(generated, shown)
-        return TriedPrompt(
-            before=past.answer,
-            former=past.made,
-            made=made.made(chosen, asked, generated, checked, generation),
+        making = made.made(
+            chosen,
+            asked,
+            generated,
+            check(generated, shown, bears),
+            generation=generation,
+            bears=bears,
+            least=self._least,
         )
+        return TriedPrompt(before=past.answer, former=past.made, made=making)
 
     async def _chosen(self, request: TryPrompt) -> Prompt:
         if not request.text:
@@ -221,3 +239,8 @@ class Tracing:
             reason=row["reason"],
             made=made.read(dict(row)) if row["made"] is not None else None,
         )
+
+
+def _bears(of: Made) -> Bearing:
+    """Return what the passages of a request had to do with the code asked for."""
+    return Bearing(of_another=of.of_another, naming=of.naming)

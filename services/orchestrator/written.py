@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 
 from schemas.answers import Answer, Extract
-from schemas.generation import Generated
+from schemas.generation import Generated, PromptPassage
 from schemas.retrieval import Hit
 from services.orchestrator.definition import define, is_of_another_code, names, words_of
 from services.orchestrator.grounding import Checked, Grounding, ground
@@ -18,15 +19,28 @@ from services.orchestrator.prompt import passages
 from services.orchestrator.quote import citations
 
 
-def check(answer: Answer, generated: Generated, hits: Sequence[Hit]) -> Grounding:
-    """Return what of a model's answer stands on the passages it was given; as `written`."""
+@dataclass(frozen=True, slots=True)
+class Bearing:
+    """What passages have to do with the code asked for; see `ground`."""
+
+    of_another: list[int]
+    """Numbers of those that are the entry of another fault."""
+    naming: list[int] | None
+    """Numbers of those that have it; None where none was asked for."""
+
+
+def bearing(answer: Answer, hits: Sequence[Hit]) -> Bearing:
+    """Return what passages have to do with the code an answer is about; as `written`."""
     codes = _asked(answer)
-    return ground(
-        generated,
-        passages(hits),
+    return Bearing(
         of_another=[n for n, hit in enumerate(hits, 1) if _is_of_another(hit, codes)],
         naming=[n for n, hit in enumerate(hits, 1) if _names(hit, codes)] if codes else None,
     )
+
+
+def check(generated: Generated, shown: Sequence[PromptPassage], bears: Bearing) -> Grounding:
+    """Return what of a model's answer stands on the passages it was given."""
+    return ground(generated, shown, of_another=bears.of_another, naming=bears.naming)
 
 
 def written(
@@ -47,7 +61,7 @@ def written(
         least: the share of supported statements from which on it is grounded.
         checked: what `check` said of it, where that was asked already.
     """
-    checked = checked or check(answer, generated, hits)
+    checked = checked or check(generated, passages(hits), bearing(answer, hits))
     grounded = checked.holds(least)
     words = phrases(answer.lang)
     first = checked.summary.point.text if checked.summary_stands else answer.summary

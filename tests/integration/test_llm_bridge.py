@@ -62,6 +62,7 @@ async def test_what_it_is_stands_in_its_facts(server: LlamaProcess) -> None:
         facts = served.health.facts
         assert facts == {
             "model": "tiny",
+            "identity": facts["identity"],
             "reachable": True,
             "context": CONTEXT,
             "slots": 2,

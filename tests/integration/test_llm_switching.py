@@ -288,10 +288,14 @@ async def test_a_stick_that_is_pulled_while_in_use_is_told(folder: Path) -> None
         await settled(served, *LETTERS)
         away = folder.rename(folder.with_name("pulled"))  # noqa: ASYNC240
         await until(served, lambda known: not known)
-        assert "the file of the model in use is gone" in served.health.reason
+        async with asyncio.timeout(60):
+            while not served.health.facts.get("note"):  # noqa: ASYNC110  a plain dict
+                await asyncio.sleep(0.01)
+        assert "the file of the model in use is gone" in str(served.health.facts["note"])
+        assert not served.health.reason, "whoever asks it goes on asking"
         await answered_by(served, "alpha")  # what is in memory answers on
         away.rename(folder)
-        await served.well()
+        await served.until(note="")
         await settled(served, *LETTERS)
 
 

@@ -62,8 +62,11 @@ def test_a_fault_whose_answer_is_prepared_gets_it_however_slow_the_model(
     andon: Andon, model: StandIn
 ) -> None:
     found = facts(andon, all_prepared)
-    ready, codes = found[f"prepared {ASSET}"].split(" of ")
-    assert int(ready) == found["prepared"] >= int(codes) / 2
+    ready, codes = found["prepared"], found["prepared_of"]
+    assert ready >= codes / 2
+    assert found[f"prepared {ASSET}"].startswith(f"{ready} of {codes}")
+    assert ready + found["not_grounded"] + found["in_no_manual"] == codes
+    assert not found["preparing"]
     asked = len(model.prompts)
     model.takes_s = LONG_S
     with listening(andon.port, f"andon/answer/{ASSET}", f"andon/display/{ASSET}") as client:
@@ -98,6 +101,21 @@ def test_an_answer_of_a_manual_that_changed_is_not_given(
     assert not final["prepared"]
     assert len(model.prompts) > asked
     # What the other passages are is the same as before for most codes: those stand without a word.
+    facts(andon, all_prepared)
+
+
+def test_another_model_of_the_same_name_has_prepared_nothing(andon: Andon, model: StandIn) -> None:
+    facts(andon, all_prepared)
+    model.may.clear()
+    model.build = "b2"
+    facts(andon, lambda found: found["to_prepare"] > 0)
+    with listening(andon.port, f"andon/answer/{ASSET}") as client:
+        client.publish(f"{ASSET}/fault", {"code": "E005"})
+        passages = client.answer("passages")
+        assert not passages["prepared"]
+        model.may.set()
+        final = client.answer("final")
+    assert (final["prepared"], final["model"]) == (False, "stand-in")
     facts(andon, all_prepared)
 
 

@@ -15,9 +15,10 @@ from schemas.prompts import Made
 from schemas.retrieval import DocumentRef, Found, Hit, Passage
 from services.orchestrator.draft import Draft
 from services.orchestrator.ledger import Ledger
-from services.orchestrator.made import Outcome, packed
+from services.orchestrator.made import Outcome, known_as, packed
 from services.orchestrator.night import Basis
-from services.orchestrator.prepared import Case, Coverage, Prepared, shown, told, unit_of
+from services.orchestrator.plan import COVERED, DOUBTFUL, DUE, Case, Coverage, Plan
+from services.orchestrator.prepared import Prepared, shown, told, unit_of
 from services.orchestrator.records import Work
 from services.orchestrator.templates import Prompt, Template
 from services.orchestrator.versions import shipped
@@ -39,10 +40,20 @@ CASE = Case("plant/m1", "en", "E1")
 
 
 @pytest.fixture
-async def prepared(tmp_path: Path) -> AsyncIterator[Prepared]:
-    ledger = await Ledger.open(tmp_path / "ledger.db")
-    yield Prepared(ledger.database)
-    await ledger.close()
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    opened = await Ledger.open(tmp_path / "ledger.db")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def prepared(ledger: Ledger) -> Prepared:
+    return Prepared(ledger.database)
+
+
+@pytest.fixture
+def plan(ledger: Ledger) -> Plan:
+    return Plan(ledger.database)
 
 
 def found(code: str = "E1", revision: int = 1, generation: int = 3, by: str = "code") -> Found:
@@ -115,50 +126,66 @@ async def given(prepared: Prepared, of: Found, model: str = "phi") -> str:
     return got.answer.summary if got else ""
 
 
-async def due(prepared: Prepared, basis: Basis = BASIS) -> Case | None:
-    return next(iter(await prepared.due("en", basis, 1)), None)
+async def due(plan: Plan, basis: Basis = BASIS) -> Case | None:
+    return next(iter(await plan.due("en", basis, 1)), None)
 
 
 async def test_the_likely_codes_come_first_and_one_that_was_done_no_more(
     prepared: Prepared,
+    plan: Plan,
 ) -> None:
-    await prepared.plan("plant/m1", "en", ["E1", "E2"])
-    await prepared.plan("plant/m2", "en", ["E9"])
+    await plan.put("plant/m1", "en", ["E1", "E2"])
+    await plan.put("plant/m2", "en", ["E9"])
     seen = []
-    while case := await due(prepared):
+    while case := await due(plan):
         seen.append((case.asset, case.code))
         await prepared.checked(case, BASIS, "" if case.code != "E2" else "none")
     assert seen == [("plant/m1", "E1"), ("plant/m2", "E9"), ("plant/m1", "E2")]
-    assert await prepared.coverage("en", BASIS) == {
-        "plant/m1": Coverage(codes=2, ready=1, due=0),
-        "plant/m2": Coverage(codes=1, ready=1, due=0),
+    assert await plan.coverage("en", BASIS) == {
+        "plant/m1": Coverage(codes=2, ready=1),
+        "plant/m2": Coverage(codes=1, ready=1),
     }
-    assert await prepared.due("zh", BASIS, 9) == []
+    assert await plan.due("zh", BASIS, 9) == []
+
+
+@pytest.mark.parametrize(("query", "plainly"), [(DUE, "COVERING INDEX"), (COVERED, "SCAN plan")])
+async def test_a_large_plan_is_not_looked_at_row_by_row(
+    ledger: Ledger, query: str, plainly: str
+) -> None:
+    values = ("en", str(BASIS), 9)
+    steps = await ledger.database.fetch(f"EXPLAIN QUERY PLAN {query}", values)
+    [step] = [str(row["detail"]) for row in steps]
+    assert plainly in step
 
 
 @pytest.mark.parametrize(
     "other",
-    [Basis(4, "phi", BASIS.prompt), Basis(3, "qwen", BASIS.prompt), Basis(3, "phi", "another")],
+    [
+        Basis(4, "phi", BASIS.prompt),
+        Basis(3, "qwen", BASIS.prompt),
+        Basis(3, known_as("phi", "its file was replaced"), BASIS.prompt),
+        Basis(3, "phi", "another"),
+    ],
 )
 async def test_another_manual_model_or_prompt_makes_all_due_again(
-    prepared: Prepared, other: Basis
+    prepared: Prepared, plan: Plan, other: Basis
 ) -> None:
-    await prepared.plan("plant/m1", "en", ["E1"])
+    await plan.put("plant/m1", "en", ["E1"])
     await keep(prepared, BASIS, "a")
-    assert await due(prepared) is None
-    assert await due(prepared, other) == CASE
+    assert await due(plan) is None
+    assert await due(plan, other) == CASE
 
 
-async def test_a_plan_that_is_made_anew_keeps_what_was_done(prepared: Prepared) -> None:
-    await prepared.plan("plant/m1", "en", ["E1", "E2"])
+async def test_a_plan_that_is_made_anew_keeps_what_was_done(prepared: Prepared, plan: Plan) -> None:
+    await plan.put("plant/m1", "en", ["E1", "E2"])
     await keep(prepared, BASIS, "a")
-    await prepared.plan("plant/m1", "en", ["E3", "E1"])
-    found_due = [await due(prepared)]
+    await plan.put("plant/m1", "en", ["E3", "E1"])
+    found_due = [await due(plan)]
     await prepared.checked(Case("plant/m1", "en", "E3"), BASIS)
-    found_due.append(await due(prepared))
+    found_due.append(await due(plan))
     assert found_due == [Case("plant/m1", "en", "E3"), None]
-    await prepared.only(["plant/m2"])
-    assert await prepared.coverage("en", BASIS) == {}
+    await plan.only(["plant/m2"])
+    assert await plan.coverage("en", BASIS) == {}
 
 
 async def test_an_answer_is_given_for_its_code_manual_generation_prompt_and_model(
@@ -169,7 +196,8 @@ async def test_an_answer_is_given_for_its_code_manual_generation_prompt_and_mode
     for other in (found("E2"), found(revision=2), found(generation=4), found(by="words")):
         assert await given(prepared, other) == ""
     assert await given(prepared, Found(hits=[], codes=["E1"], generation=3)) == ""
-    assert await given(prepared, found(), model="qwen") == ""
+    for model in ("qwen", known_as("phi", "its file was replaced")):
+        assert await given(prepared, found(), model=model) == ""
     assert await given(prepared, found(), model="") == "a", "no model is known: any will do"
     assert await prepared.given(draft(found(), OF_MACHINE), found(), "phi") is None
     assert await prepared.given(draft(found(), code=""), found(), "phi") is None, "a question"
@@ -214,17 +242,18 @@ async def test_what_still_stands_after_a_change_is_not_written_again(prepared: P
     assert await given(prepared, found(generation=3)) == ""
 
 
-async def test_what_does_not_stand_is_remembered_and_never_given(prepared: Prepared) -> None:
-    await prepared.plan("plant/m1", "en", ["E1"])
+async def test_what_does_not_stand_is_remembered_and_never_given(
+    prepared: Prepared, plan: Plan
+) -> None:
+    await plan.put("plant/m1", "en", ["E1"])
     made = outcome(1, "x")
-    await prepared.keep(
-        CASE, BASIS, unit=unit(found()), digest=b"d", outcome=made, reason="invented"
-    )
+    await prepared.keep(CASE, BASIS, unit=unit(found()), digest=b"d", outcome=made, reason=DOUBTFUL)
     assert await given(prepared, found()) == ""
     kept = await prepared.kept(unit(found()), "en", BASIS)
     assert kept is not None
-    assert kept.reason == "invented"
-    assert await due(prepared) is None
+    assert kept.reason == DOUBTFUL
+    assert await due(plan) is None
+    assert await plan.coverage("en", BASIS) == {"plant/m1": Coverage(codes=1, doubtful=1)}
 
 
 async def test_what_no_plan_found_again_is_forgotten(prepared: Prepared) -> None:

@@ -87,8 +87,8 @@ def test_a_prompt_is_tried_saved_compared_made_active_and_rolled_back(
     did = said(andon, "prompt", "activate", "fault.en", "1", "--author", "Li")
     assert did == "fault.en: version 1 answers, no longer 0\n"
     listed = said(andon, "prompt", "list", "fault.en").splitlines()
-    assert listed[0] == "fault.en@0   of 1           ships with Andon"
-    assert listed[1].startswith("fault.en@1          active  short, by Li, 20")
+    assert listed[0] == "fault.en@0           ships with Andon"
+    assert listed[1].startswith("fault.en@1   active  short, by Li, 20")
     answer = fault(andon, "plant/m3")
     assert answer["prompt"] == "fault.en@1"
     trace = andon.json("trace", answer["id"])
@@ -108,7 +108,8 @@ def test_a_trace_is_read_by_people_and_made_again(andon: Andon) -> None:
         f"answer      {answer['id']}, final, for plant/m5",
         "question    Fault E005: DC bus low",
         "prompt      fault.en@0 (sha256 ",
-        "model       tiny, temperature 0, seed ",
+        "model       tiny (",
+        "), temperature 0, seed ",
         "passages    [1] Kelvarn FD40",
         "tokens      ",
         "doubts      ",

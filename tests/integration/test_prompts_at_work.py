@@ -17,6 +17,7 @@ from schemas.channels import (
     TRACE,
     TRY_PROMPT,
 )
+from schemas.generation import Point
 from schemas.prompts import (
     ActivatePrompt,
     MadeAgain,
@@ -28,6 +29,7 @@ from schemas.prompts import (
     TriedPrompt,
     TryPrompt,
 )
+from schemas.retrieval import DocumentRef, Field, Hit, Passage
 from services.runtime.errors import Rejected, Unavailable
 from services.runtime.rpc import Caller
 from tests.support.plant_floor import SOON_S, Floor, floor
@@ -230,6 +232,73 @@ async def test_a_fault_of_before_the_model_is_tried_with_its_passages_of_now(
         assert tried.made.request.passages[0].text.startswith("E005 | undervoltage")
         assert len(plant.searches) == 2
         assert (plant.searches[0]) == plant.searches[1]
+
+
+OTHER = Hit(
+    document=DocumentRef(doc_id="d", revision=1, title="T", file="t.pdf", lang="en"),
+    passage=Passage(
+        ordinal=2,
+        text="Code: E006 | Cause: ramp too short | Remedy: set P7.01 to 40 s",
+        kind="row",
+        fields=[
+            Field("Code", "E006"),
+            Field("Cause", "ramp too short"),
+            Field("Remedy", "set P7.01 to 40 s"),
+        ],
+    ),
+    score=0.8,
+    by="code",
+)
+
+
+@pytest.mark.parametrize("use_model", [True, False])
+async def test_a_trial_is_judged_as_the_answer_was(tmp_path: Path, use_model: bool) -> None:
+    """The entry of another fault supports nothing, though its words are in the passages."""
+    async with floor(tmp_path, use_model=use_model) as plant:
+        plant.more = [OTHER]
+        plant.actions = [Point(text="Set P7.01 to 40 s.", passages=[2])] * 3
+        await plant.fault("plant/m1", "E005")
+        final = await plant.final("plant/m1")
+        answer_id = final["id"]
+        tried: TriedPrompt = await call(
+            plant, TRY_PROMPT, TryPrompt(name="fault.en", answer_id=answer_id)
+        )
+        assert not tried.made.grounded
+        assert {doubt.why for doubt in tried.made.doubts[-3:]} == {"[2] is of another code"}
+        assert (tried.made.of_another, tried.made.naming) == ([2], [1])
+        if not use_model:
+            return
+        assert not final["grounded"]
+        trace: Trace = await call(plant, TRACE, TraceAnswer(answer_id=answer_id))
+        again: MadeAgain = await call(plant, MAKE_AGAIN, MakeAgain(answer_id=answer_id))
+        assert trace.made is not None
+        for judged in (tried.made, again):
+            assert judged.doubts == trace.made.doubts
+            assert (judged.share, judged.grounded) == (trace.made.share, False)
+
+
+async def test_another_model_of_the_same_name_is_asked_anew_and_seen_in_the_trace(
+    tmp_path: Path,
+) -> None:
+    async with floor(tmp_path) as plant:
+        plant.identity = "first"
+        await plant.status("llm_bridge", model="m", identity="first")
+        while plant.service.others.model != "m first":  # noqa: ASYNC110  a plain string
+            await asyncio.sleep(0.001)
+        await plant.fault("plant/m1", "E005")
+        answer_id = (await plant.final("plant/m1"))["id"]
+        await plant.fault("plant/m2", "E005")
+        await plant.final("plant/m2")
+        assert len(plant.asked) == 1
+        plant.identity = "second"
+        await plant.status("llm_bridge", model="m", identity="second")
+        while plant.service.others.model != "m second":  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        await plant.fault("plant/m3", "E005")
+        await plant.final("plant/m3")
+        assert len(plant.asked) == 2
+        again: MadeAgain = await call(plant, MAKE_AGAIN, MakeAgain(answer_id=answer_id))
+        assert again.differences == ["identity"]
 
 
 async def test_a_trial_does_not_keep_the_service_from_ending(tmp_path: Path) -> None:

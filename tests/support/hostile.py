@@ -168,6 +168,8 @@ def _plain(path: str, body: Any) -> dict[str, Any] | None:
     match path:
         case "/health":
             return {"status": "ok"}
+        case "/v1/models":
+            return {"data": [{"id": "hostile", "meta": {"size": 1}}]}
         case "/props":
             return PROPS
         case "/tokenize":

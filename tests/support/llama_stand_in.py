@@ -28,6 +28,8 @@ class StandIn:
         """How long an answer takes, seconds."""
         self.says: dict[str, Any] | None = None
         """What it answers; None: the beginning of the first passage."""
+        self.build = "b1"
+        """What it says it was built from; another one is another model."""
         self.prompts: list[str] = []
         """The last message of each request for an answer, in order."""
         self.began = threading.Event()
@@ -48,6 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
             "model_alias": "stand-in",
             "default_generation_settings": {"n_ctx": 8192},
             "total_slots": SLOTS,
+            "build_info": self.server.made.build,
         }
         self._json(props if self.path == "/props" else {"status": "ok"})
 

@@ -46,6 +46,10 @@ class Floor:
         """What the model says to do."""
         self.scopes: dict[str, Scope] = {}
         """What a search for a machine says that it searched; the machine's own manual otherwise."""
+        self.identity = ""
+        """Of the model, whose name is always the same."""
+        self.more: list[Hit] = []
+        """What else is found."""
         self.assets: list[str] = []
         """Machines that the manual belongs to."""
         self.away = False
@@ -68,7 +72,7 @@ class Floor:
         passage = Passage(ordinal=1, text=text, kind="row", page=3, lang="en")
         hit = Hit(document=document, passage=passage, score=0.9, by="code")
         return Found(
-            hits=[hit],
+            hits=[hit, *self.more],
             codes=[request.code],
             generation=self.generation,
             scope=self.scopes.get(request.asset, "asset"),
@@ -83,7 +87,8 @@ class Floor:
             causes=[Point(text="undervoltage", passages=[1])],
             actions=self.actions,
             model="m",
-            passages_used=1,
+            identity=self.identity,
+            passages_used=len(request.passages),
         )
 
     async def urge(self, request: Urge) -> Urged:
@@ -108,7 +113,7 @@ class Floor:
 
     async def until_known(self, generation: int) -> None:
         """Wait until the orchestrator knows which generation the corpus has."""
-        while self.service._generation != generation:  # noqa: ASYNC110  a plain number
+        while self.service.others.generation != generation:  # noqa: ASYNC110  a plain number
             await asyncio.sleep(0.001)
 
     async def fault(self, asset: str, code: str, **more: Any) -> None:
@@ -198,7 +203,7 @@ async def floor(folder: Path, **settings: Any) -> AsyncIterator[Floor]:
         await made.status("llm_bridge", model="m")
         await made.status("retriever", generation=made.generation)
         async with running(broker, made.service, config) as made.context:
-            while not made.service._model_ready:  # noqa: ASYNC110  a plain flag
+            while not made.service.others.model_ready:  # noqa: ASYNC110  a plain flag
                 await asyncio.sleep(0.001)
             try:
                 yield made

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import datetime, time, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.retrieval import Unit
-from services.orchestrator.night import Basis, is_open, planned, rest_s, worth_preparing
+from services.orchestrator.night import (
+    Basis,
+    closes,
+    is_open,
+    planned,
+    rest_s,
+    worth_preparing,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -43,6 +50,47 @@ def test_a_span_and_its_opposite_are_the_whole_day(begin: int, end: int, now: in
     one = is_open([f"{clock(begin)}-{clock(end)}"], moment)
     other = is_open([f"{clock(end)}-{clock(begin)}"], moment)
     assert one != other or begin == end
+
+
+MIDNIGHT = datetime(2026, 3, 2)  # noqa: DTZ001  local time, as a box has it
+
+
+@pytest.mark.parametrize(
+    ("hours", "minutes"),
+    [
+        (["22:00-06:00"], 6 * 60),
+        (["22:00-02:00", "02:00-06:00"], 6 * 60),
+        (["22:00-02:00", "01:00-05:00"], 5 * 60),
+        (["12:00-13:00"], 0),
+        (["00:00-00:01"], 1),
+        (["08:00-08:00"], None),
+        ([], None),
+        (["00:00-12:00", "12:00-00:00"], None),
+    ],
+)
+def test_what_is_open_closes(hours: list[str], minutes: int | None) -> None:
+    found = closes(hours, MIDNIGHT)
+    assert found == (None if minutes is None else MIDNIGHT + timedelta(minutes=minutes))
+
+
+@given(
+    st.lists(st.tuples(MINUTES, MINUTES), max_size=4),
+    st.datetimes(datetime(2026, 3, 2), datetime(2026, 3, 4)),  # noqa: DTZ001
+)
+def test_it_is_open_until_it_closes_and_not_then(
+    spans: list[tuple[int, int]], moment: datetime
+) -> None:
+    hours = [f"{clock(begin)}-{clock(end)}" for begin, end in spans]
+    end = closes(hours, moment)
+    if end is None:
+        minutes = (time(minute // 60, minute % 60) for minute in range(24 * 60))
+        assert all(is_open(hours, minute) for minute in minutes)
+        return
+    assert not is_open(hours, end.time())
+    assert (end > moment) is is_open(hours, moment.time())
+    while moment < end:
+        assert is_open(hours, moment.time())
+        moment += timedelta(minutes=1)
 
 
 @given(st.floats(0, 1e5), st.floats(0.01, 1))
