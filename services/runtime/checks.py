@@ -108,6 +108,11 @@ def _broker(broker: Broker) -> Iterator[Trouble]:
                 yield ["broker", name], text
     if broker.password and broker.password_file:
         yield ["broker", "password"], "found with password_file; allowed: one of the two"
+    for name in ("username", "password_file"):
+        value: str = getattr(broker, name)
+        if wrong := re.findall(r"\{(?!service\})[^{}]*\}", value):
+            text = "allowed in braces: {service}, the name of the process"
+            yield ["broker", name], f"found {shown(wrong[0])}; {text}"
     for name in ("password", "password_file"):
         if getattr(broker, name) and not broker.username:
             yield ["broker", name], "found without username; allowed: both, or neither"
