@@ -212,6 +212,9 @@ def _add(options: argparse.Namespace) -> int:
             created=now(),
             certificate=options.certificate or access.plant.certificates,
         )
+        if plugin.idle(client, config):
+            hint = "where the message names the machine, leave --asset out; else see the triggers"
+            raise Rejected(operation, plugin.NO_TOPIC, hint)
         rights = plugin.rights_for(client, config)
         tls = _tls(options)
         files = {"authority": str(tls.ca)} if access.plant.tls_port else {}

@@ -55,7 +55,6 @@ def prepare(places: Places, config: Config) -> list[str]:
 
     Raises:
         Fatal: Mosquitto's plugin is not installed, or a file is missing or cannot be written.
-        Rejected: what somebody may do does not fit the configuration any more.
     """
     access = access_list.load(places.etc)
     if missing := [name for name in OWN if name not in access.own]:
@@ -63,6 +62,10 @@ def prepare(places: Places, config: Config) -> list[str]:
         raise Fatal("start broker", reason, "`andon access init` makes what is missing")
     starting = places.run / _STARTING
     told = _mend(places.state / "mosquitto.db", doubtful=starting.exists())
+    for client in access.clients:
+        # What a changed configuration has no room for must not keep the broker from starting.
+        for role in plugin.idle(client, config):
+            told.append(f"{client.name} can do nothing as {role}: {plugin.NO_TOPIC}")
     document = msgspec.json.encode(plugin.document(access, config))
     access_list.write_whole(places.state / _PLUGIN_FILE, document, mode=0o600)
     conf = broker_conf.rendered(

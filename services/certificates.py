@@ -47,7 +47,7 @@ authorityKeyIdentifier = keyid
 
 
 class Certificates:
-    """Files in a folder: ca.crt and ca.key, server.crt and server.key, clients/NAME.crt and .key."""
+    """Files in a folder: ca.crt, server.crt, clients/NAME.crt, and the keys, .key, beside them."""
 
     def __init__(self, folder: Path, group: str) -> None:
         """`group` is that of the broker, which reads the server's key."""

@@ -11,11 +11,12 @@ from typing import Any
 
 from services.access_list import Access, Client, Password
 from services.rights import Rights, fixed_client_id, rights_of
-from services.roles import rights_in
+from services.roles import Role, rights_in
 from services.runtime.config import Config
 
 _SEND, _RECEIVE, _SUBSCRIBE = "publishClientSend", "publishClientReceive", "subscribePattern"
 Json = dict[str, Any]
+NO_TOPIC = "no topic of orchestrator.triggers is of its machines alone"
 
 
 def document(access: Access, config: Config) -> Json:
@@ -34,15 +35,17 @@ def document(access: Access, config: Config) -> Json:
 
 
 def rights_for(client: Client, config: Config) -> Rights:
-    """Return what a client may do by all its roles.
-
-    Raises:
-        Rejected: see `rights_in`.
-    """
+    """Return what a client may do by all its roles."""
     rights = Rights()
     for role in client.roles:
         rights += rights_in(role, client.name, client.assets, config)
     return rights
+
+
+def idle(client: Client, config: Config) -> list[Role]:
+    """Return the roles in which a client may do nothing, as the triggers are now."""
+    roles = client.roles
+    return [r for r in roles if rights_in(r, client.name, client.assets, config) == Rights()]
 
 
 def _client(name: str, password: Password, client_id: str) -> Json:

@@ -20,7 +20,6 @@ from schemas.channels import (
 from services.filters import meet
 from services.rights import OWN, Rights, watching
 from services.runtime.config import Config, Trigger
-from services.runtime.errors import Rejected
 from services.runtime.rpc import client_id
 
 Role = Literal["plc", "scanner", "dashboard", "admin", "metrics"]
@@ -60,8 +59,8 @@ def rights_in(role: Role, name: str, assets: tuple[str, ...], config: Config) ->
         assets: filters of machines it is limited to; none: all.
         config: its prefix and triggers count.
 
-    Raises:
-        Rejected: no trigger's topic can be limited to these machines.
+    Returns:
+        Them; none where no trigger's topic is of these machines alone.
     """
     match role:
         case "plc":
@@ -115,13 +114,6 @@ def _plc(assets: tuple[str, ...], config: Config) -> Rights:
     for trigger in config.orchestrator.triggers:
         for topic in _limited(trigger, assets):
             rights += _sparkplug(topic) if trigger.format == "sparkplug" else Rights((topic,))
-    if not rights.publish:
-        raise Rejected(
-            "give the role plc",
-            f"no topic of orchestrator.triggers belongs to {', '.join(assets)} alone",
-            "an --asset is a machine or plant/line1/#; where the message says the machine,"
-            " leave it out",
-        )
     return rights
 
 
@@ -135,35 +127,36 @@ def _limited(trigger: Trigger, assets: tuple[str, ...]) -> list[str]:
 
 def _topics(trigger: Trigger, asset: str) -> list[str]:
     """Return filters of the topics whose machine matches one of assets; none where it cannot be."""
-    if trigger.format == "sparkplug" and not trigger.asset:
-        group, *rest = asset.split("/", 2)
-        if group == "#":
-            return [asset]
-        edge, device = (rest + ["#", "#"])[:2]
-        if edge == "#":
-            return [f"spBv1.0/{group}/#"]
-        # A node's own messages come without a device, so one device cannot be told apart.
-        return [f"spBv1.0/{group}/+/{edge}/#"] if device == "#" else []
-    if not trigger.asset:
-        return [asset if asset.endswith("#") else f"{asset}/+"]
-    template = trigger.asset.split("/")
-    wanted = asset.split("/")
-    if not all(_LEVEL.fullmatch(level) for level in template):
-        return []
+    if trigger.asset:
+        return _by_template(trigger.asset.split("/"), asset.split("/"))
+    if trigger.format == "sparkplug":
+        return _by_node(asset)
+    return [asset if asset.endswith("#") else f"{asset}/+"]
+
+
+def _by_node(asset: str) -> list[str]:
+    """Return the same for `<group>/<edge node>/#`."""
+    group, edge, device = [*asset.split("/", 2), "#", "#"][:3]
+    if "#" in {group, edge}:
+        return ["spBv1.0/#" if group == "#" else f"spBv1.0/{group}/#"]
+    # The node's own messages name no device, and no device works without them.
+    return [f"spBv1.0/{group}/+/{edge}/#"] if device == "#" else []
+
+
+def _by_template(template: list[str], wanted: list[str]) -> list[str]:
+    """Return the same where the levels of a machine's name are levels of the topic."""
+    levels = [_LEVEL.fullmatch(level) for level in template]
     topic = dict[int, str]()
-    for at, level in enumerate(template):
-        want = "+" if "#" in wanted[: at + 1] else wanted[at] if at < len(wanted) else None
-        place = _LEVEL.fullmatch(level)
-        if want is None or place is None:
-            return []
-        if place[1]:
-            topic[int(place[1])] = want
-        elif want not in {"+", level}:
-            return []
-    if len(wanted) > len(template) and wanted[len(template)] != "#":
+    open_end = wanted[-1] == "#"
+    if len(wanted) - open_end > len(levels) or (len(wanted) < len(levels) and not open_end):
         return []
-    levels = [topic.get(number, "+") for number in range(1, max(topic, default=0) + 1)]
-    return ["/".join([*levels, "#"])]
+    wanted = [*wanted[: len(wanted) - open_end], *["+"] * len(levels)]
+    for level, want in zip(levels, wanted, strict=False):
+        if level is None or (not level[1] and want not in {"+", level[0]}):
+            return []
+        if level[1]:
+            topic[int(level[1])] = want
+    return ["/".join([*(topic.get(at, "+") for at in range(1, max(topic, default=0) + 1)), "#"])]
 
 
 def _sparkplug(topic: str) -> Rights:
