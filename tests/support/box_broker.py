@@ -244,12 +244,16 @@ class Client:
     def close(self) -> None:
         """Say goodbye."""
         self._client.disconnect()
+        self._stop()
+
+    def _stop(self) -> None:
         self._client.loop_stop()
+        self._client._reset_sockets(sockpair_only=True)  # or they stay until it is collected
 
     def vanish(self) -> None:
         """Be gone without a word, as after kill -9."""
         sock = self._client.socket()
-        self._client.loop_stop()
+        self._stop()
         if sock:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""`{service}` and $CREDENTIALS_DIRECTORY in the broker's settings; who tells that it is connected."""
+"""`{service}` and $CREDENTIALS_DIRECTORY in the broker's settings; who tells that it is connected."""  # noqa: E501
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from services.runtime.notify import tell_connected
 
 pytestmark = pytest.mark.unit
 
-UNIT = Broker(username="{service}", password_file="$CREDENTIALS_DIRECTORY/broker")
+UNIT = Broker(username="{service}", password_file="$CREDENTIALS_DIRECTORY/broker")  # noqa: S106
 
 
 def test_each_process_is_its_own_user() -> None:
-    broker = as_service(Broker(username="{service}", password_file="/p/{service}"), "ingest")
+    broker = as_service(Broker(username="{service}", password_file="/p/{service}"), "ingest")  # noqa: S106
     assert (broker.username, broker.password_file) == ("ingest", "/p/ingest")
-    plain = Broker(username="andon", password_file="/p")
+    plain = Broker(username="andon", password_file="/p")  # noqa: S106
     assert as_service(plain, "ingest") == plain
 
 
@@ -32,7 +32,7 @@ def test_systemd_says_where_the_password_is(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_without_systemd_it_is_where_the_box_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    assert as_service(UNIT, "cli").password_file == "/etc/andon/credentials/cli"
+    assert as_service(UNIT, "cli").password_file == "/etc/andon/credentials/cli"  # noqa: S105
 
 
 @pytest.mark.parametrize("key", ["username", "password_file"])
