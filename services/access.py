@@ -10,22 +10,22 @@ from typing import Any
 
 import msgspec
 
-from services import access_list, access_text, plugin
-from services.access_list import Access, Client, Password, Plant
+from services import access_list, access_setup, access_text, plugin
+from services.access_list import Client, Password
+from services.access_setup import RESTART
 from services.broker_box import Places
-from services.certificates import DAYS, Certificates, hosts_of_this_machine
-from services.rights import KEEPER, OWN
+from services.certificates import DAYS
+from services.rights import KEEPER
 from services.roles import MEANING, ROLES, name_trouble
 from services.runtime import config as configuration
 from services.runtime.clock import now
 from services.runtime.config import Config
-from services.runtime.errors import Fatal, Rejected, Unavailable
+from services.runtime.errors import Rejected, Unavailable
 from services.terminal import print_json, say, tell
 
 OK = 0
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]*")
 _GROUP = "andon-broker"
-_RESTART = "systemctl restart andon-broker"
 
 
 def declare(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -49,7 +49,9 @@ def declare(commands: Any, common: argparse.ArgumentParser) -> None:
         return sub
 
     init = command(
-        "init", _init, "Make passwords and certificates for the box; what is there stays."
+        "init",
+        access_setup.init,
+        "Make the passwords and certificates of the box; those there are stay.",
     )
     _hosts(init)
     init.add_argument(
@@ -87,7 +89,9 @@ def declare(commands: Any, common: argparse.ArgumentParser) -> None:
     command("list", _list, "List who has access.")
     revoke = command("revoke", _revoke, "Take access away, at once.")
     revoke.add_argument("name", nargs="+", help="as `andon access list` shows it")
-    renew = command("renew", _renew, f"Make the broker's certificate anew, for {DAYS} days.")
+    renew = command(
+        "renew", access_setup.renew, f"Make the broker's certificate anew, {DAYS} days."
+    )
     _hosts(renew)
     renew.add_argument(
         "--authority", action="store_true", help="and ca.crt, which every client then needs anew"
@@ -116,81 +120,6 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _init(options: argparse.Namespace) -> int:
-    etc: Path = options.etc
-    made = list[str]()
-    for folder, mode in ((etc, 0o755), (etc / "credentials", 0o700), (etc / "broker", 0o755)):
-        _folder(folder, mode)
-    _folder(etc / "broker" / "tls", 0o755)
-    _folder(etc / "broker" / "conf.d", 0o755)
-    with access_list.alone(etc):
-        there = (etc / access_list.FILE).exists()
-        access = access_list.load(etc) if there else Access()
-        own = dict(access.own)
-        for name in OWN:
-            if _credential(etc, name, own):
-                made.append(name)
-        plant = _plant(options, access.plant)
-        access = msgspec.structs.replace(access, own=own, plant=plant)
-        if plant.tls_port:
-            made += _certificates(options, plant)
-        access_list.save(etc, access, options.group)
-    if options.json:
-        print_json({"made": made, "plant": plant})
-    else:
-        tell(f"made: {', '.join(made) or 'nothing, all was there'}")
-        tell(f"takes effect when the broker starts: {_RESTART}")
-    return OK
-
-
-def _folder(path: Path, mode: int) -> None:
-    try:
-        if not path.is_dir():
-            path.mkdir(mode=mode, parents=True)
-    except OSError as error:
-        raise Fatal("make passwords", f"{path}: {error.strerror}", "run it as root") from error
-
-
-def _credential(etc: Path, name: str, own: dict[str, Password]) -> bool:
-    """Make the password of one of Andon's users, unless there is one; return whether it did."""
-    path = etc / "credentials" / name
-    if path.exists() and name in own:
-        return False
-    made = not path.exists()
-    if made:
-        word = access_list.new_password()
-        access_list.write_whole(path, f"{word}\n".encode(), mode=0o600)
-    own[name] = Password.of(path.read_text(encoding="utf-8").strip())
-    return made
-
-
-def _plant(options: argparse.Namespace, known: Plant) -> Plant:
-    given = {
-        "hosts": tuple(options.host) if options.host else known.hosts or hosts_of_this_machine(),
-        "tls_port": options.tls_port,
-        "plain_port": options.plain_port,
-        "certificates": options.client_certificates,
-    }
-    changed = {key: value for key, value in given.items() if value is not None}
-    return msgspec.structs.replace(known, **changed)
-
-
-def _certificates(options: argparse.Namespace, plant: Plant) -> list[str]:
-    tls = _tls(options)
-    made = list[str]()
-    if not tls.ca.exists():
-        tls.make_authority()
-        made.append("ca.crt")
-    if made or options.host or not (tls.folder / "server.crt").exists():
-        tls.make_server(plant.hosts)
-        made.append("server.crt")
-    return made
-
-
-def _tls(options: argparse.Namespace) -> Certificates:
-    return Certificates(options.etc / "broker" / "tls", options.group)
-
-
 def _add(options: argparse.Namespace) -> int:
     config = _config(options)
     name: str = options.name
@@ -216,7 +145,7 @@ def _add(options: argparse.Namespace) -> int:
             hint = "where the message names the machine, leave --asset out; else see the triggers"
             raise Rejected(operation, plugin.NO_TOPIC, hint)
         rights = plugin.rights_for(client, config)
-        tls = _tls(options)
+        tls = access_setup.certificates(options)
         files = {"authority": str(tls.ca)} if access.plant.tls_port else {}
         if client.certificate:
             path = tls.make_client(name)
@@ -277,32 +206,11 @@ def _revoke(options: argparse.Namespace) -> int:
         access_list.save(options.etc, access, options.group)
         _tell([one for name in names for one in plugin.removing(name)], config, options)
         for name in names:
-            _tls(options).forget_client(name)
+            access_setup.certificates(options).forget_client(name)
     if options.json:
         print_json({"revoked": names})
     else:
         tell(f"revoked: {', '.join(names)}")
-    return OK
-
-
-def _renew(options: argparse.Namespace) -> int:
-    with access_list.alone(options.etc):
-        access = access_list.load(options.etc)
-        hosts = tuple(options.host) if options.host else access.plant.hosts
-        tls = _tls(options)
-        if options.authority:
-            tls.make_authority()
-        tls.make_server(hosts)
-        plant = msgspec.structs.replace(access.plant, hosts=hosts)
-        access_list.save(options.etc, msgspec.structs.replace(access, plant=plant), options.group)
-    made = ["ca.crt", "server.crt"] if options.authority else ["server.crt"]
-    if options.json:
-        print_json({"made": made, "plant": plant})
-    else:
-        tell(f"made: {', '.join(made)}")
-        tell(f"The broker takes it when it starts, sessions stay: {_RESTART}")
-        if options.authority:
-            tell(f"Every client needs {tls.ca} anew; client certificates are to be made anew.")
     return OK
 
 
@@ -321,4 +229,4 @@ def _tell(commands: list[dict[str, Any]], config: Config, options: argparse.Name
     try:
         asyncio.run(keeper.tell(commands, broker, config.prefix, gone=True))
     except Unavailable as error:
-        say(f"The broker cannot be told now ({error.reason}); it knows when it starts: {_RESTART}")
+        say(f"The broker cannot be told now ({error.reason}); it knows when it starts: {RESTART}")
