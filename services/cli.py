@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from services import evaluation, player, prompts, rack
+from services import access, broker_commands, evaluation, player, prompts, rack
 from services.runtime import config as configuration
 from services.runtime.errors import AndonError, Fatal, Unavailable, leaves
 from services.terminal import print_json, say, tell
@@ -165,6 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     model = commands.add_parser("model", help="Look at the language models, or change to another.")
     rack.declare(model.add_subparsers(metavar="COMMAND", required=True), common)
 
+    access.declare(commands, common)
+    broker_commands.declare(commands, common)
     _declare_config(commands, common)
     return parser
 
