@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from services import evaluation, player, prompts, rack
+from services import backups, evaluation, player, prompts, rack
 from services.runtime import config as configuration
 from services.runtime.errors import AndonError, Fatal, Unavailable, leaves
 from services.terminal import print_json, say, tell
@@ -146,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         "status", _command("status"), "Show how the services are; exit code 1 unless all are ready."
     )
 
+    backups.declare(command)
     player.declare(command)
     evaluation.declare(command)
     prompts.declare(commands, common, command)

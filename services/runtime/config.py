@@ -16,6 +16,7 @@ from schemas.answers import Language
 from schemas.channels import DEFAULT_PREFIX
 from schemas.faults import Priority
 from services.runtime import checks, explain
+from services.runtime.config_backup import Backup
 from services.runtime.errors import Fatal
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -361,6 +362,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The language model's server."""
     ingest: Ingest = Ingest()
     """How documents become passages."""
+    backup: Backup = Backup()
+    """Where backups go, and how many stay."""
 
     @property
     def data_dir(self) -> Path:
