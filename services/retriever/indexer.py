@@ -12,7 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from schemas.retrieval import Activate, DocumentRef, Indexed, IndexPassages
+from services.retriever import sharing
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder, Vectors
 from services.retriever.memory import give_back
@@ -126,8 +129,24 @@ class Indexer:
             for begin in range(0, max(1, len(new)), PREPARED):
                 records = await self._run(prepare, document, new[begin : begin + PREPARED])
                 count = await self._corpus.put(document, records)
+            if batch.vectors and batch.embedding == self._embedding and self.index is not None:
+                await self._take_vectors(batch, self.index.dimension)
         await self._run(give_back)
         return Indexed(passages=count, generation=self._corpus.generation)
+
+    async def _take_vectors(self, batch: IndexPassages, dimension: int) -> None:
+        """Keep what another box made with the same model; before any are made here."""
+        vectors = sharing.given(batch, dimension)
+        found = await sharing.bare(self._corpus, batch.document, batch.passages)
+        found = [one for one in found if one[1] in vectors]
+        if found:
+            await self._change_now(
+                self._keep(
+                    [label for label, *_ in found],
+                    [digest for *_, digest in found],
+                    np.stack([vectors[ordinal] for _, ordinal, _ in found]),
+                )
+            )
 
     async def activate(self, request: Activate, *, at_once: bool = False) -> Indexed:
         """Let a revision answer.
@@ -253,6 +272,12 @@ class Indexer:
 
     async def _change(self, change: Coroutine[Any, Any, None]) -> None:
         try:
+            await self._change_now(change)
+        finally:
+            self._changing.release()
+
+    async def _change_now(self, change: Coroutine[Any, Any, None]) -> None:
+        try:
             await change
         except Rejected:  # before anything was written
             raise
@@ -260,8 +285,6 @@ class Indexer:
             # It may be committed all the same: what the index holds is no longer known.
             self._behind = True
             raise
-        finally:
-            self._changing.release()
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._at_work.discard(task)

@@ -16,7 +16,7 @@ from schemas.answers import Language
 from schemas.channels import DEFAULT_PREFIX
 from schemas.faults import Priority
 from services.runtime import checks, explain
-from services.runtime.config_backup import Backup
+from services.runtime.config_backup import Backup, Sharing
 from services.runtime.errors import Fatal
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -364,6 +364,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How documents become passages."""
     backup: Backup = Backup()
     """Where backups go, and how many stay."""
+    sharing: Sharing = Sharing()
+    """Collections from other boxes."""
 
     @property
     def data_dir(self) -> Path:

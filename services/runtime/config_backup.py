@@ -1,4 +1,4 @@
-"""The part of config.yaml about backups."""
+"""The parts of config.yaml about backups, and collections from other boxes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ Label = Annotated[
         description="the label of a file system, or empty",
     ),
 ]
+Key = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9a-f]{64}\Z",
+        description="64 hexadecimal digits, as `andon export` tells them",
+    ),
+]
 
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,3 +44,10 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Whether language models are in them."""
     at: Time = "02:30"
     """When each day, by the box's own clock; empty: never."""
+
+
+class Sharing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Collections from other boxes."""
+
+    trusted_keys: tuple[Key, ...] = ()
+    """Public keys of the boxes whose files are taken."""
