@@ -438,7 +438,7 @@ PASSED = Rpc(
     "ingest",
     "passed",
     knowledge.Passed,
-    knowledge.DocumentState,
+    knowledge.PassedDocument,
     "The passages of a received file are on their way, or complete.",
 )
 GENERATE = Rpc(

@@ -120,9 +120,9 @@ class ReceiveDocument(AddDocument, frozen=True, kw_only=True):
     """The file's own title, as it was found there."""
     found_lang: str = ""
     """Main language, as it was found there."""
-    pages: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    pages: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
     """Pages."""
-    passages: Annotated[int, msgspec.Meta(ge=1)]
+    passages: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
     """Passages that will come."""
 
 
@@ -144,6 +144,13 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
     """Which of its revisions."""
     complete: bool
     """Whether all are sent."""
+
+
+class PassedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A document whose passages are on their way, or complete."""
+
+    state: DocumentState
+    """Its state."""
 
 
 class ListDocuments(msgspec.Struct, frozen=True, kw_only=True):

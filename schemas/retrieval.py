@@ -88,7 +88,7 @@ class PassageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The library's id."""
     revision: int
     """Which of its revisions."""
-    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    after: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
     """`next` of the page before; 0 for the first page."""
     limit: PageLimit = PAGE
     """How many at most; fewer where they are long."""

@@ -16,11 +16,7 @@ def device_of(label: str) -> str:
 
     udev escapes what is unusual in a label once, systemd the path made of it a second time.
     """
-    link = "".join(
-        char if char in _PLAIN or char in "#+-=@" or ord(char) > 127 else f"\\x{ord(char):02x}"
-        for char in label
-    )
-    return f"dev-disk-by\\x2dlabel-{_escaped(link)}.device"
+    return f"dev-disk-by\\x2dlabel-{_escaped(_link(label))}.device"
 
 
 def drop_ins(label: str, at: str) -> Mapping[str, str]:
@@ -34,7 +30,7 @@ def drop_ins(label: str, at: str) -> Mapping[str, str]:
     if label:
         files[f"{MOUNT}.d/50-label.conf"] = (
             "# Written by `andon backup --units` from backup.stick_label.\n"
-            f"[Mount]\nWhat=/dev/disk/by-label/{label.replace('%', '%%')}\n"
+            f"[Mount]\nWhat=/dev/disk/by-label/{_link(label).replace('%', '%%')}\n"
         )
     if at:
         files[f"{TIMER}.d/50-at.conf"] = (
@@ -47,6 +43,14 @@ def drop_ins(label: str, at: str) -> Mapping[str, str]:
 def wants(label: str) -> str:
     """Return the link that starts the backup when the stick is put in, below the same folder."""
     return f"{device_of(label)}.wants/{STICK}"
+
+
+def _link(label: str) -> str:
+    """Return the name of the link in /dev/disk/by-label, as udev makes it of a label."""
+    return "".join(
+        char if char in _PLAIN or char in "#+-=@" or ord(char) > 127 else f"\\x{ord(char):02x}"
+        for char in label
+    )
 
 
 def _escaped(text: str) -> str:

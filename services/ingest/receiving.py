@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePath
 
-from schemas.knowledge import AddedDocument, DocumentState, Passed, ReceiveDocument
+from schemas.knowledge import AddedDocument, DocumentState, Passed, PassedDocument, ReceiveDocument
 from services.ingest.labels import Labels
 from services.ingest.library import Added, Library, Read, Work
 from services.ingest.naming import file_name
@@ -76,7 +76,7 @@ class Receiving:
             self._some.set()
         return added, wanted
 
-    async def passed(self, request: Passed) -> DocumentState:
+    async def passed(self, request: Passed) -> PassedDocument:
         """Take note of passages that came; with the last of them the document is to answer.
 
         Raises:
@@ -92,8 +92,8 @@ class Receiving:
             )
         self._heard[key] = time.monotonic()
         if request.complete:
-            return await self._go_on(key) or state
-        return state
+            state = await self._go_on(key) or state
+        return PassedDocument(state=state)
 
     async def run(self) -> None:
         """Have documents read here whose passages stay away, for ever."""
