@@ -24,6 +24,7 @@ def tree(folder: Path, *, originals: int = 3, size: int = 100_000, seed: int = 1
     folder.mkdir(parents=True)
     for name, scripts in SCHEMAS.items():
         with closing(sqlite3.connect(folder / name)) as db:
+            db.execute("PRAGMA synchronous=OFF")
             for script in scripts:
                 db.executescript(script)
             db.execute(f"PRAGMA user_version={len(scripts)}")
@@ -123,7 +124,7 @@ def content(folder: Path, *, aside: bool = False) -> dict[str, Any]:
             continue
         if name.startswith("before-restore-") and not aside:
             continue
-        if path.suffix == ".db":
+        if path.parent == folder and path.suffix == ".db":
             found[name] = rows(path)
         else:
             found[name] = (path.read_bytes(), path.stat().st_mtime_ns)
