@@ -333,6 +333,8 @@ def test_the_copies_are_of_one_moment(data: Path, tmp_path: Path) -> None:
             closing(sqlite3.connect(data / "corpus.db", isolation_level=None)) as corpus,
             closing(sqlite3.connect(data / "library.db", isolation_level=None)) as library,
         ):
+            for one in (corpus, library):
+                one.execute("PRAGMA synchronous=OFF")
             while not over.is_set():
                 written[0] += 1
                 corpus.execute("INSERT OR REPLACE INTO meta VALUES ('n', ?)", (str(written[0]),))
