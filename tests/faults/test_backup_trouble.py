@@ -7,10 +7,12 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -184,9 +186,13 @@ def test_on_a_full_disk_the_oldest_backups_go_for_the_new_one(
 def test_a_full_data_folder_says_so(tmp_path: Path) -> None:
     with disk(tmp_path / "box", "8m") as box:
         data = tree(box / "data", originals=1)
-        with (box / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
-            while True:
-                filler.write(b"x" * 65_536)
+        with closing(sqlite3.connect(data / "ledger.db")) as db, db:
+            db.execute("UPDATE rejected SET head = ? WHERE id = 1", ("x" * 2_000_000,))
+        with (box / "filler").open("wb", buffering=0) as filler:
+            with contextlib.suppress(OSError):
+                while True:
+                    filler.write(b"x" * 65_536)
+            filler.truncate(filler.tell() - 500_000)
         config = tmp_path / "config.yaml"
         config.write_text(f"data: {data}\n")
         done = andon("backup", tmp_path / "to", "--config", config)
