@@ -23,7 +23,8 @@ _LONGEST_LIST = 64 * 2**20
 _LONGEST_BATCH = 2**23
 """Bytes; a message on the bus takes less."""
 _LENGTH = struct.Struct("<I")
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, RuntimeError, ValueError)
+"""What zipfile raises where bytes were changed; RuntimeError where they say it is encrypted."""
 
 
 class Writer:
@@ -160,18 +161,24 @@ def reading(path: Path, trusted: Collection[str] | None) -> Iterator[Reader]:
         raise Rejected(
             "import", f"{path}: {error.strerror}", "name a file that is there"
         ) from error
-    with _told(), archive:
-        names = set(archive.namelist())
-        if contents.LIST not in names:
-            raise Rejected("import", f"{path} is no collection of Andon's")
-        if contents.SIGNATURE not in names:
-            raise Rejected("import", f"{path} is not signed", "have it made by `andon export`")
-        data = _limited(archive, contents.LIST)
-        signature = _signature(_limited(archive, contents.SIGNATURE))
+    with archive:
+        with _told():
+            data, signature = _signed(archive, path)
         listed = contents.read_list(data)
         believed = [signature.key] if trusted is None else trusted
         keys.check(data, signature.key, signature.signature, believed)
         yield Reader(archive, listed, signature.key)
+
+
+def _signed(archive: zipfile.ZipFile, path: Path) -> tuple[bytes, Signature]:
+    """Return the list of a file as bytes, and the signature of it."""
+    names = set(archive.namelist())
+    if contents.LIST not in names:
+        raise Rejected("import", f"{path} is no collection of Andon's")
+    if contents.SIGNATURE not in names:
+        raise Rejected("import", f"{path} is not signed", "have it made by `andon export`")
+    data = _limited(archive, contents.LIST)
+    return data, _signature(_limited(archive, contents.SIGNATURE))
 
 
 @contextmanager

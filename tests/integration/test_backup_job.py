@@ -110,12 +110,13 @@ def state(andon: Andon) -> dict[str, Any]:
     return {
         "library": library(andon),
         "found": [
-            (row["doc_id"], row["revision"], row["page"], row["text"])
+            (row["file"], row["page"], row["text"])
             for code in ("E005", "E903")
             for row in andon.json("search", code)
+            if row["file"] != "late.md"
         ],
         "prompts": andon.json("prompt", "list"),
-        "prompt": andon.json("prompt", "show", "fault.en")["body"],
+        "prompt": andon.json("prompt", "show", "fault.en")["text"],
         "alarms": alarms(andon),
     }
 
