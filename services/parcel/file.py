@@ -107,7 +107,11 @@ class Reader:
 
     def unpack(self, part: Part, target: Path) -> None:
         """Write a file of it. Raises OSError, Rejected."""
-        with _told(), self._archive.open(part.name) as source, target.open("wb") as file:
+        with (
+            _told(only_reads=False),
+            self._archive.open(part.name) as source,
+            target.open("wb") as file,
+        ):
             while data := source.read(_CHUNK):
                 file.write(data)
 
@@ -154,13 +158,10 @@ def reading(path: Path, trusted: Collection[str] | None) -> Iterator[Reader]:
         Rejected: it is none, was changed, or nobody signed it who is trusted.
         Fatal: a newer Andon wrote it.
     """
-    try:
-        with _told():
-            archive = zipfile.ZipFile(path)
-    except OSError as error:
-        raise Rejected(
-            "import", f"{path}: {error.strerror}", "name a file that is there"
-        ) from error
+    if not path.is_file():
+        raise Rejected("import", f"{path} is no file", "name a file that is there")
+    with _told():
+        archive = zipfile.ZipFile(path)
     with archive:
         with _told():
             data, signature = _signed(archive, path)
@@ -182,10 +183,15 @@ def _signed(archive: zipfile.ZipFile, path: Path) -> tuple[bytes, Signature]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(*, only_reads: bool = True) -> Iterator[None]:
+    """Tell what zipfile raises; also of the disk where none but this file is touched."""
     try:
         yield
     except _BROKEN as error:
+        raise _changed(str(error)) from error
+    except OSError as error:
+        if not only_reads:
+            raise
         raise _changed(str(error)) from error
 
 

@@ -99,7 +99,7 @@ def alarms(andon: Andon) -> dict[str, Any]:
 
 def library(andon: Andon) -> list[tuple[Any, ...]]:
     return [
-        (d["doc_id"], d["revision"], d["sha256"], d["tags"], d["passages"])
+        (d["doc_id"], d["revision"], d["sha256"], *d["tags"], d["passages"])
         for d in andon.json("documents")
         if d["state"] == "ready" and d["file"] != "late.md"
     ]
