@@ -313,8 +313,11 @@ def _tell_systemd(options: argparse.Namespace, config: Config) -> int:
     folder: Path = options.units
     backup = config.backup
     try:
-        for old in folder.glob(f"dev-disk-by*.wants/{units.STICK}"):
-            old.unlink()
+        for old in folder.glob("dev-disk-by*.wants/*"):
+            if old.name == units.STICK:
+                old.unlink()
+        for name in units.ALL:
+            (folder / name).unlink(missing_ok=True)
         for name, text in units.drop_ins(backup.stick_label, backup.at).items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -345,8 +348,13 @@ def _note(config: Config, last: Last) -> None:
     """Leave a word about this backup."""
     path = config.data_dir / LAST
     try:
-        path.with_suffix(".new").write_bytes(msgspec.json.encode(last))
-        path.with_suffix(".new").replace(path)
+        new = path.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode(last))
+        new.chmod(0o644)
+        if os.geteuid() == 0:
+            owner = config.data_dir.stat()
+            os.chown(new, owner.st_uid, owner.st_gid)
+        new.replace(path)
     except OSError as error:
         say(f"{path} could not be written: {error.strerror}")
 

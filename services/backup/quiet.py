@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
+import shutil
+import subprocess
 
-_IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "armv7l": 314, "riscv64": 30}
-_WHO_PROCESS, _CLASS_IDLE, _SHIFT = 1, 3, 13
+_NICE = 15
 
 
-def step_back() -> bool:
-    """Give way to all other processes; return whether the disk was given way on as well."""
-    os.nice(max(0, 15 - os.nice(0)))
-    number = _IOPRIO_SET.get(platform.machine())
-    if number is None:
-        return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    return int(libc.syscall(number, _WHO_PROCESS, 0, _CLASS_IDLE << _SHIFT)) == 0
+def step_back() -> None:
+    """Give way to all other processes, on the disk too where there is util-linux."""
+    os.nice(max(0, _NICE - os.nice(0)))
+    if ionice := shutil.which("ionice"):
+        idle = [ionice, "--class", "idle", "--pid", str(os.getpid())]
+        # A container may not allow it; then the disk is shared as usual.
+        subprocess.run(idle, check=False, stderr=subprocess.DEVNULL)
 
 
 def forget(descriptor: int) -> None:

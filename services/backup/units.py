@@ -7,7 +7,9 @@ from collections.abc import Mapping
 MOUNT = "run-andonstick.mount"
 STICK = "andon-backup-stick.service"
 TIMER = "andon-backup.timer"
-MOUNT_POINT = "/run/andonstick"
+_LABEL, _AT = f"{MOUNT}.d/50-label.conf", f"{TIMER}.d/50-at.conf"
+ALL = (_LABEL, _AT)
+"""What `drop_ins` may have written before."""
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.")
 
 
@@ -28,12 +30,12 @@ def drop_ins(label: str, at: str) -> Mapping[str, str]:
     """
     files = {}
     if label:
-        files[f"{MOUNT}.d/50-label.conf"] = (
+        files[_LABEL] = (
             "# Written by `andon backup --units` from backup.stick_label.\n"
             f"[Mount]\nWhat=/dev/disk/by-label/{_link(label).replace('%', '%%')}\n"
         )
     if at:
-        files[f"{TIMER}.d/50-at.conf"] = (
+        files[_AT] = (
             "# Written by `andon backup --units` from backup.at.\n"
             f"[Timer]\nOnCalendar=\nOnCalendar=*-*-* {at}:00\n"
         )

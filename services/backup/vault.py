@@ -6,6 +6,7 @@ are parts of files, shared by all of them; `in-work` is there while one is being
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -138,6 +139,9 @@ class Vault:
             descriptor = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # some shares know it of files only
+                    raise
             finally:
                 os.close(descriptor)
 
