@@ -262,7 +262,7 @@ def _restore(options: argparse.Namespace) -> int:
     _end_politely()
     meter = Meter(quiet=options.json)
     try:
-        found = finding.find(options.backup.absolute(), options.key_file or _usual_key(config))
+        found = finding.find(options.backup.absolute(), options.key_file, _usual_key(config))
         finding.fit(found, _schemas())
         finding.whole(found, meter.show)
         done = restoring.restore(found, data, etc, force=options.force, progress=meter.show)

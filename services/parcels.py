@@ -8,7 +8,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -26,11 +26,13 @@ from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import Rejected
 from services.runtime.paging import fitting
-from services.terminal import print_json, tell
+from services.terminal import print_json, say, tell
 
 OK, FAILED = 0, 1
 _RPC_S = 120.0
 _WORD_EVERY_S = 10.0
+_BEGIN = ".import-"
+_OLD_S = 86_400.0
 _MB = 2**20
 
 
@@ -201,6 +203,20 @@ async def _take(client: Any, reader: parcel.Reader, document: Document, folder: 
         collection=state.collection,
         tags=state.tags,
     )
+    try:
+        sent = await _send(client, reader, document, ref, word)
+    except Rejected as error:
+        # Ingest was started anew meanwhile, or found it long enough: it reads the file itself.
+        say(f"{document.file}: {error}")
+        sent = 0
+    state = await client.follow(got.added, lambda one: one.state == "ready", lambda _state: None)
+    return Taken(state=state, sent=sent)
+
+
+async def _send(
+    client: Any, reader: parcel.Reader, document: Document, ref: DocumentRef, word: Passed
+) -> int:
+    """Send the passages of a document to the retriever, with a word now and then to ingest."""
     sent, said = 0, time.monotonic()
     for batch in reader.batches(document):
         for some in _sized(batch):
@@ -217,8 +233,7 @@ async def _take(client: Any, reader: parcel.Reader, document: Document, folder: 
                 await client.call(PASSED, word, deadline_s=_RPC_S)
     done = msgspec.structs.replace(word, complete=True)
     await client.call(PASSED, done, deadline_s=_RPC_S)
-    state = await client.follow(got.added, lambda one: one.state == "ready", lambda _state: None)
-    return Taken(state=state, sent=sent)
+    return sent
 
 
 def _sized(batch: Batch) -> list[Batch]:
@@ -233,10 +248,13 @@ def _sized(batch: Batch) -> list[Batch]:
 
 
 @contextmanager
-def _folder(data: Path) -> Any:
+def _folder(data: Path) -> Iterator[Path]:
     """Yield a folder whose files the ingest service can read."""
     place = data if os.access(data, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix=".import-", dir=place))
+    for left in data.glob(f"{_BEGIN}*") if place else ():
+        if time.time() - left.stat().st_mtime > _OLD_S:  # of one that was killed
+            shutil.rmtree(left)
+    folder = Path(tempfile.mkdtemp(prefix=_BEGIN, dir=place))
     try:
         folder.chmod(0o755)
         yield folder

@@ -35,12 +35,13 @@ class Found:
     """Opens them."""
 
 
-def find(where: Path, key_file: Path | None) -> Found:
+def find(where: Path, key_file: Path | None, usual: Path | None = None) -> Found:
     """Open a backup.
 
     Args:
         where: its file, or a folder of which the newest is meant.
         key_file: its key; None where it is not encrypted.
+        usual: the key where it is encrypted and none is named.
 
     Raises:
         Rejected: there is none, it is damaged, or the key is another one.
@@ -51,7 +52,8 @@ def find(where: Path, key_file: Path | None) -> Found:
         vault, backup = _chosen(where)
         if backup.head is None:
             raise Rejected(_RESTORE, backup.fault, "restore another one: `andon backup --list`")
-        seal = seal_for(backup.head.lock, key_file, str(backup.path))
+        key = key_file or (usual if backup.head.lock else None)
+        seal = seal_for(backup.head.lock, key, str(backup.path))
         return Found(
             backup=backup,
             head=backup.head,
