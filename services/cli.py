@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from services import backups, evaluation, parcels, player, prompts, rack
+from services import backups, evaluation, parcels, player, prompts, rack, restores
 from services.runtime import config as configuration
 from services.runtime.errors import AndonError, Fatal, Unavailable, leaves
 from services.terminal import print_json, say, tell
@@ -147,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     backups.declare(command)
+    restores.declare(command)
     parcels.declare(command)
     player.declare(command)
     evaluation.declare(command)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.backup import contents, manifest, place
+from services.backup import contents, manifest, place, reading
 from services.backup.chunks import CHUNK, Chunks
 from services.backup.contents import Source
 from services.backup.manifest import DATA, ETC, Entry, Head, Manifest, told
@@ -140,7 +140,7 @@ class _Job:
         library = copy if copy.exists() else None
         secrets = wanted.secrets or self._seal.lock is not None
         sources = self._sources(library, secrets=secrets)
-        self._total += sum(_size(source) for source in sources)
+        self._total += sum(reading.size(source) for source in sources)
         for source in sources:
             self._take(source)
         head = Head(
@@ -225,7 +225,7 @@ class _Job:
                 self._used.update(known.chunks)
                 self._step(source.name, known.size)
                 return
-            read = self._parts(_slices(file.fileno(), source.path), source.name)
+            read = self._parts(reading.slices(file.fileno(), source.path), source.name)
             forget(file.fileno())
         digest = read[1]
         if source.sha256 and source.sha256 != digest:
@@ -289,8 +289,8 @@ class _Job:
                 sha256=digest,
                 mode=stat.S_IMODE(status.st_mode),
                 mtime_ns=status.st_mtime_ns,
-                owner=_user(status.st_uid) if whose else "",
-                group=_group(status.st_gid) if whose else "",
+                owner=reading.user(status.st_uid) if whose else "",
+                group=reading.group(status.st_gid) if whose else "",
                 chunks=names,
             )
         )
@@ -322,56 +322,7 @@ class _Job:
         )
 
 
-def _slices(descriptor: int, path: Path) -> Iterator[bytes]:
-    """Yield a file in parts.
-
-    Raises:
-        Retryable: it cannot be read.
-    """
-    while True:
-        try:
-            parts, left = [], CHUNK
-            while left and (data := os.read(descriptor, left)):
-                parts.append(data)
-                left -= len(data)
-        except OSError as error:
-            raise Retryable(
-                _BACK_UP, f"{path}: {error.strerror}", "look at the disk of the data folder"
-            ) from error
-        if parts:
-            yield b"".join(parts)
-        if left:
-            return
-
-
 def _clear(data: Path) -> None:
     """Delete what a backup that was cut off left in the data folder."""
     for left in data.glob(f"{STAGING}*"):
         shutil.rmtree(left)
-
-
-def _size(source: Source) -> int:
-    if source.text is not None:
-        return len(source.text)
-    try:
-        return source.path.stat().st_size
-    except OSError:
-        return 0  # it is told when it is to be read
-
-
-def _user(number: int) -> str:
-    import pwd  # noqa: PLC0415
-
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return ""
-
-
-def _group(number: int) -> str:
-    import grp  # noqa: PLC0415
-
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return ""
