@@ -146,6 +146,15 @@ def _parser() -> argparse.ArgumentParser:
         "status", _command("status"), "Show how the services are; exit code 1 unless all are ready."
     )
 
+    doctor = command(
+        "doctor",
+        _doctor,
+        "Look at everything Andon needs and say what to do; exit code 1 where something is wrong.",
+    )
+    doctor.add_argument(
+        "--deep", action="store_true", help="read the databases from end to end as well"
+    )
+
     backups.declare(command)
     restores.declare(command)
     parcels.declare(command)
@@ -234,6 +243,12 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
         return int(getattr(commands, name)(options))
 
     return run
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from services import doctor  # noqa: PLC0415  as above
+
+    return doctor.run(options)
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:

@@ -92,6 +92,7 @@ class Client:
         self._bus = bus
         self._prefix = config.prefix
         self._caller = Caller(bus, config.prefix)
+        self._expected = (*SERVICES, "metrics") if config.metrics.port else SERVICES
 
     async def call(self, rpc: Rpc, request: Any, deadline_s: float = _RPC_S) -> Any:
         """Ask a service; the error of one that is away says so to a person."""
@@ -275,7 +276,7 @@ class Client:
 
     async def status(self) -> dict[str, ServiceStatus | None]:
         """Return the last word of each service, None for one never heard of."""
-        known: dict[str, ServiceStatus | None] = dict.fromkeys(SERVICES)
+        known: dict[str, ServiceStatus | None] = dict.fromkeys(self._expected)
         inbox = await self._bus.consume(STATUS.filter(self._prefix))
         try:
             while True:

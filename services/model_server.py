@@ -23,7 +23,7 @@ from services.llm_bridge.marks import Marks
 from services.runtime import choice
 from services.runtime.clock import now
 from services.runtime.config import Config
-from services.runtime.errors import Damaged, Fatal
+from services.runtime.errors import Damaged, Fatal, Retryable
 
 Tell = Callable[[str], None]
 
@@ -177,23 +177,30 @@ class ModelServer:
                     running = chosen
                 if serving and serving.done():
                     serving.result()
+                self._shorten()
                 await asyncio.sleep(_LOOK_S)
         finally:
             await _end(serving)
             choice.remove(self._data, Running)
 
+    def _shorten(self) -> None:
+        """Begin the log anew when it is long: a server that runs for years may complain for years.
+
+        It is written to by appending, so who writes goes on at its new end.
+        """
+        if self._log.exists() and self._log.stat().st_size > _LONG_LOG:
+            os.truncate(self._log, 0)
+
     def _chosen(self, running: Choice | None) -> Choice | None:
         try:
             chosen = choice.read(self._data, Chosen)
-        except Damaged as error:
+        except (Damaged, Retryable) as error:
             self._tell(str(error))
             return running
         return chosen.now if chosen else None
 
     async def _serve(self, chosen: Choice) -> None:
         """Run one model, again when it ends."""
-        if self._log.exists() and self._log.stat().st_size > _LONG_LOG:
-            self._log.unlink()
         self._say(chosen, "starting")
         begun = self._log.stat().st_size if self._log.exists() else 0
         self._child = child = Child(
@@ -267,7 +274,9 @@ def _last_words(log: Path, begun: int) -> str:
         begun: where in it this model was started, bytes.
     """
     with log.open("rb") as file:
-        file.seek(max(begun, log.stat().st_size - _TAIL))
+        size = log.stat().st_size
+        # Where it was begun anew meanwhile, all of it is of this model.
+        file.seek(max(begun if begun <= size else 0, size - _TAIL))
         said = file.read().decode("utf-8", "replace").splitlines()
     lines = [line for line in (_STAMP.sub("", line).strip() for line in said) if line]
     telling = [line for line in lines if "error" in line.lower()]

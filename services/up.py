@@ -65,7 +65,7 @@ class Up:
             Fatal: the port that was asked for is taken, or no program can run a model.
         """
         self._data = config.data_dir.resolve()
-        self._services = services
+        self._services = (*services, "metrics") if config.metrics.port else tuple(services)
         self._tell = tell
         self._broker: OwnBroker | None = None
         self.config = msgspec.structs.replace(config, data=str(self._data))

@@ -224,7 +224,7 @@ def _read(group: Group) -> tuple[Header | None, str, bool]:
             if size < header.end:
                 return headers[0], f"it has {size} of {header.end} bytes: copy it anew", True
     except Rejected as error:
-        return None, f"broken: {error.reason}", True
+        return None, f"broken: {error.reason}", isinstance(error, gguf.EndsEarly)
     except OSError as error:
         return None, _unreadable(error), False
     return headers[0], _unusable(headers[0], group), False

@@ -60,6 +60,9 @@ _QUANTS = {
 }  # fmt: skip
 
 
+_ANEW = "copy it anew, or get it again"
+
+
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """What a file says of the model in it."""
 
@@ -103,6 +106,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes the file must have to be whole."""
 
 
+class EndsEarly(Rejected):
+    """A file is shorter than its header."""
+
+
 def read(file: IO[bytes], name: str) -> Header:
     """Read the header of a file.
 
@@ -111,6 +118,7 @@ def read(file: IO[bytes], name: str) -> Header:
         name: what a person calls it.
 
     Raises:
+        EndsEarly: it ends in its header; the rest may be on its way.
         Rejected: it is no GGUF file, or a broken one; the reason says where.
         OSError: it cannot be read.
     """
@@ -201,7 +209,7 @@ class _Source:
 
     def broken(self, reason: str) -> Rejected:
         """Return the error for a file that is not what it should be."""
-        return Rejected(f"read {self._name}", reason, "copy it anew, or get it again")
+        return Rejected(f"read {self._name}", reason, _ANEW)
 
     def take(self, size: int) -> bytes:
         """Return the next bytes."""
@@ -209,7 +217,8 @@ class _Source:
             raise self.broken("its header does not end")
         data = self._file.read(size)
         if len(data) != size:
-            raise self.broken(f"it ends after {self.at + len(data)} bytes, in its header")
+            reason = f"it ends after {self.at + len(data)} bytes, in its header"
+            raise EndsEarly(f"read {self._name}", reason, _ANEW)
         self.at += size
         return data
 

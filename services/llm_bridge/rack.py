@@ -97,7 +97,8 @@ class Rack:
                 yield step
 
     async def check(self) -> None:
-        """Say when the file of the model in use is gone, or is back."""
+        """Say which models fit by now, and when the file of the one in use is gone or back."""
+        self._note()
         current = self._exchange.current if self._exchange else None
         path = Path(current.path) if current else Path()
         ours = self._local and path.is_absolute()
@@ -245,12 +246,10 @@ class Rack:
 
     def _note(self) -> None:
         """Tell everybody what there is and what happens."""
-        usable = [
-            found.group.name
-            for found in self._cartridges.found.values()
-            if found.whole and not found.reason and not found.checking
-        ]
-        names = ", ".join(sorted(usable)[:_LISTED])
+        room = self._room()
+        listed = (self._described(found, room) for found in self._cartridges.found.values())
+        usable = sorted(one.name for one in listed if one.state in {"ready", "in use"})
+        names = ", ".join(usable[:_LISTED])
         switching = name_of(self._exchange.switching) if self._exchange else ""
         facts = self._health.facts
         if (facts.get("models"), facts.get("switching")) != (names, switching):

@@ -19,6 +19,8 @@ _TRIES = 4
 _WAIT_S = 0.5
 """Before the second try at most; doubled for each further one: 3.5 s in all, in which a server
 that was busy or fell over may be back."""
+_ENOUGH = 0.5
+"""A model that had this share of a request's time and did not finish has failed."""
 _MARGIN_S = 0.05
 """This long before the asker's deadline ours comes, so that it says what was waited for."""
 
@@ -90,6 +92,7 @@ class Writing:
         self._until = until - _MARGIN_S
         self._between = between
         self._clock = asyncio.get_running_loop().time
+        self._arrived = self._clock()
         self._ticket = queue.ticket(
             request,
             request.id,
@@ -145,7 +148,7 @@ class Writing:
         self._check()
         if not self._admitted():
             raise refused(self._breaker)
-        silent = True
+        silent, begun = True, self._clock()
         try:
             async with aclosing(self._begin(self._request, slot)) as pieces:
                 async for piece in pieces:
@@ -154,8 +157,11 @@ class Writing:
         except Retryable as error:
             raise _Failed(error) from error
         except asyncio.CancelledError:
-            if silent and self._clock() >= self._until:
-                self._failed("nothing came until the deadline")
+            over = self._clock() >= self._until
+            # What waited for a slot until shortly before its deadline says nothing of the model.
+            if over and self._until - begun >= _ENOUGH * (self._until - self._arrived):
+                nothing = "nothing came until the deadline"
+                self._failed(nothing if silent else "it had not finished by the deadline")
             raise
 
     # What nobody waits for must not keep the model from those who do: a passage on which it breaks

@@ -337,6 +337,17 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Memory the service itself should stay under, MiB."""
 
 
+class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Figures for Prometheus."""
+
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    """TCP port they are served on; 0: they are not."""
+    address: Annotated[str, msgspec.Meta(min_length=1)] = "127.0.0.1"
+    """Address of this box it listens on."""
+    budget_mb: Positive = 48
+    """Memory it should stay under, MiB."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -366,6 +377,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Where backups go, and how many stay."""
     sharing: Sharing = Sharing()
     """Collections from other boxes."""
+    metrics: Metrics = Metrics()
+    """Figures for Prometheus."""
 
     @property
     def data_dir(self) -> Path:

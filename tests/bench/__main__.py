@@ -27,6 +27,7 @@ from tests.bench import (
     reading,
     retrieval,
     size,
+    switching,
     system,
     wear,
 )
@@ -55,6 +56,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "night": night.measure,
     "queue": lambda: asyncio.run(queue.measure()),
     "bridge": bridge.measure,
+    "switching": lambda: asyncio.run(switching.measure()),
     "reading": reading.measure,
     "manuals": manuals.measure,
     "quality": quality.measure,

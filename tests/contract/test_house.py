@@ -29,6 +29,7 @@ FORBIDDEN = {
     "llm_bridge": {"aiosqlite", "numpy", "onnxruntime", "tokenizers", "hnswlib"},
     "ingest": {"onnxruntime", "hnswlib"},
     "retriever": {"pypdfium2", "pdfplumber"},
+    "metrics": {"aiosqlite", "aiohttp", "numpy", "jinja2"},
 }
 """What a process must not load at start, beside what none may."""
 

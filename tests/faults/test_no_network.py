@@ -104,6 +104,20 @@ def test_every_format_is_taken_in_with_only_the_broker(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_with_a_model_only_its_server_is_spoken_to_as_well(tmp_path: Path) -> None:
+    log = tmp_path / "calls"
+    done = traced(log, "-m", "tests.faults.alone", "model", str(tmp_path), timeout_s=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["answered_by"] == "model", told["said"]
+    assert "No problem was found." in told["said"]
+    found = addresses(log)
+    assert {("127.0.0.1", port) for port in told["ports"]} <= found
+    assert {port for _, port in found} <= {0, *told["ports"]}
+    assert outside(found) == set()
+
+
+@pytest.mark.timeout(300)
 def test_no_reader_asks_for_the_network_whatever_it_reads(tmp_path: Path) -> None:
     needed_data()
     log = tmp_path / "calls"

@@ -149,6 +149,13 @@ async def test_a_broken_file_is_refused(
         assert reason in (await seen.one("a")).reason
 
 
+async def test_what_can_never_become_a_model_is_not_waited_for(models: Path, marks: Path) -> None:
+    (models / "a.gguf").write_bytes(b"%PDF-1.7 and more")
+    async with looking(models, marks=marks) as seen:
+        async with asyncio.timeout(15):  # half of what one that is being copied is given
+            assert "no GGUF file" in (await seen.one("a")).reason
+
+
 async def test_a_truncated_file_is_refused(models: Path, marks: Path) -> None:
     path = write_tiny_gguf(models / "a.gguf")
     size = path.stat().st_size

@@ -24,6 +24,7 @@ from tests.support.swapping import (
     LETTERS,
     model_server,
     models,
+    routed,
     settled,
     switched_under_load,
     until,
@@ -46,24 +47,6 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path: Path) -> Path:
     write_both(tmp_path / "models")
     return tmp_path / "models"
-
-
-@asynccontextmanager
-async def routed(
-    folder: Path, *options: str, slots: int = 1, **more: object
-) -> AsyncIterator[Served]:
-    """A bridge before a real router."""
-    size = ("--ctx-size", str(2048 * slots), "--parallel", str(slots), "--no-warmup")
-    where = ("--models-dir", str(folder))
-    with server_process(folder.parent, *where, *size, *options) as server:
-        settings = Bridge(
-            url=server.url,
-            slots=slots,
-            model_folders=(str(folder),),
-            **more,  # type: ignore[arg-type]
-        )
-        async with bridge(settings, folder.parent / "data") as served:
-            yield served
 
 
 @asynccontextmanager

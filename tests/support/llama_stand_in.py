@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 SLOTS = 1
+_MOST = 80
+"""Characters of a sentence of its answer."""
 
 
 class StandIn:
@@ -121,6 +123,10 @@ def stand_in(*, takes_s: float = 0.0) -> Iterator[StandIn]:
 
 
 def _words(prompt: str) -> str:
-    """Return the words of the first passage of a prompt, as far as they go on one line."""
+    """Return the first words of the first passage of a prompt.
+
+    Whole ones: a word cut short is in no manual, and the statement it ends would not stand.
+    """
     found = re.search(r"<passage[^>]*>\s*([^\n<]+)", prompt)
-    return found[1].strip()[:80] if found else "nothing"
+    line = found[1].strip() if found else "nothing"
+    return line if len(line) <= _MOST else line[:_MOST].rpartition(" ")[0] or line[:_MOST]

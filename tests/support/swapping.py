@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +13,9 @@ from schemas.channels import LIST_MODELS, USE_MODEL
 from schemas.generation import Generated
 from schemas.models import Cartridge, ListModels, ModelList, Switched, UseModel, UseStep
 from services.model_server import ModelServer
-from tests.support.bridge import Served, request
+from services.runtime.config import Bridge
+from tests.support.bridge import Served, bridge, request
+from tests.support.llama_server import server_process
 from tests.support.tiny_gguf import write_tiny_gguf
 
 LETTERS = {"alpha": "x", "beta": "q"}
@@ -64,9 +67,12 @@ async def settled(served: Served, *names: str) -> dict[str, Cartridge]:
 
 
 async def switched_under_load(
-    served: Served, names: list[str], askers: int
+    served: Served, names: list[str], askers: int, took_s: list[float] | None = None
 ) -> list[tuple[str, Generated]]:
-    """Ask without a pause while one model after the other is chosen; who wrote, and the answer."""
+    """Ask without a pause while one model after the other is chosen; who wrote, and the answer.
+
+    An answer that is lost raises. Into `took_s` goes how long each change took.
+    """
     over = asyncio.Event()
     answers: list[tuple[str, Generated]] = []
 
@@ -89,7 +95,10 @@ async def switched_under_load(
             tasks.create_task(ask(asker))
         for name in names:
             await some_more()
+            begun = time.perf_counter()
             steps = await use(served, name)
+            if took_s is not None:
+                took_s.append(time.perf_counter() - begun)
             assert isinstance(steps[-1], Switched)
             assert steps[-1].model == name
         await some_more()
@@ -108,3 +117,21 @@ async def model_server(data: Path, said: list[str]) -> AsyncIterator[ModelServer
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def routed(
+    folder: Path, *options: str, slots: int = 1, **more: object
+) -> AsyncIterator[Served]:
+    """A bridge before a real router."""
+    size = ("--ctx-size", str(2048 * slots), "--parallel", str(slots), "--no-warmup")
+    where = ("--models-dir", str(folder))
+    with server_process(folder.parent, *where, *size, *options) as server:
+        settings = Bridge(
+            url=server.url,
+            slots=slots,
+            model_folders=(str(folder),),
+            **more,  # type: ignore[arg-type]
+        )
+        async with bridge(settings, folder.parent / "data") as served:
+            yield served

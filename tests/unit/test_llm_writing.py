@@ -188,6 +188,47 @@ async def test_nothing_until_the_deadline_is_a_failure() -> None:
     assert not desk.breaker.admits(asyncio.get_running_loop().time())
 
 
+async def test_a_model_that_never_comes_to_an_end_is_a_failure() -> None:
+    class Endless(Script):
+        async def __call__(self, _request: Generate, _slot: int) -> AsyncGenerator[Piece, None]:
+            while True:
+                yield TextDelta(text="on and ")
+                await asyncio.sleep(0.01)
+
+    desk = Desk(Endless())
+    for _ in range(2):
+        until = asyncio.get_running_loop().time() + 0.15
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await desk.ask(until=until)
+    assert desk.breaker.reason == "it had not finished by the deadline"
+    assert not desk.breaker.admits(asyncio.get_running_loop().time())
+
+
+async def test_what_waited_for_a_slot_until_its_deadline_says_nothing_of_the_model() -> None:
+    class Silent(Script):
+        async def __call__(self, _request: Generate, _slot: int) -> AsyncGenerator[Piece, None]:
+            self.asked += 1
+            await asyncio.Event().wait()
+            yield DONE
+
+    desk = Desk(Silent())
+    clock = asyncio.get_running_loop().time
+    for number in range(3):
+        first = asyncio.create_task(desk.ask())
+        while desk.script.asked == 2 * number:  # noqa: ASYNC110  a plain number
+            await asyncio.sleep(0)
+        until = clock() + 0.5
+        late = asyncio.create_task(desk.ask(until=until))
+        await asyncio.sleep(0.4)
+        first.cancel()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await late
+        assert desk.script.asked == 2 * number + 2, "it had its turn at the end"
+    assert desk.breaker.state(clock()) == "closed"
+
+
 async def test_an_asker_that_leaves_is_no_failure() -> None:
     class Silent(Script):
         async def __call__(self, _request: Generate, _slot: int) -> AsyncGenerator[Piece, None]:
