@@ -155,11 +155,8 @@ def _parser() -> argparse.ArgumentParser:
         "--deep", action="store_true", help="read the databases from end to end as well"
     )
 
-    backups.declare(command)
-    restores.declare(command)
-    parcels.declare(command)
-    player.declare(command)
-    evaluation.declare(command)
+    for theirs in (backups, restores, parcels, player, evaluation):
+        theirs.declare(command)
     prompts.declare(commands, common, command)
 
     model = commands.add_parser("model", help="Look at the language models, or change to another.")
