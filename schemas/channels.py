@@ -385,6 +385,13 @@ UNITS = Rpc(
     retrieval.UnitList,
     "Which fault codes the manuals of an asset define.",
 )
+PASSAGES = Rpc(
+    "retriever",
+    "passages",
+    retrieval.PassageQuery,
+    retrieval.PassageList,
+    "The passages of a revision with their vectors.",
+)
 ADD = Rpc(
     "ingest",
     "add",
@@ -419,6 +426,20 @@ REMOVE = Rpc(
     knowledge.RemoveDocument,
     knowledge.RemovedDocument,
     "Remove a document.",
+)
+RECEIVE = Rpc(
+    "ingest",
+    "receive",
+    knowledge.ReceiveDocument,
+    knowledge.ReceivedDocument,
+    "Take a file into the library whose passages another box made.",
+)
+PASSED = Rpc(
+    "ingest",
+    "passed",
+    knowledge.Passed,
+    knowledge.PassedDocument,
+    "The passages of a received file are on their way, or complete.",
 )
 GENERATE = Rpc(
     "llm_bridge",
@@ -516,11 +537,14 @@ RPCS: tuple[Rpc, ...] = (
     FORGET,
     CORPUS,
     UNITS,
+    PASSAGES,
     ADD,
     DOCUMENTS,
     EDIT,
     ROLLBACK,
     REMOVE,
+    RECEIVE,
+    PASSED,
     GENERATE,
     URGE,
     PROMPTS,

@@ -110,6 +110,49 @@ class AddedDocument(msgspec.Struct, frozen=True, kw_only=True):
     """State at the time of the reply."""
 
 
+class ReceiveDocument(AddDocument, frozen=True, kw_only=True):
+    """Take a file whose passages another box made: they are sent to the retriever.
+
+    It is read here after all where they do not come.
+    """
+
+    found_title: str = ""
+    """The file's own title, as it was found there."""
+    found_lang: str = ""
+    """Main language, as it was found there."""
+    pages: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    """Pages."""
+    passages: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+    """Passages that will come."""
+
+
+class ReceivedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was taken, and whether its passages are wanted."""
+
+    added: AddedDocument
+    """What became of it."""
+    wanted: bool
+    """Whether its passages are to be sent, and `Passed` then; else it is there, or being read."""
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """Passages of a revision are on their way, or all sent: say so every 20 seconds at least."""
+
+    doc_id: Annotated[str, msgspec.Meta(min_length=1)]
+    """The library's id."""
+    revision: int
+    """Which of its revisions."""
+    complete: bool
+    """Whether all are sent."""
+
+
+class PassedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A document whose passages are on their way, or complete."""
+
+    state: DocumentState
+    """Its state."""
+
+
 class ListDocuments(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for the documents of the library."""
 

@@ -75,6 +75,36 @@ class IndexPassages(msgspec.Struct, frozen=True, kw_only=True):
     """Whose they are."""
     passages: list[Passage]
     """A batch, any size that fits a message; none to change what is said of the document."""
+    vectors: list[bytes] = []
+    """Where another box made them: one a passage, float16, little-endian; empty for none."""
+    embedding: str = ""
+    """The model they are of; those of another model are made anew."""
+
+
+class PassageQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for the passages of a revision, with their vectors."""
+
+    doc_id: str
+    """The library's id."""
+    revision: int
+    """Which of its revisions."""
+    after: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
+    """`next` of the page before; 0 for the first page."""
+    limit: PageLimit = PAGE
+    """How many at most; fewer where they are long."""
+
+
+class PassageList(msgspec.Struct, frozen=True, kw_only=True):
+    """Passages of a revision, in order."""
+
+    passages: list[Passage]
+    """Of this page."""
+    vectors: list[bytes]
+    """One a passage, float16, little-endian; empty for those that have none."""
+    embedding: str
+    """The model they are of."""
+    next: int = 0
+    """What to ask for more with in `after`; 0 with the last page."""
 
 
 class Indexed(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,17 @@ from typing import Any
 
 import msgspec
 
-from services import access, broker_commands, evaluation, player, prompts, rack
+from services import (
+    access,
+    backups,
+    broker_commands,
+    evaluation,
+    parcels,
+    player,
+    prompts,
+    rack,
+    restores,
+)
 from services.runtime import config as configuration
 from services.runtime.errors import AndonError, Fatal, Unavailable, leaves
 from services.terminal import print_json, say, tell
@@ -70,24 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _starting(command)
 
-    add = command("add", _library("add"), "Add documents and wait.")
-    add.description = (
-        "Add documents and wait. They may be PDF, scans and pictures of pages, Word, Excel,"
-        " PowerPoint and OpenDocument files, RTF, EPUB, HTML, Markdown, e-mail, CSV, JSON and text."
-        " A folder says of its new files what it says in the inbox: its name is their collection,"
-        " those of the folders in it are tags, an andon.yaml says more; options go before it."
-    )
-    add.add_argument(
-        "path", nargs="+", help="files, folders with all that is in them, or patterns ('*.pdf')"
-    )
-    _describing(add)
-    patience = add.add_mutually_exclusive_group()
-    patience.add_argument("--no-wait", action="store_true", help="return when they are queued")
-    patience.add_argument(
-        "--searchable",
-        action="store_true",
-        help="return when they are found by codes and words; vectors follow",
-    )
+    _managing(command)
 
     ask = command("ask", _command("ask"), "Ask a question and print the cited answer.")
     ask.add_argument("question", nargs="+", help="in English or Chinese")
@@ -107,41 +100,6 @@ def _parser() -> argparse.ArgumentParser:
         "--limit", type=_number(1, 50), default=5, metavar="N", help="passages at most (5)"
     )
 
-    documents = command(
-        "documents", _library("documents"), "List the library, or show one document."
-    )
-    documents.add_argument("document", nargs="?", help="id or file name of one to show")
-    documents.add_argument("--asset", help="only those that belong to this machine")
-    documents.add_argument("--state", help="only those in this state: ready, failed, queued, …")
-    _limiting(documents)
-
-    edit = command(
-        "edit",
-        _library("edit"),
-        "Change what is said about a document; nothing is read again. An empty word takes back:"
-        " --tag ''.",
-    )
-    edit.add_argument("document", help="id or file name")
-    _describing(edit)
-
-    rollback = command(
-        "rollback", _library("rollback"), "Let a former revision of a document answer again."
-    )
-    rollback.add_argument("document", help="id or file name")
-    rollback.add_argument(
-        "--to",
-        type=_number(1, 1_000_000),
-        default=0,
-        metavar="N",
-        help="which revision, an older or a newer one; default: the one before",
-    )
-
-    remove = command(
-        "remove", _library("remove"), "Remove documents with all that was made from them."
-    )
-    remove.add_argument("document", nargs="+", help="id or file name")
-    remove.add_argument("--purge", action="store_true", help="delete the original as well")
-
     status = command(
         "status", _command("status"), "Show how the services are; exit code 1 unless all are ready."
     )
@@ -158,8 +116,8 @@ def _parser() -> argparse.ArgumentParser:
         "--deep", action="store_true", help="read the databases from end to end as well"
     )
 
-    player.declare(command)
-    evaluation.declare(command)
+    for theirs in (backups, restores, parcels, player, evaluation):
+        theirs.declare(command)
     prompts.declare(commands, common, command)
 
     model = commands.add_parser("model", help="Look at the language models, or change to another.")
@@ -197,6 +155,63 @@ def _starting(command: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="FILE|FOLDER",
         help="run a llama-server for this GGUF file, or one of the folder's",
     )
+
+
+def _managing(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add what manages the library."""
+    add = command("add", _library("add"), "Add documents and wait.")
+    add.description = (
+        "Add documents and wait. They may be PDF, scans and pictures of pages, Word, Excel,"
+        " PowerPoint and OpenDocument files, RTF, EPUB, HTML, Markdown, e-mail, CSV, JSON and text."
+        " A folder says of its new files what it says in the inbox: its name is their collection,"
+        " those of the folders in it are tags, an andon.yaml says more; options go before it."
+    )
+    add.add_argument(
+        "path", nargs="+", help="files, folders with all that is in them, or patterns ('*.pdf')"
+    )
+    _describing(add)
+    patience = add.add_mutually_exclusive_group()
+    patience.add_argument("--no-wait", action="store_true", help="return when they are queued")
+    patience.add_argument(
+        "--searchable",
+        action="store_true",
+        help="return when they are found by codes and words; vectors follow",
+    )
+
+    documents = command(
+        "documents", _library("documents"), "List the library, or show one document."
+    )
+    documents.add_argument("document", nargs="?", help="id or file name of one to show")
+    documents.add_argument("--asset", help="only those that belong to this machine")
+    documents.add_argument("--state", help="only those in this state: ready, failed, queued, …")
+    _limiting(documents)
+
+    edit = command(
+        "edit",
+        _library("edit"),
+        "Change what is said about a document; nothing is read again. An empty word takes back:"
+        " --tag ''.",
+    )
+    edit.add_argument("document", help="id or file name")
+    _describing(edit)
+
+    rollback = command(
+        "rollback", _library("rollback"), "Let a former revision of a document answer again."
+    )
+    rollback.add_argument("document", help="id or file name")
+    rollback.add_argument(
+        "--to",
+        type=_number(1, 1_000_000),
+        default=0,
+        metavar="N",
+        help="which revision, an older or a newer one; default: the one before",
+    )
+
+    remove = command(
+        "remove", _library("remove"), "Remove documents with all that was made from them."
+    )
+    remove.add_argument("document", nargs="+", help="id or file name")
+    remove.add_argument("--purge", action="store_true", help="delete the original as well")
 
 
 def _describing(command: argparse.ArgumentParser) -> None:

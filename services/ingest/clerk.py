@@ -25,7 +25,7 @@ from services.ingest.announcer import Announcer
 from services.ingest.attic import sort_out, younger
 from services.ingest.differences import IN_WORK, Own
 from services.ingest.follower import Follower
-from services.ingest.library import Added, Library, Removal
+from services.ingest.library import Added, Library, Read, Removal
 from services.ingest.mender import Mender
 from services.ingest.originals import Originals
 from services.ingest.revisions import Revisions
@@ -105,7 +105,7 @@ class Clerk:
         )
         """Makes the retriever follow."""
 
-    async def take(self, path: Path, name: str, said: object) -> Added:
+    async def take(self, path: Path, name: str, said: object, read: Read | None = None) -> Added:
         """Copy a file in and enter it; the retriever follows what is said about it.
 
         Raises:
@@ -117,7 +117,7 @@ class Clerk:
         async with self._adding:
             try:
                 sha256, size = await asyncio.to_thread(self._originals.take, path, limit)
-                added = await self._library.add(name, sha256, size, said=said)
+                added = await self._library.add(name, sha256, size, said=said, read=read)
             except Retryable as error:
                 self._wanted = await asyncio.to_thread(_size, path)
                 self._health.trouble(_ADDING, str(error))

@@ -83,6 +83,19 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         return rows.ref(self.labels, self.doc_id, self.revision, self.file, title, lang)
 
 
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """What another box found when it read a file."""
+
+    title: str
+    """The file's own title."""
+    lang: str
+    """Main language."""
+    pages: int | None
+    """Pages."""
+    passages: int
+    """Passages."""
+
+
 class Added(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a file."""
 
@@ -158,7 +171,10 @@ class Library:
         """Close the file."""
         await self._database.close()
 
-    async def add(self, name: str, sha256: str, size: int, *, said: object | None = None) -> Added:
+    async def add(
+        self, name: str, sha256: str, size: int, *, said: object | None = None,
+        read: Read | None = None,
+    ) -> Added:  # fmt: skip
         """Enter a file.
 
         The same content under the same name is no news, unless reading it failed before: then it
@@ -169,6 +185,7 @@ class Library:
             sha256: of its content.
             size: bytes.
             said: what is said about it, see `labels.labels_of`; what is empty stays as it was.
+            read: where another box read it: then it waits for its passages, not to be read.
 
         Raises:
             Rejected: the document is being removed, or what is said cannot be.
@@ -182,7 +199,13 @@ class Library:
             if same is None:
                 # Also when reading the same file failed before: a state of the new revision
                 # cannot be taken for one of the old.
-                await entries.insert(db, identity, name, sha256, size)
+                number = await entries.insert(db, identity, name, sha256, size)
+                if read is not None:
+                    await db.execute(
+                        "UPDATE revision SET state = 'indexing', title = ?, lang = ?, pages = ?,"
+                        " passages = ? WHERE doc_id = ? AND revision = ?",
+                        (read.title, read.lang, read.pages, read.passages, identity, number),
+                    )
             elif same["state"] == "ready":
                 await entries.set_failed_aside(db, identity)
                 if same["answered"] < max(row["answered"] for row in there):

@@ -10,13 +10,15 @@ from typing import ClassVar
 
 import msgspec
 
-from schemas.channels import ADD, DOCUMENTS, EDIT, MARK, REMOVE, ROLLBACK
+from schemas.channels import ADD, DOCUMENTS, EDIT, MARK, PASSED, RECEIVE, REMOVE, ROLLBACK
 from schemas.knowledge import (
     AddDocument,
     AddedDocument,
     DocumentList,
     DocumentState,
     ListDocuments,
+    ReceivedDocument,
+    ReceiveDocument,
 )
 from services.ingest import landlock, scratch
 from services.ingest.announcer import Announcer
@@ -29,6 +31,7 @@ from services.ingest.mender import LIBRARY
 from services.ingest.naming import file_name
 from services.ingest.originals import Originals
 from services.ingest.readers import Readers
+from services.ingest.receiving import Receiving, told
 from services.ingest.taken import Taken
 from services.ingest.worker import Worker
 from services.runtime.config import Config
@@ -46,7 +49,8 @@ _AGAIN_S = 5.0
 class IngestService:
     """Takes documents in.
 
-    In:  ingest/add, ingest/documents, ingest/edit, ingest/rollback, ingest/remove; the inbox.
+    In:  ingest/add, ingest/documents, ingest/edit, ingest/rollback, ingest/remove; the inbox;
+        ingest/receive, ingest/passed.
     Out: `andon/document/<doc id>`, retained.
     Asks: retriever/index, retriever/activate, retriever/describe, retriever/prune,
         retriever/remove, retriever/corpus.
@@ -122,6 +126,9 @@ class IngestService:
             abandon=self._worker.abandon,
             again_s=self._again_s,
         )
+        self._receiving = Receiving(
+            self._library, self._clerk.take, say=self._announcer.say, wake=self._worker.wake
+        )
         await self._clerk.look_back()
         inbox = Inbox(
             self._config.inbox_dir,
@@ -140,6 +147,9 @@ class IngestService:
         await context.server.serve(EDIT, self._clerk.edit)
         await context.server.serve(ROLLBACK, self._clerk.roll_back)
         await context.server.serve(REMOVE, self._clerk.remove)
+        await context.server.serve(RECEIVE, self._receive)
+        await context.server.serve(PASSED, self._receiving.passed)
+        context.spawn(self._receiving.run(), "wait for passages")
         context.spawn(self._announcer.run(), "announce")
         context.spawn(retained.run(), "retained")
         context.spawn(self._clerk.finish_removals(), "finish removals")
@@ -170,14 +180,12 @@ class IngestService:
             raise Rejected("add", f"{request.path} is no absolute path")
         name = file_name(request.name or path.name)
         added = await self._clerk.take(path, name, request)
-        state = added.state
-        return AddedDocument(
-            doc_id=state.doc_id,
-            revision=state.revision,
-            unchanged=added.unchanged,
-            edited=added.edited,
-            restored=bool(added.restored),
-            state=self._follower.latest(state),
+        return told(added, self._follower.latest(added.state))
+
+    async def _receive(self, request: ReceiveDocument) -> ReceivedDocument:
+        added, wanted = await self._receiving.receive(request)
+        return ReceivedDocument(
+            added=told(added, self._follower.latest(added.state)), wanted=wanted
         )
 
     async def _states(self, after: str, limit: int) -> list[DocumentState]:

@@ -220,6 +220,14 @@ WHERE v.passage IS NULL AND p.id > ? ORDER BY p.id LIMIT ?
 SELECT count(*) FROM passages p LEFT JOIN vectors v ON v.passage = p.id
 WHERE v.passage IS NULL AND p.id > ? AND p.id <= ?
 
+-- name: shared: passages of a revision from an ordinal on, with their vectors
+SELECT p.ordinal, p.content, v.vector FROM passages p LEFT JOIN vectors v ON v.passage = p.id
+WHERE p.document = ? AND p.ordinal >= ? ORDER BY p.ordinal LIMIT ?
+
+-- name: bare: numbers of a revision's passages that have no vector, by ordinal
+SELECT p.id, p.ordinal FROM passages p LEFT JOIN vectors v ON v.passage = p.id
+WHERE p.document = ? AND p.ordinal BETWEEN ? AND ? AND v.passage IS NULL
+
 -- name: vectors_by_text: vectors of texts that were embedded before (JSON list of digests)
 SELECT v.text, v.vector FROM json_each(?) j CROSS JOIN vectors v ON v.text = j.value
 GROUP BY v.text

@@ -261,6 +261,13 @@ class Derived:
 
     async def _change(self, change: Coroutine[Any, Any, None]) -> None:
         try:
+            await self._change_now(change)
+        finally:
+            self._changing.release()
+
+    async def _change_now(self, change: Coroutine[Any, Any, None]) -> None:
+        """Change both under the lock that is held."""
+        try:
             await change
         except Rejected:  # before anything was written
             raise
@@ -268,8 +275,6 @@ class Derived:
             # It may be committed all the same: what the index holds is no longer known.
             self._behind = self._spoilt = True
             raise
-        finally:
-            self._changing.release()
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._at_work.discard(task)

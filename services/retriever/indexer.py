@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
+
 from schemas.retrieval import Activate, DocumentRef, Indexed, IndexPassages
+from services.retriever import sharing
 from services.retriever.corpus import Corpus
 from services.retriever.derived import Derived
 from services.retriever.memory import give_back
@@ -45,8 +48,29 @@ class Indexer(Derived):
             for begin in range(0, max(1, len(new)), PREPARED):
                 records = await self._run(prepare, document, new[begin : begin + PREPARED])
                 count = await self._corpus.put(document, records)
+            if (
+                batch.vectors
+                and batch.embedding == self._corpus.embedding
+                and self.index is not None
+            ):
+                await self._take_vectors(batch, self.index.dimension)
         await self._run(give_back)
         return Indexed(passages=count, generation=self._corpus.generation)
+
+    async def _take_vectors(self, batch: IndexPassages, dimension: int) -> None:
+        """Keep what another box made with the same model; before any are made here."""
+        vectors = sharing.given(batch, dimension)
+        found = await sharing.bare(self._corpus, batch.document, batch.passages)
+        found = [one for one in found if one[1] in vectors]
+        if found:
+            await self._change_now(
+                self._keep(
+                    [label for label, *_ in found],
+                    [digest for *_, digest in found],
+                    np.stack([vectors[ordinal] for _, ordinal, _ in found]),
+                    self._corpus.embedding,
+                )
+            )
 
     async def activate(self, request: Activate, *, at_once: bool = False) -> Indexed:
         """Let a revision answer.

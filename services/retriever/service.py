@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, INDEX, PRUNE, SEARCH, UNITS
+from schemas.channels import (
+    ACTIVATE,
+    CORPUS,
+    DESCRIBE,
+    FORGET,
+    INDEX,
+    PASSAGES,
+    PRUNE,
+    SEARCH,
+    UNITS,
+)
 from schemas.retrieval import (
     Activate,
     CorpusDocument,
@@ -18,12 +28,15 @@ from schemas.retrieval import (
     Found,
     Indexed,
     IndexPassages,
+    PassageList,
+    PassageQuery,
     Prune,
     RemovePassages,
     Search,
     UnitList,
     UnitQuery,
 )
+from services.retriever import sharing
 from services.retriever.corpus import PLAN, Corpus
 from services.retriever.embedding import open_embedder
 from services.retriever.finder import Finder
@@ -61,6 +74,7 @@ class RetrieverService:
          retriever/remove    RemovePassages -> Indexed
          retriever/corpus    CorpusQuery -> CorpusState
          retriever/units     UnitQuery -> UnitList
+         retriever/passages  PassageQuery -> PassageList
     Keeps: corpus.db, the truth; vectors/, derived.
 
     Passages are found by codes and words as soon as they are activated; their vectors follow.
@@ -123,6 +137,7 @@ class RetrieverService:
         await serve(FORGET, self.remove)
         await serve(CORPUS, self.corpus)
         await serve(UNITS, self.units)
+        await serve(PASSAGES, self.passages)
         context.spawn(watch(self._corpus.database), "watch the corpus")
         context.spawn(self._scrub(self._corpus), "take deleted words off the disk")
         context.spawn(self._remake(self._indexer), "find words and codes anew")
@@ -227,6 +242,10 @@ class RetrieverService:
     async def units(self, request: UnitQuery) -> UnitList:
         """Say which fault codes the manuals of an asset define."""
         return await units(self._open(), request)
+
+    async def passages(self, request: PassageQuery) -> PassageList:
+        """Return the passages of a revision with their vectors."""
+        return await sharing.passages(self._open(), request)
 
     async def _terms(self) -> Lexicon:
         """Return the list of the trade's words: ours, and the plant's own on top of it."""

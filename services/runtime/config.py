@@ -16,6 +16,7 @@ from schemas.answers import Language
 from schemas.channels import DEFAULT_PREFIX
 from schemas.faults import Priority
 from services.runtime import checks, explain
+from services.runtime.config_backup import Backup, Sharing
 from services.runtime.errors import Fatal
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -372,6 +373,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The language model's server."""
     ingest: Ingest = Ingest()
     """How documents become passages."""
+    backup: Backup = Backup()
+    """Where backups go, and how many stay."""
+    sharing: Sharing = Sharing()
+    """Collections from other boxes."""
     metrics: Metrics = Metrics()
     """Figures for Prometheus."""
 

@@ -18,6 +18,7 @@ from schemas.channels import REPLY, STATUS
 from schemas.health import ServiceStatus
 from services.runtime import config as configuration
 from services.runtime import log as logs
+from services.runtime import unfinished
 from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.config import Config
@@ -285,6 +286,7 @@ def run(build: Callable[[Config], Service], argv: list[str] | None = None) -> in
     options = parser.parse_args(argv)
     try:
         config = configuration.load(configuration.find(options.config))
+        unfinished.refuse(config.data_dir)
     except Fatal as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import (
+    backup,
     behind,
     bridge,
     bus,
@@ -61,6 +62,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "quality": quality.measure,
     "sets": quality.sets,
     "size": size.measure,
+    "backup": backup.measure,
 }
 
 

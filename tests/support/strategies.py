@@ -86,7 +86,7 @@ def full(kind: inspect.Type) -> Any:  # noqa: C901, PLR0911, PLR0912  one a kind
         case inspect.StrType():
             return "x" * (kind.min_length or 1)
         case inspect.BytesType():
-            return "eA=="
+            return b"x"
         case inspect.LiteralType():
             return kind.values[0]
         case inspect.UnionType():

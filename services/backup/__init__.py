@@ -1,0 +1,1 @@
+"""Backups: made while everything runs, checked, rotated, and brought back."""

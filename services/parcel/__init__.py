@@ -1,0 +1,1 @@
+"""Collections as one signed file that another box can take."""

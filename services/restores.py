@@ -1,0 +1,85 @@
+"""The command `andon restore`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from services.backups import ETC, OK, Meter, end_politely
+from services.runtime import config as configuration
+from services.runtime.config import Config
+from services.terminal import print_json, tell
+
+
+def declare(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    restore = command("restore", _restore, "Bring everything back from a backup.")
+    restore.add_argument(
+        "backup", type=Path, metavar="BACKUP", help="a .backup file, or a folder: its newest"
+    )
+    restore.add_argument("--to", type=Path, metavar="DATA", help="data folder; default: data")
+    restore.add_argument(
+        "--etc",
+        type=Path,
+        metavar="DIR",
+        help="where the configuration goes; default: /etc/andon, and nowhere with --to",
+    )
+    restore.add_argument("--key-file", type=Path, metavar="FILE", help="the key of the backup")
+    restore.add_argument(
+        "--force", action="store_true", help="set aside what is in the data folder"
+    )
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from services.backup import finding, restoring  # noqa: PLC0415
+
+    config = _box_config(options)
+    data = (options.to or config.data_dir).absolute()
+    etc = options.etc or (None if options.to else ETC)
+    end_politely()
+    meter = Meter(quiet=options.json)
+    try:
+        found = finding.find(options.backup.absolute(), options.key_file, _usual_key(config))
+        finding.fit(found, _schemas())
+        finding.whole(found, meter.show)
+        done = restoring.restore(found, data, etc, force=options.force, progress=meter.show)
+    finally:
+        meter.clear()
+    if options.json:
+        print_json(done)
+        return OK
+    tell(f"{done.data}: brought back as of {done.head.made}, {done.head.documents} documents")
+    if done.etc:
+        tell(f"{done.etc}: the configuration is brought back")
+    elif any(entry.path.startswith("etc/") for entry in found.manifest.entries):
+        tell("Its configuration was not brought back: --etc DIR says where to.")
+    if not done.head.secrets:
+        tell("Passwords and keys are not in this backup: those of this box stay.")
+    for folder in done.aside:
+        tell(f"What was there before is in {folder}")
+    return OK
+
+
+def _box_config(options: argparse.Namespace) -> Config:
+    """Return the configuration of this box; a fresh one may have none."""
+    return configuration.load(configuration.find(options.config))
+
+
+def _usual_key(config: Config) -> Path | None:
+    path = Path(config.backup.key_file)
+    return path if config.backup.key_file and path.is_file() else None
+
+
+def _schemas() -> dict[str, int]:
+    """Return the newest schema of each database this Andon knows."""
+    from services.backup.snapshot import CORPUS, LEDGER, LIBRARY  # noqa: PLC0415
+    from services.ingest.library import MIGRATIONS as LIBRARY_SCHEMA  # noqa: PLC0415
+    from services.orchestrator.ledger import MIGRATIONS as LEDGER_SCHEMA  # noqa: PLC0415
+    from services.retriever.statements import MIGRATIONS as CORPUS_SCHEMA  # noqa: PLC0415
+
+    return {
+        LEDGER: len(LEDGER_SCHEMA),
+        CORPUS: len(CORPUS_SCHEMA),
+        LIBRARY: len(LIBRARY_SCHEMA),
+    }
