@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ctx-size", type=int, required=True)
     parser.add_argument("--parallel", type=int, required=True)
+    parser.add_argument("--batch-size", type=int, default=2048)
     options = parser.parse_args()
 
     params = xllamacpp.CommonParams()
@@ -30,6 +31,8 @@ def main() -> None:
     params.port = options.port
     params.n_ctx = options.ctx_size
     params.n_parallel = options.parallel
+    params.n_batch = options.batch_size
+    params.n_ubatch = min(params.n_ubatch, options.batch_size)
     params.cache_ram_mib = 0
     params.verbosity = 2  # warnings and errors
     params.ui = False

@@ -133,19 +133,29 @@ class ModelServer:
     one fails.
     """
 
-    def __init__(self, data: Path, *, stop_within_s: float, tell: Tell) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        stop_within_s: float,
+        tell: Tell,
+        port: int | None = None,
+        key: str | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             data: the data folder.
             stop_within_s: how long the server has to end when told to.
             tell: where a line for a person goes.
+            port: where it listens; None for a free one.
+            key: what who asks it must know, empty for nothing; None for a new one.
 
         Raises:
             Fatal: there is no program to run.
         """
         self._program = program()
-        self._port = any_port()
+        self._port = port or any_port()
         self._data = data
         self._stop_within_s = stop_within_s
         self._tell = tell
@@ -154,13 +164,23 @@ class ModelServer:
         self._child: Child | None = None
         self.url = f"http://{_HOST}:{self._port}"
         """Where it listens, always."""
-        self.key = secrets.token_hex(16)
-        """Without it nobody on this machine is answered."""
+        self.key = secrets.token_hex(16) if key is None else key
+        """Without it nobody on this machine is answered; empty: everybody is."""
+        self.serving = False
+        """Whether a model is loaded and answers."""
 
     @property
     def pid(self) -> int | None:
         """Of the server that runs now."""
         return self._child.pid if self._child else None
+
+    async def answers(self, within_s: float) -> bool:
+        """Return whether it answers, in so many seconds."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await _healthy(self._port)
+        except TimeoutError:
+            return False
 
     async def keep(self) -> None:
         """Run until cancelled; the server ends with it."""
@@ -202,7 +222,7 @@ class ModelServer:
             stop_within_s=self._stop_within_s,
             tell=self._tell,
             log=self._log,
-            env={**_ENVIRONMENT, "LLAMA_API_KEY": self.key},
+            env=_ENVIRONMENT | ({"LLAMA_API_KEY": self.key} if self.key else {}),
             after=lambda end: self._after(chosen, end, begun),
         )
         async with asyncio.TaskGroup() as tasks:
@@ -231,6 +251,7 @@ class ModelServer:
     def _say(
         self, chosen: Choice, state: Literal["starting", "ready", "failed"], why: str = ""
     ) -> None:
+        self.serving = state == "ready"
         choice.write(self._data, Running(since=chosen.since, state=state, reason=why))
 
 
@@ -239,6 +260,8 @@ def _options(chosen: Choice) -> Sequence[str]:
         *("--model", chosen.path),
         *("--ctx-size", str(chosen.context * chosen.slots)),
         *("--parallel", str(chosen.slots)),
+        # The larger ones make its buffers larger, and a prompt hardly faster without a GPU.
+        *("--batch-size", "64"),
     )
 
 

@@ -24,6 +24,8 @@ _LOOK_S = 0.05
 _NUMBER = itertools.count()
 _NSENTER = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
+"""System calls that a box's kernel has and the filter of systemd-nspawn 252 does not know."""
 _GROUPS = ("memory", "systemd", "unified")
 """Hierarchies of control groups in which a box gets a place of its own, where there are such."""
 
@@ -79,12 +81,13 @@ class Box:
                     *("systemd-nspawn", "--boot", f"--directory={self.root}"),
                     *("--private-network", "--register=no", "--keep-unit", "--console=pipe"),
                     *(f"--machine={self._name}", "--link-journal=no", *shown),
+                    f"--system-call-filter={_LANDLOCK}",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=self._own_groups,
+                preexec_fn=self._own_groups,  # noqa: PLW1509  (we have one thread)
             )
         until = time.monotonic() + BOOT_S
         while not self.leader or not self._up():
