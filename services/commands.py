@@ -138,7 +138,7 @@ def status(options: argparse.Namespace) -> int:
                 facts = ", ".join(said(status.facts))
                 detail = "; ".join(part for part in (status.reason, facts) if part)
                 tell(f"{name:<13}{status.state:<9} {memory:<14} {detail}")
-        ready = all(s is not None and s.state == "ready" for s in known.values())
+        ready = all(s and (s.state == "ready" or s.facts.get("resting")) for s in known.values())
         return OK if ready else FAILED
 
     return talk(options, work)

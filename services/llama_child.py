@@ -1,8 +1,8 @@
 """llama.cpp's server from the wheel `xllamacpp`, in the place of a `llama-server` program.
 
 `python -m services.llama_child --model FILE --port N …` understands what `andon up --model` says to
-a llama-server, and of the environment LLAMA_API_KEY and LLAMA_ARG_THREADS, as that does. The wheel
-has no router mode.
+a llama-server, and of the environment LLAMA_API_KEY, LLAMA_ARG_BATCH and LLAMA_ARG_THREADS, as that
+does. The wheel has no router mode.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ctx-size", type=int, required=True)
     parser.add_argument("--parallel", type=int, required=True)
-    parser.add_argument("--batch-size", type=int, default=2048)
     options = parser.parse_args()
 
     params = xllamacpp.CommonParams()
@@ -31,8 +30,6 @@ def main() -> None:
     params.port = options.port
     params.n_ctx = options.ctx_size
     params.n_parallel = options.parallel
-    params.n_batch = options.batch_size
-    params.n_ubatch = min(params.n_ubatch, options.batch_size)
     params.cache_ram_mib = 0
     params.verbosity = 2  # warnings and errors
     params.ui = False
@@ -40,6 +37,9 @@ def main() -> None:
         params.api_keys = [key]
     if threads := os.environ.get("LLAMA_ARG_THREADS"):
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(threads)
+    if batch := os.environ.get("LLAMA_ARG_BATCH"):
+        params.n_batch = int(batch)
+        params.n_ubatch = min(params.n_ubatch, int(batch))
     server = xllamacpp.Server(params)  # noqa: F841  its threads serve for as long as it is kept
     # They know no Python signal handling: the default action ends them at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

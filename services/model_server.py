@@ -34,9 +34,14 @@ _TAIL = 16 * 1024
 _STAMP = re.compile(r"\s*\d+\.\d\d\.\d{3}\.\d{3} [A-Z] +")
 """With what llama-server begins a line: time and kind."""
 _WHY = "error loading model: "
-_ENVIRONMENT = {"LLAMA_ARG_CACHE_RAM": "0", "LLAMA_ARG_LOG_VERBOSITY": "2"}
-"""No cache beside the slots' own, which may take 8 GB; warnings and errors in the log. Where a
-llama-server is too old for one of them it passes over it."""
+_ENVIRONMENT = {
+    "LLAMA_ARG_CACHE_RAM": "0",
+    "LLAMA_ARG_LOG_VERBOSITY": "2",
+    "LLAMA_ARG_BATCH": os.environ.get("LLAMA_ARG_BATCH", "64"),
+}
+"""No cache beside the slots' own, which may take 8 GB; warnings and errors in the log; tokens of a
+prompt read at a time, since it can be cut off only in between. Where a llama-server is too old for
+one of them it passes over it."""
 _CACHE = "andon/llama-server-*/llama-server"
 _MIB = 1 << 20
 _CHOOSE = "choose the model"
@@ -260,8 +265,6 @@ def _options(chosen: Choice) -> Sequence[str]:
         *("--model", chosen.path),
         *("--ctx-size", str(chosen.context * chosen.slots)),
         *("--parallel", str(chosen.slots)),
-        # The larger ones make its buffers larger, and a prompt hardly faster without a GPU.
-        *("--batch-size", "64"),
     )
 
 

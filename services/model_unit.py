@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _main(config: Config) -> int:
+    notify("READY=1")  # the model takes its time; who waits for it looks at server.json
     port = port_of(config.llm_bridge.url)
     if port is None:
         _tell(f"llm_bridge.url is {config.llm_bridge.url!r}: no model's server of this box")
@@ -59,7 +60,6 @@ async def _main(config: Config) -> int:
     beating = asyncio.create_task(_beat(server), name="watchdog")
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, keeping.cancel)
-    notify("READY=1")
     try:
         await keeping
     except asyncio.CancelledError:
