@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -34,21 +34,21 @@ class Box:
     """One machine. `boot` and `end` may be called again: what is on its disk stays."""
 
     def __init__(
-        self, tree: Path, folder: Path, *, shown: Mapping[Path, str] | None = None
+        self, trees: Sequence[Path], folder: Path, *, shown: Mapping[Path, str] | None = None
     ) -> None:
         """Prepare.
 
         Args:
-            tree: an installed system, not written to.
+            trees: an installed system, the upmost layer first; not written to.
             folder: for its disk and its log; on a disk, not on overlayfs.
             shown: folders of this machine and where the box sees them, to be read only.
         """
         self.root = folder / "root"
         """Its files, for us."""
         self.log = folder / "console.log"
-        self._tree = tree
-        self._upper, self._work = folder / "upper", folder / "work"
-        self._shown = dict(shown or {})
+        self._lower = ":".join(map(str, trees))
+        self.written, self._work = folder / "written", folder / "work"
+        self._binds = dict(shown or {})
         self._name = f"andon-box-{os.getpid()}-{next(_NUMBER)}"
         self._nspawn: subprocess.Popen[bytes] | None = None
         self.leader = 0
@@ -57,24 +57,28 @@ class Box:
         """Whether its systemd has a memory controller, so that MemoryMax= is held."""
 
     def __enter__(self) -> Self:
-        for path in (self.root, self._upper, self._work):
+        for path in (self.root, self.written, self._work):
             path.mkdir(parents=True, exist_ok=True)
-        options = f"lowerdir={self._tree},upperdir={self._upper},workdir={self._work}"
+        options = f"lowerdir={self._lower},upperdir={self.written},workdir={self._work}"
         done = _run("mount", "-t", "overlay", "andon-box", "-o", options, str(self.root))
         if done.returncode:
             pytest.skip(f"no overlay can be mounted here: {done.stderr.strip()}")
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.release()
+        for path in (self.root, self.written, self._work):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def release(self) -> None:
+        """End it, and let go of its disk: what it wrote is in `written`."""
         self.cut()
         _run("umount", "--recursive", str(self.root))
-        for path in (self.root, self._upper, self._work):
-            shutil.rmtree(path, ignore_errors=True)
 
     def boot(self) -> None:
         """Start it; return when all it starts by itself has started."""
         assert self._nspawn is None
-        shown = [f"--bind-ro={here}:{there}" for here, there in self._shown.items()]
+        shown = [f"--bind-ro={here}:{there}" for here, there in self._binds.items()]
         with self.log.open("ab") as log:
             self._nspawn = subprocess.Popen(
                 [
@@ -135,6 +139,19 @@ class Box:
             Path(str(space).format(pid)).readlink()
             == Path(str(space).format(self.leader)).readlink()
         )
+
+    def until(self, what: str, so: Callable[[], object], within_s: float = 90) -> None:
+        """Wait until something is so; the test fails with the journal's last words if it is not."""
+        end = time.monotonic() + within_s
+        while not so():
+            if time.monotonic() > end:
+                said = self.run("journalctl", "--no-pager", "--lines=60", "--boot").stdout
+                pytest.fail(f"not within {within_s:g} s: {what}\n{said}")
+            time.sleep(0.25)
+
+    def shown(self, unit: str, name: str) -> str:
+        """Return a property of a unit."""
+        return self.run("systemctl", "show", "--property", name, "--value", unit).stdout.strip()
 
     def shut_down(self) -> None:
         """End it in order, as `poweroff` does."""
