@@ -99,7 +99,7 @@ class Box:
                 said = self.log.read_text(errors="replace")[-2000:]
                 self.cut()
                 pytest.fail(f"the box does not boot: {said}")
-            self.leader = self.leader or _first_child(self._nspawn.pid)
+            self.leader = self.leader or _first_process(self._nspawn.pid)
             time.sleep(_LOOK_S)
         self._let_limit_memory()
 
@@ -167,7 +167,7 @@ class Box:
         if self.leader:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.leader, signal.SIGKILL)
-        else:
+        else:  # its children end with it
             self._nspawn.kill()
         self._nspawn.wait(BOOT_S)
         self._nspawn, self.leader = None, 0
@@ -216,8 +216,14 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def _first_child(pid: int) -> int:
-    with contextlib.suppress(OSError):
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return int(children[0]) if children else 0
+def _first_process(nspawn: int) -> int:
+    """Return the process that is number 1 in its own space, 0 while there is none."""
+    with contextlib.suppress(OSError, IndexError):
+        children = Path(f"/proc/{nspawn}/task/{nspawn}/children").read_text().split()
+        for child in children:
+            status = Path(f"/proc/{child}/status").read_text()
+            # It passes through a process that only prepares it, and is no systemd at first.
+            numbers = status.split("NSpid:")[1].split("\n")[0].split()
+            if numbers[1:] and numbers[-1] == "1" and status.startswith("Name:\tsystemd\n"):
+                return int(child)
     return 0
