@@ -39,6 +39,20 @@ def test_a_fault_is_answered_from_a_manual(box: Box, plant: PlantOfBox, tmp_path
     assert answer["citations"]
 
 
+def test_a_reader_of_each_kind_works_in_the_unit(
+    box: Box, plant: PlantOfBox, tmp_path: Path
+) -> None:
+    """Each loads libraries of its own."""
+    files = {"note.docx": sample_manual(tmp_path, "docx").read_bytes()}
+    files["note.md"] = b"# Fault X901\n\nThe belt is off. Put it on again.\n"
+    files["note.html"] = b"<html><body><h1>Fault X902</h1><p>The belt is torn.</p></body></html>"
+    files["note.csv"] = b"code,name,remedy\nX903,belt worn,change it\n"
+    for name, content in files.items():
+        (box.root / "srv" / name).write_bytes(content)
+    names = [f"/srv/{name}" for name in files]
+    box.run("andon", "add", *names, "--searchable", within_s=240)
+
+
 def test_each_unit_is_as_tight_as_it_can_be(box: Box) -> None:
     """The score of `systemd-analyze security`, 0 (best) to 10, of every service that came along."""
     listed = box.run("systemctl", "list-unit-files", "--no-legend", "andon*.service").stdout

@@ -13,7 +13,7 @@ from tests.support.sample import sample_manual
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
-_MANUAL = "/srv/manual.docx"
+_MANUAL = "/srv/manual.pdf"
 _PYTHON = tuple(unit for unit in UNITS if unit != "andon-broker")
 _CONFIG = "etc/andon/config.yaml"
 
@@ -24,7 +24,7 @@ def _others_live(before: dict[str, int], after: dict[str, int], *but: str) -> bo
 
 def test_it_takes_a_manual_in(box: Box, plant: PlantOfBox, tmp_path: Path) -> None:
     box.until("all ready", plant.all_ready)
-    manual = sample_manual(tmp_path, "docx")
+    manual = sample_manual(tmp_path, "pdf")
     (box.root / _MANUAL.lstrip("/")).write_bytes(manual.read_bytes())
     box.run("andon", "add", _MANUAL, "--searchable", within_s=240)
 
@@ -140,7 +140,7 @@ def test_ingest_rests_and_is_woken(box: Box, plant: PlantOfBox, tmp_path: Path) 
     assert box.shown("andon-ingest", "Result") == "success"
     # A request wakes it.
     listed = json.loads(box.run("andon", "documents", "--json").stdout)
-    assert [one["file"] for one in listed] == ["manual.docx"]
+    assert [one["file"] for one in listed] == ["manual.pdf"]
     box.until("it rests again", rests)
     # So does a file in the inbox.
     note = data / "inbox" / "note.txt"
@@ -153,6 +153,6 @@ def test_ingest_rests_and_is_woken(box: Box, plant: PlantOfBox, tmp_path: Path) 
 
 def test_what_is_stopped_stays_so(box: Box, plant: PlantOfBox) -> None:
     box.run("systemctl", "stop", "andon.target")
-    assert not any(plant.pids().values())
+    box.until("all are down", lambda: not any(plant.pids().values()))
     for unit in UNITS:
         assert box.shown(unit, "ActiveState") == "inactive", unit
