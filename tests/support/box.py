@@ -75,9 +75,14 @@ class Box:
         self.cut()
         _run("umount", "--recursive", str(self.root))
 
-    def boot(self) -> None:
-        """Start it; return when all it starts by itself has started."""
+    def boot(self, *, writable: str = "") -> None:
+        """Start it; return when all it starts by itself has started.
+
+        Args:
+            writable: the one folder of its disk that it can write; empty: all of it.
+        """
         assert self._nspawn is None
+        only = ("--read-only", f"--bind={self.root}{writable}:{writable}") if writable else ()
         shown = [f"--bind-ro={here}:{there}" for here, there in self._binds.items()]
         with self.log.open("ab") as log:
             self._nspawn = subprocess.Popen(
@@ -85,7 +90,7 @@ class Box:
                     *("systemd-nspawn", "--boot", f"--directory={self.root}"),
                     *("--private-network", "--register=no", "--keep-unit", "--console=pipe"),
                     *(f"--machine={self._name}", "--link-journal=no", *shown),
-                    f"--system-call-filter={_LANDLOCK}",
+                    *(f"--system-call-filter={_LANDLOCK}", *only),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
