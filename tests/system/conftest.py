@@ -28,7 +28,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     layers = installed.layers()
     # Not in /tmp, which may be a memory's file system.
     with Box(layers, tmp_path_factory.mktemp("box")) as one:
-        for unit in ("orchestrator", "retriever", "llm-bridge", "ingest"):
+        for unit in ("orchestrator", "retriever", "llm-bridge", "ingest", "llama"):
             _drop_in(one.root, f"andon-{unit}.service", _QUICK)
         _drop_in(one.root, "andon-again@.service", _SOON)
         one.boot()

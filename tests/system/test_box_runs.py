@@ -14,7 +14,7 @@ from tests.support.box import Box
 from tests.support.plant_of_box import UNITS, PlantOfBox
 from tests.support.sample import sample_manual
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
 
 EXPOSURE = 2.0
 _MANUAL = "/srv/manual.pdf"

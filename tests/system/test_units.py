@@ -11,7 +11,7 @@ from tests.support.box import Box
 from tests.support.plant_of_box import UNITS, PlantOfBox
 from tests.support.sample import sample_manual
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
 
 _MANUAL = "/srv/manual.pdf"
 _PYTHON = tuple(unit for unit in UNITS if unit != "andon-broker")
