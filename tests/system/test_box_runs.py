@@ -17,7 +17,7 @@ from tests.support.sample import sample_manual
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
 
 EXPOSURE = 2.0
-_MANUAL = "/srv/manual.pdf"
+_MANUAL = "/root/manual.pdf"
 _CODE = "E005"
 
 

@@ -48,7 +48,7 @@ def test_without_a_model_it_rests(box: Box, plant: PlantOfBox) -> None:
 
 def test_a_model_that_is_put_there_is_served(box: Box, plant: PlantOfBox, tmp_path: Path) -> None:
     made = write_tiny_gguf(tmp_path / "tiny.gguf")
-    shutil.copy(made or tmp_path / "tiny.gguf", box.root / _DATA / "models/tiny.gguf")
+    shutil.copy(made, box.root / _DATA / "models/tiny.gguf")
     (box.root / _DATA / "models/tiny.gguf").chmod(0o644)
     box.until("it serves", lambda: _running(box) == "ready")
     box.until("all ready", plant.all_ready)
