@@ -129,22 +129,6 @@ class Box:
         """The command of ours that runs one in it."""
         return ("nsenter", "--target", str(self.leader), *_NSENTER, "--", *command)
 
-    def outside(self, pid: int) -> int:
-        """Our number of one of its processes."""
-        for status in Path("/proc").glob("[0-9]*/status"):
-            with contextlib.suppress(OSError):
-                numbers = status.read_text().split("NSpid:")[1].split("\n")[0].split()
-                if len(numbers) > 1 and int(numbers[1]) == pid and self._is_mine(int(numbers[0])):
-                    return int(numbers[0])
-        raise LookupError(f"the box has no process {pid}")
-
-    def _is_mine(self, pid: int) -> bool:
-        space = Path("/proc/{}/ns/pid")
-        return (
-            Path(str(space).format(pid)).readlink()
-            == Path(str(space).format(self.leader)).readlink()
-        )
-
     def until(self, what: str, so: Callable[[], object], within_s: float = 90) -> None:
         """Wait until something is so; the test fails with the journal's last words if it is not."""
         end = time.monotonic() + within_s

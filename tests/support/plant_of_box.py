@@ -6,6 +6,8 @@ import itertools
 import json
 from typing import Any
 
+import yaml
+
 from tests.support.box import Box
 
 UNITS = (
@@ -18,6 +20,16 @@ UNITS = (
 """Those that always run, without `.service`."""
 CA = "/etc/andon/broker/tls/ca.crt"
 _ANSWER_S = "60"
+
+
+def configure(box: Box, service: str, **settings: object) -> str:
+    """Change a service's part of the box's configuration; return the whole as it was."""
+    path = box.root / "etc/andon/config.yaml"
+    before = path.read_text(encoding="utf-8")
+    config = yaml.safe_load(before)
+    config[service] = config.get(service, {}) | settings
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    return before
 
 
 class PlantOfBox:

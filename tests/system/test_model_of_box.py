@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.box import Box
 from tests.support.llama_server import llama_server
-from tests.support.plant_of_box import PlantOfBox
+from tests.support.plant_of_box import PlantOfBox, configure
 from tests.support.tiny_gguf import write_tiny_gguf
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
@@ -35,11 +35,7 @@ def _server(box: Box) -> int:
 def test_without_a_model_it_rests(box: Box, plant: PlantOfBox) -> None:
     box.until("all ready", plant.all_ready)
     shutil.copy(llama_server(), box.root / "usr/local/bin/llama-server")
-    config = box.root / "etc/andon/config.yaml"
-    given = config.read_text()
-    assert "\nllm_bridge:\n" in given
-    given = given.replace("\nllm_bridge:\n", "\nllm_bridge:\n  url: http://127.0.0.1:8090\n")
-    config.write_text(given)
+    configure(box, "llm_bridge", url="http://127.0.0.1:8090")
     box.run("systemctl", "restart", "andon-llm-bridge")
     box.run("systemctl", "start", "andon-llama.path", _UNIT)
     box.until("it rests", lambda: box.shown(_UNIT, "ActiveState") == "inactive")
@@ -65,14 +61,14 @@ def test_it_sees_nothing_of_the_data_but_models(box: Box) -> None:
 def test_killed_it_is_there_again(box: Box, plant: PlantOfBox) -> None:
     before = _server(box)
     bridge = plant.pids()["andon-llm-bridge"]
-    box.run("kill", "-KILL", str(before))
+    box.run("sh", "-c", f"kill -KILL {before}")
     box.until("another", lambda: _server(box) not in {0, before} and _running(box) == "ready")
     assert plant.pids()["andon-llm-bridge"] == bridge
 
 
 def test_hanging_it_is_started_anew(box: Box) -> None:
     before = _server(box)
-    box.run("kill", "-STOP", str(before))
+    box.run("sh", "-c", f"kill -STOP {before}")
     box.until("another", lambda: _server(box) not in {0, before} and _running(box) == "ready")
     said = box.run("journalctl", f"--unit={_UNIT}", "--no-pager", "--output=cat").stdout
     assert "Failed with result 'watchdog'" in said

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.box import Box
-from tests.support.plant_of_box import UNITS, PlantOfBox
+from tests.support.plant_of_box import UNITS, PlantOfBox, configure
 from tests.support.sample import sample_manual
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
@@ -125,11 +125,7 @@ def test_with_a_wrong_configuration_it_waits_and_then_comes_by_itself(
 
 
 def test_ingest_rests_and_is_woken(box: Box, plant: PlantOfBox, tmp_path: Path) -> None:
-    config = box.root / _CONFIG
-    data = box.root / "var/lib/andon"
-    before = config.read_text()
-    assert "idle_exit_s" not in before
-    config.write_text(before.replace("\ningest:\n", "\ningest:\n  idle_exit_s: 2\n"))
+    before = configure(box, "ingest", idle_exit_s=2)
 
     def rests() -> bool:
         return box.shown("andon-ingest", "ActiveState") == "inactive"
@@ -143,11 +139,11 @@ def test_ingest_rests_and_is_woken(box: Box, plant: PlantOfBox, tmp_path: Path) 
     assert [one["file"] for one in listed] == ["manual.pdf"]
     box.until("it rests again", rests)
     # So does a file in the inbox.
-    note = data / "inbox" / "note.txt"
+    note = box.root / "var/lib/andon/inbox/note.txt"
     note.write_text("Fault X901: the belt is off. Put it on again.")
     box.until("taken in", lambda: "X901" in json.dumps(plant.answer("X901")))
     box.until("it rests again", rests)
-    config.write_text(before)
+    (box.root / _CONFIG).write_text(before)
     box.run("systemctl", "start", "andon-ingest")
 
 
