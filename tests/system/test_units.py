@@ -141,7 +141,7 @@ def test_ingest_rests_and_is_woken(box: Box, plant: PlantOfBox, tmp_path: Path) 
     # So does a file in the inbox.
     note = box.root / "var/lib/andon/inbox/note.txt"
     note.write_text("Fault X901: the belt is off. Put it on again.")
-    box.until("taken in", lambda: "X901" in json.dumps(plant.answer("X901")))
+    box.until("taken in", lambda: "belt is off" in json.dumps(plant.answer("X901")))
     box.until("it rests again", rests)
     (box.root / _CONFIG).write_text(before)
     box.run("systemctl", "start", "andon-ingest")
