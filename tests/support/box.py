@@ -107,6 +107,8 @@ class Box:
             self.leader = self.leader or _first_process(self._nspawn.pid)
             time.sleep(_LOOK_S)
         self._let_limit_memory()
+        if writable:  # systemd-nspawn has --read-only hold for what is mounted below as well
+            self.run("mount", "-o", "remount,bind,rw", writable)
 
     def run(
         self, *command: str, check: bool = True, given: str | None = None, within_s: float = 60

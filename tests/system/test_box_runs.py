@@ -161,6 +161,7 @@ def test_the_journal_has_levels(box: Box) -> None:
 def test_it_answers_on_a_root_that_is_read_only(box: Box, plant: PlantOfBox) -> None:
     box.shut_down()
     box.boot(writable="/var/lib/andon")
+    box.run("systemctl", "restart", "andon.target", within_s=120)
     assert box.run("touch", "/etc/x", check=False).returncode != 0
     box.until("all ready", plant.all_ready)
     assert "DC bus undervoltage" in _about(plant.answer(_CODE))
