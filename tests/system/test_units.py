@@ -139,10 +139,12 @@ def test_ingest_rests_and_is_woken(box: Box, plant: PlantOfBox, tmp_path: Path) 
     assert [one["file"] for one in listed] == ["manual.pdf"]
     box.until("it rests again", rests)
     # So does a file in the inbox.
-    note = box.root / "var/lib/andon/inbox/note.txt"
-    note.write_text("Fault X901: the belt is off. Put it on again.")
-    box.until("taken in", lambda: "belt is off" in json.dumps(plant.answer("X901")))
+    began = box.shown("andon-ingest", "InactiveExitTimestampMonotonic")
+    note = box.root / "var/lib/andon/inbox/note.csv"
+    note.write_text("code,name,remedy\nX901,belt off,put it on again\n")
+    box.until("woken", lambda: box.shown("andon-ingest", "InactiveExitTimestampMonotonic") != began)
     box.until("it rests again", rests)
+    assert "put it on again" in json.dumps(plant.answer("X901"))
     (box.root / _CONFIG).write_text(before)
     box.run("systemctl", "start", "andon-ingest")
 
