@@ -21,6 +21,7 @@ import pytest
 
 BOOT_S = 60.0
 _LOOK_S = 0.05
+_TRIES = 40
 _NUMBER = itertools.count()
 _NSENTER = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -73,7 +74,11 @@ class Box:
     def release(self) -> None:
         """End it, and let go of its disk: what it wrote is in `written`."""
         self.cut()
-        _run("umount", "--recursive", str(self.root))
+        # The kernel takes a moment to let go of what the dead had open.
+        for how in (*["--recursive"] * _TRIES, "--lazy"):
+            if not _run("umount", how, str(self.root)).returncode:
+                return
+            time.sleep(_LOOK_S)
 
     def boot(self, *, writable: str = "") -> None:
         """Start it; return when all it starts by itself has started.
