@@ -74,6 +74,8 @@ class Box:
     def release(self) -> None:
         """End it, and let go of its disk: what it wrote is in `written`."""
         self.cut()
+        if not self.root.is_mount():
+            return
         # The kernel takes a moment to let go of what the dead had open.
         for how in (*["--recursive"] * _TRIES, "--lazy"):
             if not _run("umount", how, str(self.root)).returncode:
