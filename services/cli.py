@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     model = commands.add_parser("model", help="Look at the language models, or change to another.")
     rack.declare(model.add_subparsers(metavar="COMMAND", required=True), common)
 
+    _limiting_units(command)
     access.declare(commands, common)
     broker_commands.declare(commands, common)
     _declare_config(commands, common)
@@ -231,6 +232,17 @@ def _describing(command: argparse.ArgumentParser) -> None:
     command.add_argument("--lang", help="its language, en or zh; default: found from the text")
 
 
+def _limiting_units(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add what systemd is told about this box."""
+    limits = command(
+        "limits", _limits, "Write what this box allows each unit of systemd's, as drop-ins."
+    )
+    limits.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where units lie")
+    limits.add_argument(
+        "--profile", type=Path, metavar="FILE", help="the box's (/etc/andon/profile.yaml)"
+    )
+
+
 def _limiting(command: argparse.ArgumentParser) -> None:
     """Add what documents can be chosen by."""
     command.add_argument("--collection", default="", help="only documents of this shelf")
@@ -324,6 +336,20 @@ async def _until_told(work: Awaitable[None]) -> int:
             if isinstance(error, AndonError):
                 raise error from None
         raise
+    return OK
+
+
+def _limits(options: argparse.Namespace) -> int:
+    from services import limits  # noqa: PLC0415
+
+    config = configuration.load(configuration.find(options.config))
+    profile = limits.profile_of(options.profile or limits.PROFILE)
+    changed = limits.write(options.to, config, profile)
+    if options.json:
+        print_json({"changed": changed})
+    else:
+        for path in changed:
+            tell(str(path))
     return OK
 
 

@@ -140,7 +140,7 @@ def status(options: argparse.Namespace) -> int:
                 tell(f"{name:<13}{status.state:<9} {memory:<14} {detail}")
                 for line in by_asset(status.facts) if options.verbose else ():
                     tell(f"{'':<13}{line}")
-        ready = all(s is not None and s.state == "ready" for s in known.values())
+        ready = all(s and (s.state == "ready" or s.facts.get("resting")) for s in known.values())
         return OK if ready else FAILED
 
     return talk(options, work)

@@ -21,6 +21,7 @@ from schemas.knowledge import (
 from services.batch import Folders, Given, files_of
 from services.client import IN_WORK
 from services.commands import FAILED, OK, talk
+from services.handing import handed
 from services.progress import Meter, sentence
 from services.runtime.clock import now
 from services.runtime.config import Config
@@ -41,14 +42,15 @@ def add(options: argparse.Namespace) -> int:
     meter = Meter(sys.stderr)
     progress = (lambda _state: None) if options.json else meter.show
 
-    async def work(client: Any, _config: Config) -> int:
+    async def work(client: Any, config: Config) -> int:
         taken: list[AddedDocument | DocumentState] = []
         known = await _known(client) if any(file.folder for file in files) else set()
         for file in files:  # all of them first: one is read while another gets its vectors
             said = _said_of(file, folders, options, known)
             try:
-                request = AddDocument(path=str(file.path), name=file.name, **said)
-                taken.append(await client.add(request))
+                with handed(file.path, config.data_dir) as path:
+                    request = AddDocument(path=str(path), name=file.name, **said)
+                    taken.append(await client.add(request))
             except Rejected as error:  # this file; the others have nothing to do with it
                 taken.append(_refused(file.name, error))
         states = []

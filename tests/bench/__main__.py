@@ -17,6 +17,7 @@ from typing import Any
 from tests.bench import (
     backup,
     behind,
+    box,
     bridge,
     bus,
     flood,
@@ -63,6 +64,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "sets": quality.sets,
     "size": size.measure,
     "backup": backup.measure,
+    "box": box.measure,
 }
 
 
