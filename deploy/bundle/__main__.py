@@ -91,7 +91,7 @@ def _sha256(path: Path) -> str:
 
 
 def _pack(folder: Path, archive: Path) -> None:
-    """Write the archive: what is in it is compressed already. The same files make the same bytes."""
+    """Write the archive, whose files are compressed already: the same files, the same bytes."""
 
     def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
         info.uid = info.gid = 0

@@ -121,7 +121,7 @@ def _bytecode(file: str, source: bytes) -> Iterator[tuple[str, bytes]]:
         return  # a template, or for another Python: never imported here
     from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[attr-defined]  # noqa: PLC0415
 
-    data = _code_to_hash_pyc(code, importlib.util.source_hash(source), False)  # noqa: FBT003
+    data = _code_to_hash_pyc(code, importlib.util.source_hash(source), False)
     path = PurePosixPath(file)
     yield str(path.parent / "__pycache__" / f"{path.stem}.cpython-311.pyc"), bytes(data)
 

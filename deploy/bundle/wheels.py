@@ -114,8 +114,8 @@ def _closure(wheels: dict[str, Path], name: str, extras: frozenset[str]) -> set[
             continue
         seen.add(step)
         found.add(step[0])
-        for wanted in _requires(wheels[step[0]], step[1]):
-            todo.append((slim.normal(wanted.name), frozenset(wanted.extras)))
+        asked = _requires(wheels[step[0]], step[1])
+        todo.extend((slim.normal(wanted.name), frozenset(wanted.extras)) for wanted in asked)
     return found
 
 
