@@ -130,5 +130,6 @@ def _write(archive: zipfile.ZipFile, path: str, data: bytes) -> None:
     """Add a file with nothing in it that differs between two runs."""
     info = zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0))
     info.external_attr = 0o644 << 16
-    info.compress_type = zipfile.ZIP_LZMA
+    # A third smaller, but slow to begin: not for small files.
+    info.compress_type = zipfile.ZIP_LZMA if len(data) > 65536 else zipfile.ZIP_DEFLATED
     archive.writestr(info, data)

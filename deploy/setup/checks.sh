@@ -58,7 +58,7 @@ check_room() { # kind of node
 }
 
 databases_mb() {
-	du -cm "$DATA"/*.db* 2>/dev/null | tail -n 1 | cut -f 1 | grep . || echo 0
+	find $DATA -maxdepth 1 -name '*.db*' -printf '%s\n' 2>/dev/null | awk '{n += $1} END {print int(n / 1048576)}' || true
 }
 
 # Data of a newer Andon cannot be read by an older one.

@@ -8,7 +8,7 @@ make_users_and_folders() { # version
 	local from=$OPT/$1/deploy/systemd
 	put 644 root:root "$from/andon.sysusers" /usr/local/lib/sysusers.d/andon.conf
 	put 644 root:root "$from/andon.tmpfiles" /usr/local/lib/tmpfiles.d/andon.conf
-	systemd-sysusers /usr/local/lib/sysusers.d/andon.conf
+	SYSTEMD_LOG_LEVEL=warning systemd-sysusers /usr/local/lib/sysusers.d/andon.conf
 	systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/andon.conf
 	install -d -m 755 $ETC
 	install -d -m 700 $ETC/credentials
@@ -39,13 +39,14 @@ write_configuration() { # version, kind of node
 # The broker's certificates, passwords and rights.
 make_access() { # version
 	local before said
-	before=$(fingerprint)
+	before=$(fingerprint $ETC/broker $ETC/credentials $ETC/access.json)
 	said=$("$OPT/$1/bin/andon" access init 2>&1) || fail "andon access init: $said"
-	[ "$before" = "$(fingerprint)" ] || touched
+	[ "$before" = "$(fingerprint $ETC/broker $ETC/credentials $ETC/access.json)" ] || touched
 }
 
-fingerprint() {
-	find $ETC/broker $ETC/credentials -type f -exec sha256sum {} + 2>/dev/null | sort | sha256sum
+# Tells whether anything in files and folders changed; some may not be there.
+fingerprint() { # files and folders
+	{ find "$@" -type f -exec sha256sum {} + 2>/dev/null || true; } | sort | sha256sum
 }
 
 # Copies the units of a version, takes away those it does not have, and writes this box's limits.
@@ -66,9 +67,9 @@ put_units() { # version
 		done
 	fi
 	local before
-	before=$(cat "$UNITS"/andon*.d/*.conf 2>/dev/null | sha256sum)
+	before=$(fingerprint "$UNITS"/andon*.d)
 	"$OPT/$1/bin/andon" limits --to "$UNITS" >/dev/null
-	[ "$before" = "$(cat "$UNITS"/andon*.d/*.conf 2>/dev/null | sha256sum)" ] || touched
+	[ "$before" = "$(fingerprint "$UNITS"/andon*.d)" ] || touched
 	systemctl daemon-reload
 }
 

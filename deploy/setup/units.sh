@@ -18,11 +18,6 @@ stop_services() {
 	systemctl stop "${units[@]}" 2>/dev/null || true
 }
 
-# Whether a service may rest until there is work for it.
-on_demand() { # service
-	[ "$1" = ingest ] && ! systemctl -q is-enabled andon-ingest.service 2>/dev/null
-}
-
 # What each service that is not well says; nothing when all are ready.
 troubles() { # kind of node
 	local states name unit state reason
@@ -30,16 +25,21 @@ troubles() { # kind of node
 import json, sys
 for name, status in json.load(sys.stdin).items():
     if status and "state" in status:
-        print(name, status["state"], status.get("reason") or "-")
+        rests = status["facts"].get("resting")  # ends when idle, and starts when there is work
+        print(name, "resting" if rests else status["state"], status["reason"] or "-")
 ' 2>/dev/null || true)
 	for name in $(services_of "$1"); do
 		unit=$(unit_of "$name")
-		if ! systemctl -q is-active "$unit"; then
-			on_demand "$name" || echo "$unit is $(systemctl show -P ActiveState "$unit")"
-			continue
-		fi
 		read -r _ state reason < <(grep "^$name " <<<"$states") || state=silent reason=-
-		[ "$state" = ready ] || echo "$name is $state${reason:+: $reason}"
+		case $state in
+		resting) continue ;;
+		ready) systemctl -q is-active "$unit" && continue ;;
+		esac
+		if systemctl -q is-active "$unit"; then
+			echo "$name is $state: $reason"
+		else
+			echo "$unit is $(systemctl show -P ActiveState "$unit")"
+		fi
 	done
 }
 
