@@ -81,10 +81,12 @@ def gather(folder: Path, cache: Path, *, ocr: bool) -> tuple[tuple[str, ...], in
     }
     kept = cache / "packages"
     kept.mkdir(exist_ok=True)
-    apt.run("apt-get", "download", *(f"{n}={v}" for n, v in sorted(ours.items())), cwd=kept)
+    exactly = [f"{name}={version}" for name, version in sorted(ours.items())]
+    apt.run("apt-get", "download", *exactly, cwd=kept)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    index = [_stanza(apt, name, version, kept, folder) for name, version in sorted(ours.items())]
+    told = apt.run("apt-cache", "show", *exactly).strip().split("\n\n")
+    index = [_taken(stanza, kept, folder) for stanza in told]
     (folder / "Packages").write_text("\n\n".join(index) + "\n", encoding="utf-8")
     sizes = [int(line.split()[1]) for text in index for line in text.splitlines() if _SIZE in line]
     return wanted, sum(sizes) // 1024 + 1
@@ -101,15 +103,14 @@ def _required(apt: Apt) -> list[str]:
     return sorted(found)
 
 
-def _stanza(apt: Apt, name: str, version: str, kept: Path, folder: Path) -> str:
+def _taken(stanza: str, kept: Path, folder: Path) -> str:
     """Copy one package; return its paragraph of the index."""
-    text = apt.run("apt-cache", "show", f"{name}={version}").strip().split("\n\n")[0]
-    lines = text.splitlines()
+    lines = stanza.splitlines()
     fields = dict(line.split(": ", 1) for line in lines if ": " in line and line[0] != " ")
-    escaped = version.replace(":", "%3a")
-    file = kept / f"{fields['Package']}_{escaped}_{fields['Architecture']}.deb"
+    name, version, arch = (fields[key] for key in ("Package", "Version", "Architecture"))
+    file = kept / f"{name}_{version.replace(':', '%3a')}_{arch}.deb"
     # A colon in a file's name is none on a stick formatted for Windows, a % is not what apt reads.
-    plain = f"{fields['Package']}_{version.replace(':', '.')}_{fields['Architecture']}.deb"
+    plain = f"{name}_{version.replace(':', '.')}_{arch}.deb"
     shutil.copy2(file, folder / plain)
     dropped = ("Filename:", "Description-md5:", "MD5sum:", "Homepage:", "Tag:", " ")
     own = [line for line in lines if not line.startswith(dropped)]
