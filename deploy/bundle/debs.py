@@ -67,9 +67,7 @@ def gather(folder: Path, cache: Path, *, ocr: bool) -> tuple[tuple[str, ...], in
         SystemExit: this is no Debian 12, or apt cannot have them.
     """
     if 'VERSION_ID="12"' not in Path("/etc/os-release").read_text(encoding="utf-8"):
-        raise SystemExit(
-            "A bundle for Debian 12 is made on Debian 12: it takes its packages along"
-        )
+        raise SystemExit("A bundle for Debian 12 is made on Debian 12: it takes its packages along")
     wanted = (*WANTED, *FOR_OCR) if ocr else WANTED
     apt = Apt(cache)
     apt.run("apt-get", "update")

@@ -21,7 +21,7 @@ NOT_NEEDED = frozenset(
         *("numba", "llvmlite", "rapidfuzz", "nh3", "python-iso639", "python-magic"),
         *("unstructured-client", "pypdf", "requests-toolbelt", "requests", "urllib3", "aiofiles"),
         *("pydantic", "pydantic-core", "annotated-types", "typing-inspection", "rich", "pygments"),
-        *("markdown-it-py", "mdurl", "shellingham", "smart-open", "cloudpathlib", "psutil"),
+        *("markdown-it-py", "mdurl", "shellingham", "smart-open", "cloudpathlib"),
         *("annotated-doc", "installer", "httpcore", "httpx", "setuptools", "wrapt"),
         *("beautifulsoup4", "soupsieve", "html5lib", "webencodings"),
         # tokenizers asks for these to download models, which a box never does.

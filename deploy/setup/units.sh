@@ -65,11 +65,14 @@ hopeless() { # unit
 	[ "$(systemctl show -P ActiveState "$1")" = failed ] || [ "$(systemctl show -P NRestarts "$1")" -ge 5 ]
 }
 
+# What the units that are not well said last, without what systemd says of them.
 last_words() { # since when
-	local name
+	local name unit
 	for name in broker $(services_of full); do
-		journalctl --quiet --no-pager --output=cat --priority=warning --since "$1" --lines=6 \
-			--unit="$(unit_of "$name")" 2>/dev/null | sed "s/^/  $name: /"
+		unit=$(unit_of "$name")
+		[ "$(systemctl show -P NRestarts "$unit")" != 0 ] || ! systemctl -q is-active "$unit" || continue
+		journalctl --quiet --no-pager --output=cat --since "$1" --lines=12 "_SYSTEMD_UNIT=$unit" \
+			2>/dev/null | sed "s/^/  $name: /"
 	done
 }
 
