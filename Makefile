@@ -28,7 +28,8 @@ $(VENV)/.demo: $(VENV)/.debian pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	@bash deploy/debian-packages.sh "$(PYTHON)" strace mkfs.ext4:e2fsprogs
+	@bash deploy/debian-packages.sh "$(PYTHON)" strace mkfs.ext4:e2fsprogs \
+		debootstrap systemd-nspawn:systemd-container
 	echo "Setting up: what the tests need"
 	$(PIP) $(TORCH) torch
 	$(PIP) --editable '.[dev]'

@@ -150,6 +150,14 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.declare(command)
     prompts.declare(commands, common, command)
 
+    limits = command(
+        "limits", _limits, "Write what this box allows each unit of systemd's, as drop-ins."
+    )
+    limits.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where units lie")
+    limits.add_argument(
+        "--profile", type=Path, metavar="FILE", help="the box's (/etc/andon/profile.yaml)"
+    )
+
     model = commands.add_parser("model", help="Look at the language models, or change to another.")
     rack.declare(model.add_subparsers(metavar="COMMAND", required=True), common)
 
@@ -289,6 +297,20 @@ async def _until_told(work: Awaitable[None]) -> int:
             if isinstance(error, AndonError):
                 raise error from None
         raise
+    return OK
+
+
+def _limits(options: argparse.Namespace) -> int:
+    from services import limits  # noqa: PLC0415
+
+    config = configuration.load(configuration.find(options.config))
+    profile = limits.profile_of(options.profile or limits.PROFILE)
+    changed = limits.write(options.to, config, profile)
+    if options.json:
+        print_json({"changed": changed})
+    else:
+        for path in changed:
+            tell(str(path))
     return OK
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from schemas.answers import Answer, Ask
@@ -53,6 +53,8 @@ IN_WORK = frozenset({"queued", "reading", "indexing"})
 """States a document does not stay in."""
 _CONNECT_S = 5.0
 _RPC_S = 30.0
+_WAKE_S = 30.0
+_WAKE_LOOK_S = 0.25
 _SETTLE_S = 1.0
 """Limit for the broker to send the next status it retains, where one is missing."""
 _QUIET_S = 10.0
@@ -90,6 +92,7 @@ class Client:
 
     def __init__(self, bus: Bus, config: Config) -> None:
         self._bus = bus
+        self._config = config
         self._prefix = config.prefix
         self._caller = Caller(bus, config.prefix)
 
@@ -98,9 +101,25 @@ class Client:
         try:
             return await self._caller.call(rpc, request, deadline_s=deadline_s)
         except Unavailable as error:
-            raise Unavailable(
-                rpc.verb, f"the {rpc.service} service is not running", "`andon status` shows more"
-            ) from error
+            if rpc.service == "ingest" and self._config.ingest.idle_exit_s:
+                return await self._call_waking(rpc, request, deadline_s)
+            raise _not_running(rpc) from error
+
+    async def _call_waking(self, rpc: Rpc, request: Any, deadline_s: float) -> Any:
+        """Ask a service that rests: systemd starts it when its file is touched."""
+        try:
+            self._config.wake_file.touch()
+        except OSError as error:
+            reason = f"it rests and cannot be woken: {self._config.wake_file}: {error.strerror}"
+            raise Unavailable(rpc.verb, reason, "call it as root") from error
+        try:
+            async with asyncio.timeout(_WAKE_S):
+                while True:
+                    await asyncio.sleep(_WAKE_LOOK_S)
+                    with suppress(Unavailable):
+                        return await self._caller.call(rpc, request, deadline_s=deadline_s)
+        except TimeoutError:
+            raise _not_running(rpc) from None
 
     def stream(self, rpc: Rpc, request: Any, *, deadline_s: float) -> AsyncGenerator[Any, None]:
         """Ask a service for a streamed reply."""
@@ -288,3 +307,9 @@ class Client:
                     return known
         except TimeoutError:
             return known
+
+
+def _not_running(rpc: Rpc) -> Unavailable:
+    return Unavailable(
+        rpc.verb, f"the {rpc.service} service is not running", "`andon status` shows more"
+    )

@@ -150,7 +150,8 @@ def status(options: argparse.Namespace) -> int:
                 detail = "; ".join(part for part in (status.reason, facts) if part)
                 tell(f"{name:<13}{status.state:<9} {memory:<14} {detail}")
         ready = all(
-            not installed(name) if s is None else s.state == "ready" for name, s in known.items()
+            s.state == "ready" or s.facts.get("resting") if s else not installed(name)
+            for name, s in known.items()
         )
         return OK if ready else FAILED
 

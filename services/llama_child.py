@@ -1,8 +1,8 @@
 """llama.cpp's server from the wheel `xllamacpp`, in the place of a `llama-server` program.
 
 `python -m services.llama_child --model FILE --port N …` understands what `andon up --model` says to
-a llama-server, and of the environment LLAMA_API_KEY and LLAMA_ARG_THREADS, as that does. The wheel
-has no router mode.
+a llama-server, and of the environment LLAMA_API_KEY, LLAMA_ARG_BATCH and LLAMA_ARG_THREADS, as that
+does. The wheel has no router mode.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ def main() -> None:
         params.api_keys = [key]
     if threads := os.environ.get("LLAMA_ARG_THREADS"):
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(threads)
+    if batch := os.environ.get("LLAMA_ARG_BATCH"):
+        params.n_batch = int(batch)
+        params.n_ubatch = min(params.n_ubatch, int(batch))
     server = xllamacpp.Server(params)  # noqa: F841  its threads serve for as long as it is kept
     # They know no Python signal handling: the default action ends them at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -34,9 +34,14 @@ _TAIL = 16 * 1024
 _STAMP = re.compile(r"\s*\d+\.\d\d\.\d{3}\.\d{3} [A-Z] +")
 """With what llama-server begins a line: time and kind."""
 _WHY = "error loading model: "
-_ENVIRONMENT = {"LLAMA_ARG_CACHE_RAM": "0", "LLAMA_ARG_LOG_VERBOSITY": "2"}
-"""No cache beside the slots' own, which may take 8 GB; warnings and errors in the log. Where a
-llama-server is too old for one of them it passes over it."""
+_ENVIRONMENT = {
+    "LLAMA_ARG_CACHE_RAM": "0",
+    "LLAMA_ARG_LOG_VERBOSITY": "2",
+    "LLAMA_ARG_BATCH": os.environ.get("LLAMA_ARG_BATCH", "64"),
+}
+"""No cache beside the slots' own, which may take 8 GB; warnings and errors in the log; tokens of a
+prompt read at a time, since it can be cut off only in between. Where a llama-server is too old for
+one of them it passes over it."""
 _CACHE = "andon/llama-server-*/llama-server"
 _MIB = 1 << 20
 _CHOOSE = "choose the model"
@@ -133,19 +138,29 @@ class ModelServer:
     one fails.
     """
 
-    def __init__(self, data: Path, *, stop_within_s: float, tell: Tell) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        stop_within_s: float,
+        tell: Tell,
+        port: int | None = None,
+        key: str | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             data: the data folder.
             stop_within_s: how long the server has to end when told to.
             tell: where a line for a person goes.
+            port: where it listens; None for a free one.
+            key: what who asks it must know, empty for nothing; None for a new one.
 
         Raises:
             Fatal: there is no program to run.
         """
         self._program = program()
-        self._port = any_port()
+        self._port = port or any_port()
         self._data = data
         self._stop_within_s = stop_within_s
         self._tell = tell
@@ -154,13 +169,23 @@ class ModelServer:
         self._child: Child | None = None
         self.url = f"http://{_HOST}:{self._port}"
         """Where it listens, always."""
-        self.key = secrets.token_hex(16)
-        """Without it nobody on this machine is answered."""
+        self.key = secrets.token_hex(16) if key is None else key
+        """Without it nobody on this machine is answered; empty: everybody is."""
+        self.serving = False
+        """Whether a model is loaded and answers."""
 
     @property
     def pid(self) -> int | None:
         """Of the server that runs now."""
         return self._child.pid if self._child else None
+
+    async def answers(self, within_s: float) -> bool:
+        """Return whether it answers, in so many seconds."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await _healthy(self._port)
+        except TimeoutError:
+            return False
 
     async def keep(self) -> None:
         """Run until cancelled; the server ends with it."""
@@ -202,7 +227,7 @@ class ModelServer:
             stop_within_s=self._stop_within_s,
             tell=self._tell,
             log=self._log,
-            env={**_ENVIRONMENT, "LLAMA_API_KEY": self.key},
+            env=_ENVIRONMENT | ({"LLAMA_API_KEY": self.key} if self.key else {}),
             after=lambda end: self._after(chosen, end, begun),
         )
         async with asyncio.TaskGroup() as tasks:
@@ -231,6 +256,7 @@ class ModelServer:
     def _say(
         self, chosen: Choice, state: Literal["starting", "ready", "failed"], why: str = ""
     ) -> None:
+        self.serving = state == "ready"
         choice.write(self._data, Running(since=chosen.since, state=state, reason=why))
 
 

@@ -68,7 +68,9 @@ class Up:
         self._services = services
         self._tell = tell
         self._broker: OwnBroker | None = None
-        self.config = msgspec.structs.replace(config, data=str(self._data))
+        # Nothing here would start it again.
+        ingest = msgspec.structs.replace(config.ingest, idle_exit_s=0.0)
+        self.config = msgspec.structs.replace(config, data=str(self._data), ingest=ingest)
         if own_broker:
             wanted = self._configured_port(config.broker) if port is None else port
             self._broker = OwnBroker(self._data / "broker", self._choose(wanted))

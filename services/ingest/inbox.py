@@ -72,6 +72,8 @@ class Inbox:
         self._nameless: dict[str, str] = {}
         """Files that became no document, and why."""
         self._looking_s = 0.0
+        self.settled = False
+        """Whether all that lies there is taken in, as far as the last look could tell."""
 
     async def run(self) -> None:
         """Watch, forever; what happened while nobody did is found at the first look."""
@@ -89,6 +91,7 @@ class Inbox:
                     await self._once(watch)
             except Retryable as error:
                 self._health.trouble(_TROUBLE, f"the inbox waits: {error}")
+            self.settled = not watch.unsettled and not watch.missing
             every = self._config.inbox_scan_s / (_EAGER if watch.unsettled else 1)
             await asyncio.sleep(min(max(every, SHARE * self._looking_s), _LONGEST_PAUSE_S))
 

@@ -29,6 +29,7 @@ from services.ingest.mender import LIBRARY
 from services.ingest.naming import file_name
 from services.ingest.originals import Originals
 from services.ingest.readers import Readers
+from services.ingest.resting import rest
 from services.ingest.taken import Taken
 from services.ingest.worker import Worker
 from services.runtime.config import Config
@@ -148,6 +149,14 @@ class IngestService:
         context.spawn(self._clerk.look_after_originals(), "look after originals")
         context.spawn(watch(self._library.database), "watch the library")
         context.spawn(self._follower.run(self._worker.wake), "follow vectors")
+        if idle_s := self._config.ingest.idle_exit_s:
+
+            async def quiet() -> bool:
+                library = self._library
+                open_ = await library.in_work() or await library.removals()
+                return inbox.settled and not open_
+
+            context.spawn(rest(context, idle_s, quiet), "rest")
         self._working = context.spawn(self._worker.run(), "read and index")
 
     async def drain(self) -> None:

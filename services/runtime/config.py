@@ -334,6 +334,8 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A file that did not change for so long is complete, s."""
     inbox_grace_s: Seconds = 30.0
     """A file that is missing for so long was deleted, s."""
+    idle_exit_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """With nothing to do for so long, s, the service ends; systemd starts it again. 0: it stays."""
     budget_mb: Positive = 64
     """Memory the service itself should stay under, MiB."""
 
@@ -373,6 +375,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def inbox_dir(self) -> Path:
         """Return the folder whose files are taken in."""
         return Path(self.ingest.inbox) if self.ingest.inbox else self.data_dir / "inbox"
+
+    @property
+    def wake_file(self) -> Path:
+        """Return the file whose touch has systemd start what rests."""
+        return self.data_dir / "wake"
 
     @property
     def model_folders(self) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ class Health:
 
     def __init__(self) -> None:
         self.facts: dict[str, str | int | float | bool] = {}
+        self.farewell = ""
+        """Why it ends, where that is no failure."""
         self._troubles: dict[str, str] = {}
         self.changed = asyncio.Event()
 
@@ -50,6 +52,11 @@ class Health:
             log.warning("%s: %s", key, reason)
             self._troubles[key] = reason
             self.changed.set()
+
+    def rests(self, reason: str) -> None:
+        """Say that the service is about to end because there is nothing to do."""
+        self.farewell = reason
+        self.facts = {"resting": True}
 
     def well(self, key: str) -> None:
         """Say that what was missing is back."""
@@ -130,7 +137,8 @@ class _Runner:
         self, state: Literal["starting", "ready", "degraded", "stopping", "offline"]
     ) -> bytes:
         alive = state != "offline"
-        gone = self._ended_by or "the process is not running"
+        gone = self._ended_by or self._health.farewell or "the process is not running"
+        facts = self._health.facts if alive or self._health.farewell else {}
         return STATUS.encode(
             ServiceStatus(
                 service=self._service.name,
@@ -141,7 +149,7 @@ class _Runner:
                 pid=os.getpid() if alive else 0,
                 version=self._version,
                 since=self._since,
-                facts=self._health.facts if alive else {},
+                facts=facts,
             )
         )
 

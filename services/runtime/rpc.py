@@ -124,6 +124,8 @@ class Server:
         self._inboxes: list[Inbox] = []
         self._held = 0
         """Requests that wait until fewer are worked on."""
+        self.asked_at = 0.0
+        """When the last request came, in the loop's time."""
 
     async def serve(self, rpc: Rpc, handler: Handler | StreamHandler, *, at_once: int = 32) -> None:
         """Answer requests with `handler` from now on.
@@ -144,7 +146,7 @@ class Server:
                 # outlive us.
                 self._bus.ack(delivery)
                 expiry_s = delivery.properties.expiry_s
-                now = asyncio.get_running_loop().time()
+                self.asked_at = now = asyncio.get_running_loop().time()
                 until = None if expiry_s is None else now + expiry_s
                 self._held += 1
                 await gate.acquire()
@@ -159,6 +161,11 @@ class Server:
                     task.add_done_callback(lambda done: self._streaming.pop(done, None))
 
         self._tasks.create_task(loop(), name=f"serve {rpc.name}")
+
+    @property
+    def busy(self) -> bool:
+        """Return whether there are requests without a reply."""
+        return bool(self._working or self._held or any(map(len, self._inboxes)))
 
     def forget(self, service: str) -> None:
         """End the streams for a service that has ended: nobody reads them any more.
@@ -181,7 +188,7 @@ class Server:
         """
         self.leave()
         await asyncio.sleep(0)  # inside one process a message takes a turn of the loop
-        while self._working or self._held or any(map(len, self._inboxes)):
+        while self.busy:
             if self._working:
                 await asyncio.wait(self._working)
             await asyncio.sleep(0)  # the next ones have their turn

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.bench import (
     behind,
+    box,
     bridge,
     bus,
     flood,
@@ -59,6 +60,7 @@ SECTIONS: dict[str, Callable[[], Any]] = {
     "quality": quality.measure,
     "sets": quality.sets,
     "size": size.measure,
+    "box": box.measure,
 }
 
 
