@@ -535,5 +535,12 @@ RPCS: tuple[Rpc, ...] = (
     USE_MODEL,
 )
 
+CALLS: dict[str, tuple[Rpc, ...]] = {
+    "orchestrator": (SEARCH, CORPUS, UNITS, GENERATE, URGE),
+    "ingest": (INDEX, ACTIVATE, DESCRIBE, PRUNE, FORGET, CORPUS),
+    "cli": RPCS,
+}
+"""Who asks what; the broker lets nobody else."""
+
 PROBLEM = errors.Problem
 """What comes instead of any reply when the request failed."""

@@ -6,20 +6,22 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from services import broker_file
+from services.broker_conf import CAREFUL, EASY
 from services.child import End
+from services.mosquitto import program
+from services.rights import internal
 from services.runtime.config import Broker
 from services.runtime.errors import Fatal, Unavailable
+from services.signals import signalled
 
 USER = "andon"
 LISTEN_S = 20.0
-_PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 _CONF = """\
 # Written by `andon up`; loopback only, so that PLCs and scanners need no password.
 listener {port} 127.0.0.1
@@ -42,13 +44,10 @@ log_type error
 log_type warning
 log_type notice
 """
-_EASY = "autosave_interval 60"
-_CAREFUL = "autosave_on_changes true\nautosave_interval 1"
 _ACL = """\
 # Anybody on this machine may report faults and read answers, but not speak for the services.
 topic readwrite #
-topic deny {prefix}/rpc/#
-topic deny {prefix}/reply/#
+{internal}
 
 user {user}
 topic readwrite #
@@ -73,17 +72,6 @@ def any_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def program(name: str) -> str:
-    """Return where a program of Mosquitto's lies; Debian keeps some where PATH does not look.
-
-    Raises:
-        Fatal: it is not installed.
-    """
-    if found := shutil.which(name, path=_PLACES):
-        return found
-    raise Fatal("start broker", f"{name} is not installed", "apt-get install mosquitto")
-
-
 class OwnBroker:
     """Files of a broker in a folder, and the connection to it."""
 
@@ -105,8 +93,9 @@ class OwnBroker:
         """
         command = [program("mosquitto"), "-c", str(self._folder / "mosquitto.conf")]
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._write_conf(_CAREFUL)  # its file may hold faults for the orchestrator's session
-        acl = _ACL.format(prefix=prefix, user=USER)
+        self._write_conf(CAREFUL)  # its file may hold faults for the orchestrator's session
+        denied = "\n".join(f"topic deny {topic}" for topic in internal(prefix))
+        acl = _ACL.format(internal=denied, user=USER)
         (self._folder / "acl").write_text(acl, encoding="utf-8")
         passwords = str(self._folder / "passwords")
         process = await asyncio.create_subprocess_exec(
@@ -142,11 +131,7 @@ class OwnBroker:
             self._fatal = found
 
     def _set_aside(self, reason: str, tell: Callable[[str], None]) -> None:
-        aside = broker_file.set_aside(self.file)
-        line = (
-            f"The broker's file was damaged ({reason}) and is set aside as {aside.name}:"
-            " it starts without what waited for delivery and without retained messages."
-        )
+        line = broker_file.put_aside(self.file, reason)
         tell(line)
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"{line}\n")
@@ -165,8 +150,8 @@ class OwnBroker:
         Returns:
             Whether it knows. One that has just begun may not; ask again.
         """
-        self._write_conf(_CAREFUL if on else _EASY)
-        return pid is None or _signalled(pid, signal.SIGHUP)
+        self._write_conf(CAREFUL if on else EASY)
+        return pid is None or signalled(pid, signal.SIGHUP)
 
     def save(self, pid: int) -> None:
         """Have the running broker write its file now; mosquitto(8), SIGUSR1.
@@ -174,7 +159,7 @@ class OwnBroker:
         Asked for once all are ready, since a broker killed before knows no session afterwards
         and confirms faults that nobody gets.
         """
-        _signalled(pid, signal.SIGUSR1)
+        signalled(pid, signal.SIGUSR1)
 
     def _write_conf(self, autosave: str) -> None:
         conf = _CONF.format(port=self._port, folder=self._folder, autosave=autosave)
@@ -203,16 +188,3 @@ class OwnBroker:
             raise Unavailable(
                 "start broker", "it does not listen", f"{self.log} says why"
             ) from None
-
-
-def _signalled(pid: int, number: signal.Signals) -> bool:
-    """Send a signal to a program that catches it; one that has just begun would end of it."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-        caught = int(status.split("SigCgt:")[1].split()[0], 16)
-        if not caught >> (number - 1) & 1:
-            return False
-        os.kill(pid, number)
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    return True

@@ -73,3 +73,12 @@ def set_aside(path: Path) -> Path:
     for old in [one for one in older if one != aside][: -(KEPT_ASIDE - 1)]:
         old.unlink()
     return aside
+
+
+def put_aside(path: Path, reason: str) -> str:
+    """Set the file aside, and return what a person should be told of it."""
+    aside = set_aside(path)
+    return (
+        f"The broker's file was damaged ({reason}) and is set aside as {aside.name}:"
+        " it starts without what waited for delivery and without retained messages."
+    )

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from services import evaluation, player, prompts, rack
+from services import access, broker_commands, evaluation, player, prompts, rack
 from services.runtime import config as configuration
 from services.runtime.errors import AndonError, Fatal, Unavailable, leaves
 from services.terminal import print_json, say, tell
@@ -150,17 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.declare(command)
     prompts.declare(commands, common, command)
 
-    limits = command(
-        "limits", _limits, "Write what this box allows each unit of systemd's, as drop-ins."
-    )
-    limits.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where units lie")
-    limits.add_argument(
-        "--profile", type=Path, metavar="FILE", help="the box's (/etc/andon/profile.yaml)"
-    )
-
-    model = commands.add_parser("model", help="Look at the language models, or change to another.")
-    rack.declare(model.add_subparsers(metavar="COMMAND", required=True), common)
-
+    _limiting_units(command)
+    access.declare(commands, common)
+    broker_commands.declare(commands, common)
     _declare_config(commands, common)
     return parser
 
@@ -208,6 +200,20 @@ def _describing(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", help="the product it is about")
     command.add_argument("--collection", help="the shelf it stands on: a name for many documents")
     command.add_argument("--lang", help="its language, en or zh; default: found from the text")
+
+
+def _limiting_units(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add what systemd is told about this box."""
+    limits = command(
+        "limits", _limits, "Write what this box allows each unit of systemd's, as drop-ins."
+    )
+    limits.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where units lie")
+    limits.add_argument(
+        "--profile", type=Path, metavar="FILE", help="the box's (/etc/andon/profile.yaml)"
+    )
+
+    model = commands.add_parser("model", help="Look at the language models, or change to another.")
+    rack.declare(model.add_subparsers(metavar="COMMAND", required=True), common)
 
 
 def _limiting(command: argparse.ArgumentParser) -> None:

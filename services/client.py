@@ -44,7 +44,7 @@ from schemas.knowledge import (
 from schemas.retrieval import CorpusQuery, CorpusState, Found, Search
 from services.runtime.bus import Bus
 from services.runtime.config import Config
-from services.runtime.connect import open_bus
+from services.runtime.connect import as_service, open_bus
 from services.runtime.errors import DeadlineExceeded, Rejected, Unavailable
 from services.runtime.messages import Inbox
 from services.runtime.rpc import Caller
@@ -70,7 +70,7 @@ async def connected(config: Config) -> AsyncIterator[Bus]:
     """
     client_id = f"andon-cli-{os.getpid()}-{secrets.token_hex(3)}"
     bus = open_bus(
-        config.broker,
+        as_service(config.broker, "cli"),
         client_id=client_id,
         reply_topic=REPLY.topic(config.prefix, client_id=client_id),
         keep_session=False,

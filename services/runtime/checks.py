@@ -97,6 +97,11 @@ def _broker(broker: Broker) -> Iterator[Trouble]:
         yield ["broker", "url"], text
     elif parts is None or not _reaches_broker(parts):
         yield ["broker", "url"], f"found {shown(broker.url)}; allowed: {_BROKERS}"
+    yield from _tls(broker)
+    yield from _secrets(broker)
+
+
+def _tls(broker: Broker) -> Iterator[Trouble]:
     if bool(broker.cert) != bool(broker.key):
         given, other = ("cert", "key") if broker.cert else ("key", "cert")
         yield ["broker", given], f"found it without `{other}`; allowed: both, or neither"
@@ -106,8 +111,16 @@ def _broker(broker: Broker) -> Iterator[Trouble]:
                 text = "found without TLS; allowed: with an url that begins with mqtts:// only"
                 # Without this the connection would go out unencrypted, and nobody would notice.
                 yield ["broker", name], text
+
+
+def _secrets(broker: Broker) -> Iterator[Trouble]:
     if broker.password and broker.password_file:
         yield ["broker", "password"], "found with password_file; allowed: one of the two"
+    for name in ("username", "password_file"):
+        value: str = getattr(broker, name)
+        if wrong := re.findall(r"\{(?!service\})[^{}]*\}", value):
+            text = "allowed in braces: {service}, the name of the process"
+            yield ["broker", name], f"found {shown(wrong[0])}; {text}"
     for name in ("password", "password_file"):
         if getattr(broker, name) and not broker.username:
             yield ["broker", name], "found without username; allowed: both, or neither"

@@ -47,11 +47,11 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     url: str = "mqtt://127.0.0.1:1883"
     """`mqtt://host:port`, `mqtts://host:port` (TLS), or `unix:///path/to/socket`."""
     username: str = ""
-    """User name; empty for none."""
+    """User name, `{service}` for the process's own; empty for none."""
     password: str = ""
     """Password; better in `password_file`."""
     password_file: str = ""
-    """File whose first line is the password."""
+    """File whose first line is the password; see `connect.as_service`."""
     ca: str = ""
     """PEM file of the authority that signed the broker's certificate."""
     cert: str = ""
@@ -72,11 +72,11 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         try:
             return Path(self.password_file).read_text(encoding="utf-8").split("\n", 1)[0].strip()
         except OSError as error:
-            raise Fatal(
-                "read broker.password_file",
-                f"{self.password_file}: {error.strerror}",
-                "create it readable by this user, or remove the key",
-            ) from error
+            hint = "create it readable by this user, or remove the key"
+            if isinstance(error, PermissionError):
+                hint = "on a box passwords are root's: sudo andon …; elsewhere have it readable"
+            reason = f"{self.password_file}: {error.strerror}"
+            raise Fatal("read broker.password_file", reason, hint) from error
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+
+import msgspec
 
 from services.runtime.address import BrokerAddress
 from services.runtime.bus import Bus
@@ -12,6 +15,29 @@ from services.runtime.mqtt import MqttBus
 
 SESSION_S = 7 * 24 * 3600
 """How long the broker keeps what comes for a service that is away, seconds."""
+
+CREDENTIALS = "/etc/andon/credentials"
+"""Where passwords lie on a box, a file a user; systemd hands each service its own."""
+_VARIABLE = "$CREDENTIALS_DIRECTORY"
+
+
+def as_service(broker: Broker, service: str) -> Broker:
+    """Return the settings of one process, where `{service}` stands for its name.
+
+    `$CREDENTIALS_DIRECTORY` in `password_file` is where systemd puts the process's credentials
+    (LoadCredential=). A process that systemd gave none, as the command line, has its file in
+    `CREDENTIALS`, by its name.
+
+    Args:
+        broker: as configured.
+        service: the process's name; `cli` for the command line.
+    """
+    file = broker.password_file.replace("{service}", service)
+    if _VARIABLE in file:
+        given = os.environ.get(_VARIABLE[1:])
+        file = file.replace(_VARIABLE, given) if given else f"{CREDENTIALS}/{service}"
+    name = broker.username.replace("{service}", service)
+    return msgspec.structs.replace(broker, username=name, password_file=file)
 
 
 def open_bus(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 def notify(*lines: str) -> bool:
@@ -28,3 +32,22 @@ def watchdog_s() -> float | None:
     if not microseconds or (watched and int(watched) != os.getpid()):
         return None
     return int(microseconds) / 1e6 or None
+
+
+def tell_connected(connected: bool) -> None:
+    """Leave the file `connected` in the folder systemd made for us, while we reach the broker.
+
+    It is written anew at each connect. Without a RuntimeDirectory= nothing is left. On a box the
+    orchestrator's has the broker at ease: see andon-broker-care.service.
+    """
+    folder = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    if not folder:
+        return
+    path = Path(folder) / "connected"
+    try:
+        if connected:
+            path.write_text(f"{os.getpid()}\n", encoding="ascii")
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("cannot tell that the broker is reached: %s: %s", path, error.strerror)

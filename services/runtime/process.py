@@ -21,11 +21,11 @@ from services.runtime import log as logs
 from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.config import Config
-from services.runtime.connect import open_bus
+from services.runtime.connect import as_service, open_bus
 from services.runtime.errors import AndonError, Damaged, Fatal, Retryable, leaves
 from services.runtime.messages import Will
 from services.runtime.metrics import memory_mb
-from services.runtime.notify import notify, watchdog_s
+from services.runtime.notify import notify, tell_connected, watchdog_s
 from services.runtime.rpc import Caller, Server, client_id
 
 log = logging.getLogger(__name__)
@@ -157,12 +157,12 @@ class _Runner:
         name, prefix = self._service.name, self._config.prefix
         topic = STATUS.topic(prefix, service=name)
         bus = open_bus(
-            self._config.broker,
+            as_service(self._config.broker, name),
             client_id=client_id(prefix, name),
             reply_topic=REPLY.topic(prefix, client_id=client_id(prefix, name)),
             keep_session=self._service.keeps_session,
             will=Will(topic=topic, payload=self._status("offline"), qos=1, retain=True),
-            on_connection=lambda _up: self._health.changed.set(),
+            on_connection=self._on_connection,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -180,6 +180,10 @@ class _Runner:
             finally:
                 with contextlib.suppress(Retryable):  # a broker that is away has our will
                     await bus.publish(topic, self._status("offline"), retain=True, timeout=2.0)
+
+    def _on_connection(self, up: bool) -> None:
+        self._health.changed.set()
+        tell_connected(up)
 
     async def _serve(self, bus: Bus, topic: str) -> None:
         """Run the service until told to stop; the tasks of its group end with it."""

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sqlite3
-import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from services.runtime.mqtt import MqttBus
 from tests.support import processes
 from tests.support.alone import orchestrator
 from tests.support.andon import Andon, Listener, listening
+from tests.support.broker_files import spoiled
 from tests.support.mosquitto import Mosquitto
 from tests.support.plc import Plc
 from tests.support.recorder import Recorder
@@ -199,15 +199,6 @@ def test_a_broker_file_cut_short_does_not_keep_andon_from_starting(tmp_path: Pat
         answer = running.json("ask", "anything")
         assert answer["stage"] == "final"
     assert running.exit_code == 0, running.said()
-
-
-def spoiled(whole: bytes) -> bytes:
-    """A file of Mosquitto's whose chunks are in order, with a message it cannot read."""
-    at = 23
-    while (chunk := struct.unpack(">II", whole[at : at + 8]))[0] != 2:
-        at += 8 + chunk[1]
-    length_of_topic = at + 8 + 26  # persist.h of Mosquitto 2.0, PF_msg_store
-    return whole[:length_of_topic] + b"\xff\xff" + whole[length_of_topic + 2 :]
 
 
 def test_a_broker_file_that_mosquitto_dies_of_is_set_aside(tmp_path: Path) -> None:

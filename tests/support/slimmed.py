@@ -50,7 +50,7 @@ def main() -> None:
         del sys.modules[name]
     finder = sys.meta_path.index(importlib.machinery.PathFinder)
     sys.meta_path[finder] = Slim
-    from services.ingest.partition import offline  # noqa: PLC0415
+    from services.ingest.partition import offline
 
     offline.prepare()  # as all processes do that load unstructured
     for module in pkgutil.walk_packages(services.__path__, "services."):
