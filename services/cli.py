@@ -150,6 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.declare(command)
     prompts.declare(commands, common, command)
 
+    model = commands.add_parser("model", help="Look at the language models, or change to another.")
+    rack.declare(model.add_subparsers(metavar="COMMAND", required=True), common)
+
     _limiting_units(command)
     access.declare(commands, common)
     broker_commands.declare(commands, common)
@@ -211,9 +214,6 @@ def _limiting_units(command: Callable[..., argparse.ArgumentParser]) -> None:
     limits.add_argument(
         "--profile", type=Path, metavar="FILE", help="the box's (/etc/andon/profile.yaml)"
     )
-
-    model = commands.add_parser("model", help="Look at the language models, or change to another.")
-    rack.declare(model.add_subparsers(metavar="COMMAND", required=True), common)
 
 
 def _limiting(command: argparse.ArgumentParser) -> None:
