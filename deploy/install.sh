@@ -71,14 +71,16 @@ install_all() {
 }
 
 next_steps() {
-	local address
+	local address manual
+	manual="Add manuals: put them into $DATA/inbox; andon documents   shows how far they are"
+	[ "$KIND" = full ] || manual="It has no manuals yet: this node answers from what another one gives it"
 	address=$(ip -4 -o addr show scope global 2>/dev/null | awk '{sub("/.*", "", $4); print $4; exit}' || true)
 	cat <<-END
 
 		Andon $VERSION is ready ($KIND node, profile $(cat $ETC/profile), configuration $ETC/config.yaml).
 		1. Let a PLC, a scanner or a dashboard in:  andon access add plc1 --role plc
 		2. It connects to this box${address:+, $address,} with that name and password; the broker's ports: andon doctor
-		3. Add a manual:  andon add MANUAL.pdf --asset plant/motor7   or put it into $DATA/inbox
+		3. $manual
 		4. See how it is:  andon status   journalctl -u 'andon-*'
 		5. More, and how to upgrade or remove it:  $OPT/current/docs/box.md
 	END

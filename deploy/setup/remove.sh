@@ -25,7 +25,9 @@ purge() {
 	rm -rf --one-file-system $ETC $DATA /run/andon /run/andon-setup
 	local name
 	for name in andon andon-broker andon-model; do
-		! getent passwd $name >/dev/null || userdel $name
+		! getent passwd $name >/dev/null || userdel $name 2>/dev/null
+	done
+	for name in andon andon-broker; do
 		! getent group $name >/dev/null || groupdel $name 2>/dev/null || true
 	done
 	say "Data, configuration and users are gone."
