@@ -71,7 +71,7 @@ last_words() { # since when
 	for name in broker $(services_of full); do
 		unit=$(unit_of "$name")
 		[ "$(systemctl show -P NRestarts "$unit")" != 0 ] || ! systemctl -q is-active "$unit" || continue
-		journalctl --quiet --no-pager --output=cat --since "$1" --lines=12 "_SYSTEMD_UNIT=$unit" \
+		journalctl --quiet --no-pager --output=cat --since "$1" --lines=30 "_SYSTEMD_UNIT=$unit" \
 			2>/dev/null | sed "s/^/  $name: /"
 	done
 }
