@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 # TORCH="--index-url ADDRESS-OF-PYTORCH'S-CPU-INDEX"; the tests need it, the product does not.
 TORCH ?=
 
-.PHONY: help setup demo run test check format bench soak mutants bundle-model llama-server docs constraints clean
+.PHONY: help setup demo run test check format bench soak mutants bundle bundle-model llama-server docs constraints clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -70,6 +70,12 @@ mutants: $(VENV)/.dev ## Read damaged files: COUNT=n of them
 # Router mode and the reference for all others; kept in ~/.cache/andon between runs.
 llama-server: $(VENV)/.debian ## The real llama-server, for the tests and `andon up --model`
 	@bash deploy/llama-server.sh $(BIN)/python
+
+# OCR=1 takes tesseract along, to read scans; LLAMA=1 the llama-server built here.
+bundle: $(VENV)/.demo ## One file with all a box needs: build/andon-VERSION-ARCH.tar
+	@llama=
+	[ -z "$(LLAMA)" ] || llama=$$(bash deploy/llama-server.sh $(BIN)/python)
+	$(BIN)/python -m deploy.bundle $(if $(OCR),--with-ocr) $${llama:+--with-llama "$$llama"}
 
 docs: $(VENV)/.dev ## Write the documents that derive from the registry
 	@$(BIN)/python -m schemas.asyncapi

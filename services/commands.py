@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from typing import Any
 
 from schemas.answers import Answer, Ask
@@ -18,8 +19,15 @@ from services.status_words import by_asset, said
 from services.terminal import print_json, tell
 
 OK, FAILED = 0, 1
+_NEEDED = {"ingest": "pdfplumber"}
+"""What a node that only answers lacks, by the service that cannot run without it."""
 LONGEST_QUESTION = 4000
 """Characters, as `schemas.answers.Ask` has it."""
+
+
+def installed(service: str) -> bool:
+    """Return whether this machine has what a service needs."""
+    return find_spec(_NEEDED.get(service, "services")) is not None
 
 
 def load(options: argparse.Namespace) -> Config:
@@ -131,6 +139,9 @@ def status(options: argparse.Namespace) -> int:
             print_json(known)
         else:
             for name, status in known.items():
+                if status is None and not installed(name):
+                    tell(f"{name:<13}not installed: this node only answers")
+                    continue
                 if status is None:
                     tell(f"{name:<13}never seen: it is not running")
                     continue
@@ -140,7 +151,10 @@ def status(options: argparse.Namespace) -> int:
                 tell(f"{name:<13}{status.state:<9} {memory:<14} {detail}")
                 for line in by_asset(status.facts) if options.verbose else ():
                     tell(f"{'':<13}{line}")
-        ready = all(s and (s.state == "ready" or s.facts.get("resting")) for s in known.values())
+        ready = all(
+            s.state == "ready" or s.facts.get("resting") if s else not installed(name)
+            for name, s in known.items()
+        )
         return OK if ready else FAILED
 
     return talk(options, work)

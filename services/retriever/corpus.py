@@ -28,13 +28,15 @@ class Corpus(Revisions, KeptVectors, Lookups):
     """The open file. One process has it open; its methods may be called concurrently."""
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
-        """Open or create the file.
+    async def open(cls, path: Path, *, cache_mb: int = 2) -> Self:
+        """Open or create the file, of which so much is kept in memory, twice: MiB.
 
         Raises:
             Fatal: it cannot be opened, is damaged, or a newer Andon wrote it.
         """
-        corpus = cls(await open_database(path, MIGRATIONS, synchronous="NORMAL"))
+        corpus = cls(
+            await open_database(path, MIGRATIONS, synchronous="NORMAL", cache_kb=cache_mb * 1024)
+        )
         await corpus.refresh()
         await corpus.read_models()
         return corpus

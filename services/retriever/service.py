@@ -107,7 +107,7 @@ class RetrieverService:
             if await mend(path, PLAN, context.health):
                 await Corpus.begin_anew(path)
                 self._missing = None
-            self._corpus = await Corpus.open(path)
+            self._corpus = await Corpus.open(path, cache_mb=self._settings.cache_mb)
         finally:
             await asyncio.wait({opening})
         self._indexer = Indexer(self._corpus, self._folder / "vectors")

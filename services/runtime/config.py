@@ -256,6 +256,8 @@ class Retriever(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """So many of the best passages are put in order by it, at most."""
     rerank_within_s: Seconds = 1.5
     """Passages whose order takes longer stay in Andon's own, s."""
+    cache_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 2
+    """How much of the passages' file is kept in memory, by each of its two connections, MiB."""
     budget_mb: Positive = 224
     """Memory it should stay under, MiB."""
 

@@ -1,15 +1,16 @@
-"""What an installed node takes on disk: an environment of its own for each, measured."""
+"""What an installed node takes on disk, out of what the bundle is made of."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from deploy.bundle import debs, wheels
+from deploy.bundle.__main__ import CACHE
+from deploy.setup.unpack import unpack
+
 ROOT = Path(__file__).resolve().parents[2]
-NODES = {"answer": "an answering node", "full": "a node with ingest"}
 _MIB = 1024 * 1024
 
 
@@ -19,26 +20,21 @@ def folder_mb(folder: Path) -> float:
 
 
 def largest(site: Path, n: int = 8) -> dict[str, float]:
-    """Return the largest packages of an environment, MiB."""
+    """Return the largest packages of an installation, MiB."""
     sizes = {p.name: folder_mb(p) for p in site.iterdir() if p.is_dir()}
     top = sorted(sizes.items(), key=lambda item: -item[1])[:n]
     return {name: round(size, 1) for name, size in top}
 
 
 def measure() -> dict[str, Any]:
-    """Install each node from this checkout and return its size with what takes it."""
+    """Return the size of each kind of node with what takes it, and of Debian's packages."""
     found: dict[str, Any] = {}
-    for extra in NODES:
-        env = ROOT / "build" / f"node-{extra}"
-        shutil.rmtree(env, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(env)], check=True)
-        command = [str(env / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-compile"]
-        command += ["--disable-pip-version-check", "--constraint", str(ROOT / "constraints.txt")]
-        subprocess.run([*command, f"{ROOT}[{extra}]"], check=True, cwd=ROOT)
-        site = next((env / "lib").glob("python*/site-packages"))
-        for tool in ("pip", "setuptools"):  # a box is not installed onto
-            for part in site.glob(f"{tool}*"):
-                shutil.rmtree(part)
-        found[extra] = {"mb": round(folder_mb(env), 1), "largest_mb": largest(site)}
-        shutil.rmtree(env)
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        wheels.gather(ROOT, folder / "wheels", CACHE)
+        for node in wheels.NODES:
+            site = folder / node
+            unpack(folder / "wheels", node, site)
+            found[node] = {"mb": round(folder_mb(site), 1), "largest_mb": largest(site)}
+        _, found["debian_packages_mb"] = debs.gather(folder / "debs", CACHE / "apt", ocr=False)
     return found

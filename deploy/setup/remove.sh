@@ -1,0 +1,34 @@
+# Taking Andon away; what it has learnt stays unless it is asked to go as well.
+# shellcheck shell=bash
+
+uninstall() {
+	local unit
+	step "Stopping and removing Andon"
+	for unit in "$UNITS"/andon*.{target,path,timer,socket,service}; do
+		[ ! -e "$unit" ] || systemctl -q disable --now "$(basename "$unit")" 2>/dev/null || true
+	done
+	systemctl stop 'andon-*' 2>/dev/null || true
+	rm -rf "$UNITS"/andon* /etc/udev/rules.d/*andon*.rules
+	rm -f /usr/local/lib/{sysusers,tmpfiles}.d/andon.conf /usr/local/bin/andon
+	rm -f $NOTED/enabled
+	systemctl daemon-reload
+	systemctl reset-failed 'andon-*' 2>/dev/null || true
+	local packages
+	packages=$(sort -u $OPT/.packages 2>/dev/null | tr '\n' ' ' || true)
+	rm -rf --one-file-system $OPT
+	[ -z "$packages" ] || say "Debian's packages stay. Those that came with Andon: $packages"
+	[ "$1" = everything ] || say "Its data in $DATA and its configuration in $ETC stay."
+}
+
+purge() {
+	uninstall everything
+	rm -rf --one-file-system $ETC $DATA /run/andon /run/andon-setup
+	local name
+	for name in andon andon-broker andon-model; do
+		! getent passwd $name >/dev/null || userdel $name 2>/dev/null
+	done
+	for name in andon andon-broker; do
+		! getent group $name >/dev/null || groupdel $name 2>/dev/null || true
+	done
+	say "Data, configuration and users are gone."
+}
