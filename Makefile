@@ -29,7 +29,7 @@ $(VENV)/.demo: $(VENV)/.debian pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.demo
 	@bash deploy/debian-packages.sh "$(PYTHON)" strace mkfs.ext4:e2fsprogs \
-		debootstrap systemd-nspawn:systemd-container
+		debootstrap systemd-nspawn:systemd-container shellcheck
 	echo "Setting up: what the tests need"
 	$(PIP) $(TORCH) torch
 	$(PIP) --editable '.[dev]'
