@@ -26,7 +26,9 @@ _STOP_MORE_S = 5.0
 """What systemd adds to `stop_within_s` before it kills."""
 _HEAD = "# Written by `andon limits` from config.yaml and the profile: change those.\n[Service]\n"
 _HERE = {"127.0.0.1", "localhost", "::1"}
-_SERVICES = ("orchestrator", "retriever", "llm_bridge", "ingest")
+_SERVICES = ("orchestrator", "retriever", "llm_bridge", "ingest", "metrics")
+_TALKERS = {"llm_bridge", "metrics"}
+"""Their units allow this box's own addresses from the start."""
 
 Settings = dict[str, str]
 
@@ -105,8 +107,7 @@ def _memory(most_mb: int) -> Settings:
 def _network(name: str, config: Config) -> Settings:
     """Return what a service needs of the network beyond what its unit allows."""
     hosts = set(_hosts(name, config))
-    alone = not hosts and name != "llm_bridge"
-    if alone or (name == "llm_bridge" and hosts <= _HERE):
+    if not hosts or (name in _TALKERS and hosts <= _HERE):
         return {}
     allowed = "any" if hosts - _HERE else "localhost"
     return {
@@ -119,6 +120,8 @@ def _network(name: str, config: Config) -> Settings:
 def _hosts(name: str, config: Config) -> Iterator[str]:
     """Yield the hosts that the configuration has a service speak to."""
     urls = [config.broker.url]
+    if name == "metrics":
+        yield config.metrics.address
     if name == "llm_bridge":
         urls.append(config.llm_bridge.url)
     if name == "retriever":

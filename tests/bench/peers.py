@@ -74,7 +74,9 @@ def ask(kind: str, texts: Sequence[str], questions: Sequence[str], k: int) -> An
 def _run(python: Path, kind: str, what: str, folder: Path, told: object) -> dict:  # type: ignore[type-arg]
     given = folder / f"{what}.json"
     given.write_text(json.dumps(told), encoding="utf-8")
-    command = [str(python), str(PROGRAM), kind, what, model_folder(), str(folder), str(given)]
+    # -P: beside the program lie files that are called like modules it wants, queue for one.
+    program = ["-P", str(PROGRAM), kind, what, model_folder(), str(folder), str(given)]
+    command = [str(python), *program]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NotToBeHad(f"{what} failed: {_last(done.stderr)}")
