@@ -109,7 +109,7 @@ def _backup(options: argparse.Namespace) -> int:
     end_politely()
     if options.list or options.check:
         return _look(options, config, folder)
-    last = _read_last(config)
+    last = last_of(config)
     meter = Meter(quiet=options.json)
     try:
         made = _make(options, config, folder, meter)
@@ -267,7 +267,8 @@ def _tell_systemd(options: argparse.Namespace, config: Config) -> int:
     return OK
 
 
-def _read_last(config: Config) -> Last:
+def last_of(config: Config) -> Last:
+    """Return how the last backup went."""
     try:
         return msgspec.json.decode((config.data_dir / LAST).read_bytes(), type=Last)
     except (OSError, msgspec.MsgspecError):

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -14,10 +15,12 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from schemas.health import ServiceStatus
-from services import findings
+from services import access_list, backups, findings
+from services.broker_box import Places
 from services.client import Client, connected
 from services.commands import FAILED, OK
 from services.findings import Finding
@@ -82,6 +85,11 @@ def _local(config: Config, named: Path | None) -> Iterator[Finding]:
     )
     yield findings.memory(info["MemAvailable"], info["MemTotal"], budgets)
     yield from _units()
+    yield from _ports()
+    if config.backup.folder:
+        last = backups.last_of(config)
+        made = datetime.fromisoformat(last.made).timestamp() if last.made else 0.0
+        yield findings.backup(made, last.failed, last.reason, now=time.time())
     if config.metrics.port:
         yield _metrics(config)
 
@@ -136,6 +144,20 @@ def _units() -> Iterator[Finding]:
             )
             if one is not None:
                 yield one
+
+
+def _ports() -> Iterator[Finding]:
+    """Whether the plant can reach the broker of a box; nothing where this is none."""
+    etc = Places().etc
+    if not os.access(etc / access_list.FILE, os.R_OK):
+        return
+    plant = access_list.load(etc).plant
+    for number, tls in ((plant.tls_port, True), (plant.plain_port, False)):
+        if number:
+            with socket.socket() as probe:
+                probe.settimeout(_HTTP_S)
+                open_ = probe.connect_ex(("127.0.0.1", number)) == 0
+            yield findings.port(number, tls=tls, open_=open_)
 
 
 def _said(*command: str) -> str:

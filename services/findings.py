@@ -25,6 +25,8 @@ _BACK_S = 120.0
 """Files of the future by less than this come from rounding and slow shares."""
 _RELEASED = 1_767_225_600.0
 """1 January 2026, Unix time: a clock before is that of a box without a battery."""
+_BACKUP_DAYS = 3.0
+"""One a day is usual; a weekend may lie between."""
 _BOX_LEAST = 0.08
 """Share of the box's memory that should be free to take."""
 
@@ -191,6 +193,36 @@ def unit(name: str, *, state: str, result: str, restarts: int) -> Finding | None
     if restarts:
         return note(name, f"was started again {restarts} times since it was loaded", logs)
     return ok(name, state)
+
+
+def port(number: int, *, tls: bool, open_: bool) -> Finding:
+    """Judge a port of the broker's that the plant is meant to use."""
+    kind = "with TLS" if tls else "without TLS: who listens in the network reads passwords"
+    if open_:
+        return ok("port", f"{number}, {kind}")
+    hint = "`systemctl status andon-broker`; `andon access init` changes the ports"
+    return problem("port", f"nobody listens on {number} ({kind})", hint)
+
+
+def backup(made: float, failed: str, reason: str, *, now: float) -> Finding:
+    """Judge the backups that are made by themselves.
+
+    Args:
+        made: when the last one was complete, Unix time; 0: never.
+        failed: when the last try failed, empty where it did not.
+        reason: why.
+        now: Unix time.
+    """
+    if failed:
+        return problem("backup", f"failed at {failed}: {reason}", "`andon backup` tries it again")
+    if not made:
+        hint = "`andon backup` makes the first; `systemctl list-timers andon-backup.timer`"
+        return note("backup", "none was made yet", hint)
+    days = (now - made) / 86400
+    if days > _BACKUP_DAYS:
+        hint = "`systemctl list-timers andon-backup.timer` says when the next is due"
+        return problem("backup", f"the last one is {days:.0f} days old", hint)
+    return ok("backup", f"the last one is {days * 24:.0f} hours old")
 
 
 def private(path: str, mode: int, *, secret: bool) -> Finding | None:

@@ -116,6 +116,26 @@ def test_units() -> None:
     assert findings.unit("a", state="inactive", result="success", restarts=0) is None
 
 
+def test_a_port_nobody_listens_on() -> None:
+    assert findings.port(8883, tls=True, open_=True).level == "ok"
+    assert findings.port(1883, tls=False, open_=False).level == "problem"
+
+
+@pytest.mark.parametrize(
+    ("made", "failed", "level", "said"),
+    [
+        (NOW - 3600, "", "ok", "1 hours old"),
+        (NOW - 5 * 86400, "", "problem", "5 days old"),
+        (0.0, "", "note", "none was made"),
+        (NOW - 3600, "2026-11-20T02:30:00.000Z", "problem", "the disk is full"),
+    ],
+)
+def test_backups(made: float, failed: str, level: str, said: str) -> None:
+    found = findings.backup(made, failed, "the disk is full", now=NOW)
+    assert found.level == level
+    assert said in found.said
+
+
 @pytest.mark.parametrize(
     ("mode", "secret", "bad"),
     [(0o640, True, False), (0o644, True, True), (0o644, False, False), (0o666, False, True)],
