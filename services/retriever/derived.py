@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from services.retriever import index_file
 from services.retriever.corpus import Corpus
@@ -24,6 +24,7 @@ from services.retriever.embedding.model import Model
 from services.retriever.vectors import VectorIndex
 from services.runtime.errors import Rejected, Unavailable
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SETTLE_S = 10.0
@@ -128,6 +129,13 @@ class Derived:
             Superseded: another model takes over.
         """
         await self._follow(index, of)
+        # Who gives up waiting must not stop it between the commit and what is known of it: the
+        # vectors of one model would go under the name of the other.
+        return await asyncio.shield(self._spawn(self._switch(index, of, done, on_switch)))
+
+    async def _switch(
+        self, index: VectorIndex, of: str, done: int, on_switch: Callable[[], None]
+    ) -> bool:
         async with self._changing:
             if await self._corpus.without_vector(done, 1, of):
                 return False
@@ -253,7 +261,7 @@ class Derived:
             raise
         await asyncio.shield(self._spawn(self._change(change)))
 
-    def _spawn(self, change: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, change: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(change, name="change the index")
         self._at_work.add(task)
         task.add_done_callback(self._done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.retriever.embedding import Embedder, open_embedder
 from services.retriever.embedding.model import Model
@@ -23,6 +24,10 @@ class Room:
     """Memory it should stay under, MiB."""
     passages: int
     """Passages that answer."""
+
+    def holds(self, weights: int) -> bool:
+        """Return whether there may be room for weights that are not loaded yet, bytes."""
+        return memory_mb() + weights / 2**20 <= self.budget_mb
 
     def fits(self, *models: Embedder) -> bool:
         """Return whether there is room for the indexes of models that are open."""
@@ -46,6 +51,10 @@ def open_former(
         return None, "an older Andon did not keep where it was"
     if settings == configured:
         return None, "there is another one in its place" if beside else "it is away"
+    no_room = f"two at a time do not fit into {room.budget_mb} MB (retriever.budget_mb)"
+    # First: a process that takes more than its limit is ended, and so would the next one be.
+    if beside is not None and not room.holds(_weights(settings)):
+        return None, no_room
     try:
         former = open_embedder(settings)
     except AndonError as error:
@@ -53,8 +62,18 @@ def open_former(
     if not kept.compares(Model.of(former)):
         why = f"there is {former.name} in its place"
     elif beside is not None and not room.fits(former, beside):
-        why = f"two at a time do not fit into {room.budget_mb} MB (retriever.budget_mb)"
+        why = no_room
     else:
         return former, ""
     former.close()
     return None, why
+
+
+def _weights(settings: Embedding) -> int:
+    """Return the size of a model's weights, bytes; 0 where that is not known before it is open."""
+    if settings.backend != "onnx":
+        return 0
+    try:
+        return (Path(settings.model) / "model.onnx").stat().st_size
+    except OSError:  # to open it tells why
+        return 0

@@ -32,6 +32,7 @@ class _Meta(msgspec.Struct, frozen=True):
     dimension: int
     count: int
     crc32: int
+    """Of the graph and the labels, one after the other."""
 
 
 class _Written(msgspec.Struct, frozen=True):
@@ -72,9 +73,11 @@ def load(folder: Path, *, marks: Collection[str], embedding: str, dimension: int
             return None
         path = folder / meta.file
         # hnswlib follows the links of a damaged file into foreign memory: look first.
-        if _checksum(path) != meta.crc32:
+        # A label that the graph does not have would be met at some later change.
+        labels = Path(f"{path}.labels")
+        if _checksum(path, labels) != meta.crc32:
             return None
-        points = np.fromfile(f"{path}.labels", dtype=np.int64)
+        points = np.fromfile(labels, dtype=np.int64)
         index = hnswlib.Index(space="ip", dim=dimension)
         index.load_index(str(path), allow_replace_deleted=True)
     except (OSError, RuntimeError, MemoryError, msgspec.MsgspecError):
@@ -160,7 +163,7 @@ def _write(
         if part.stat().st_size != graph.index_file_size():
             return _Written(error=errno.ENOSPC, reason="the index could not be written whole")
         labels_part.write_bytes(points.tobytes())
-        return _Written(crc32=_checksum(part))
+        return _Written(crc32=_checksum(part, labels_part))
     except OSError as error:
         return _Written(error=error.errno or errno.EIO, reason=str(error))
 
@@ -185,9 +188,10 @@ def _result(pid: int, reader: int, part: Path) -> int:
     return written.crc32
 
 
-def _checksum(path: Path) -> int:
+def _checksum(*paths: Path) -> int:
     total = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            total = zlib.crc32(block, total)
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total = zlib.crc32(block, total)
     return total

@@ -13,7 +13,7 @@ import numpy as np
 from schemas.retrieval import Passage
 from services.retriever.answering import Answering
 from services.retriever.holdings import CodeHit, Found
-from services.retriever.postings import COUNTED, NONE, Numbers, Posting, best, posting
+from services.retriever.postings import HELD, NONE, Numbers, Posting, best, posting
 from services.retriever.records import passage_of
 from services.retriever.statements import Q, plain, quoted
 
@@ -175,7 +175,7 @@ class Lookups(Answering):
         if name not in kept:
             rows = await self._db.fetch(Q["about"], (quoted(name),))
             there = {row["document"]: row["passages"] for row in rows}
-            if len(kept) >= COUNTED:
+            if len(kept) >= HELD:
                 kept.clear()
             kept[name] = frozenset(
                 number

@@ -89,7 +89,8 @@ class Succession:
         self._coming: _Worker | None = None
         self._former_ones: list[_Worker] = []
         """Those that answered before, and take the last questions."""
-        self._opening = False
+        self._opening: asyncio.Task[None] | None = None
+        """Tries to open the configured model; one at a time, or it would be opened twice."""
         self._begun = 0
         """Passages that had their new vectors when the present process went on with the change."""
         self._all = 0
@@ -101,7 +102,7 @@ class Succession:
     async def start(self, opening: asyncio.Task[Embedder]) -> None:
         """Work with the configured model, or without it until it is there."""
         if not await self._try(opening):
-            self._spawn(self._keep_opening(), "open the embedding model")
+            self._open_later()
         self._spawn(self._clear(), "delete vectors of former models")
         self._spawn(self._watch(), "watch the embedding model")
 
@@ -190,11 +191,13 @@ class Succession:
             of=self._corpus.embedding,
             on_complete=self._complete,
         )
-        self._serving = _Worker(embedder, vectorizer)
+        former, self._serving = self._serving, _Worker(embedder, vectorizer)
         self.waits_for = ""
         self._finder.use(embedder, self._index)
         self._health.well("embedding")
         self._begin(self._serving)
+        if former is not None:  # the same model, which was elsewhere
+            self._spawn(self._retire(former), "let go of the former model")
 
     async def _prepare(self, embedder: Embedder) -> None:
         """Make the vectors of a model that is to take over."""
@@ -243,7 +246,8 @@ class Succession:
 
     async def _retire(self, former: _Worker) -> None:
         self._former_ones.append(former)
-        former.vectorizer.wake()  # it finds out that it is wanted no more
+        if former.task is not None:
+            former.task.cancel()  # its vectors are wanted no more
         await asyncio.sleep(LAST_S)
         former.embedder.close()
         await former.vectorizer.close()
@@ -281,6 +285,11 @@ class Succession:
             return self._serving.embedder, ""
         room = Room(self._budget_mb, self._corpus.size)
         return await asyncio.to_thread(open_former, kept, self._settings, beside, room)
+
+    def _open_later(self) -> None:
+        """Open the configured model when it can be had."""
+        if self._opening is None or self._opening.done():
+            self._opening = self._spawn(self._keep_opening(), "open the embedding model")
 
     async def _keep_opening(self) -> None:
         done = False
@@ -342,7 +351,7 @@ class Succession:
                     one.task.cancel()
                 one.embedder.close()
                 await one.vectorizer.close()
-        self._spawn(self._keep_opening(), "open the embedding model")
+        self._open_later()
 
     async def _verify(self, embedder: Embedder) -> None:
         await asyncio.sleep(VERIFY_AFTER_S)

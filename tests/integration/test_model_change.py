@@ -18,9 +18,14 @@ import numpy as np
 import pytest
 
 from schemas.retrieval import DocumentRef, Passage
-from services.retriever.embedding import Vectors, open_embedder
+from services.retriever.corpus import Corpus
+from services.retriever.embedding import Embedder, Vectors, open_embedder
+from services.retriever.embedding.llama import LlamaServerEmbedder
+from services.retriever.embedding.model import Model
 from services.retriever.embedding.onnx import OnnxEmbedder
-from services.retriever.records import text_to_embed
+from services.retriever.indexer import Indexer
+from services.retriever.records import prepare, text_to_embed
+from services.retriever.vectors import VectorIndex
 from services.runtime.config import Embedding
 from services.runtime.errors import Retryable
 from tests.support.llama import llama_process
@@ -308,8 +313,16 @@ async def test_two_models_that_do_not_fit_are_not_loaded_together(
     new = second_model(tmp_path)
     async with asked_by(tmp_path) as asker:
         await asker.add(ref(), MANUAL)
+    loaded: list[Embedding] = []
+
+    def told(settings: Embedding) -> Embedder:
+        loaded.append(settings)
+        return open_embedder(settings)
+
+    monkeypatch.setattr("services.retriever.former.open_embedder", told)
     with gated("second", monkeypatch) as gate:
         async with asked_by(tmp_path, new, budget_mb=20) as asker:
+            assert loaded == []
             assert "two at a time do not fit into 20 MB" in asker.health.reason
             gate.open()
             await soon(lambda: asker.health.reason == "")
@@ -448,3 +461,84 @@ async def test_the_former_model_answers_while_the_new_ones_server_is_away(
             await soon(lambda: asker.health.reason == "")
             assert asker.health.facts["vectors"] == COUNT + 1
             assert are_of(kept(tmp_path), settings)
+
+
+@pytest.fixture
+def still_open(monkeypatch: pytest.MonkeyPatch) -> list[LlamaServerEmbedder]:
+    """Embedders of servers that were opened and not closed."""
+    there: list[LlamaServerEmbedder] = []
+    begin, close = LlamaServerEmbedder.__init__, LlamaServerEmbedder.close
+
+    def opened(embedder: LlamaServerEmbedder, url: str, *, model: str = "", batch: int = 8) -> None:
+        begin(embedder, url, model=model, batch=batch)
+        there.append(embedder)
+
+    def closed(embedder: LlamaServerEmbedder) -> None:
+        close(embedder)
+        if embedder in there:
+            there.remove(embedder)
+
+    monkeypatch.setattr(LlamaServerEmbedder, "__init__", opened)
+    monkeypatch.setattr(LlamaServerEmbedder, "close", closed)
+    return there
+
+
+async def test_one_that_stood_in_for_the_same_model_elsewhere_is_let_go_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, still_open: list[LlamaServerEmbedder]
+) -> None:
+    monkeypatch.setattr("services.retriever.succession.AGAIN_S", 0.05)
+    monkeypatch.setattr("services.retriever.succession.LAST_S", 0.05)
+    model = write_tiny_gguf(tmp_path / "tiny.gguf")
+    with llama_process(model, embedding=True) as server:
+        async with asked_by(tmp_path, Embedding(backend="llama-server", url=server.url)) as asker:
+            await asker.add(ref(), MANUAL)
+        with llama_process(model, embedding=True) as other:
+            port = int(other.url.rpartition(":")[2])
+        moved = Embedding(backend="llama-server", url=f"http://127.0.0.1:{port}")
+        async with asked_by(tmp_path, moved) as asker:
+            (stand_in,) = still_open
+            assert "answers meanwhile" in asker.health.reason
+            with llama_process(model, embedding=True, port=port):
+                await soon(lambda: bool(still_open) and stand_in not in still_open)
+                await asker.add(ref("b"), passages("The pump runs dry."))
+                assert len(still_open) == 1
+        assert still_open == []
+
+
+async def test_who_gives_up_waiting_for_a_change_does_not_cut_it_in_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what answers would go under the name of the model that answered before."""
+    corpus = await Corpus.open(tmp_path / "corpus.db")
+    indexer = Indexer(corpus, tmp_path / "vectors")
+    former, new = Model("former", "former"), Model("new", "new")
+    vectors = np.eye(COUNT, dtype=np.float32)
+    await corpus.put(ref(), prepare(ref(), MANUAL))
+    await corpus.activate("a", 1, COUNT, at_once=True)
+    labels = [label for label, _, _ in await corpus.without_vector(0, COUNT)]
+    for model in (former, new):
+        await (corpus.announce(model) if model is new else corpus.use_embedding(model))
+        await corpus.put_vectors(labels, labels, vectors, model.label)
+    switched: list[bool] = []
+    change = asyncio.create_task(
+        indexer.take_over(
+            VectorIndex.empty(COUNT), new.label, labels[-1], lambda: switched.append(True)
+        )
+    )
+    read = corpus.refresh
+
+    async def given_up() -> None:
+        change.cancel()  # it is committed
+        await read()
+
+    monkeypatch.setattr(corpus, "refresh", given_up)
+    with pytest.raises(asyncio.CancelledError):
+        await change
+    await indexer.close()
+    monkeypatch.undo()
+    assert switched == [True]
+    assert corpus.model == new
+    told = corpus.model
+    await corpus.read_models()
+    assert corpus.model == told
+    await corpus.close()

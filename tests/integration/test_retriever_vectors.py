@@ -133,7 +133,7 @@ def test_saving_again_leaves_one_file(index: VectorIndex, tmp_path: Path) -> Non
     assert names == ["vectors-three.hnsw", "vectors-three.hnsw.labels", "vectors.json"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "labels", "gone", "note"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "labels", "zeros", "gone", "note"])
 def test_damaged_files_are_not_loaded(index: VectorIndex, tmp_path: Path, damage: str) -> None:
     save(index, tmp_path)
     path = tmp_path / "vectors-one.hnsw"
@@ -145,6 +145,9 @@ def test_damaged_files_are_not_loaded(index: VectorIndex, tmp_path: Path, damage
         path.write_bytes(data)
     elif damage == "labels":
         Path(f"{path}.labels").write_bytes(b"\0" * 8)
+    elif damage == "zeros":  # as long as it was: what a cut of the power leaves
+        labels = Path(f"{path}.labels")
+        labels.write_bytes(bytes(labels.stat().st_size))
     elif damage == "gone":
         path.unlink()
     else:
