@@ -12,7 +12,7 @@ note_stage() { # stage, from, to
 own_kept() {
 	if [ -L $KEPT ] || { [ -e $KEPT ] && [ "$(stat -c '%u %a' $KEPT)" != '0 700' ]; }; then
 		warn "$KEPT is not what an upgrade made: it is set aside"
-		mv -T $KEPT "$KEPT.$(date -u +%Y%m%dT%H%M%SZ).strange"
+		mv -T $KEPT "$(mktemp -u "$KEPT.strange-XXXXXXXX")"
 	fi
 	[ -e $KEPT ] || mkdir -m 700 $KEPT
 }

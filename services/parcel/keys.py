@@ -107,7 +107,7 @@ def check(data: bytes, key: str, signature: str, trusted: Collection[str]) -> No
 
 def _leave(data: Path, text: str) -> None:
     """Write a key that only the owner of the data folder may read."""
-    foreign.put_below(data, *_FILE.parts, f"{text}\n".encode(), mode=0o600)
+    foreign.put_below(data, _FILE, f"{text}\n".encode(), mode=0o600)
 
 
 def _nacl() -> Any:

@@ -45,19 +45,19 @@ def put(path: Path, data: bytes, *, mode: int) -> None:
         _replace(path.name, data, mode, folder, os.fstat(folder))
 
 
-def put_below(folder: Path, below: str, name: str, data: bytes, *, mode: int) -> None:
-    """Replace a file in a folder of a folder, which is made if need be. Raises OSError."""
+def put_below(folder: Path, below: Path, data: bytes, *, mode: int) -> None:
+    """Replace a file of a folder in a folder, which is made if need be. Raises OSError."""
     with opened(folder) as outer:
         owner = os.fstat(outer)
         try:
-            os.mkdir(below, 0o700, dir_fd=outer)
+            os.mkdir(below.parent, 0o700, dir_fd=outer)
             made = True
         except FileExistsError:
             made = False
-        with opened(below, outer) as inner:
+        with opened(below.parent, outer) as inner:
             if made:
                 give(inner, owner)
-            _replace(name, data, mode, inner, owner)
+            _replace(below.name, data, mode, inner, owner)
 
 
 def _replace(name: str, data: bytes, mode: int, folder: int, owner: os.stat_result) -> None:

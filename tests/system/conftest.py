@@ -17,8 +17,8 @@ _SOON = """\
 [Service]
 ExecStart=
 ExecStart=/bin/sleep 3
-ExecStart=/bin/systemctl reset-failed %i.*
-ExecStart=/bin/systemctl start --no-block %i.*
+ExecStart=/bin/systemctl reset-failed %i.service
+ExecStart=/bin/systemctl start --no-block %i.service
 """
 
 
