@@ -12,7 +12,6 @@ import grp
 import os
 import pwd
 import shutil
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from services.backup.making import Progress
 from services.backup.manifest import DATA, ETC, Entry, Head, meant
 from services.backup.snapshot import checked
 from services.runtime.errors import Rejected, Retryable
-from services.runtime.unfinished import COMPLETE, RESTORING
+from services.runtime.unfinished import COMPLETE, RESTORING, believe
 
 ASIDE = "before-restore-"
 """Begin of the folder where lies what was there before."""
@@ -130,7 +129,7 @@ def finish(data: Path) -> list[str]:
     mark = staging / COMPLETE
     if not mark.exists():
         return []
-    _believe(staging)
+    believe(staging)
     plan = msgspec.json.decode(mark.read_bytes(), type=_Plan)
     aside = [data / f"{ASIDE}{plan.stamp}"]
     _swap(staging / DATA, data, aside[0])
@@ -142,17 +141,6 @@ def finish(data: Path) -> list[str]:
     shutil.rmtree(staging)
     _sync(data)
     return [str(folder) for folder in aside if folder.exists()]
-
-
-def _believe(staging: Path) -> None:
-    """Refuse to go on with what another user left: root would put it where that one may not."""
-    status = staging.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise Rejected(
-            _RESTORE,
-            f"{staging} was left by another user",
-            "go on as the one who began; where nobody began to restore, delete it",
-        )
 
 
 def _refuse(data: Path, *, force: bool) -> None:
