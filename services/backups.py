@@ -17,6 +17,7 @@ import msgspec
 
 from services.running import LEFT, settings
 from services.runtime import config as configuration
+from services.runtime import foreign
 from services.runtime.clock import now
 from services.runtime.config import Config
 from services.runtime.errors import AndonError, Rejected
@@ -279,13 +280,7 @@ def _note(config: Config, last: Last) -> None:
     """Leave a word about this backup."""
     path = config.data_dir / LAST
     try:
-        new = path.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(last))
-        new.chmod(0o644)
-        if os.geteuid() == 0:
-            owner = config.data_dir.stat()
-            os.chown(new, owner.st_uid, owner.st_gid)
-        new.replace(path)
+        foreign.put(path, msgspec.json.encode(last), mode=0o644)
     except OSError as error:
         say(f"{path} could not be written: {error.strerror}")
 

@@ -22,7 +22,7 @@ from schemas.health import ServiceStatus
 from services import access_list, backups, findings
 from services.broker_box import Places
 from services.client import Client, connected
-from services.commands import FAILED, OK
+from services.commands import FAILED, OK, installed
 from services.findings import Finding
 from services.running import settings
 from services.runtime import config as configuration
@@ -227,6 +227,8 @@ async def _at_the_broker(config: Config) -> AsyncIterator[Finding]:
 def _services(config: Config, known: Mapping[str, ServiceStatus | None]) -> Iterator[Finding]:
     version, systemd = version_of_andon(), bool(_said("systemctl", "cat", "andon.target"))
     for name, status in known.items():
+        if status is None and not installed(name):
+            continue  # a node that answers only
         yield from findings.service(name, status, version=version, systemd=systemd)
     bridge = known.get("llm_bridge")
     if bridge is not None:

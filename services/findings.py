@@ -139,6 +139,9 @@ def service(
     if status is None:
         yield problem(name, "was never heard of at this broker", start)
         return
+    if status.facts.get("resting"):
+        yield ok(name, "rests until there is work")
+        return
     if status.state in {"offline", "stopping"}:
         yield problem(name, status.reason or status.state, start)
         return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.runtime import foreign
 from services.runtime.errors import Rejected
 
 _PREFIX = "handed-"
@@ -32,16 +33,28 @@ def handed(path: Path, data: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or not data.is_dir() or data.stat().st_uid == 0:
         yield path
         return
-    owner = data.stat()
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=data))
+    name = f"{_PREFIX}{secrets.token_hex(8)}"
+    copy = data / name / path.name
     try:
-        copy = folder / path.name
         try:
-            shutil.copyfile(path, copy)
-            for one in (copy, folder):
-                os.chown(one, owner.st_uid, owner.st_gid)
+            _copied(path, data, name)
         except OSError as error:
             raise Rejected("add", f"{path}: {error.strerror}") from error
         yield copy
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(copy.parent, ignore_errors=True)
+
+
+def _copied(path: Path, data: Path, name: str) -> None:
+    """Copy a file into a new folder of the data folder and give both to its owner."""
+    with foreign.opened(data) as outer:
+        owner = os.fstat(outer)
+        os.mkdir(name, 0o700, dir_fd=outer)
+        with foreign.opened(name, outer) as folder:
+            with (
+                path.open("rb") as source,
+                os.fdopen(foreign.create(path.name, folder), "wb") as to,
+            ):
+                shutil.copyfileobj(source, to)
+                foreign.give(to.fileno(), owner)
+            foreign.give(folder, owner)

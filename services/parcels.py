@@ -172,7 +172,6 @@ async def _take(client: Any, reader: parcel.Reader, document: Document, folder: 
     """Have a document taken in; its passages go to the retriever."""
     path = folder / "original"
     reader.unpack(document.original, path)
-    path.chmod(0o644)
     request = ReceiveDocument(
         path=str(path),
         name=document.file,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from services.backups import ETC, OK, Meter, end_politely
 from services.runtime import config as configuration
 from services.runtime.config import Config
-from services.terminal import print_json, tell
+from services.terminal import print_json, say, tell
+
+_BOX_DATA = Path("/var/lib/andon")
+_BOX_FOLDERS = Path("/usr/local/lib/tmpfiles.d/andon.conf")
 
 
 def declare(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -46,6 +50,8 @@ def _restore(options: argparse.Namespace) -> int:
         done = restoring.restore(found, data, etc, force=options.force, progress=meter.show)
     finally:
         meter.clear()
+    if data == _BOX_DATA and _BOX_FOLDERS.exists():
+        _mend_folders()
     if options.json:
         print_json(done)
         return OK
@@ -59,6 +65,14 @@ def _restore(options: argparse.Namespace) -> int:
     for folder in done.aside:
         tell(f"What was there before is in {folder}")
     return OK
+
+
+def _mend_folders() -> None:
+    """Give the folders of a box the rights its units need: a backup knows those of files only."""
+    command = ["systemd-tmpfiles", "--create", str(_BOX_FOLDERS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        say(f"{' '.join(command)} failed, call it before you start Andon: {done.stderr.strip()}")
 
 
 def _box_config(options: argparse.Namespace) -> Config:

@@ -46,6 +46,7 @@ remove_others() {
 		*) rm -rf "$folder" ;;
 		esac
 	done
+	own_kept
 	for folder in "$KEPT"/*; do
 		[ "$(basename "$folder")" = "$(former_version)" ] || rm -rf "$folder"
 	done

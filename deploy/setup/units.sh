@@ -14,7 +14,8 @@ unit_of() { echo "andon-${1//_/-}.service"; }
 stop_services() {
 	local name units=()
 	for name in $(services_of full); do units+=("$(unit_of "$name")"); done
-	systemctl stop andon-ingest.socket andon-ingest.path 2>/dev/null || true
+	# First what would start one of them meanwhile.
+	systemctl stop andon-ingest.{socket,path,timer} 'andon-again@*' 2>/dev/null || true
 	systemctl stop "${units[@]}" 2>/dev/null || true
 }
 

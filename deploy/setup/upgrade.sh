@@ -7,12 +7,21 @@ note_stage() { # stage, from, to
 	mv $UNDERWAY.part $UNDERWAY
 }
 
+# What is kept lies in a folder of the services' user: what is no folder of root's there is his,
+# and may lead anywhere.
+own_kept() {
+	if [ -L $KEPT ] || { [ -e $KEPT ] && [ "$(stat -c '%u %a' $KEPT)" != '0 700' ]; }; then
+		warn "$KEPT is not what an upgrade made: it is set aside"
+		mv -T $KEPT "$(mktemp -u "$KEPT.strange-XXXXXXXX")"
+	fi
+	[ -e $KEPT ] || mkdir -m 700 $KEPT
+}
+
 # A copy of what an upgrade changes: the services are stopped, the copy is whole.
 keep_databases() { # version they are of
 	local folder=$KEPT/$1 name
 	rm -rf "$folder/data"
 	mkdir -p "$folder/data"
-	chmod 700 $KEPT
 	for name in "${DATABASES[@]}"; do
 		for file in "$DATA/$name.db" "$DATA/$name.db-wal"; do
 			[ ! -e "$file" ] || cp -a --reflink=auto "$file" "$folder/data"
@@ -22,6 +31,7 @@ keep_databases() { # version they are of
 }
 
 keep_configuration() { # version
+	own_kept
 	rm -rf "${KEPT:?}/$1/etc"
 	mkdir -p "$KEPT/$1"
 	cp -a $ETC "$KEPT/$1/etc"
@@ -77,6 +87,7 @@ complete_upgrade() { # version before
 
 return_to() { # version
 	step "Back to $1"
+	own_kept
 	stop_services
 	return_databases "$1"
 	cp -a "$KEPT/$1/etc/." $ETC

@@ -213,7 +213,7 @@ class _Job:
             self._enter(source, source.path.stat(), self._parts(iter([source.text])))
             return
         try:
-            file = source.path.open("rb", buffering=0)
+            file = reading.opened(source.path, self._wanted.data, self._wanted.etc)
         except OSError as error:
             self._left_out.append(f"{source.path}: {error.strerror}")
             return

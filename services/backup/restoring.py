@@ -17,12 +17,13 @@ from pathlib import Path
 
 import msgspec
 
+from services.backup.contents import MODELS
 from services.backup.finding import Found, verify
 from services.backup.making import Progress
 from services.backup.manifest import DATA, ETC, Entry, Head, meant
 from services.backup.snapshot import checked
 from services.runtime.errors import Rejected, Retryable
-from services.runtime.unfinished import COMPLETE, RESTORING
+from services.runtime.unfinished import COMPLETE, RESTORING, believe
 
 ASIDE = "before-restore-"
 """Begin of the folder where lies what was there before."""
@@ -128,6 +129,7 @@ def finish(data: Path) -> list[str]:
     mark = staging / COMPLETE
     if not mark.exists():
         return []
+    believe(staging)
     plan = msgspec.json.decode(mark.read_bytes(), type=_Plan)
     aside = [data / f"{ASIDE}{plan.stamp}"]
     _swap(staging / DATA, data, aside[0])
@@ -172,8 +174,10 @@ def _write(found: Found, staging: Path, *, with_etc: bool, progress: Progress) -
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         return path
 
-    (staging / DATA).mkdir(mode=0o750, parents=True)
-    staging.chmod(0o700)
+    staging.mkdir()
+    staging.chmod(0o711)  # whoever runs the services looks for the mark in it
+    for place in (DATA, ETC):
+        (staging / place).mkdir(mode=0o700)
     if faults := verify(found, progress, target):
         raise Rejected(_RESTORE, f"the backup broke meanwhile: {faults[0]}", "nothing was changed")
     for name in found.manifest.schemas:
@@ -192,7 +196,7 @@ def _settle(staging: Path) -> None:
     if os.geteuid() == 0:
         for where, _, names in os.walk(staging / DATA):
             for path in (Path(where), *(Path(where) / name for name in names)):
-                os.chown(path, owner.st_uid, owner.st_gid)
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
     for where, _, _ in os.walk(staging):
         _sync(Path(where))
 
@@ -200,13 +204,15 @@ def _settle(staging: Path) -> None:
 def _swap(source: Path, target: Path, old: Path) -> None:
     """Put the files of a folder into another one; what is there is set aside.
 
-    All of it: old vectors beside a new corpus would be wrong. What was done before this was cut
+    All of it: old vectors beside a new corpus would be wrong. But for language models, where the
+    backup has none: it does not need others than those there are. What was done before this was cut
     off is not done again.
     """
     begun = source.with_name("begun")
     if not begun.exists():
         for path in list(target.iterdir()):
-            if _ours(path.name):
+            stays = path.name == MODELS and not (source / MODELS).exists()
+            if _ours(path.name) and not stays:
                 _aside(path, old)
         _sync(target)
         _leave(begun, b"")

@@ -23,6 +23,7 @@ _LONGEST_LIST = 64 * 2**20
 _LONGEST_BATCH = 2**23
 """Bytes; a message on the bus takes less."""
 _LENGTH = struct.Struct("<I")
+_AFRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, RuntimeError, ValueError)
 """What zipfile raises where bytes were changed; RuntimeError where they say it is encrypted."""
 
@@ -106,12 +107,14 @@ class Reader:
         """Who signed it."""
 
     def unpack(self, part: Part, target: Path) -> None:
-        """Write a file of it. Raises OSError, Rejected."""
+        """Write a file of it that everybody may read. Raises OSError, Rejected."""
         with (
             _told(only_reads=False),
             self._archive.open(part.name) as source,
-            target.open("wb") as file,
+            # A link that lies there, where the folder is another user's, is not followed.
+            os.fdopen(os.open(target, _AFRESH, 0o644), "wb") as file,
         ):
+            os.fchmod(file.fileno(), 0o644)
             while data := source.read(_CHUNK):
                 file.write(data)
 

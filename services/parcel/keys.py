@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from services.runtime import foreign
 from services.runtime.errors import Fatal, Rejected
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Box:
         path = data / _FILE
         try:
             if not path.exists():
-                _leave(path, bytes(signing.SigningKey.generate()).hex())
+                _leave(data, bytes(signing.SigningKey.generate()).hex())
             text = path.read_text(encoding="ascii", errors="replace").strip()
         except OSError as error:
             raise Fatal(
@@ -105,20 +105,9 @@ def check(data: bytes, key: str, signature: str, trusted: Collection[str]) -> No
         )
 
 
-def _leave(path: Path, text: str) -> None:
+def _leave(data: Path, text: str) -> None:
     """Write a key that only the owner of the data folder may read."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    new = path.with_name(".new")
-    with new.open("w", encoding="ascii") as file:
-        new.chmod(0o600)
-        file.write(f"{text}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    if os.geteuid() == 0:
-        owner = path.parent.parent.stat()
-        for one in (path.parent, new):
-            os.chown(one, owner.st_uid, owner.st_gid)
-    new.replace(path)
+    foreign.put_below(data, _FILE, f"{text}\n".encode(), mode=0o600)
 
 
 def _nacl() -> Any:

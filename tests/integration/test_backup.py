@@ -9,6 +9,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from services.backup import finding, manifest, restoring, snapshot
@@ -219,11 +220,66 @@ def test_what_is_there_stays_unless_told_and_is_set_aside_then(
         bring_back(to, second)
     assert content(second) == before
     done = bring_back(to, second, force=True)
-    broker = "broker/mosquitto.db"
-    assert content(second) == {**kept(data), broker: before[broker]}
+    stays = {name: before.pop(name) for name in [*before] if name.startswith(STAY)}
+    assert len(stays) > 1
+    assert content(second) == {**kept(data), **stays}
     [aside] = done.aside
-    del before[broker]
     assert content(Path(aside), aside=True) == before
+
+
+def test_models_make_room_for_those_of_the_backup(data: Path, to: Path, tmp_path: Path) -> None:
+    back_up(data, to, models=True)
+    second = tree(tmp_path / "second", originals=1, seed=9)
+    (second / "models" / "another.gguf").write_bytes(b"another")
+    [aside] = bring_back(to, second, force=True).aside
+    assert not (second / "models" / "another.gguf").exists()
+    assert (Path(aside) / "models" / "another.gguf").read_bytes() == b"another"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is mistaken for another user")
+def test_what_another_user_left_is_not_gone_on_with(data: Path, to: Path, tmp_path: Path) -> None:
+    """Its plan may name any place: root would put there what the services' user wrote."""
+    back_up(data, to)
+    second, away = tmp_path / "second", tmp_path / "cron.d"
+    left = second / unfinished.RESTORING
+    (left / "data").mkdir(parents=True)
+    (left / "etc").mkdir()
+    (left / "etc" / "evil").write_text("evil")
+    entry = {"path": "etc/evil", "size": 4, "sha256": "0" * 64, "mode": 0o644, "mtime_ns": 0}
+    plan = {"etc": str(away), "stamp": "x", "entries": [entry]}
+    (left / unfinished.COMPLETE).write_bytes(msgspec.json.encode(plan))
+    os.chown(left, 12_345, 12_345)
+    with pytest.raises(Rejected, match="left by another user"):
+        bring_back(to, second, force=True)
+    assert not away.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_restore_that_was_cut_off_while_it_wrote_keeps_no_service_from_starting(
+    data: Path, to: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(data, to)
+    second = tmp_path / "second"
+    found = finding.find(to, None)
+
+    def cut_off(_name: str, _done: int, _total: int) -> None:
+        os.seteuid(12_345)
+        try:
+            unfinished.refuse(Path())
+            looked.append(Path(unfinished.RESTORING).is_dir())
+            with pytest.raises(PermissionError):
+                list(Path(unfinished.RESTORING, "etc").iterdir())
+        finally:
+            os.seteuid(0)
+        raise KeyboardInterrupt
+
+    looked = list[bool]()
+    second.mkdir()
+    os.chown(second, 12_345, 12_345)
+    monkeypatch.chdir(second)  # the folders above are shown to us alone
+    with pytest.raises(KeyboardInterrupt):
+        restoring.restore(found, second, None, force=False, progress=cut_off)
+    assert looked == [True]
 
 
 def test_running_services_are_seen(data: Path, to: Path) -> None:
@@ -397,12 +453,15 @@ def test_a_restore_that_was_cut_off_while_renaming_is_finished(
             unfinished.refuse(second)
         aside = restoring.finish(second)
         unfinished.refuse(second)
-        assert content(second) == kept(data)
+        stays = {name: before.pop(name) for name in [*before] if name.startswith(STAY)}
+        assert content(second) == {**kept(data), **stays}
         assert content(Path(aside[0]), aside=True) == before
         moves += 1
     assert moves > 10
 
 
+STAY = ("broker/", "models/")
+"""What of a data folder is not set aside."""
 RENAMES = f"{unfinished.RESTORING}/data/"
 
 

@@ -88,6 +88,8 @@ def test_a_service_in_trouble(said: ServiceStatus | None, expected: str) -> None
 def test_a_service_that_is_well_is_one_line_and_units_are_named_as_systemd_does() -> None:
     found = list(findings.service("llm_bridge", status(), version="1.0", systemd=True))
     assert levels(found) == ["ok"]
+    rests = status(state="offline", reason="it rests", facts={"resting": True})
+    assert levels(list(findings.service("ingest", rests, version="1.0", systemd=True))) == ["ok"]
     (away,) = findings.service("llm_bridge", None, version="1.0", systemd=True)
     assert "systemctl start andon-llm-bridge" in away.hint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -84,6 +85,43 @@ def test_a_file_that_was_there_before_andon_stays(owned: str, tmp_path: Path) ->
 def test_an_attempt_stops_at_the_first_step_that_fails(owned: str) -> None:
     said = bash("steps() { echo one; false; echo two; }; attempt steps; echo $OUTCOME")
     assert said.split() == ["one", "1"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user's folders before it")
+def test_what_an_upgrade_keeps_goes_nowhere_else(tmp_path: Path) -> None:
+    """A link there would have the installer delete what it leads to."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine").write_text("mine")
+    (tmp_path / "before").symlink_to("elsewhere")
+    kept = f". {SETUP}/upgrade.sh; . {SETUP}/tree.sh; KEPT={tmp_path}/before OPT={tmp_path}/opt; "
+    bash(kept + "remove_others")
+    assert (tmp_path / "elsewhere" / "mine").read_text() == "mine"
+    (tmp_path / "before" / "0.1.0").mkdir()
+    bash(kept + "own_kept")
+    assert (tmp_path / "before" / "0.1.0").is_dir()
+    os.chown(tmp_path / "before", 12_345, 12_345)
+    bash(kept + "own_kept")
+    assert not list((tmp_path / "before").iterdir())
+    assert (tmp_path / "before").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_units_are_all_known_to_the_installer(tmp_path: Path) -> None:
+    """It takes away by their names those that a version does not have."""
+    units = [path for path in (ROOT / "deploy" / "systemd").iterdir() if path.suffix != ".conf"]
+    owned = [path.name for path in units if path.suffix not in {".sysusers", ".tmpfiles"}]
+    script = f". {SETUP}/files.sh; UNITS={tmp_path} OPT={tmp_path}/opt; touched() {{ :; }}; "
+    away = "systemctl() { :; }; put() { cp $3 $4; }; fingerprint() { :; }; put_units 1"
+    version = tmp_path / "opt" / "1"
+    (version / "deploy").mkdir(parents=True)
+    (version / "bin").mkdir()
+    (version / "bin" / "andon").symlink_to("/bin/true")
+    (version / "deploy" / "systemd").symlink_to(ROOT / "deploy" / "systemd")
+    bash(script + away)
+    assert {path.name for path in tmp_path.iterdir()} == {*owned, "opt"}
+    (version / "deploy" / "systemd").unlink()
+    (version / "deploy" / "systemd").mkdir()
+    bash(script + away)
+    assert [path.name for path in tmp_path.iterdir()] == ["opt"]
 
 
 def test_a_link_points_to_the_last(owned: str, tmp_path: Path) -> None:
