@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from services.certificates import DAYS
 from services.rights import KEEPER
 from services.roles import MEANING, ROLES, name_trouble
 from services.runtime import config as configuration
+from services.runtime.address import BrokerAddress
 from services.runtime.clock import now
-from services.runtime.config import Config
+from services.runtime.config import Broker, Config
 from services.runtime.errors import Rejected, Unavailable
 from services.terminal import print_json, say, tell
 
@@ -204,9 +206,13 @@ def _revoke(options: argparse.Namespace) -> int:
                 raise Rejected(f"revoke {name}", reason, "`andon access list` shows who has")
             access = access.without(name)
         access_list.save(options.etc, access, options.group)
-        _tell([one for name in names for one in plugin.removing(name)], config, options)
+        told = _tell([one for name in names for one in plugin.removing(name)], config, options)
         for name in names:
             access_setup.certificates(options).forget_client(name)
+    if not told and _listens(config.broker):
+        reason = "the broker runs and does not take Andon's own word for it"
+        hint = f"who is connected stays so until you call {RESTART}"
+        raise Unavailable(f"revoke {', '.join(names)}", reason, hint)
     if options.json:
         print_json({"revoked": names})
     else:
@@ -218,8 +224,20 @@ def _config(options: argparse.Namespace) -> Config:
     return configuration.load(configuration.find(options.config))
 
 
-def _tell(commands: list[dict[str, Any]], config: Config, options: argparse.Namespace) -> None:
-    """Have the running broker know; one that does not run reads it all when it starts."""
+def _listens(broker: Broker) -> bool:
+    """Return whether anybody answers at the broker's address."""
+    address = BrokerAddress.from_url(broker.url)
+    unix = address.scheme == "unix"
+    with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as probe:
+        return not probe.connect_ex(address.path if unix else (address.host, address.port))
+
+
+def _tell(commands: list[dict[str, Any]], config: Config, options: argparse.Namespace) -> bool:
+    """Have the running broker know; one that does not run reads it all when it starts.
+
+    Returns:
+        Whether it knows.
+    """
     from services import keeper  # noqa: PLC0415  # it loads paho, which --help need not wait for
 
     file = options.etc / "credentials" / KEEPER
@@ -230,3 +248,5 @@ def _tell(commands: list[dict[str, Any]], config: Config, options: argparse.Name
         asyncio.run(keeper.tell(commands, broker, config.prefix, gone=True))
     except Unavailable as error:
         say(f"The broker cannot be told now ({error.reason}); it knows when it starts: {RESTART}")
+        return False
+    return True

@@ -355,6 +355,16 @@ def test_what_is_given_while_the_broker_is_down_counts_when_it_is_up(tmp_path: P
         assert client.connected == 0
 
 
+def test_one_that_cannot_be_ended_is_told_and_not_called_revoked(tmp_path: Path) -> None:
+    with BoxBroker(tmp_path) as box:
+        box.access("add", "leaver", "--role", "dashboard")
+        (box.etc / "credentials" / "access").write_text("not what the broker knows\n")
+        done = box.try_access("revoke", "leaver")
+        assert done.returncode == 69, done.stdout
+        assert "who is connected stays so" in done.stderr
+        assert box.access("list")["clients"] == []
+
+
 def test_a_certificate_may_be_asked_for_beside_the_password(tmp_path: Path) -> None:
     with BoxBroker(tmp_path, "--client-certificates") as box:
         told = box.access("add", "a", "--role", "plc", "--certificate")
