@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from services import limits
 from services.backups import ETC, OK, Meter, end_politely
 from services.runtime import config as configuration
 from services.runtime.config import Config
+from services.runtime.errors import Fatal
 from services.terminal import print_json, tell
+
+TMPFILES = Path("/usr/local/lib/tmpfiles.d/andon.conf")
+UNITS = Path("/usr/local/lib/systemd/system")
+"""Where install.sh puts them."""
 
 
 def declare(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -46,6 +53,8 @@ def _restore(options: argparse.Namespace) -> int:
         done = restoring.restore(found, data, etc, force=options.force, progress=meter.show)
     finally:
         meter.clear()
+    if done.etc == str(ETC):
+        _fit_box()
     if options.json:
         print_json(done)
         return OK
@@ -59,6 +68,25 @@ def _restore(options: argparse.Namespace) -> int:
     for folder in done.aside:
         tell(f"What was there before is in {folder}")
     return OK
+
+
+def _fit_box() -> None:
+    """Make the folders and the units' limits of an installed box what its new files ask for.
+
+    Raises:
+        Fatal: systemd's tools fail, or the limits cannot be written.
+    """
+    if not TMPFILES.exists():
+        return  # not installed by install.sh
+    config = configuration.load(ETC / "config.yaml")
+    limits.write(UNITS, config, limits.profile_of(limits.PROFILE))
+    for command in (
+        ["systemd-tmpfiles", "--create", str(TMPFILES)],
+        ["systemctl", "daemon-reload"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Fatal("restore", f"{' '.join(command)}: {done.stderr.strip()}", "call it again")
 
 
 def _box_config(options: argparse.Namespace) -> Config:

@@ -52,10 +52,10 @@ fingerprint() { # files and folders
 # Copies the units of a version, takes away those it does not have, and writes this box's limits.
 put_units() { # version
 	local from=$OPT/$1/deploy/systemd unit
-	for unit in "$from"/andon*.{service,target,path,timer,socket,mount}; do
+	for unit in "$from"/andon*.{service,target,path,timer,socket} "$from"/run-andon*.mount; do
 		[ ! -e "$unit" ] || put 644 root:root "$unit" "$UNITS/$(basename "$unit")"
 	done
-	for unit in "$UNITS"/andon*.{service,target,path,timer,socket,mount}; do
+	for unit in "$UNITS"/andon*.{service,target,path,timer,socket} "$UNITS"/run-andon*.mount; do
 		[ -e "$unit" ] && [ ! -e "$from/$(basename "$unit")" ] || continue
 		systemctl -q disable --now "$(basename "$unit")" 2>/dev/null || true
 		rm -rf "$unit" "$unit.d"

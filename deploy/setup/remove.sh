@@ -8,7 +8,7 @@ uninstall() {
 		[ ! -e "$unit" ] || systemctl -q disable --now "$(basename "$unit")" 2>/dev/null || true
 	done
 	systemctl stop 'andon-*' 2>/dev/null || true
-	rm -rf "$UNITS"/andon* /etc/udev/rules.d/*andon*.rules
+	rm -rf "$UNITS"/{andon,run-andon}* /etc/udev/rules.d/*andon*.rules
 	rm -f /usr/local/lib/{sysusers,tmpfiles}.d/andon.conf /usr/local/bin/andon
 	rm -f $NOTED/enabled
 	systemctl daemon-reload
@@ -22,6 +22,9 @@ uninstall() {
 
 purge() {
 	uninstall everything
+	# What `andon backup --units` and `systemctl edit` wrote.
+	rm -rf /etc/systemd/system/{andon*,run-andon*}.d /etc/systemd/system/*/andon-backup-stick.service
+	systemctl daemon-reload
 	rm -rf --one-file-system $ETC $DATA /run/andon /run/andon-setup
 	local name
 	for name in andon andon-broker andon-model; do
