@@ -52,10 +52,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(found)
     else:
+        wide = max(len(one.about) for one in found)
         for one in found:
-            tell(f"{_MARKS[one.level]}{one.about:<14}{one.said}")
+            tell(f"{_MARKS[one.level]}{one.about:<{wide}} {one.said}")
             if one.hint:
-                tell(f"{'':<22}→ {one.hint}")
+                tell(f"{'':<{wide + 9}}→ {one.hint}")
         count = sum(one.level == "problem" for one in found)
         tell(f"\n{count} problem{'s' * (count != 1)}." if count else "\nNo problem was found.")
     return FAILED if any(one.level == "problem" for one in found) else OK

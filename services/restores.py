@@ -7,13 +7,16 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from services import limits
 from services.backups import ETC, OK, Meter, end_politely
 from services.runtime import config as configuration
 from services.runtime.config import Config
-from services.terminal import print_json, say, tell
+from services.runtime.errors import Fatal
+from services.terminal import print_json, tell
 
-_BOX_DATA = Path("/var/lib/andon")
-_BOX_FOLDERS = Path("/usr/local/lib/tmpfiles.d/andon.conf")
+TMPFILES = Path("/usr/local/lib/tmpfiles.d/andon.conf")
+UNITS = Path("/usr/local/lib/systemd/system")
+"""Where install.sh puts them."""
 
 
 def declare(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -50,8 +53,8 @@ def _restore(options: argparse.Namespace) -> int:
         done = restoring.restore(found, data, etc, force=options.force, progress=meter.show)
     finally:
         meter.clear()
-    if data == _BOX_DATA and _BOX_FOLDERS.exists():
-        _mend_folders()
+    if done.etc == str(ETC):
+        _fit_box()
     if options.json:
         print_json(done)
         return OK
@@ -67,12 +70,23 @@ def _restore(options: argparse.Namespace) -> int:
     return OK
 
 
-def _mend_folders() -> None:
-    """Give the folders of a box the rights its units need: a backup knows those of files only."""
-    command = ["systemd-tmpfiles", "--create", str(_BOX_FOLDERS)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        say(f"{' '.join(command)} failed, call it before you start Andon: {done.stderr.strip()}")
+def _fit_box() -> None:
+    """Make the folders and the units' limits of an installed box what its new files ask for.
+
+    Raises:
+        Fatal: systemd's tools fail, or the limits cannot be written.
+    """
+    if not TMPFILES.exists():
+        return  # not installed by install.sh
+    config = configuration.load(ETC / "config.yaml")
+    limits.write(UNITS, config, limits.profile_of(limits.PROFILE))
+    for command in (
+        ["systemd-tmpfiles", "--create", str(TMPFILES)],
+        ["systemctl", "daemon-reload"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Fatal("restore", f"{' '.join(command)}: {done.stderr.strip()}", "call it again")
 
 
 def _box_config(options: argparse.Namespace) -> Config:

@@ -22,6 +22,9 @@ uninstall() {
 
 purge() {
 	uninstall everything
+	# What `andon backup --units` and `systemctl edit` wrote.
+	rm -rf /etc/systemd/system/{andon*,run-andon*}.d /etc/systemd/system/*/andon-backup-stick.service
+	systemctl daemon-reload
 	rm -rf --one-file-system $ETC $DATA /run/andon /run/andon-setup
 	local name
 	for name in andon andon-broker andon-model; do

@@ -22,6 +22,7 @@ FOLDERS = ("history", "inbox", "model")
 what `andon up` and the broker leave; what was set aside."""
 SINGLE = ("lexicon.txt",)
 KEYS, MODELS = "keys", "models"
+TLS = "tls"
 OPEN = ("config.yaml", "profile", "*.conf", "*.crt", "acl", "acl.*")
 """Names in the configuration's folder that hold no secret; every other may."""
 _ORIGINAL = re.compile(r"[0-9a-f]{64}\Z")
@@ -121,8 +122,12 @@ def configuration(folder: Path | None, file: Path | None, *, secrets: bool) -> I
 
 
 def is_open(path: Path) -> bool:
-    """Return whether a file of the configuration's folder holds no secret, by its name."""
-    return any(fnmatch(path.name, pattern) for pattern in OPEN)
+    """Return whether a file of the configuration's folder holds no secret, by its name.
+
+    Certificates of the broker count with their keys: without them they lock the broker, which
+    does not start with a key that is not its certificate's.
+    """
+    return TLS not in path.parts[:-1] and any(fnmatch(path.name, pattern) for pattern in OPEN)
 
 
 def without_secrets(text: bytes) -> bytes | None:

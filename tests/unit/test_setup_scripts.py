@@ -127,3 +127,21 @@ def test_the_units_are_all_known_to_the_installer(tmp_path: Path) -> None:
 def test_a_link_points_to_the_last(owned: str, tmp_path: Path) -> None:
     bash(owned + "point link one; point link two")
     assert (tmp_path / "link").readlink() == Path("two")
+
+
+def test_every_unit_is_installed_and_removed(tmp_path: Path) -> None:
+    units, etc = tmp_path / "units", tmp_path / "etc"
+    version = tmp_path / "opt" / "1"
+    (version / "bin").mkdir(parents=True)
+    (version / "bin" / "andon").symlink_to("/bin/true")
+    (version / "deploy").symlink_to(ROOT / "deploy")
+    units.mkdir()
+    gone = units / "andon-former.service"
+    gone.write_text("[Service]\n")
+    bash(
+        f". {SETUP}/files.sh\nOPT={tmp_path}/opt UNITS={units} ETC={etc} TOUCHED={tmp_path}/t\n"
+        'put() { cp "$3" "$4"; }\nsystemctl() { :; }\nput_units 1'
+    )
+    kinds = {".service", ".target", ".path", ".timer", ".socket", ".mount"}
+    ours = {path.name for path in (ROOT / "deploy/systemd").iterdir() if path.suffix in kinds}
+    assert {path.name for path in units.iterdir()} == ours
