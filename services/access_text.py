@@ -9,6 +9,8 @@ import msgspec
 from services.access_list import Client, Plant
 from services.rights import Rights
 
+_LOOPBACK = {"127.0.0.1", "::1"}
+
 
 def connection(client: Client, rights: Rights, plant: Plant, word: str, ca: str) -> dict[str, Any]:
     """Return how to connect, for programs.
@@ -20,7 +22,7 @@ def connection(client: Client, rights: Rights, plant: Plant, word: str, ca: str)
         word: its password.
         ca: file of the authority's certificate.
     """
-    host = plant.hosts[0] if plant.hosts else "localhost"
+    host = _reached_by(plant.hosts)
     ways = []
     if plant.tls_port:
         ways.append({"url": f"mqtts://{host}:{plant.tls_port}", "ca": ca})
@@ -38,6 +40,13 @@ def connection(client: Client, rights: Rights, plant: Plant, word: str, ca: str)
         "read": rights.read + rights.else_read,
         "node_red": _node_red(client, rights, plant, host, word),
     }
+
+
+def _reached_by(hosts: tuple[str, ...]) -> str:
+    """Return the name or address to give a client: few plants know a box by its bare name."""
+    whole = [one for one in hosts if "." in one or ":" in one]
+    known = [one for one in whole if not one.endswith(".local") and one not in _LOOPBACK]
+    return next(iter(known or hosts), "localhost")
 
 
 def lines(told: dict[str, Any], files: dict[str, str]) -> list[str]:

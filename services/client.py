@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from schemas.answers import Answer, Ask
@@ -51,6 +52,7 @@ from services.runtime.rpc import Caller
 
 IN_WORK = frozenset({"queued", "reading", "indexing"})
 """States a document does not stay in."""
+_STARTS = "`systemctl start andon.target`" if Path("/opt/andon/current").exists() else "`andon up`"
 _CONNECT_S = 5.0
 _RPC_S = 30.0
 _WAKE_S = 30.0
@@ -82,7 +84,7 @@ async def connected(config: Config) -> AsyncIterator[Bus]:
             raise Unavailable(
                 f"connect to {config.broker.url}",
                 error.reason,
-                "is Andon running? `andon up` starts it; --config names another broker",
+                f"is Andon running? {_STARTS} starts it; --config names another broker",
             ) from error
         yield bus
 

@@ -73,4 +73,6 @@ def _queue(facts: Facts) -> Iterator[str]:
             else f"{later} preparations wait their turn"
         )
     if facts["waited_ms"]:
-        yield f"half of the latest waited less than {facts['waited_ms']} ms"
+        waited_ms = float(facts["waited_ms"])
+        told = f"{waited_ms / 1000:.1f} s" if waited_ms >= 1000 else f"{waited_ms:g} ms"
+        yield f"half of the latest waited less than {told}"

@@ -170,8 +170,8 @@ class Vectorizer:
             if at_work:
                 await self._finish(*at_work)
         finally:
-            if at_work and not at_work[1].done():
-                at_work[1].cancel()
+            if at_work:
+                at_work[1].cancel()  # nothing where it has ended; what it raised is taken here
                 await asyncio.gather(at_work[1], return_exceptions=True)
 
     async def _finish(self, group: Sequence[Text], work: asyncio.Task[Vectors | None]) -> None:

@@ -57,6 +57,18 @@ def test_a_server_that_does_not_embed_says_how_it_should_be_started(model: Path)
         LlamaServerEmbedder(process.url)
 
 
+def test_a_text_longer_than_the_servers_batch_is_cut_until_it_fits(model: Path) -> None:
+    long = " ".join(["overvoltage in the DC link"] * 100)
+    with llama_process(model, embedding=True, batch=128) as process:
+        embedder = LlamaServerEmbedder(process.url)
+        with pytest.raises(AndonError, match="too large"):
+            embedder._ask([long])
+        vectors = embedder.embed([ENGLISH[0], long, ENGLISH[1]])
+        alone = embedder.embed([ENGLISH[0], ENGLISH[1]])
+    assert vectors.shape == (3, embedder.dimension)
+    assert (vectors[[0, 2]] * alone).sum(axis=1).min() > 0.99
+
+
 def test_a_server_that_went_away_is_worth_another_try(model: Path) -> None:
     with llama_process(model, embedding=True) as process:
         embedder = LlamaServerEmbedder(process.url)

@@ -173,3 +173,18 @@ def test_what_is_told_is_enough_to_connect() -> None:
 def test_filters_of_roles_stay_within_andon() -> None:
     rights = rights_in("scanner", "s", ("plant/#",), Config())
     assert all(meet(topic, "andon/#") == topic for topic in rights.publish + rights.else_read)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "told"),
+    [
+        (("vm", "vm.local", "192.168.7.4", "localhost", "127.0.0.1"), "192.168.7.4"),
+        (("gateway.plant", "10.0.0.3"), "gateway.plant"),
+        (("vm", "vm.local", "localhost", "127.0.0.1"), "vm"),
+        ((), "localhost"),
+    ],
+)
+def test_a_client_is_told_a_name_or_address_it_can_find(hosts: tuple[str, ...], told: str) -> None:
+    client = Client(name="a", roles=("plc",), password=Password.of("word"))
+    found = access_text.connection(client, Rights(), Plant(hosts=hosts), "word", "ca.crt")
+    assert found["ways"][0]["url"] == f"mqtts://{told}:8883"

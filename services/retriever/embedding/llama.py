@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -11,12 +12,16 @@ from numpy.typing import NDArray
 from services.retriever.embedding import SAMPLE, AnotherModel, Vectors, unit
 from services.retriever.embedding.model import alike
 from services.retriever.model_server import ModelServer
-from services.runtime.errors import Rejected
+from services.runtime.errors import Rejected, Retryable
 
 TIMEOUT_S, TEXT_S = 5.0, 5.0
 """Longest wait for the server, and what each text of a batch adds."""
 CHARACTERS = 6000
-"""What is longer is cut before it is sent; a server refuses what its batch cannot hold."""
+"""What is longer is cut before it is sent."""
+SHORTER = 0.75
+"""Share of a text that is tried next where the server's batch or context cannot hold it."""
+_TOO_LONG = re.compile(r"too (?:large to process|long)|context (?:size|length)", re.IGNORECASE)
+"""How servers say so: llama.cpp with status 500, as if another try would help."""
 
 
 class _Item(msgspec.Struct):
@@ -70,12 +75,29 @@ class LlamaServerEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a text, [len(texts), dimension]."""
         rows = [
-            self._ask([text[:CHARACTERS] for text in texts[begin : begin + self._batch]])
+            self._fitted([text[:CHARACTERS] for text in texts[begin : begin + self._batch]])
             for begin in range(0, len(texts), self._batch)
         ]
         if not rows:
             return np.zeros((0, self._dimension), dtype=np.float32)
         return unit(np.concatenate(rows))
+
+    def _fitted(self, texts: list[str]) -> Vectors:
+        """Return the vectors of some texts; what is too long for the server is cut until it fits.
+
+        Only the server knows how many tokens a text has for it, and how many it takes.
+        """
+        try:
+            return self._ask(texts)
+        except (Retryable, Rejected) as error:
+            if not _TOO_LONG.search(error.reason):
+                raise
+            if len(texts) > 1:
+                return np.concatenate([self._fitted([text]) for text in texts])
+            shorter = texts[0][: int(len(texts[0]) * SHORTER)]
+            if not shorter:
+                raise
+            return self._fitted([shorter])
 
     def _ask(self, texts: list[str]) -> Vectors:
         body: dict[str, object] = {"input": texts, "encoding_format": "float"}
