@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -145,16 +146,14 @@ def test_a_role_publishes_nothing_that_a_service_owns(role: str) -> None:
 def test_what_each_service_asks_is_what_the_registry_says_it_asks() -> None:
     rpcs = {name: value for name, value in vars(channels).items() if isinstance(value, Rpc)}
     for room in SERVICES:
-        text = "\n".join(
-            re.sub(
-                r'""".*?"""|"[^"\n]*"|#[^\n]*',
-                "",
-                path.read_text(encoding="utf-8"),
-                flags=re.DOTALL,
-            )
-            for path in (ROOT / "services" / room).rglob("*.py")
-        )
-        imported = {name for name in rpcs if re.search(rf"\bimport\b[^;]*?\b{name}\b", text)}
-        used = {name for name in imported if re.search(rf"(?<![\w.]){name}\b(?!\s*=)", text)}
-        asked = {rpcs[name] for name in used if rpcs[name].service != room}
+        asked = set()
+        for path in (ROOT / "services" / room).rglob("*.py"):
+            nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+            froms = (n for n in nodes if isinstance(n, ast.ImportFrom))
+            imported = {
+                one.name for n in froms if n.module == "schemas.channels" for one in n.names
+            }
+            used = {n.id for n in nodes if isinstance(n, ast.Name)}
+            asked |= {rpcs[name] for name in imported & used & set(rpcs)}
+        asked = {rpc for rpc in asked if rpc.service != room}
         assert {rpc.name for rpc in asked} == {rpc.name for rpc in CALLS.get(room, ())}, room

@@ -307,7 +307,15 @@ def making(number: int, at: datetime) -> made.Record:
     )
     got = Generated(summary="s", causes=[], actions=[], model="tiny", passages_used=1)
     prompt = Prompt("fault.en", 3, Template(text))
-    making = made.made(prompt, asked, got, ground(got, asked.passages), 7)
+    making = made.made(
+        prompt,
+        asked,
+        got,
+        ground(got, asked.passages),
+        generation=7,
+        bears=Bearing([], None),
+        least=0.5,
+    )
     return dataclasses.replace(made.packed(number, making), created=stamp(at))
 
 

@@ -216,6 +216,11 @@ async def test_a_kept_revision_without_vectors_answers_when_it_has_them(
             "DELETE FROM vectors WHERE passage IN (SELECT p.id FROM passages p JOIN documents d"
             " ON d.id = p.document WHERE NOT d.active)",
         )
+        # Nor can the model that made the others be opened, to answer for the one that is away.
+        change(
+            plant.folder / "corpus.db",
+            "UPDATE meta SET value = json_set(value, '$.model', '/nowhere') WHERE key = 'model'",
+        )
         bundled = plant.config
         away = Embedding(backend="llama-server", url="http://127.0.0.1:9", model="")
         plant.config = msgspec.structs.replace(bundled, retriever=Retriever(embedding=away))

@@ -26,6 +26,7 @@ from services.orchestrator.ledger import Ledger
 from services.orchestrator.mending import LEDGER
 from services.orchestrator.records import Deeds, Entry, Outgoing, Work
 from services.orchestrator.versions import Versions
+from services.orchestrator.written import Bearing
 from services.runtime.process import Health
 from services.runtime.salvage import mend
 from tests.support.damage import PAGE, is_sound
@@ -130,7 +131,15 @@ async def with_the_model(path: Path) -> None:
     [job] = [j for j in await ledger.claim(99, lease_s=30) if j.work.answer_id == "n10"]
     asked = Generate(id="n10.1", system="s", question="q", passages=[], lang="en")
     got = Generated(summary="s", causes=[], actions=[], model="m", passages_used=0)
-    making = made.made(versions.active("ask.en"), asked, got, ground(got, []), 7)
+    making = made.made(
+        versions.active("ask.en"),
+        asked,
+        got,
+        ground(got, []),
+        generation=7,
+        bears=Bearing([], None),
+        least=0.5,
+    )
     record = made.packed(ledger.number(), making)
     told = msgspec.structs.replace(answer("n10"), prompt="ask.en@2")
     await ledger.answer(job, told, [], done=True, record=record)
