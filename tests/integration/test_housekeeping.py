@@ -35,6 +35,7 @@ from services.orchestrator.records import (
     as_received,
 )
 from services.orchestrator.templates import Prompt, Template
+from services.orchestrator.written import Bearing
 from services.player import Player
 from services.runtime.clock import stamp
 from services.runtime.errors import Retryable

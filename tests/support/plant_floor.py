@@ -62,7 +62,9 @@ class Floor:
         self.service: OrchestratorService
 
     async def search(self, request: Search) -> Found:
-        self.searches.append(request)
+        async with self.came:  # who waits for it looks only when something happens
+            self.searches.append(request)
+            self.came.notify_all()
         if self.away:
             raise Retryable("search", "the test wants it away")
         document = DocumentRef(
