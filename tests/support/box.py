@@ -60,7 +60,9 @@ class Box:
     def __enter__(self) -> Self:
         for path in (self.root, self.written, self._work):
             path.mkdir(parents=True, exist_ok=True)
-        options = f"lowerdir={self._lower},upperdir={self.written},workdir={self._work}"
+        options = (
+            f"lowerdir={self._lower},upperdir={self.written},workdir={self._work},redirect_dir=on"
+        )
         done = _run("mount", "-t", "overlay", "andon-box", "-o", options, str(self.root))
         if done.returncode:
             pytest.skip(f"no overlay can be mounted here: {done.stderr.strip()}")

@@ -74,4 +74,9 @@ class PlantOfBox:
 
     def pids(self) -> dict[str, int]:
         """Return the processes of the units."""
-        return {unit: int(self._box.shown(unit, "MainPID")) for unit in UNITS}
+        return self.pids_of(self._box)
+
+    @staticmethod
+    def pids_of(box: Box) -> dict[str, int]:
+        """Return the processes of the units of any box."""
+        return {unit: int(box.shown(unit, "MainPID")) for unit in UNITS}
