@@ -132,8 +132,9 @@ async def test_a_limit_on_time(manuals: dict[str, Path], temporary: Path) -> Non
 
 @pytest.mark.parametrize(("kind", "memory"), [("docx", 40), ("long", 45), ("pdf", 20)])
 async def test_a_limit_on_memory(manuals: dict[str, Path], kind: str, memory: int) -> None:
-    # Where an allocation of a C++ library fails it may abort: then the process ends so.
-    ends = rf"more than {memory} MB of memory|crashed over it \(SIGABRT\)"
+    ends = f"more than {memory} MB of memory"
+    if kind == "pdf":  # a C++ library may abort before anybody saw how much it took
+        ends += r"|crashed over it \(SIGABRT\)"
     with pytest.raises(Rejected, match=ends):
         await read(job_of(manuals[kind]), sandbox.Limits(memory_mb=memory))
     assert children() == []
