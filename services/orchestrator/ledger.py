@@ -55,6 +55,7 @@ class Ledger:
         self._next_outgoing = last_outgoing + 1
         self._last_made = last_made
         self._gone: set[int] = set()
+        self._leaving: set[int] = set()
         self._claimed: set[int] = set()
 
     @classmethod
@@ -274,21 +275,30 @@ class Ledger:
 
     async def outbox(self, after: int, limit: int = 100) -> list[Outgoing]:
         """Return what is to go out, in order, beginning behind number `after`."""
-        gone = frozenset(self._gone)  # those of now: meanwhile a commit may forget them
+        gone = self._gone | self._leaving  # those of now: meanwhile a commit may forget them
         rows = await self._db.fetch(
             "SELECT * FROM outbox WHERE id > ? ORDER BY id LIMIT ?", (after, limit + len(gone))
         )
         waiting = [row for row in rows if row["id"] not in gone][:limit]
         return [msgspec.convert(dict(row), Outgoing, strict=False) for row in waiting]
 
+    def leaving(self, ids: Iterable[int]) -> None:
+        """Take note of messages the broker confirmed, and may still lose: their rows stay."""
+        self._leaving.update(ids)
+
+    def back(self) -> None:
+        """Have all that was `leaving` go out again."""
+        self._leaving.clear()
+
     async def sent(self, ids: Iterable[int]) -> None:
-        """Take note of messages the broker has; their rows go with the next commit.
+        """Take note of messages that are gone; their rows go with the next commit.
 
         A commit of its own for each would write the disk as much again. A process that dies
         before sends them once more, with the same ids.
         """
         gone = list(ids)
         self._gone.update(gone)
+        self._leaving.difference_update(gone)
         self._db.later(partial(forget, ids=gone), partial(self._gone.difference_update, gone))
         if len(self._gone) >= _GONE_MOST:
             await self.settle()
@@ -311,4 +321,7 @@ class Ledger:
             " (SELECT count(*) FROM outbox) AS outbox"
         )
         counted = dict(row) if row else {}
-        return {**counted, "outbox": max(0, counted.get("outbox", 0) - len(self._gone))}
+        return {
+            **counted,
+            "outbox": max(0, counted.get("outbox", 0) - len(self._gone | self._leaving)),
+        }

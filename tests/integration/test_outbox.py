@@ -115,6 +115,43 @@ async def test_what_the_broker_lost_does_not_hold_up_what_is_new(tmp_path: Path)
     assert came.index("t/new") < 30 + outbox_module._RESTORED_AT_ONCE
 
 
+async def test_what_a_broker_confirmed_just_before_its_end_is_sent_again_once(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "_AWAY_S", 3600.0)
+    monkeypatch.setattr(outbox_module, "_TIDY_S", 3600.0)
+    broker = FakeBroker()
+
+    async def last(topic: str) -> None:
+        more = Deeds(outgoing=[Outgoing(topic=topic, payload=b"1")])
+        await ledger.accept([], [], Changes({}, {}), deadline_s=60, deeds=[more])
+        broker.cut("out")
+        outbox.wake()
+
+    async with (
+        asyncio.timeout(60),
+        FakeBus(broker, "out", reply_topic="r/out") as bus,
+        FakeBus(broker, "in", reply_topic="r/in") as other,
+    ):
+        inbox = await other.consume("t/+")
+        await other.wait_connected()
+        outbox = Outbox(ledger, bus)
+        running = asyncio.create_task(outbox.run())
+        try:
+            assert await come(inbox, len(TOPICS)) == TOPICS
+            await last("t/second")
+            assert await come(inbox, len(TOPICS) + 1) == [*TOPICS, "t/second"]
+            # What was sent twice is gone; a message that ends connections would be for ever else.
+            await last("t/third")
+            assert await come(inbox, 2) == ["t/second", "t/third"]
+            await outbox.drained()
+            await last("t/fourth")
+            assert await come(inbox, 1) == ["t/fourth"], "the broker had it for long enough"
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
 class Troubled(FakeBus):
     """A bus on which publishing to some topics fails, as often as told."""
 
