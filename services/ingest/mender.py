@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, PRUNE, Rpc
+from schemas.channel import Rpc
+from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, PRUNE
 from schemas.knowledge import DocumentState
 from schemas.paging import PAGE
 from schemas.retrieval import (

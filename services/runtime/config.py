@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 from schemas.answers import Language
-from schemas.channels import DEFAULT_PREFIX
+from schemas.channel import DEFAULT_PREFIX
 from schemas.faults import Priority
 from services.runtime import checks, explain
 from services.runtime.config_backup import Backup, Sharing

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.channels import DEFAULT_PREFIX, DOCUMENT
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import DOCUMENT
 from schemas.knowledge import DocumentState
 from services.ingest.announcer import Announcer
 from services.ingest.kept import Kept
