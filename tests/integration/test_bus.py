@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.bus import MAX_PACKET, Bus
+from services.runtime.bus import Bus
 from services.runtime.errors import (
     KINDS,
     AndonError,
@@ -20,6 +20,7 @@ from services.runtime.errors import (
     Unavailable,
 )
 from services.runtime.messages import Delivery, Inbox, Properties, Will
+from services.runtime.transport import MAX_PACKET
 from tests.support.worlds import SOON_S, FakeWorld, RealWorld, World
 
 pytestmark = pytest.mark.integration

@@ -14,8 +14,8 @@ from schemas.channels import DOCUMENT
 from schemas.knowledge import DocumentState
 from services.ingest.announcer import Announcer
 from services.ingest.kept import Kept
-from services.runtime.bus import MAX_PACKET
 from services.runtime.paging import ROOM, fitting
+from services.runtime.transport import MAX_PACKET
 
 pytestmark = pytest.mark.unit
 
