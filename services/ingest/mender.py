@@ -29,7 +29,8 @@ from schemas.retrieval import (
 from services.ingest.awaited import Awaited
 from services.ingest.differences import Differences, Own, Shelved, differences, name_of
 from services.ingest.labels import Labels
-from services.ingest.library import MIGRATIONS, Library, Work
+from services.ingest.library import MIGRATIONS, Library
+from services.ingest.records import Work
 from services.ingest.revisions import Revisions
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.rpc import Caller

@@ -13,8 +13,9 @@ from pathlib import Path, PurePath
 
 from schemas.knowledge import AddedDocument, DocumentState, Passed, PassedDocument, ReceiveDocument
 from services.ingest.labels import Labels
-from services.ingest.library import Added, Library, Read, Work
+from services.ingest.library import Library
 from services.ingest.naming import file_name
+from services.ingest.records import Added, Read, Work
 from services.runtime.errors import Rejected
 
 PATIENCE_S = 60.0

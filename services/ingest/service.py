@@ -162,8 +162,7 @@ class IngestService:
         if idle_s := self._config.ingest.idle_exit_s:
 
             async def quiet() -> bool:
-                library = self._library
-                open_ = await library.in_work() or await library.removals()
+                open_ = await self._library.in_work() or await self._clerk.removals.begun()
                 return inbox.settled and not open_
 
             context.spawn(rest(context, idle_s, quiet), "rest")

@@ -18,10 +18,11 @@ from schemas.knowledge import DocumentState
 from schemas.retrieval import Activate, DocumentRef, IndexPassages, RemovePassages
 from services.ingest import frames, sandbox
 from services.ingest.follower import Follower
-from services.ingest.library import Library, Work
+from services.ingest.library import Library
 from services.ingest.originals import Originals
 from services.ingest.partition.effort import NeedsOcr
 from services.ingest.readers import Readers
+from services.ingest.records import Work
 from services.ingest.spool import Spool
 from services.runtime.config import Ingest
 from services.runtime.errors import AndonError, Rejected, Retryable
