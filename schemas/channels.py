@@ -6,13 +6,6 @@ tests derive from `CHANNELS` and `RPCS`.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal
-
-import msgspec
-
 from schemas import (
     answers,
     errors,
@@ -24,177 +17,10 @@ from schemas import (
     prompts,
     retrieval,
 )
+from schemas.channel import Channel, Rpc
 
-Encoding = Literal["json", "text", "msgpack", "any"]
-
-DEFAULT_PREFIX = "andon"
 ASKED = "ask/"
 """What the place of the asset begins with where a person asked: `andon/answer/ask/<client>`."""
-
-_PARAMETER = re.compile(r"\{(\w+)\}")
-_MANY_LEVELS = ("asset", "area", "client")
-_FORBIDDEN = re.compile("[+#\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-MAX_LEVELS = 200
-"""Topic levels Mosquitto takes; a publisher of more is disconnected."""
-MAX_TOPIC = 1024
-"""Characters of a topic we publish on."""
-
-
-class Undecodable(msgspec.DecodeError):
-    """A payload that is no message of its channel, for a reason msgspec has no error for."""
-
-
-def topic_trouble(topic: str) -> str:
-    """Return why a broker would not take this topic for publishing; empty where it would.
-
-    A broker closes the connection of whoever publishes on a topic with control characters
-    (MQTT 5, 1.5.4 and 3.3.2.1) or too many levels: a topic from outside is looked at first.
-    """
-    if not topic:
-        return "it is empty"
-    if _FORBIDDEN.search(topic):
-        return "it has +, # or control characters"
-    if len(topic) > MAX_TOPIC:
-        return f"it is longer than {MAX_TOPIC} characters"
-    if topic.count("/") >= MAX_LEVELS:
-        return f"it has more than {MAX_LEVELS} levels"
-    return ""
-
-
-@cache
-def _pattern(address: str) -> re.Pattern[str]:
-    """Return what the topics of an address look like."""
-    text = re.sub(
-        r"\\\{(\w+)\\\}",
-        lambda m: f"(?P<{m[1]}>{'.+' if m[1] in _MANY_LEVELS else '[^/]+'})",
-        re.escape(address),
-    )
-    return re.compile(text, re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """One kind of topic."""
-
-    name: str
-    """Name in code and documents."""
-    address: str
-    """Topic with parameters in braces; the prefix is not part of it."""
-    type: Any
-    """Message struct, or `str` for plain text, or `bytes` where anything may come."""
-    encoding: Encoding
-    """How it is written on the wire."""
-    owner: str
-    """Who publishes it: a service, or `plc`, `client`, `service` (each its own)."""
-    readers: tuple[str, ...]
-    """Who is meant to read it."""
-    summary: str
-    """One line for the documents."""
-    qos: int = 1
-    """MQTT quality of service."""
-    retain: bool = False
-    """Whether the last message stands for late subscribers."""
-    prefixed: bool = True
-    """Whether the configurable prefix comes before it."""
-
-    def topic(self, prefix: str = DEFAULT_PREFIX, **parameters: str) -> str:
-        """Return the topic for these parameters.
-
-        Raises:
-            ValueError: a parameter is missing, empty, has wildcards or control characters in it,
-                or `/` where it stands for one level; or the topic is too long.
-        """
-
-        def value(match: re.Match[str]) -> str:
-            name = match[1]
-            text = parameters.get(name, "")
-            levels = name in _MANY_LEVELS
-            if not text or _FORBIDDEN.search(text) or ("/" in text and not levels):
-                what = "topic levels" if levels else "one topic level"
-                raise ValueError(f"{self.name}: {name} must be {what}, found {text!r}")
-            return text
-
-        topic = self._prefixed(prefix, _PARAMETER.sub(value, self.address))
-        if "{" in self.address and (why := topic_trouble(topic)):
-            raise ValueError(f"{self.name}: {why}")
-        return topic
-
-    def filter(self, prefix: str = DEFAULT_PREFIX) -> str:
-        """Return the subscription that covers all its topics."""
-        text = _PARAMETER.sub(lambda m: "#" if m[1] in _MANY_LEVELS else "+", self.address)
-        return self._prefixed(prefix, text)
-
-    def parameters(self, topic: str, prefix: str = DEFAULT_PREFIX) -> dict[str, str] | None:
-        """Return the parameters a topic was made with, None where it is not of this channel."""
-        match = _pattern(self._prefixed(prefix, self.address)).fullmatch(topic)
-        return match.groupdict() if match else None
-
-    def encode(self, message: Any) -> bytes:
-        """Return the message as it goes on the wire."""
-        if self.encoding == "json":
-            return msgspec.json.encode(message)
-        if self.encoding == "msgpack":
-            return msgspec.msgpack.encode(message)
-        return message.encode() if isinstance(message, str) else bytes(message)
-
-    def decode(self, payload: bytes) -> Any:
-        """Return the typed message.
-
-        Raises:
-            msgspec.ValidationError: the shape is wrong; names the field's path.
-            msgspec.DecodeError: not JSON, MessagePack or UTF-8 at all, or nested without end.
-        """
-        try:
-            if self.encoding == "json":
-                return msgspec.json.decode(payload, type=self.type)
-            if self.encoding == "msgpack":
-                return msgspec.msgpack.decode(payload, type=self.type)
-            return payload.decode() if self.encoding == "text" else payload
-        except UnicodeDecodeError as error:
-            raise Undecodable(f"not UTF-8: {error}") from error
-        except RecursionError as error:
-            raise Undecodable("nested too deeply") from error
-
-    @property
-    def content_type(self) -> str:
-        """Return the MIME type for MQTT 5's content type property."""
-        return {
-            "json": "application/json",
-            "msgpack": "application/vnd.msgpack",
-            "text": "text/plain; charset=utf-8",
-            "any": "application/octet-stream",
-        }[self.encoding]
-
-    def _prefixed(self, prefix: str, rest: str) -> str:
-        return f"{prefix}/{rest}" if self.prefixed else rest
-
-
-@dataclass(frozen=True, slots=True)
-class Rpc:
-    """A request one service answers for the others, MQTT 5 response topic and correlation data."""
-
-    service: str
-    """Who answers."""
-    verb: str
-    """What is asked."""
-    request: Any
-    """Request struct."""
-    reply: Any
-    """Reply struct, or the union a streamed reply is made of."""
-    summary: str
-    """One line for the documents."""
-    streamed: bool = False
-    """Whether several replies come, ended by the last."""
-
-    @property
-    def name(self) -> str:
-        """Return `service/verb`."""
-        return f"{self.service}/{self.verb}"
-
-    def topic(self, prefix: str = DEFAULT_PREFIX) -> str:
-        """Return the topic requests go to."""
-        return f"{prefix}/rpc/{self.service}/{self.verb}"
-
 
 FAULT = Channel(
     name="fault",
@@ -314,27 +140,13 @@ REPLY = Channel(
     summary="Where replies to a service's own requests come in.",
 )
 
-CHANNELS: tuple[Channel, ...] = (
-    FAULT,
-    ASK,
-    FEEDBACK,
-    ANSWER,
-    DISPLAY,
-    STREAM,
-    ALARM,
-    FLOOD,
-    DOCUMENT,
-    STATUS,
-    MARK,
-    REPLY,
+CHANNELS: tuple[Channel, ...] = tuple(
+    one for one in [*globals().values()] if isinstance(one, Channel)
 )
+"""All of the above: none can be forgotten."""
 
 SEARCH = Rpc(
-    "retriever",
-    "search",
-    retrieval.Search,
-    retrieval.Found,
-    "Find the passages that answer.",
+    "retriever", "search", retrieval.Search, retrieval.Found, "Find the passages that answer."
 )
 INDEX = Rpc(
     "retriever",
@@ -358,25 +170,13 @@ DESCRIBE = Rpc(
     "Change what is said about a revision.",
 )
 PRUNE = Rpc(
-    "retriever",
-    "prune",
-    retrieval.Prune,
-    retrieval.Indexed,
-    "Forget revisions that do not answer.",
+    "retriever", "prune", retrieval.Prune, retrieval.Indexed, "Forget revisions that do not answer."
 )
 FORGET = Rpc(
-    "retriever",
-    "remove",
-    retrieval.RemovePassages,
-    retrieval.Indexed,
-    "Forget a document.",
+    "retriever", "remove", retrieval.RemovePassages, retrieval.Indexed, "Forget a document."
 )
 CORPUS = Rpc(
-    "retriever",
-    "corpus",
-    retrieval.CorpusQuery,
-    retrieval.CorpusState,
-    "What the corpus holds.",
+    "retriever", "corpus", retrieval.CorpusQuery, retrieval.CorpusState, "What the corpus holds."
 )
 UNITS = Rpc(
     "retriever",
@@ -393,18 +193,10 @@ PASSAGES = Rpc(
     "The passages of a revision with their vectors.",
 )
 ADD = Rpc(
-    "ingest",
-    "add",
-    knowledge.AddDocument,
-    knowledge.AddedDocument,
-    "Take a file into the library.",
+    "ingest", "add", knowledge.AddDocument, knowledge.AddedDocument, "Take a file into the library."
 )
 DOCUMENTS = Rpc(
-    "ingest",
-    "documents",
-    knowledge.ListDocuments,
-    knowledge.DocumentList,
-    "List the library.",
+    "ingest", "documents", knowledge.ListDocuments, knowledge.DocumentList, "List the library."
 )
 EDIT = Rpc(
     "ingest",
@@ -421,11 +213,7 @@ ROLLBACK = Rpc(
     "Let a revision that was kept answer again.",
 )
 REMOVE = Rpc(
-    "ingest",
-    "remove",
-    knowledge.RemoveDocument,
-    knowledge.RemovedDocument,
-    "Remove a document.",
+    "ingest", "remove", knowledge.RemoveDocument, knowledge.RemovedDocument, "Remove a document."
 )
 RECEIVE = Rpc(
     "ingest",
@@ -499,11 +287,7 @@ TRY_PROMPT = Rpc(
     "Ask the model with another prompt, beside an answer of the past; nothing is kept.",
 )
 TRACE = Rpc(
-    "orchestrator",
-    "trace",
-    prompts.TraceAnswer,
-    prompts.Trace,
-    "How an answer came about.",
+    "orchestrator", "trace", prompts.TraceAnswer, prompts.Trace, "How an answer came about."
 )
 MAKE_AGAIN = Rpc(
     "orchestrator",
@@ -513,11 +297,7 @@ MAKE_AGAIN = Rpc(
     "Make an answer again as it was made; nothing is kept.",
 )
 LIST_MODELS = Rpc(
-    "llm_bridge",
-    "models",
-    models.ListModels,
-    models.ModelList,
-    "Which language models there are.",
+    "llm_bridge", "models", models.ListModels, models.ModelList, "Which language models there are."
 )
 USE_MODEL = Rpc(
     "llm_bridge",
@@ -528,36 +308,8 @@ USE_MODEL = Rpc(
     streamed=True,
 )
 
-RPCS: tuple[Rpc, ...] = (
-    SEARCH,
-    INDEX,
-    ACTIVATE,
-    DESCRIBE,
-    PRUNE,
-    FORGET,
-    CORPUS,
-    UNITS,
-    PASSAGES,
-    ADD,
-    DOCUMENTS,
-    EDIT,
-    ROLLBACK,
-    REMOVE,
-    RECEIVE,
-    PASSED,
-    GENERATE,
-    URGE,
-    PROMPTS,
-    PROMPT,
-    SAVE_PROMPT,
-    ACTIVATE_PROMPT,
-    ROLL_BACK_PROMPT,
-    TRY_PROMPT,
-    TRACE,
-    MAKE_AGAIN,
-    LIST_MODELS,
-    USE_MODEL,
-)
+RPCS: tuple[Rpc, ...] = tuple(one for one in [*globals().values()] if isinstance(one, Rpc))
+"""All of the above."""
 
 CALLS: dict[str, tuple[Rpc, ...]] = {
     "orchestrator": (SEARCH, CORPUS, UNITS, GENERATE, URGE),

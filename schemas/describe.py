@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from schemas import shapes, topics
-from schemas.channels import CHANNELS, DEFAULT_PREFIX, PROBLEM, REPLY, RPCS, Channel, Rpc
+from schemas.channel import DEFAULT_PREFIX, Channel, Rpc
+from schemas.channels import CHANNELS, PROBLEM, REPLY, RPCS
 
 VERSION = "1.0.0"
 """Version of the wire, by semantic versioning: a reader of 1.0 understands every 1.x."""

@@ -6,7 +6,8 @@ import re
 
 import msgspec
 
-from schemas.channels import CHANNELS, DEFAULT_PREFIX, REPLY, Channel
+from schemas.channel import DEFAULT_PREFIX, Channel
+from schemas.channels import CHANNELS, REPLY
 
 BEGIN, END = "<!-- topics:begin -->", "<!-- topics:end -->"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from services.roles import Role
+from services.runtime.durable import sync
 from services.runtime.errors import Fatal
 
 FILE = "access.json"
@@ -153,11 +154,7 @@ def write_whole(path: Path, data: bytes, *, mode: int, group: str = "") -> None:
             shutil.chown(new, group=group)
         new.chmod(mode)
         new.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
     except LookupError as error:
         raise Fatal(f"write {path}", f"there is no group {group}", "name one: --group") from error
     except OSError as error:

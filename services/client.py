@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.answers import Answer, Ask
+from schemas.channel import Rpc
 from schemas.channels import (
     ADD,
     ANSWER,
@@ -26,7 +27,6 @@ from schemas.channels import (
     ROLLBACK,
     SEARCH,
     STATUS,
-    Rpc,
 )
 from schemas.health import SERVICES, ServiceStatus
 from schemas.knowledge import (

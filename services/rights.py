@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schemas.channel import Channel
 from schemas.channels import (
     ANSWER,
     ASK,
@@ -16,7 +17,6 @@ from schemas.channels import (
     REPLY,
     RPCS,
     STATUS,
-    Channel,
 )
 from schemas.health import SERVICES
 from services.runtime.config import Config

@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -46,7 +46,6 @@ class Up:
         *,
         port: int | None,
         own_broker: bool = True,
-        services: Sequence[str] = SERVICES,
         model: Path | None = None,
         tell: Tell = print,
     ) -> None:
@@ -57,7 +56,6 @@ class Up:
             port: TCP port of that broker; 0 for a free one; None for the configured one, else 1883,
                 or if that is taken a free one.
             own_broker: whether to start a broker; else the configured one is used.
-            services: which to run.
             model: a GGUF file, or a folder of some, to run a model's server for; None for none.
             tell: where a line for a person goes.
 
@@ -65,7 +63,7 @@ class Up:
             Fatal: the port that was asked for is taken, or no program can run a model.
         """
         self._data = config.data_dir.resolve()
-        self._services = (*services, "metrics") if config.metrics.port else tuple(services)
+        self._services = (*SERVICES, "metrics") if config.metrics.port else SERVICES
         self._tell = tell
         self._broker: OwnBroker | None = None
         # Nothing here would start it again.

@@ -25,9 +25,11 @@ from services.ingest.announcer import Announcer
 from services.ingest.attic import sort_out, younger
 from services.ingest.differences import IN_WORK, Own
 from services.ingest.follower import Follower
-from services.ingest.library import Added, Library, Read, Removal
+from services.ingest.library import Library
 from services.ingest.mender import Mender
 from services.ingest.originals import Originals
+from services.ingest.records import Added, Read
+from services.ingest.removals import Removal, Removals
 from services.ingest.revisions import Revisions
 from services.runtime.clock import now
 from services.runtime.config import Ingest
@@ -92,6 +94,8 @@ class Clerk:
         """Bytes of a file there was no room for, None when nothing is missing."""
         self.revisions = Revisions(library)
         """Which of them answer."""
+        self.removals = Removals(library)
+        """Which of them go."""
         self.mender = Mender(
             self.revisions,
             library,
@@ -207,7 +211,7 @@ class Clerk:
             Rejected: there is none.
             Retryable: the retriever is away; the removal goes on when it is back.
         """
-        removal = await self._library.start_removing(request.doc_id, purge=request.purge)
+        removal = await self.removals.start(request.doc_id, purge=request.purge)
         if removal is None:
             raise _unknown("remove", request.doc_id)
         await self._forget(removal)
@@ -220,7 +224,7 @@ class Clerk:
         while True:
             troubles: list[str] = []
             try:
-                for removal in await self._library.removals():
+                for removal in await self.removals.begun():
                     try:
                         await self._forget(removal)
                     except (Retryable, Rejected) as error:
@@ -307,9 +311,9 @@ class Clerk:
         # an original that cannot be deleted now is deleted later.
         async with self._adding:
             if removal.purge:
-                for sha256 in await self._library.only_here(removal.doc_id):
+                for sha256 in await self.removals.only_here(removal.doc_id):
                     await asyncio.to_thread(self._originals.forget, sha256)
-            await self._library.finish_removing(removal)
+            await self.removals.finish(removal)
         gone = msgspec.structs.replace(removal.state, state="removed", reason="")
         self._announcer.say(gone)
         self._announcer.clear(removal.doc_id)

@@ -11,7 +11,8 @@ import msgspec
 from schemas.channels import ACTIVATE
 from schemas.knowledge import DocumentState
 from schemas.retrieval import Activate, Indexed
-from services.ingest.library import Library, Work
+from services.ingest.library import Library
+from services.ingest.records import Work
 from services.runtime.clock import now
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.process import Health

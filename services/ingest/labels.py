@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.channels import MAX_TOPIC
+from schemas.channel import MAX_TOPIC
 from services.runtime.errors import Fatal, Rejected
 from services.runtime.messages import check_filter
 

@@ -7,15 +7,14 @@ from datetime import datetime
 from pathlib import Path, PurePath
 
 import aiosqlite
-import msgspec
 
 from schemas.knowledge import DocumentState
 from schemas.paging import PAGE
-from schemas.retrieval import DocumentRef
 from services.ingest import entries, rows
 from services.ingest.differences import IN_WORK
-from services.ingest.labels import Labels, labels_of
+from services.ingest.labels import labels_of
 from services.ingest.partition import tesseract
+from services.ingest.records import Added, Read, Work
 from services.ingest.rows import CURRENT, ENDED
 from services.runtime.clock import now
 from services.runtime.errors import Rejected
@@ -61,64 +60,6 @@ _ANSWERS = """
         SELECT max(answered) FROM revision o WHERE o.doc_id = revision.doc_id)
     WHERE doc_id = ? AND revision = ?
 """
-
-
-class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """A revision that has to be read."""
-
-    doc_id: str
-    file: str
-    revision: int
-    sha256: str
-    labels: Labels
-    """What people say about it."""
-    passages: int = 0
-    """How many it has, where it was read before."""
-    note: str = ""
-    """What was said then of what could not be read."""
-
-    def ref(self, *, title: str, lang: str) -> DocumentRef:
-        """Return what the retriever is told: the file's title and language where none was said."""
-        title = title or PurePath(self.file).stem
-        return rows.ref(self.labels, self.doc_id, self.revision, self.file, title, lang)
-
-
-class Read(msgspec.Struct, frozen=True, kw_only=True):
-    """What another box found when it read a file."""
-
-    title: str
-    """The file's own title."""
-    lang: str
-    """Main language."""
-    pages: int | None
-    """Pages."""
-    passages: int
-    """Passages."""
-
-
-class Added(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a file."""
-
-    state: DocumentState
-    sha256: str
-    """Hash of the file."""
-    unchanged: bool
-    """Its content was there already."""
-    edited: bool = False
-    """What is said about the document is not what it was."""
-    restored: int = 0
-    """The revision that is to answer again, 0 where none is."""
-
-
-class Removal(msgspec.Struct, frozen=True, kw_only=True):
-    """A document on its way out."""
-
-    doc_id: str
-    file: str
-    purge: bool
-    """Whether its originals go as well."""
-    state: DocumentState
-    """Its last state."""
 
 
 class Library:
@@ -364,51 +305,6 @@ class Library:
             await db.execute(
                 f"{_ANSWERS} AND answered = 0 AND state = 'indexing'", (work.doc_id, work.revision)
             )
-
-    async def start_removing(self, identity: str, *, purge: bool) -> Removal | None:
-        """Mark a document as going: from now on it is in no list. None where there is none."""
-        state = await self.state(identity)
-        async with self._database.transaction() as db:
-            await db.execute(
-                "UPDATE document SET removing = 1, purge = max(purge, ?) WHERE doc_id = ?",
-                (int(purge), identity),
-            )
-        if state is None:
-            return None
-        return Removal(doc_id=identity, file=state.file, purge=purge, state=state)
-
-    async def removals(self) -> list[Removal]:
-        """Return the documents whose removal was begun and not finished."""
-        return [
-            Removal(
-                doc_id=row["doc_id"],
-                file=row["file"],
-                purge=bool(row["purge"]),
-                state=rows.state_in(row),
-            )
-            for row in await self._database.fetch(f"{CURRENT} AND d.removing")
-        ]
-
-    async def only_here(self, identity: str) -> list[str]:
-        """Return hashes of a document's originals that no other document has."""
-        found = await self._database.fetch(
-            "SELECT DISTINCT sha256 FROM revision r WHERE doc_id = ? AND NOT EXISTS"
-            " (SELECT 1 FROM revision o WHERE o.sha256 = r.sha256 AND o.doc_id <> r.doc_id)",
-            (identity,),
-        )
-        # Of one that was adopted nobody knows which original it has.
-        return [row["sha256"] for row in found if row["sha256"]]
-
-    async def finish_removing(self, removal: Removal) -> None:
-        """Delete a document, its name from the disk too."""
-        left = [] if removal.purge else await self.only_here(removal.doc_id)
-        async with self._database.transaction() as db:
-            await db.executemany(
-                "INSERT OR REPLACE INTO left_original VALUES (?, ?, ?)",
-                [(sha256, removal.file, now()) for sha256 in left],
-            )
-            await db.execute("DELETE FROM document WHERE doc_id = ?", (removal.doc_id,))
-        await self._database.checkpoint("TRUNCATE")
 
 
 async def _complete(db: aiosqlite.Connection) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, PRUNE, Rpc
+from schemas.channel import Rpc
+from schemas.channels import ACTIVATE, CORPUS, DESCRIBE, FORGET, PRUNE
 from schemas.knowledge import DocumentState
 from schemas.paging import PAGE
 from schemas.retrieval import (
@@ -28,7 +29,8 @@ from schemas.retrieval import (
 from services.ingest.awaited import Awaited
 from services.ingest.differences import Differences, Own, Shelved, differences, name_of
 from services.ingest.labels import Labels
-from services.ingest.library import MIGRATIONS, Library, Work
+from services.ingest.library import MIGRATIONS, Library
+from services.ingest.records import Work
 from services.ingest.revisions import Revisions
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.rpc import Caller

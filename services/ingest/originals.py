@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from services.runtime.durable import sync
 from services.runtime.errors import Rejected, Retryable
 
 _CHUNK = 2**20
@@ -112,7 +113,7 @@ class Originals:
                 raise Rejected(operation, "the file is empty")
             temporary.chmod(0o440)
             temporary.replace(self.path(digest.hexdigest()))
-            _sync(self._folder)  # or the name could be lost where the library's word is not
+            sync(self._folder)  # or the name could be lost where the library's word is not
         return digest.hexdigest(), size
 
     @contextlib.contextmanager
@@ -138,12 +139,3 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise Rejected(f"read {path.name}", error.strerror or str(error)) from error
-
-
-def _sync(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,11 +13,12 @@ from pathlib import Path, PurePath
 
 from schemas.knowledge import AddedDocument, DocumentState, Passed, PassedDocument, ReceiveDocument
 from services.ingest.labels import Labels
-from services.ingest.library import Added, Library, Read, Work
+from services.ingest.library import Library
 from services.ingest.naming import file_name
+from services.ingest.records import Added, Read, Work
 from services.runtime.errors import Rejected
 
-PATIENCE_S = 60.0
+_PATIENCE_S = 60.0
 """Seconds without a word after which a document is read here."""
 _LOOK_S = 5.0
 _Key = tuple[str, int]
@@ -33,7 +34,6 @@ class Receiving:
         *,
         say: Callable[[DocumentState], None],
         wake: Callable[[], None],
-        patience_s: float = PATIENCE_S,
     ) -> None:
         """Expect none yet.
 
@@ -42,13 +42,11 @@ class Receiving:
             take: copies a file in and enters it.
             say: publishes a state.
             wake: told that a document waits to be read, or to be activated.
-            patience_s: see `PATIENCE_S`.
         """
         self._library = library
         self._take = take
         self._say = say
         self._wake = wake
-        self._patience_s = patience_s
         self._heard: dict[_Key, float] = {}
         self._some = asyncio.Event()
 
@@ -99,10 +97,10 @@ class Receiving:
         """Have documents read here whose passages stay away, for ever."""
         while True:
             await self._some.wait()
-            await asyncio.sleep(min(_LOOK_S, self._patience_s))
+            await asyncio.sleep(_LOOK_S)
             now = time.monotonic()
             for key, heard in list(self._heard.items()):
-                if now - heard > self._patience_s:
+                if now - heard > _PATIENCE_S:
                     await self._go_on(key)
             if not self._heard:
                 self._some.clear()

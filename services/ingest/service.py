@@ -25,6 +25,7 @@ from services.ingest.announcer import Announcer
 from services.ingest.clerk import Clerk
 from services.ingest.follower import Follower
 from services.ingest.inbox import Inbox
+from services.ingest.intake import Intake
 from services.ingest.kept import Kept
 from services.ingest.library import Library
 from services.ingest.mender import LIBRARY
@@ -103,16 +104,22 @@ class IngestService:
         self._announcer = Announcer(context.bus, self._config.prefix)
         self._follower = Follower(self._library, context.caller, context.health, say=self._pass_on)
         readers = await self._closing.enter_async_context(Readers())
-        self._worker = Worker(
+        intake = Intake(
             self._config.ingest,
             library=self._library,
             originals=self._originals,
-            spool=self._config.data_dir / "spool",
             caller=context.caller,
             follower=self._follower,
             readers=readers,
             health=context.health,
             say=self._announcer.say,
+        )
+        self._worker = Worker(
+            intake,
+            library=self._library,
+            spool=self._config.data_dir / "spool",
+            follower=self._follower,
+            health=context.health,
             again_s=self._again_s,
         )
         self._clerk = Clerk(
@@ -162,8 +169,7 @@ class IngestService:
         if idle_s := self._config.ingest.idle_exit_s:
 
             async def quiet() -> bool:
-                library = self._library
-                open_ = await library.in_work() or await library.removals()
+                open_ = await self._library.in_work() or await self._clerk.removals.begun()
                 return inbox.settled and not open_
 
             context.spawn(rest(context, idle_s, quiet), "rest")

@@ -9,7 +9,8 @@ from typing import ClassVar, Protocol
 import msgspec
 from prometheus_client import start_http_server
 
-from schemas.channels import ALARM, ANSWER, FLOOD, STATUS, Channel
+from schemas.channel import Channel
+from schemas.channels import ALARM, ANSWER, FLOOD, STATUS
 from schemas.health import SERVICES
 from services.metrics.figures import BROKER_TOPICS, Figures
 from services.runtime.config import Config

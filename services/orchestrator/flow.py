@@ -193,20 +193,6 @@ class Flow:
         answer = of_nothing(job.work, job.work.code, Found(hits=[]), timings, said)
         await self._giving.give(job, answer, done=True, failed=reason)
 
-    async def _give_standing(self, job: Job, why: str, *, failed: str = "") -> bool:
-        """Give the job, as final, what it was given before, if that stands on the manuals.
-
-        Returns:
-            Whether there is such an answer: nothing without citations takes its place.
-        """
-        standing = await self._ledger.given(job)
-        if standing is None or not standing.citations:
-            return False
-        said = standing.note if why in standing.note else join(standing.note, why)
-        answer = msgspec.structs.replace(standing, stage="final", note=said, created=now())
-        await self._giving.give(job, answer, done=True, failed=failed)
-        return True
-
     def escalate(self, place: str, answer_id: str, priority: Priority) -> None:
         """Let an answer that waits for the model be more urgent from now on."""
         self._reuse.escalate((place, answer_id), priority)

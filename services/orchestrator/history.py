@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import msgspec
 
+from services.runtime.durable import sync
 from services.runtime.errors import Rejected, Retryable
 
 _NAME = re.compile(r"ledger-\d{4}-\d\d-\d\d-(\d{4}-\d\d-\d\d)(?:-\d+)?\.jsonl\.gz")
@@ -128,11 +129,7 @@ class Writer:
         path = self._folder / name
         with _disk(path):
             self._part.rename(path)
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync(self._folder)
         return path
 
     def __exit__(self, *_: object) -> None:

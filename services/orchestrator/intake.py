@@ -10,7 +10,8 @@ import msgspec
 from msgspec.structs import replace
 
 from schemas.answers import Answer, Ask
-from schemas.channels import ANSWER, ASK, ASKED, FEEDBACK, topic_trouble
+from schemas.channel import topic_trouble
+from schemas.channels import ANSWER, ASK, ASKED, FEEDBACK
 from schemas.errors import RejectedEvent
 from schemas.faults import Fault
 from services.orchestrator import effects, sparkplug, triggers

@@ -8,6 +8,7 @@ import logging
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from schemas.channel import Rpc
 from schemas.channels import (
     ACTIVATE_PROMPT,
     MAKE_AGAIN,
@@ -19,7 +20,6 @@ from schemas.channels import (
     STATUS,
     TRACE,
     TRY_PROMPT,
-    Rpc,
 )
 from services.orchestrator.again import Stands
 from services.orchestrator.arrivals import Arrivals, Upon

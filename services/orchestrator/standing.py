@@ -12,7 +12,8 @@ from typing import TypeVar
 import msgspec
 
 from schemas.answers import Answer
-from schemas.channels import ALARM, ANSWER, ASKED, DISPLAY, FLOOD, Channel
+from schemas.channel import Channel
+from schemas.channels import ALARM, ANSWER, ASKED, DISPLAY, FLOOD
 from schemas.faults import Alarm, Flood
 from services.orchestrator import floods
 from services.orchestrator.alarms import RANK, Standing

@@ -38,7 +38,6 @@ LONGEST_TEMPLATE = 16_000
 LONGEST_PART = 12_000
 """Characters a block may come to."""
 _DEEPEST = 40
-_WRONG = "wrong template"
 _Values = Mapping[str, str | int]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from schemas.answers import Language
-from schemas.channels import ASKED, topic_trouble
+from schemas.channel import topic_trouble
+from schemas.channels import ASKED
 from schemas.faults import Fault, Priority
 from services.orchestrator.births import Told, Values
 from services.orchestrator.fields import (

@@ -17,12 +17,13 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from services.runtime.address import BrokerAddress
 from services.runtime.backoff import Backoff, Ending, Retries
-from services.runtime.bus import MAX_PACKET, Bus
+from services.runtime.bus import Bus
 from services.runtime.calls import Acked
 from services.runtime.errors import Rejected, Retryable, Unavailable
 from services.runtime.link import TICK_S, Link
 from services.runtime.messages import Delivery, Inbox, Properties, Will
 from services.runtime.paho_client import CONNECT_TIMEOUT_S, PahoClient
+from services.runtime.transport import MAX_PACKET
 from services.runtime.wire import outgoing
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from schemas.channels import REPLY, STATUS, Rpc
+from schemas.channel import Rpc
+from schemas.channels import REPLY, STATUS
 from schemas.health import ServiceStatus
 from services.runtime.bus import Bus
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable

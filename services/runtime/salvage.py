@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -22,6 +21,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from services.runtime.durable import sync
 from services.runtime.errors import Damaged, Fatal, Retryable
 from services.runtime.process import Health
 from services.runtime.recovery import RowTest, copy_with_wal, recover
@@ -179,14 +179,14 @@ def _mend(path: Path, plan: Plan, begins: Callable[[str], None]) -> Salvage | No
             kept = recover(
                 copy, new, plan.migrations, keep=plan.keep, mend=plan.mend, sparing=plan.sparing
             )
-            _sync(new)
+            sync(new)
             new.replace(done)
-            _sync(path.parent)
+            sync(path.parent)
     aside = _set_aside(path)
     if plan.recover:
         done.replace(path)
     suspect.unlink(missing_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
     return Salvage(aside=aside, reason=reason, kept=kept)
 
 
@@ -293,12 +293,3 @@ def _leave_note(note: Path, text: str) -> None:
 def _size(path: Path) -> int:
     wal = path.with_name(f"{path.name}-wal")
     return sum(p.stat().st_size for p in (path, wal) if p.exists())
-
-
-def _sync(path: Path) -> None:
-    """Have a file or the names in a folder on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

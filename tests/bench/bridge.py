@@ -28,7 +28,8 @@ import aiohttp
 import msgspec
 import yaml
 
-from schemas.channels import DEFAULT_PREFIX, GENERATE, STATUS
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import GENERATE, STATUS
 from schemas.generation import Generate, Generated, PromptPassage
 from schemas.health import ServiceStatus
 from services.llm_bridge import prompt

@@ -20,7 +20,8 @@ from typing import Any
 import aiohttp
 import yaml
 
-from schemas.channels import DEFAULT_PREFIX, GENERATE, STATUS, URGE
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import GENERATE, STATUS, URGE
 from schemas.generation import Generate, Generated, PromptPassage, Urge
 from schemas.health import ServiceStatus
 from services.llm_bridge.turns import PRIORITIES

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from schemas import channels
-from schemas.channels import CALLS, CHANNELS, MARK, REPLY, RPCS, STATUS, Channel, Rpc
+from schemas.channel import Channel, Rpc
+from schemas.channels import CALLS, CHANNELS, MARK, REPLY, RPCS, STATUS
 from schemas.health import SERVICES
 from services import plugin
 from services.access_list import Access, Client, Password

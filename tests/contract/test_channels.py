@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
-from schemas.channels import ANSWER, ASK, ASKED, CHANNELS, FAULT, REPLY, RPCS, Channel
+from schemas.channel import Channel
+from schemas.channels import ANSWER, ASK, ASKED, CHANNELS, FAULT, REPLY, RPCS
 
 pytestmark = pytest.mark.contract
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from schemas.retrieval import Passage
-from services.ingest.library import Library, Removal
 from services.ingest.originals import Originals
+from services.ingest.removals import Removal, Removals
 from services.ingest.spool import Spool
 from services.runtime.errors import Retryable, Unavailable
 from services.runtime.process import Context
@@ -171,17 +171,17 @@ async def test_a_removal_that_fails_twice_goes_on(plant: Plant, tmp_path: Path) 
 async def test_a_library_that_cannot_be_read_is_waited_for(
     plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Library.removals
+    real = Removals.begun
     asked = 0
 
-    async def failing(library: Library) -> list[Removal]:
+    async def failing(removals: Removals) -> list[Removal]:
         nonlocal asked
         asked += 1
         if asked < 3:
             raise Retryable("read library.db", "disk I/O error")
-        return await real(library)
+        return await real(removals)
 
-    monkeypatch.setattr(Library, "removals", failing)
+    monkeypatch.setattr(Removals, "begun", failing)
     async with plant.retriever(), plant.ingest() as context:
         await until(context, "disk I/O error")
         await until(context, "")

@@ -55,7 +55,7 @@ def test_only_what_a_killed_broker_had_in_memory_alone_may_be_lost() -> None:
     assert soak.at_risk(confirmed, [orchestrator, stopped], []) == set()
 
 
-def test_the_books_are_read_with_suspicion(tmp_path: Path) -> None:
+def test_the_books_are_read_with_suspicion() -> None:
     books = soak.Books(
         faults={"m1": ("plant/a", "E001"), "m2": ("plant/b", "E002")},
         answers={

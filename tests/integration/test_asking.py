@@ -7,7 +7,8 @@ import logging
 
 import pytest
 
-from schemas.channels import DEFAULT_PREFIX, URGE
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import URGE
 from services.orchestrator.asking import Asking
 from services.runtime.errors import Retryable
 from services.runtime.fake_bus import FakeBroker, FakeBus

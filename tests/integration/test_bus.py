@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.bus import MAX_PACKET, Bus
+from services.runtime.bus import Bus
 from services.runtime.errors import (
     KINDS,
     AndonError,
@@ -20,7 +20,8 @@ from services.runtime.errors import (
     Unavailable,
 )
 from services.runtime.messages import Delivery, Inbox, Properties, Will
-from tests.support.worlds import SOON_S, FakeWorld, RealWorld, World
+from services.runtime.transport import MAX_PACKET
+from tests.support.worlds import SOON_S, FakeWorld, RealWorld, World, becomes
 
 pytestmark = pytest.mark.integration
 
@@ -56,12 +57,6 @@ async def world(make_world: Callable[..., World]) -> World:
 
 async def take(inbox: Inbox) -> Delivery:
     return await asyncio.wait_for(inbox.get(), SOON_S)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SOON_S):
-        while not condition():  # noqa: ASYNC110  # conditions of all kinds
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -500,7 +495,7 @@ async def test_a_bus_starts_without_a_broker_and_connects_when_it_comes(
     bus = await world.bus("a", connected=False, on_connection=changes.append)
     inbox = await bus.consume("t/x")
     assert not bus.connected
-    await until(lambda: bus.last_error is not None)
+    await becomes(lambda: bus.last_error is not None)
     with pytest.raises(Unavailable, match="cannot connect"):
         await bus.wait_connected(0.01)
 
@@ -531,7 +526,7 @@ async def test_after_a_broker_restart_everything_works_again(world: World, how: 
     async with serving(bus, "t/rpc", answer):
         for _ in range(2):
             await (world.stop if how == "stop" else world.kill)()
-            await until(lambda: not bus.connected)
+            await becomes(lambda: not bus.connected)
             assert bus.last_error
             await world.start()
             await bus.wait_connected(SOON_S)
@@ -593,7 +588,7 @@ async def test_offline_publish_raises_and_is_never_sent(world: World) -> None:
     bus = await world.bus("a")
     inbox = await bus.consume("t/x")
     await world.stop()
-    await until(lambda: not bus.connected)
+    await becomes(lambda: not bus.connected)
     for qos in (0, 1):
         with pytest.raises(Unavailable):
             await bus.publish("t/x", b"lost", qos=qos)
@@ -676,7 +671,7 @@ async def test_sessions_and_retained_messages_survive_a_broker_that_keeps_them(
     await bus.publish("t/x", b"2")
     await take(inbox)
     await world.stop()
-    await until(lambda: not bus.connected)
+    await becomes(lambda: not bus.connected)
     await world.start()
     again = await take(inbox)
     assert (again.payload, again.duplicate) == (b"2", True)
@@ -708,7 +703,7 @@ async def test_an_expired_message_is_not_delivered(world: World) -> None:
 async def test_a_session_taken_over_is_not_fought_for(world: World) -> None:
     """Mosquitto 2.0.11 does not say why it closes; the bus finds out after a few rounds."""
     pair = [await world.bus("same"), await world.bus("same", connected=False)]
-    await until(lambda: any("'same'" in (bus.last_error or "") for bus in pair))
+    await becomes(lambda: any("'same'" in (bus.last_error or "") for bus in pair))
     loser = next(bus for bus in pair if "'same'" in (bus.last_error or ""))
     winner = next(bus for bus in pair if bus is not loser)
     await winner.wait_connected(SOON_S)

@@ -168,7 +168,7 @@ def test_a_run_is_compared_with_an_earlier_one(andon: Andon, tmp_path: Path) -> 
     assert (refused.returncode, "written by --out" in refused.stderr) == (1, True)
 
 
-def test_questions_are_kept_and_run_again(andon: Andon, tmp_path: Path) -> None:
+def test_questions_are_kept_and_run_again(andon: Andon) -> None:
     empty = andon.cli("eval")
     assert empty.returncode == 1
     assert "--keep" in empty.stderr

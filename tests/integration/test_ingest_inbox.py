@@ -77,9 +77,7 @@ def notes(plant: Plant, folder: str, text: str) -> None:
     (path / ".new").rename(path / "andon.yaml")  # never seen when it is half written
 
 
-async def test_a_file_dropped_in_answers_with_what_its_folders_say(
-    plant: Plant, tmp_path: Path
-) -> None:
+async def test_a_file_dropped_in_answers_with_what_its_folders_say(plant: Plant) -> None:
     async with plant.retriever(), plant.ingest():
         await watching(plant)
         notes(plant, "drives", "assets: [plant/m7]\nkind: manual")

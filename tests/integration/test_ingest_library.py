@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from schemas.channels import DOCUMENT
 from services.ingest import naming
 from services.ingest.labels import Labels
-from services.ingest.library import MIGRATIONS, Library, Work
+from services.ingest.library import MIGRATIONS, Library
 from services.ingest.originals import Originals
+from services.ingest.records import Work
+from services.ingest.removals import Removals
 from services.ingest.revisions import Revisions
 from services.runtime.errors import Rejected
 from services.runtime.sqlite import open_database
@@ -145,17 +147,18 @@ async def test_removing_is_finished_after_a_restart(tmp_path: Path) -> None:
     state = (await library.add("m.pdf", A, 12)).state
     await library.add("other.pdf", A, 12)
     await library.add("m.pdf", B, 12)
-    assert await library.start_removing(state.doc_id, purge=True) is not None
+    assert await Removals(library).start(state.doc_id, purge=True) is not None
     assert [s.file for s in await library.states()] == ["other.pdf"]
     with pytest.raises(Rejected, match="being removed"):
         await library.add("m.pdf", A, 12)
     await library.close()
     library = await Library.open(path)
-    (removal,) = await library.removals()
+    removals = Removals(library)
+    (removal,) = await removals.begun()
     assert (removal.file, removal.purge) == ("m.pdf", True)
-    assert await library.only_here(removal.doc_id) == [B]
-    await library.finish_removing(removal)
-    assert await library.removals() == []
+    assert await removals.only_here(removal.doc_id) == [B]
+    await removals.finish(removal)
+    assert await removals.begun() == []
     added = await library.add("m.pdf", A, 12)
     assert added.state.revision == 1
     await library.close()
@@ -229,13 +232,13 @@ async def test_a_renamed_document_keeps_its_id_and_frees_its_name(library: Libra
 
 
 async def test_removing_what_is_not_there(library: Library) -> None:
-    assert await library.start_removing("nothing", purge=False) is None
+    assert await Removals(library).start("nothing", purge=False) is None
 
 
 async def test_an_update_of_a_removed_document_says_so(library: Library) -> None:
     state = (await library.add("m.pdf", A, 12)).state
     work = await taken(library)
-    await library.start_removing(state.doc_id, purge=False)
+    await Removals(library).start(state.doc_id, purge=False)
     assert await library.update(work, state="ready") is None
 
 

@@ -270,9 +270,7 @@ async def test_an_answer_stands_until_the_manual_changes(
     assert len(await ledger.claim(9, lease_s=30)) == (not stands)
 
 
-async def test_work_that_is_lost_is_made_again_by_the_next_report(
-    ledger: Ledger, tmp_path: Path
-) -> None:
+async def test_work_that_is_lost_is_made_again_by_the_next_report(ledger: Ledger) -> None:
     await ledger.accept([entry("a")], [], NOTHING, deadline_s=60)
     [lost] = await ledger.claim(9, lease_s=30)
     async with ledger.database.transaction() as db:

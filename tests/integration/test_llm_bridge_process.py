@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from schemas.channels import DEFAULT_PREFIX, GENERATE, STATUS
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import GENERATE, STATUS
 from schemas.generation import Generated
 from schemas.health import ServiceStatus
 from services.runtime.address import BrokerAddress

@@ -19,7 +19,7 @@ from services.runtime.errors import DeadlineExceeded, Fatal, Rejected, Retryable
 from services.runtime.mqtt import MqttBus
 from tests.support.certificates import Authority
 from tests.support.mosquitto import Mosquitto
-from tests.support.worlds import QUICK, SOON_S
+from tests.support.worlds import QUICK, SOON_S, becomes
 
 pytestmark = pytest.mark.integration
 
@@ -29,12 +29,6 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 def make(address: BrokerAddress, client_id: str = "a", **options: object) -> MqttBus:
     reply_topic = f"t/reply/{client_id}"
     return MqttBus(address, client_id, reply_topic=reply_topic, backoff=QUICK, **options)  # type: ignore[arg-type]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SOON_S):
-        while not condition():  # noqa: ASYNC110  # conditions of all kinds
-            await asyncio.sleep(0.005)
 
 
 async def round_trips(bus: MqttBus, sizes: tuple[int, ...] = (0, 10, 70_000, 1_000_000)) -> None:
@@ -65,7 +59,7 @@ async def test_tls_with_a_client_certificate(tmp_path: Path) -> None:
         async with make(address) as bus:
             await round_trips(bus)
             await broker.in_thread("restart")
-            await until(lambda: bus.connected)
+            await becomes(lambda: bus.connected)
             await bus.publish("t/x", b"again")
 
 
@@ -74,7 +68,7 @@ async def test_tls_refuses_a_broker_of_another_authority(tmp_path: Path) -> None
     with Mosquitto(tmp_path / "broker", tls=authority.sign("broker")) as broker:
         url = f"mqtts://127.0.0.1:{broker.port}"
         async with make(BrokerAddress.from_url(url, ca=str(other.pem))) as bus:
-            await until(lambda: bus.last_error is not None)
+            await becomes(lambda: bus.last_error is not None)
             assert "certificate verify failed" in (bus.last_error or "")
             assert not bus.connected
 
@@ -84,7 +78,7 @@ async def test_tls_checks_the_name_of_the_broker(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker", tls=authority.sign("broker")) as broker:
         url = f"mqtts://localhost:{broker.port}"
         async with make(BrokerAddress.from_url(url, ca=str(authority.pem))) as bus:
-            await until(lambda: bus.last_error is not None)
+            await becomes(lambda: bus.last_error is not None)
             assert "match" in (bus.last_error or "")
             assert not bus.connected
 
@@ -94,7 +88,7 @@ async def test_the_broker_refuses_a_client_without_certificate(tmp_path: Path) -
     with Mosquitto(tmp_path / "broker", tls=authority.sign("broker")) as broker:
         url = f"mqtts://127.0.0.1:{broker.port}"
         async with make(BrokerAddress.from_url(url, ca=str(authority.pem))) as bus:
-            await until(lambda: bus.last_error is not None)
+            await becomes(lambda: bus.last_error is not None)
             assert not bus.connected
 
 
@@ -114,13 +108,13 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
         async with make(BrokerAddress.from_url(f"unix://{broker.socket}")) as bus:
             await round_trips(bus)
             await broker.in_thread("restart")
-            await until(lambda: bus.connected)
+            await becomes(lambda: bus.connected)
             await bus.publish("t/x", b"again")
 
 
 async def test_a_unix_socket_that_is_not_there(tmp_path: Path) -> None:
     async with make(BrokerAddress.from_url(f"unix://{tmp_path}/none.sock")) as bus:
-        await until(lambda: bus.last_error is not None)
+        await becomes(lambda: bus.last_error is not None)
         assert "cannot connect" in (bus.last_error or "")
 
 
@@ -135,7 +129,7 @@ async def test_a_wrong_password_is_named_and_tried_again_slowly(
             address = BrokerAddress.from_url(broker.url, username=name, password=password)
             caplog.clear()
             async with make(address) as bus:
-                await until(lambda: any(one.levelno == logging.ERROR for one in caplog.records))
+                await becomes(lambda: any(one.levelno == logging.ERROR for one in caplog.records))
                 assert "check username and password" in (bus.last_error or "")
                 with pytest.raises(Unavailable, match="check username"):
                     await bus.wait_connected(0.1)
@@ -215,7 +209,7 @@ async def test_a_broker_that_hangs_is_noticed(tmp_path: Path) -> None:
             try:
                 with pytest.raises(DeadlineExceeded, match="did not confirm"):
                     await bus.publish("t/x", b"", timeout=0.1)
-                await until(lambda: not bus.connected)
+                await becomes(lambda: not bus.connected)
                 with pytest.raises(Unavailable):
                     await bus.publish("t/x", b"")
             finally:
@@ -290,7 +284,7 @@ async def test_a_session_taken_over_is_named_when_the_broker_says_so() -> None:
         writer.close()
 
     async with odd_broker(talk) as address, make(address) as bus:
-        await until(lambda: "took the session" in (bus.last_error or ""))
+        await becomes(lambda: "took the session" in (bus.last_error or ""))
         with pytest.raises(Unavailable, match="give it another client id"):
             await bus.wait_connected(0.3)
         assert connects == 1
@@ -311,10 +305,10 @@ async def test_a_session_taken_over_is_taken_back_and_told_of_until_it_lasts() -
     async with odd_broker(talk) as address:
         bus = MqttBus(address, "a", reply_topic="t/reply/a", backoff=patience)
         async with bus:
-            await until(lambda: connects == 4 and bus.connected)
+            await becomes(lambda: connects == 4 and bus.connected)
             assert bus.last_error is None
             assert "took the session" in (bus.disputed or "")
-            await until(lambda: bus.disputed is None)
+            await becomes(lambda: bus.disputed is None)
             assert connects == 4
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from schemas.channels import STATUS, Rpc
+from schemas.channel import Rpc
+from schemas.channels import STATUS
 from schemas.health import ServiceStatus
 from services.client import connected
 from services.runtime.bus import Bus

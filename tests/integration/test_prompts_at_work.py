@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from schemas.channel import DEFAULT_PREFIX
 from schemas.channels import (
     ACTIVATE_PROMPT,
-    DEFAULT_PREFIX,
     MAKE_AGAIN,
     ROLL_BACK_PROMPT,
     SAVE_PROMPT,

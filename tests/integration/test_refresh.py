@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from schemas.answers import Answer
-from schemas.channels import ANSWER, DEFAULT_PREFIX
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import ANSWER
 from services.orchestrator.refresh import is_stale
 from services.orchestrator.service import OrchestratorService
 from services.runtime.fake_bus import FakeBus

@@ -200,7 +200,7 @@ async def test_what_a_newer_andon_wrote_is_left_alone(path: Path, damaged: bool)
     assert path.read_bytes() == before
 
 
-async def test_what_is_only_in_the_wal_goes_on(path: Path, tmp_path: Path) -> None:
+async def test_what_is_only_in_the_wal_goes_on(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("INSERT INTO note VALUES (9999, 'new')")
         db.commit()
@@ -279,9 +279,7 @@ async def test_files_set_aside_do_not_fill_the_disk(path: Path) -> None:
     assert [one.exists() for one in asides] == [False] * 2 + [True] * KEPT_ASIDE
 
 
-async def test_a_disk_without_room_leaves_the_file_where_it_is(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_disk_without_room_leaves_the_file_where_it_is(path: Path) -> None:
     import resource
 
     overwrite(path, random.Random(SEED), 1, head=True)

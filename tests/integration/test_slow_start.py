@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from schemas.channels import ANSWER, DEFAULT_PREFIX
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import ANSWER
 from services.orchestrator import service
 from services.orchestrator.service import OrchestratorService
 from services.runtime import salvage

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from schemas.channels import DEFAULT_PREFIX, GENERATE
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import GENERATE
 from schemas.generation import Generate, Generated, PromptPassage, TextDelta
 from services.llm_bridge.service import LlmBridgeService
 from services.runtime.config import Bridge, Config

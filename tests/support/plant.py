@@ -7,17 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from schemas.channels import (
-    ADD,
-    CORPUS,
-    DEFAULT_PREFIX,
-    DOCUMENT,
-    DOCUMENTS,
-    EDIT,
-    REMOVE,
-    ROLLBACK,
-    SEARCH,
-)
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import ADD, CORPUS, DOCUMENT, DOCUMENTS, EDIT, REMOVE, ROLLBACK, SEARCH
 from schemas.knowledge import (
     AddDocument,
     AddedDocument,

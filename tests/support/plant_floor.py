@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from schemas.answers import Scope
-from schemas.channels import DEFAULT_PREFIX, GENERATE, SEARCH, STATUS, URGE
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import GENERATE, SEARCH, STATUS, URGE
 from schemas.generation import Generate, Generated, Piece, Point, TextDelta, Urge, Urged
 from schemas.health import ServiceStatus
 from schemas.retrieval import DocumentRef, Found, Hit, Passage, Search

@@ -16,7 +16,7 @@ from typing import ClassVar
 import msgspec
 
 from schemas.answers import StreamDelta
-from schemas.channels import Rpc
+from schemas.channel import Rpc
 from services.runtime.config import Config
 from services.runtime.errors import Fatal, Rejected
 from services.runtime.link import Link

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from schemas.channels import ACTIVATE, CORPUS, DEFAULT_PREFIX, FORGET, INDEX, SEARCH
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import ACTIVATE, CORPUS, FORGET, INDEX, SEARCH
 from schemas.retrieval import (
     Activate,
     CorpusQuery,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from schemas.channels import DEFAULT_PREFIX
+from schemas.channel import DEFAULT_PREFIX
 from services.runtime.bus import Bus
 from services.runtime.config import Config
 from services.runtime.fake_bus import FakeBroker, FakeBus

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ QUICK = Backoff(first_s=0.02, most_s=0.2, patient_s=60.0)
 """Reconnects soon, but keeps its patience: no test waits for a second try after a refusal."""
 SOON_S = 60.0
 """Limit for what takes milliseconds: reached only when it never happens."""
+
+
+async def becomes(true: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(SOON_S):
+        while not true():  # noqa: ASYNC110  (conditions of all kinds)
+            await asyncio.sleep(0.005)
 
 
 class World(ABC):

@@ -5,7 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
-from schemas.channels import DEFAULT_PREFIX, DOCUMENT
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import DOCUMENT
 from schemas.knowledge import DocumentState
 from services.ingest.announcer import Announcer
 from services.runtime.errors import Unavailable

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.channels import DEFAULT_PREFIX, DOCUMENT
+from schemas.channel import DEFAULT_PREFIX
+from schemas.channels import DOCUMENT
 from schemas.knowledge import DocumentState
 from services.ingest.announcer import Announcer
 from services.ingest.kept import Kept
-from services.runtime.bus import MAX_PACKET
 from services.runtime.paging import ROOM, fitting
+from services.runtime.transport import MAX_PACKET
 
 pytestmark = pytest.mark.unit
 
