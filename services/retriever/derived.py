@@ -183,7 +183,7 @@ class Derived:
         after = 0
         while self.index is not None:
             async with self._changing:
-                labels, vectors = await self._corpus.vectors(after, FILLED, number)
+                labels, vectors = await self._corpus.vectors(number, after, FILLED)
                 if not len(labels):
                     return
                 await self._run(self.index.add, labels, vectors)
