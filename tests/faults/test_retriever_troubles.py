@@ -196,7 +196,7 @@ class Server:
 async def test_a_server_that_refuses_ends_nothing(
     tmp_path: Path, mood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.retriever.succession.AGAIN_S", 0.05)
+    monkeypatch.setattr("services.retriever.opening.AGAIN_S", 0.05)
     server = Server(mood)
     async with http_server(server) as url:
         settings = Embedding(backend="llama-server", url=url, model="")
@@ -248,7 +248,7 @@ async def test_a_new_revision_answers_without_vectors_when_the_model_stays_away(
             waiting = await asker.activate(second, 3)
             assert not waiting.answers
             assert waiting.waits_for
-            monkeypatch.setattr("services.retriever.succession.PATIENCE_S", 0.0)
+            monkeypatch.setattr("services.retriever.condition.PATIENCE_S", 0.0)
             reply = await asker.activate(second, 3)
             assert (reply.answers, reply.vectors, reply.waits_for) == (True, 0, "")
             hits = (await asker.search(PASSAGES[4].text)).hits
