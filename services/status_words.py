@@ -12,7 +12,7 @@ _BACKGROUND = "queued_background"
 _PREPARED = ("prepared", "prepared_of", "to_prepare", "not_grounded", "in_no_manual")
 _ASSET = "prepared "
 _LANGS = "prepared_in"
-_HIDDEN = ("identity",)
+_HIDDEN = ("identity", "unreachable", "mend")
 """For programs."""
 
 
