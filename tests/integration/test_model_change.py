@@ -115,6 +115,20 @@ async def asked_by(
         yield asker
 
 
+async def stopped_after(
+    groups: int, folder: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Have the bundled model answer, and a change to a second one stop in its midst."""
+    async with asked_by(folder) as asker:
+        await asker.add(ref(), MANUAL)
+    with gated("second", monkeypatch) as gate:
+        async with asked_by(folder, second) as asker:
+            gate.let(groups)
+            told = f"{2 * groups} of {COUNT}"
+            await soon(lambda: asker.health.facts["embedding_change"] == told)
+            gate.stop()
+
+
 async def soon(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  of any kind
@@ -232,13 +246,7 @@ async def test_a_restart_in_the_middle_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = second_model(tmp_path)
-    async with asked_by(tmp_path) as asker:
-        await asker.add(ref(), MANUAL)
-    with gated("second", monkeypatch) as gate:
-        async with asked_by(tmp_path, new) as asker:
-            gate.let(7)
-            await soon(lambda: asker.health.facts["embedding_change"] == f"14 of {COUNT}")
-            gate.stop()
+    await stopped_after(7, tmp_path, new, monkeypatch)
     assert len(kept(tmp_path, "coming")) == 14
     assert are_of(kept(tmp_path), BUNDLED)
     with gated("second", monkeypatch) as gate:
@@ -253,13 +261,7 @@ async def test_who_goes_back_to_the_former_model_has_it_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = second_model(tmp_path)
-    async with asked_by(tmp_path) as asker:
-        await asker.add(ref(), MANUAL)
-    with gated("second", monkeypatch) as gate:
-        async with asked_by(tmp_path, new) as asker:
-            gate.let(2)
-            await soon(lambda: asker.health.facts["embedding_change"] == f"4 of {COUNT}")
-            gate.stop()
+    await stopped_after(2, tmp_path, new, monkeypatch)
     with gated("all-MiniLM", monkeypatch) as gate:
         async with asked_by(tmp_path) as asker:
             assert asker.health.facts["vectors"] == COUNT
@@ -272,13 +274,7 @@ async def test_a_third_model_takes_the_place_of_the_one_that_was_coming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second, third = second_model(tmp_path), second_model(tmp_path, "third")
-    async with asked_by(tmp_path) as asker:
-        await asker.add(ref(), MANUAL)
-    with gated("second", monkeypatch) as gate:
-        async with asked_by(tmp_path, second) as asker:
-            gate.let(3)
-            await soon(lambda: asker.health.facts["embedding_change"] == f"6 of {COUNT}")
-            gate.stop()
+    await stopped_after(3, tmp_path, second, monkeypatch)
     with gated("third", monkeypatch) as gate:
         gate.open()
         async with asked_by(tmp_path, third) as asker:
