@@ -19,7 +19,7 @@ class Cartridge(msgspec.Struct, frozen=True, kw_only=True):
     state: ModelState
     """`copying`: not whole yet; `checking`: its checksum is being made."""
     reason: str = ""
-    """Why it is refused, or could not be loaded the last time."""
+    """Why it is refused, could not be loaded the last time, or is not what is in use."""
     size_mb: float = 0.0
     """All its files, MiB."""
     parts: int = 1
@@ -141,3 +141,5 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     """`failed`: it ended by itself before it was ready."""
     reason: str = ""
     """Why it failed, in the server's own words."""
+    file: str = ""
+    """Size and time of the model's file, of all its parts, when the server began to read it."""

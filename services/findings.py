@@ -174,8 +174,9 @@ def model(facts: Mapping[str, str | int | float | bool], *, url: str) -> Finding
     if not facts.get("reachable"):
         return problem(
             "model",
-            f"its server does not answer at {url}",
-            "is llama-server running? `andon model list` shows the models, llm_bridge.url the way",
+            str(facts.get("unreachable") or f"its server does not answer at {url}"),
+            str(facts.get("mend") or "is llama-server running?")
+            + "; `andon model list` shows the models",
         )
     if facts.get("breaker") == "open":
         return problem(

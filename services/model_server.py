@@ -19,6 +19,7 @@ from services.child import Child, End
 from services.llm_bridge import memory
 from services.llm_bridge.cartridges import Found, models_in
 from services.llm_bridge.files import name_of
+from services.llm_bridge.identity import seen
 from services.llm_bridge.marks import Marks
 from services.runtime import choice
 from services.runtime.clock import now
@@ -171,6 +172,8 @@ class ModelServer:
         """Where it listens, always."""
         self.key = secrets.token_hex(16) if key is None else key
         """Without it nobody on this machine is answered; empty: everybody is."""
+        self._file = ""
+        """What tells the file that the server has read from others."""
         self.serving = False
         """Whether a model is loaded and answers."""
 
@@ -264,7 +267,10 @@ class ModelServer:
         self, chosen: Choice, state: Literal["starting", "ready", "failed"], why: str = ""
     ) -> None:
         self.serving = state == "ready"
-        choice.write(self._data, Running(since=chosen.since, state=state, reason=why))
+        if state == "starting":  # it is read from now on
+            self._file = seen(Path(chosen.path))
+        said = Running(since=chosen.since, state=state, reason=why, file=self._file)
+        choice.write(self._data, said)
 
 
 def _options(chosen: Choice) -> Sequence[str]:

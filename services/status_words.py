@@ -11,7 +11,8 @@ _OF = "queued_"
 _BACKGROUND = "queued_background"
 _PREPARED = ("prepared", "prepared_of", "to_prepare", "not_grounded", "in_no_manual")
 _ASSET = "prepared "
-_HIDDEN = ("identity",)
+_LANGS = "prepared_in"
+_HIDDEN = ("identity", "unreachable", "mend")
 """For programs."""
 
 
@@ -25,7 +26,7 @@ def said(facts: Facts) -> Iterator[str]:
                 yield from _queue(facts)
         elif name == "embedding_change" and value:
             yield f"embedding model changes: {value} passages"
-        elif prepared and name in _PREPARED:
+        elif prepared and name in (*_PREPARED, _LANGS):
             if name == "prepared":
                 yield _prepared(facts)
         elif value != "" and name not in _HIDDEN and not name.startswith(_ASSET):
@@ -50,6 +51,8 @@ def _prepared(facts: Facts) -> str:
         if facts[name]
     )
     said = f"prepared {facts['prepared']} of {facts['prepared_of']} codes"
+    if ", " in (langs := str(facts.get(_LANGS, ""))):
+        said += f" in {langs}"  # each code is counted in each
     return f"{said} ({rest})" if rest else said
 
 

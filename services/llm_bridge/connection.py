@@ -10,11 +10,11 @@ from urllib.parse import quote, urlencode, urlsplit
 import aiohttp
 import msgspec
 
-from services.llm_bridge import errors
+from services.llm_bridge import errors, probing
 from services.llm_bridge.fields import Json
 from services.llm_bridge.sse import Events
 from services.runtime.config import Bridge
-from services.runtime.errors import Fatal
+from services.runtime.errors import AndonError, Fatal
 
 _ERROR_BODY = 64 * 1024
 """As much of an error's body is read, bytes."""
@@ -32,6 +32,9 @@ class Connection:
     def __init__(self, settings: Bridge) -> None:
         self._settings = settings
         self._url = _address(settings.url)
+        parts = urlsplit(self._url)
+        self._tls = parts.scheme == "https"
+        self._address = parts.hostname or "", parts.port or (443 if self._tls else 80)
         self._ssl = _tls(settings.ca) if settings.ca else True
         self._session: aiohttp.ClientSession | None = None
         self.routed = ""
@@ -90,7 +93,6 @@ class Connection:
             path = f"{base}?{named}&{query}".rstrip("&")
             body = body and {**body, "model": self.routed}
         started = False
-        wait = self._settings.token_timeout_s
         try:
             async with self._open().request(
                 # What the plant asks goes to the configured address and nowhere else.
@@ -100,20 +102,40 @@ class Connection:
                 allow_redirects=False,
             ) as response:
                 if response.status >= 300:
-                    raise errors.refused(response.status, await response.content.read(_ERROR_BODY))
+                    said = await response.content.read(_ERROR_BODY)
+                    if errors.asks_for_tls(response.status, said):
+                        raise errors.encrypted(self._url)
+                    key = bool(self._settings.api_key)
+                    raise errors.refused(response.status, said, key=key)
                 started = True
                 yield response
-        except aiohttp.ConnectionTimeoutError as error:
-            seconds = self._settings.connect_timeout_s
-            raise errors.away(self._url, f"no connection within {seconds:g} s") from error
-        except TimeoutError as error:
-            raise errors.slow("the next token" if started else "a reply", wait) from error
-        except aiohttp.ClientConnectorError as error:
-            raise errors.away(self._url, str(error)) from error
-        except aiohttp.ClientResponseError as error:
-            raise errors.garbled("what came is not HTTP", error.message) from error
-        except aiohttp.ClientError as error:
-            raise errors.cut_off(str(error) or type(error).__name__) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if not started and _unclear(error) and await self._speaks_other():
+                other = errors.plain if self._tls else errors.encrypted
+                raise other(self._url) from error
+            raise self._meant(error, started=started) from error
+
+    async def _speaks_other(self) -> bool:
+        """Return whether it is TLS and HTTP that are mistaken for each other."""
+        other = probing.speaks_http if self._tls else probing.speaks_tls
+        return await other(*self._address)
+
+    def _meant(self, error: aiohttp.ClientError | TimeoutError, *, started: bool) -> AndonError:
+        """Return what a trouble of the connection means."""
+        match error:
+            case aiohttp.ConnectionTimeoutError():
+                seconds = self._settings.connect_timeout_s
+                return errors.away(self._url, f"no connection within {seconds:g} s")
+            case TimeoutError():
+                what = "the next token" if started else "a reply"
+                return errors.slow(what, self._settings.token_timeout_s)
+            case aiohttp.ClientConnectorError(__cause__=ssl.SSLError() as cause):
+                return errors.untrusted(self._url, cause, self._settings.ca)
+            case aiohttp.ClientConnectorError():
+                return errors.away(self._url, str(error))
+            case aiohttp.ClientResponseError():
+                return errors.garbled("what came is not HTTP", error.message)
+        return errors.cut_off(str(error) or type(error).__name__)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -129,6 +151,16 @@ class Connection:
                 trust_env=False,  # a proxy of the environment must not see the plant's questions
             )
         return self._session
+
+
+def _unclear(error: aiohttp.ClientError | TimeoutError) -> bool:
+    """Return whether a server may have been greeted in the wrong way: it does not say so itself."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.__cause__
+        return isinstance(cause, ssl.SSLError) and not isinstance(
+            cause, ssl.SSLCertVerificationError
+        )
+    return isinstance(error, aiohttp.ConnectionTimeoutError) or not isinstance(error, TimeoutError)
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

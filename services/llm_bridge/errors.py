@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from typing import Any
 
+from services.runtime import tls
 from services.runtime.errors import AndonError, DeadlineExceeded, Rejected, Retryable, Unavailable
 
 SERVER = "ask the language model"
@@ -18,6 +20,8 @@ _MEMORY = re.compile(
     r"out of (?:device )?memory|alloc|compute error|context size has been exceeded", re.IGNORECASE
 )
 """How llama-server's errors 500 say that there was no room."""
+_TLS_PORT = re.compile(r"HTTP request (?:was sent )?to (?:an )?HTTPS", re.IGNORECASE)
+_URL, _CA = "llm_bridge.url", "llm_bridge.ca"
 
 
 class BrokenOutput(Retryable):
@@ -34,10 +38,28 @@ def endless(length: int) -> BrokenOutput:
 
 
 def away(url: str, reason: str) -> Unavailable:
-    """Nobody listens at the address, or the connection cannot be trusted."""
+    """Nobody listens at the address."""
     return Unavailable(
         SERVER, f"{url}: {reason}", "check llm_bridge.url and that llama-server runs"
     )
+
+
+def untrusted(url: str, error: ssl.SSLError, ca: str) -> Unavailable:
+    """The TLS connection came to nothing."""
+    reason, hint = tls.told(error, url_key=_URL, ca=ca, ca_key=_CA)
+    return Unavailable(SERVER, f"{url}: {reason}", hint)
+
+
+def plain(url: str) -> Unavailable:
+    """The address says https, and the server speaks HTTP."""
+    reason, hint = tls.plain(_URL)
+    return Unavailable(SERVER, f"{url}: {reason}", hint)
+
+
+def encrypted(url: str) -> Unavailable:
+    """The address says http, and the server speaks TLS."""
+    reason, hint = tls.encrypted(_URL, _CA)
+    return Unavailable(SERVER, f"{url}: {reason}", hint)
 
 
 def loading() -> Retryable:
@@ -72,8 +94,14 @@ def garbled(what: str, found: str | bytes) -> BrokenOutput:
     )
 
 
-def refused(status: int, body: bytes) -> AndonError:
-    """Turn an HTTP status of 300 or more, and its body, into the error it means."""
+def refused(status: int, body: bytes, *, key: bool = False) -> AndonError:
+    """Turn an HTTP status of 300 or more, and its body, into the error it means.
+
+    Args:
+        status: of the reply.
+        body: of the reply.
+        key: whether an API key was sent.
+    """
     message = _message(body)[:_LONGEST]
     if status in (429, 503) or (status >= 500 and status != 501):
         return _failing(status, message)
@@ -84,7 +112,20 @@ def refused(status: int, body: bytes) -> AndonError:
         )
     if status in (404, 405, 501):
         return NotOffered(SERVER, reason, "check llm_bridge.url, .api and .model")
-    return Rejected(SERVER, reason, "check llm_bridge.api_key" if status in (401, 403) else "")
+    if status in (401, 403):
+        return _no_entry(reason, key=key)
+    return Rejected(SERVER, reason)
+
+
+def asks_for_tls(status: int, body: bytes) -> bool:
+    """Return whether a refusal says that the port is one of TLS, as nginx and Go's servers do."""
+    return status == 400 and bool(_TLS_PORT.search(body.decode("utf-8", "replace")))
+
+
+def _no_entry(reason: str, *, key: bool) -> Rejected:
+    what = "it does not accept the API key" if key else "it wants an API key, none is configured"
+    hint = "set llm_bridge.api_key to the one the server was started with (--api-key)"
+    return Rejected(SERVER, f"{what}: {reason}", hint)
 
 
 def _failing(status: int, message: str) -> Retryable:

@@ -22,8 +22,10 @@ class LoadedFile:
     """Of the file; of the first where there are several."""
     loaded: str = ""
     """What told it from others then; empty: never seen."""
+    replaced: bool = False
+    """Whether another one lies in its place since."""
 
-    def mark(self, path: str, now: str, *, started: bool) -> str:
+    def mark(self, path: str, now: str, *, started: bool, known: str = "") -> str:
         """Return what tells the running model's file from others (pure).
 
         Args:
@@ -31,18 +33,23 @@ class LoadedFile:
             now: what tells that file from others as it lies there; empty: it is not there, as
                 where its stick was pulled, which takes nothing from a server that has read it.
             started: whether the server may have started since the last call.
+            known: what told the file from others when its server was started, where that is known.
         """
-        if path != self.path or (now and (started or not self.loaded)):
+        if known:
+            self.path, self.loaded = path, known
+        elif path != self.path or (now and (started or not self.loaded)):
             self.path, self.loaded = path, now
-        return self.loaded if now in ("", self.loaded) else f"{self.loaded} or {now}"
+        self.replaced = now not in ("", self.loaded)
+        return f"{self.loaded} or {now}" if self.replaced else self.loaded
 
 
 async def on_disk(path: str) -> str:
     """Return size and time of a model's file, of all its parts; empty where it is not there."""
-    return await asyncio.to_thread(_on_disk, Path(path)) if path else ""
+    return await asyncio.to_thread(seen, Path(path)) if path else ""
 
 
-def _on_disk(path: Path) -> str:
+def seen(path: Path) -> str:
+    """Return the same; blocks."""
     part = _PART.search(path.name)
     try:
         files = [path]

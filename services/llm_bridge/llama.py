@@ -111,6 +111,8 @@ class LlamaServer:
         """What the server told of a file that cannot be looked at, when it was first asked."""
         self._away = True
         """Whether it could not be asked the last time, and may have started since."""
+        self.began_with = ""
+        """What told the model's file from others when the server began; empty: not known."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -124,6 +126,15 @@ class LlamaServer:
     def route(self, model: str) -> None:
         """Ask for this model from now on, where a router has several."""
         self._http.routed = model
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the model's file is another one now than the one the server has read."""
+        return self._file.replaced
+
+    def loads_anew(self) -> None:
+        """Know that the server reads the model's file again."""
+        self._away = True
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,7 +166,7 @@ class LlamaServer:
     async def _file_of(self, found: Props, named: str, *, started: bool) -> str:
         """Return what tells the model's file from others under the same name."""
         now = await on_disk(found.path) if self._here and Path(found.path).is_absolute() else ""
-        mark = self._file.mark(found.path, now, started=started)
+        mark = self._file.mark(found.path, now, started=started, known=self.began_with)
         if started and not mark:
             self._described = ""
             # Whatever comes of it, the model can be asked all the same.

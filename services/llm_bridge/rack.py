@@ -99,11 +99,14 @@ class Rack:
                 yield step
 
     async def check(self) -> None:
-        """Say which models fit by now, and when the file of the one in use is gone or back.
+        """Say which models fit by now, and when the file of the one in use is gone, or another.
 
         Its server has read it and answers on: that is a note, and nothing that is missing yet.
         """
         self._note()
+        if self._replaced:
+            self._remark(f"the file of the model in use was {self._replaced}")
+            return
         current = self._exchange.current if self._exchange else None
         path = Path(current.path) if current else Path()
         ours = self._local and path.is_absolute()
@@ -124,7 +127,7 @@ class Rack:
             if said:
                 log.warning("%s", said)
             else:
-                log.info("the file of the model in use is back")
+                log.info("the file of the model in use is the one that was loaded")
 
     async def _choose(self, exchange: Exchange, found: Found, wanted: int) -> Choice:
         """Return the choice of a model.
@@ -198,6 +201,13 @@ class Rack:
             for found in self._cartridges.found.values()
         )
 
+    @property
+    def _replaced(self) -> str:
+        """What to do about another file in the place of the one in use; empty: it is the same."""
+        if self._exchange is None or not self._health.facts.get("reachable"):
+            return ""
+        return self._exchange.replaced
+
     def _in_use(self, found: Found) -> bool:
         return self._exchange is not None and self._exchange.uses(found.group.path)
 
@@ -215,13 +225,14 @@ class Rack:
         group, header = found.group, found.header
         failed = self._exchange.failed.get(group.path, "") if self._exchange else ""
         in_use = self._in_use(found)
+        failed = (failed and f"could not be loaded: {failed}") or (self._replaced if in_use else "")
         if header is None:
             state: ModelState = "refused" if found.whole else "copying"
             return Cartridge(
                 name=group.name,
                 path=group.path,
                 state=state,
-                reason=found.reason,
+                reason=found.reason or failed,
                 size_mb=_mib(group.look.size),
                 parts=group.wanted,
             )
@@ -240,7 +251,7 @@ class Rack:
             name=group.name,
             path=group.path,
             state="in use" if in_use else state,
-            reason=reason or (failed and f"could not be loaded: {failed}"),
+            reason=reason or failed,
             size_mb=_mib(size),
             parts=group.wanted,
             title=header.name,

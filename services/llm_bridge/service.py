@@ -190,6 +190,7 @@ class LlmBridgeService:
                 except AndonError as error:
                     self._trouble = error
                     self._health.trouble("model", f"{error}: {_ALONE}")
+                    self._health.facts.update(unreachable=error.reason, mend=error.hint)
                     self._note("")
                 self._checked.set()
             await rack.check()
@@ -201,6 +202,7 @@ class LlmBridgeService:
         if self._trouble is not None:
             self._breaker.restarted(asyncio.get_running_loop().time())
         self._trouble = None
+        self._health.facts.update(unreachable="", mend="")
         if not model.same_as(self._model):
             self._model = model
             self._queue.resize(min(self._settings.slots, model.props.slots))

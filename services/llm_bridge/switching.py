@@ -150,6 +150,15 @@ class Exchange:
         used = self.current
         return used is not None and (path == used.path or path.endswith(f"/{used.path}"))
 
+    @property
+    def replaced(self) -> str:
+        """What to do where the file of the model in use is another one now; empty: it is not."""
+        if not self._llama.replaced:
+            return ""
+        name = name_of(self.current.path) if self.current else ""
+        do = f"run `andon model use {name}`" if name else "start its server again"
+        return f"replaced since it was loaded: {do}"
+
     async def routed(self, path: str) -> Routed | None:
         """Return how a router knows a model; None where the server is none.
 
@@ -192,7 +201,9 @@ class Exchange:
     async def _ask(self) -> None:
         """Find out how the model can be changed."""
         # Who follows a choice runs no router; its server need not be up to be asked.
-        follows = choice.read(self._data, Running) is not None
+        said = choice.read(self._data, Running)
+        follows = said is not None
+        self._llama.began_with = said.file if said else ""
         if follows:
             self._routes = False
         elif self._routes is None:
@@ -252,7 +263,10 @@ class Exchange:
         if self._routes:
             self._choose(chosen, before)
             model = await self._router.find(chosen.path)
-            await self._router.unloaded([model.id], _UNLOAD_S)
+            # One whose file was replaced has to be read again.
+            stays = [] if self._llama.replaced else [model.id]
+            self._llama.loads_anew()
+            await self._router.unloaded(stays, _UNLOAD_S)
             await self._router.loaded(model.id, within_s)
             self._llama.route(model.id)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from schemas.retrieval import Unit
@@ -32,25 +32,14 @@ class Basis:
         return blake2b(whole, digest_size=8).hexdigest()
 
 
-def is_open(hours: Sequence[str], moment: time) -> bool:
-    """Return whether a time of the day lies in one of the spans.
-
-    Args:
-        hours: `22:00-06:00`, the end not included; none: always. From and to being the same is
-            the whole day.
-        moment: local time.
-    """
-    now = moment.hour * 60 + moment.minute
-    return not hours or any(_left(span, now) for span in hours)
-
-
 def closes(hours: Sequence[str], moment: datetime) -> datetime | None:
     """Return when the open span ends that a moment lies in; None where it never does.
 
     Spans that meet or overlap are one.
 
     Args:
-        hours: as `is_open` has them.
+        hours: `22:00-06:00`, the end not included; none: always. From and to being the same is
+            the whole day.
         moment: local time; outside of the spans it is the end itself.
     """
     now = moment.hour * 60 + moment.minute

@@ -54,6 +54,11 @@ class Case:
     lang: Language
     code: str
 
+    def __str__(self) -> str:
+        """Return it as a person reads it; a bare number is kept with a sign before it."""
+        number = self.code.removeprefix("#")
+        return f"{f'code {number}' if number.isdigit() else self.code} for {self.asset}"
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:

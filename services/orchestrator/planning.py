@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import get_args
 
 from schemas.answers import Language
 from schemas.channels import CORPUS, UNITS
@@ -23,11 +25,13 @@ class Planning:
         Args:
             plan: in the ledger.
             caller: for the retriever.
-            langs: in which answers are prepared.
+            langs: in which answers are prepared for every asset.
         """
         self._plan = plan
         self._caller = caller
-        self._langs = langs
+        self._everywhere = langs
+        self.langs = list(langs)
+        """In which answers are planned for some asset, those of every asset first."""
         self._seen: object = None
         self._generation: int | None = None
         self._others_gone = False
@@ -70,6 +74,7 @@ class Planning:
             self._others_gone = True
         for asset in gone:
             del self._planned[asset]
+        self.langs = _langs(self._everywhere, chain.from_iterable(self._planned.values()))
         self._seen = (generation, given)
         return bool(due or gone)
 
@@ -80,9 +85,11 @@ class Planning:
 
     async def _put(self, asset: str, occurred: list[Case]) -> None:
         units = await self._units(asset)
-        for lang in self._langs:
+        # A machine whose faults come with words of another language is answered in that.
+        langs = _langs(self._everywhere, occurred)
+        for lang in get_args(Language):
             seen = [case.code for case in occurred if case.lang == lang]
-            await self._plan.put(asset, lang, planned(seen, units))
+            await self._plan.put(asset, lang, planned(seen, units) if lang in langs else [])
         self._planned[asset] = occurred
 
     async def _assets(self) -> list[str]:
@@ -103,3 +110,8 @@ class Planning:
             for unit in page.units
             if worth_preparing(unit)
         ]
+
+
+def _langs(everywhere: Sequence[Language], occurred: Iterable[Case]) -> list[Language]:
+    """Return some languages, then those that codes occurred in besides."""
+    return list(dict.fromkeys([*everywhere, *(case.lang for case in occurred)]))

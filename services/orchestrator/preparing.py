@@ -110,8 +110,7 @@ class Preparing:
         self._health = health
         self._wanted = wanted
         told = [config.orchestrator.lang, *(t.lang for t in config.orchestrator.triggers if t.lang)]
-        self._langs: list[Language] = list(dict.fromkeys(told))
-        self._planning = Planning(plan, caller, self._langs)
+        self._planning = Planning(plan, caller, list(dict.fromkeys(told)))
         self._known: dict[Language, Basis] = {}
         self._done = False
         """Whether nothing is due with what is known."""
@@ -163,8 +162,9 @@ class Preparing:
         generation = self._wanted.generation()
         if generation is None:
             return _LOOK_S
-        bases = {lang: self._basis(lang, generation) for lang in self._langs}
-        if await self._planning.renew(generation, self._wanted.flow.given) or bases != self._known:
+        renewed = await self._planning.renew(generation, self._wanted.flow.given)
+        bases = {lang: self._basis(lang, generation) for lang in self._planning.langs}
+        if renewed or bases != self._known:
             self._known, self._done = bases, False
             self._next.clear()
             await self._count()
@@ -172,7 +172,7 @@ class Preparing:
             return _LOOK_S
         for lang, basis in bases.items():
             if (case := await self._due(lang, basis)) is not None:
-                self._health.facts["preparing"] = f"{case.code} for {case.asset}"
+                self._health.facts["preparing"] = str(case)
                 try:
                     pause = await self._work(case, basis)
                 finally:
@@ -212,12 +212,12 @@ class Preparing:
             if self._wanted.stopping.is_set():
                 return _LOOK_S
             if self._left_s() < _CLOSING_S:
-                log.info("%s for %s was not ready when the hours ended", case.code, case.asset)
+                log.info("%s was not ready when the hours ended", case)
                 self._next.clear()  # it is the likeliest still
                 return _LOOK_S
-            log.info("%s for %s is prepared later: %s", case.code, case.asset, error)
+            log.info("%s is prepared later: %s", case, error)
         except Exception:
-            log.exception("%s for %s could not be prepared", case.code, case.asset)
+            log.exception("%s could not be prepared", case)
         else:
             return _LOOK_S if took_s is None else rest_s(took_s, self._settings.share)
         # It would fail again at once, and must not hold up the others.
@@ -283,6 +283,7 @@ class Preparing:
         for name in [one for one in facts if one.startswith(ASSET)]:
             del facts[name]
         facts.update(facts_of(assets))
+        facts["prepared_in"] = ", ".join(self._known)
 
 
 def _work(case: Case) -> Work:

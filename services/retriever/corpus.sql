@@ -206,11 +206,6 @@ SELECT id, 0.0 FROM passages WHERE document = ?
 SELECT v.passage, v.vector FROM passages p CROSS JOIN vectors v ON v.passage = p.id
 WHERE p.document = ? AND v.passage > ? AND length(v.vector) ORDER BY v.passage LIMIT ?
 
--- name: active_vectors: everything that answers, in slices by id
-SELECT v.passage, v.vector FROM vectors v
-JOIN passages p ON p.id = v.passage JOIN documents d ON d.id = p.document
-WHERE d.active AND v.passage > ? AND length(v.vector) ORDER BY v.passage LIMIT ?
-
 -- name: without_vector: what has no vector of the present model, answering or not
 SELECT p.id, p.content, d.title FROM passages p JOIN documents d ON d.id = p.document
 LEFT JOIN vectors v ON v.passage = p.id

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from services.retriever import index_file
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder, Vectors
 from services.retriever.embedding.model import Model
+from services.retriever.following import differences
+from services.retriever.saving import Saver
 from services.retriever.vectors import VectorIndex
 from services.runtime.errors import Rejected, Unavailable
 
@@ -41,11 +40,10 @@ class Derived:
 
     def __init__(self, corpus: Corpus, folder: Path) -> None:
         self._corpus = corpus
-        self._folder = folder
+        self._saver = Saver(corpus, folder, self._run)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
         self._changing = asyncio.Lock()
         self._changed_at = 0.0
-        self._saved: tuple[int, int] | None = None
         self._behind = False
         """The index is not known to hold what the corpus holds."""
         self._spoilt = False
@@ -70,17 +68,9 @@ class Derived:
             if await self._corpus.use_embedding(model or Model.of(embedder)):
                 log.warning("another embedding model: every passage is embedded again")
             held = (self._corpus.generation, (await self._corpus.totals())[1])
-            load = partial(
-                index_file.load,
-                self._folder,
-                marks=await self._corpus.index_marks(),
-                embedding=self._corpus.embedding,
-                dimension=embedder.dimension,
-            )
-            saved = await self._run(load)
-            self.index = saved.index if saved else VectorIndex.empty(embedder.dimension, held[1])
-            self._saved = (saved.generation, saved.count) if saved else None
-            self._behind = self._saved != held
+            saved = await self._saver.load(embedder.dimension)
+            self.index = VectorIndex.empty(embedder.dimension, held[1]) if saved is None else saved
+            self._behind = not self._saver.has(held)
             self._spoilt = False
         return not self._behind
 
@@ -139,7 +129,7 @@ class Derived:
         async with self._changing:
             if await self._corpus.without_vector(done, 1, of):
                 return False
-            gone, missing = await self._differences(index, of)
+            gone, missing = await differences(self._corpus, index, of)
             await self._run(index.remove, gone)
             for begin in range(0, len(missing), FILLED):
                 await self._fetch(index, missing[begin : begin + FILLED], of)
@@ -147,7 +137,7 @@ class Derived:
             # Without a pause between: a question's vector and the index are of one model.
             self.index = index
             on_switch()
-            self._saved = None
+            self._saver.forget()
             self._behind = self._spoilt = False
             self._changed_at = time.monotonic()
         return True
@@ -158,7 +148,7 @@ class Derived:
         Returns how many of each.
         """
         async with self._changing:
-            gone, missing = await self._differences(index, of)
+            gone, missing = await differences(self._corpus, index, of)
             await self._run(index.remove, gone)
         for begin in range(0, len(missing), FILLED):
             # Read and added under one lock, so that none is added after its removal.
@@ -166,12 +156,6 @@ class Derived:
                 await self._fetch(index, missing[begin : begin + FILLED], of)
                 self._changed_at = time.monotonic()
         return len(missing), len(gone)
-
-    async def _differences(self, index: VectorIndex, of: str) -> tuple[list[int], list[int]]:
-        """Return the labels an index has too many and those it lacks, in their order."""
-        wanted = set((await self._corpus.labels(of)).tolist())
-        there = index.labels()
-        return sorted(there - wanted), sorted(wanted - there)
 
     async def _fetch(self, index: VectorIndex, labels: Sequence[int], of: str) -> None:
         found, vectors = await self._corpus.vectors_at(labels, of)
@@ -183,7 +167,7 @@ class Derived:
         after = 0
         while self.index is not None:
             async with self._changing:
-                labels, vectors = await self._corpus.vectors(after, FILLED, number)
+                labels, vectors = await self._corpus.vectors(number, after, FILLED)
                 if not len(labels):
                     return
                 await self._run(self.index.add, labels, vectors)
@@ -225,25 +209,26 @@ class Derived:
         """Write the index if it is complete and has changed.
 
         Raises:
-            OSError: the disk is full, read-only or failing.
+            OSError: the disk is full, read-only, failing or hanging.
         """
-        async with self._changing:
-            index = self.index
-            if index is None or self._behind:
-                return
-            held = (self._corpus.generation, (await self._corpus.totals())[1])
-            if self._saved == held or len(index) != held[1]:  # while it is filled
-                return
-            mark = secrets.token_hex(6)
-            await self._corpus.mark_index(mark)  # first: what is written is not of a later corpus
-            save = partial(
-                index_file.save, mark=mark, generation=held[0], embedding=self._corpus.embedding
-            )
-            await self._run(save, index, self._folder)
-            self._saved = held
+        # As a whole: another one begun meanwhile would delete what this one writes.
+        await asyncio.shield(self._spawn(self._save()))
+
+    async def _save(self) -> None:
+        async with self._saver.one:
+            async with self._changing:
+                index = self.index
+                if index is None or self._behind:
+                    return
+                held = (self._corpus.generation, (await self._corpus.totals())[1])
+                if self._saver.has(held) or len(index) != held[1]:  # while it is filled
+                    return
+                finish = await self._saver.begin(index, held)
+            await finish()  # changes go on
 
     async def close(self) -> None:
-        """End the thread; what it was doing is finished first."""
+        """End the thread; what it was doing is finished first, but for the index's file."""
+        self._saver.end()
         while self._at_work:
             await asyncio.wait(self._at_work)
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
@@ -286,7 +271,7 @@ class Derived:
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._at_work.discard(task)
-        if self._behind and not task.cancelled() and (error := task.exception()):
+        if not task.cancelled() and (error := task.exception()) and self._behind:
             log.warning("the index is behind the corpus and will be built again: %s", error)
 
     async def _add_all(self, number: int) -> None:

@@ -56,7 +56,7 @@ def open_former(
     if beside is not None and not room.holds(_weights(settings)):
         return None, no_room
     try:
-        former = open_embedder(settings)
+        former = _opened(settings, kept.stamp)
     except AndonError as error:
         return None, str(error)
     if not kept.compares(Model.of(former)):
@@ -67,6 +67,18 @@ def open_former(
         return former, ""
     former.close()
     return None, why
+
+
+def _opened(settings: Embedding, stamp: str) -> Embedder:
+    """Open a model, and read its files where they were touched since they had this stamp."""
+    former = open_embedder(settings)
+    try:
+        if former.stamp != stamp:
+            former.verify()
+    except AndonError:
+        former.close()
+        raise
+    return former
 
 
 def _weights(settings: Embedding) -> int:

@@ -7,9 +7,6 @@ parting takes 7 ms.
 
 from __future__ import annotations
 
-import errno
-import os
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +14,8 @@ from pathlib import Path
 import hnswlib
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from services.retriever.index_writer import Writer, checksum
 from services.retriever.vectors import VectorIndex
 
 META = "vectors.json"
@@ -33,15 +30,6 @@ class _Meta(msgspec.Struct, frozen=True):
     count: int
     crc32: int
     """Of the graph and the labels, one after the other."""
-
-
-class _Written(msgspec.Struct, frozen=True):
-    """What the process that writes tells the one that serves."""
-
-    crc32: int = 0
-    error: int = 0
-    """As in `OSError.errno`."""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +63,7 @@ def load(folder: Path, *, marks: Collection[str], embedding: str, dimension: int
         # hnswlib follows the links of a damaged file into foreign memory: look first.
         # A label that the graph does not have would be met at some later change.
         labels = Path(f"{path}.labels")
-        if _checksum(path, labels) != meta.crc32:
+        if checksum(path, labels) != meta.crc32:
             return None
         points = np.fromfile(labels, dtype=np.int64)
         index = hnswlib.Index(space="ip", dim=dimension)
@@ -90,8 +78,37 @@ def load(folder: Path, *, marks: Collection[str], embedding: str, dimension: int
     )
 
 
-def save(index: VectorIndex, folder: Path, *, mark: str, generation: int, embedding: str) -> None:
-    """Write the index, then the note that says what it was built from; each by a rename.
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """An index that is being written."""
+
+    writer: Writer
+    folder: Path
+    meta: _Meta
+    """The note, with no checksum yet."""
+
+    def finish(self) -> None:
+        """Wait until it is written, then put it in the place of the one before; blocks.
+
+        Raises:
+            OSError: the disk is full, read-only, failing or hanging; what was there stays.
+        """
+        crc32 = self.writer.result()
+        name = self.meta.file
+        for file in (name, f"{name}.labels"):
+            (self.folder / f"{file}.part").replace(self.folder / file)
+        note = self.folder / f"{META}.part"
+        note.write_bytes(msgspec.json.encode(msgspec.structs.replace(self.meta, crc32=crc32)))
+        note.replace(self.folder / META)
+        for old in self.folder.glob("vectors-*"):
+            if not old.name.startswith(name) or old.suffix == ".part":
+                old.unlink(missing_ok=True)
+
+
+def begin(
+    index: VectorIndex, folder: Path, *, mark: str, generation: int, embedding: str
+) -> Writing:
+    """Begin to write the index as it is now; it may change as soon as this returns.
 
     Args:
         index: complete for the generation.
@@ -101,14 +118,12 @@ def save(index: VectorIndex, folder: Path, *, mark: str, generation: int, embedd
         embedding: label of the vectors.
 
     Raises:
-        OSError: the disk is full, read-only or failing; what was there stays.
+        OSError: the disk is read-only, or there is no process to be had.
     """
     folder.mkdir(parents=True, exist_ok=True)
     name = f"vectors-{mark}.hnsw"
-    part, labels_part = folder / f"{name}.part", folder / f"{name}.labels.part"
     with index.standing() as (graph, points):
-        pid, reader = _fork(graph, points, part, labels_part)
-    crc32 = _result(pid, reader, part)
+        writer = Writer(graph, points, folder / f"{name}.part", folder / f"{name}.labels.part")
     meta = _Meta(
         file=name,
         mark=mark,
@@ -116,82 +131,6 @@ def save(index: VectorIndex, folder: Path, *, mark: str, generation: int, embedd
         embedding=embedding,
         dimension=index.dimension,
         count=len(points),
-        crc32=crc32,
+        crc32=0,
     )
-    part.replace(folder / name)
-    labels_part.replace(folder / f"{name}.labels")
-    note = folder / f"{META}.part"
-    note.write_bytes(msgspec.json.encode(meta))
-    note.replace(folder / META)
-    for old in folder.glob("vectors-*"):
-        if not old.name.startswith(name) or old.suffix == ".part":
-            old.unlink(missing_ok=True)
-
-
-def _fork(
-    graph: hnswlib.Index, points: NDArray[np.int64], part: Path, labels_part: Path
-) -> tuple[int, int]:
-    """Begin to write in a process of its own; return that and where its result can be read."""
-    reader, writer = os.pipe()
-    try:
-        pid = os.fork()
-    except OSError:
-        os.close(reader)
-        os.close(writer)
-        raise
-    if pid:
-        os.close(writer)
-        return pid, reader
-    # Here is the copy: it has this thread alone, and nothing of the service's may run in it.
-    code = 1
-    try:
-        os.write(writer, msgspec.msgpack.encode(_write(graph, points, part, labels_part)))
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def _write(
-    graph: hnswlib.Index, points: NDArray[np.int64], part: Path, labels_part: Path
-) -> _Written:
-    try:
-        try:
-            graph.save_index(str(part))
-        except RuntimeError as error:  # hnswlib's word for a file it cannot open
-            return _Written(error=errno.EIO, reason=str(error))
-        # It does not look whether its writes succeed.
-        if part.stat().st_size != graph.index_file_size():
-            return _Written(error=errno.ENOSPC, reason="the index could not be written whole")
-        labels_part.write_bytes(points.tobytes())
-        return _Written(crc32=_checksum(part, labels_part))
-    except OSError as error:
-        return _Written(error=error.errno or errno.EIO, reason=str(error))
-
-
-def _result(pid: int, reader: int, part: Path) -> int:
-    """Wait for the process that writes; return the checksum of what it wrote.
-
-    Raises:
-        OSError: it failed, or was ended.
-    """
-    try:
-        with os.fdopen(reader, "rb") as pipe:
-            told = pipe.read()
-    finally:
-        os.waitpid(pid, 0)
-    if not told:
-        raise OSError(errno.EINTR, "the process that writes the index was ended", str(part))
-    written = msgspec.msgpack.decode(told, type=_Written)
-    if written.error:
-        part.unlink(missing_ok=True)
-        raise OSError(written.error, written.reason, str(part))
-    return written.crc32
-
-
-def _checksum(*paths: Path) -> int:
-    total = 0
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                total = zlib.crc32(block, total)
-    return total
+    return Writing(writer, folder, meta)

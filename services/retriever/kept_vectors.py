@@ -181,17 +181,15 @@ class KeptVectors(Answering):
         return {row["id"] for row in found}
 
     async def vectors(
-        self, after: int = 0, limit: int = -1, number: int | None = None
+        self, number: int, after: int = 0, limit: int = -1
     ) -> tuple[NDArray[np.int64], Vectors]:
-        """Return labels [n] and vectors [n, dimension] of a revision, of all that answer when None.
+        """Return labels [n] and vectors [n, dimension] of a revision.
 
         Args:
+            number: the revision's inside the corpus.
             after: label of the last one before these.
             limit: how many at most, -1 for all.
-            number: the revision's inside the corpus.
         """
-        if number is None:
-            return unpacked(await self._db.fetch(Q["active_vectors"], (after, limit)))
         return unpacked(await self._db.fetch(Q["vectors_of"], (number, after, limit)))
 
     async def compared(self, number: int) -> tuple[NDArray[np.int64], Vectors]:
@@ -199,7 +197,7 @@ class KeptVectors(Answering):
         kept = self._postings.vectors
         if number in kept:
             return kept[number]
-        read = await self.vectors(number=number)
+        read = await self.vectors(number)
         if kept is self._postings.vectors:  # else there are others meanwhile
             self._postings.compare(number, *read)
         return read

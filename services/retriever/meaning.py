@@ -166,6 +166,8 @@ def _look(
 ) -> Look:
     begun.set()
     vector = embedder.embed([question])[0]
+    # Another model's vectors may be as long: not one cosine is taken before this is known.
+    embedder.confirm(briefly=True)
     found = [] if index is None else index.search(vector, _many(limited=limited))
     return Look(vector, found, limited)
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from services.runtime import tls
 from services.runtime.errors import Fatal, Rejected, Retryable
 
 REPLY_BYTES = 64 * 1024 * 1024
@@ -59,6 +60,8 @@ class ModelServer:
         Raises:
             Fatal: the address or the authority's file is wrong.
         """
+        self._key, self._ca = key, ca
+        self._keyed = bool(api_key)
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Fatal(f"read {key}", f"not an address: {url!r}", "write it http://host:port")
@@ -103,11 +106,18 @@ class ModelServer:
             connection.request("POST", path, msgspec.json.encode(body), self._headers)
             response = connection.getresponse()
             payload = response.read(REPLY_BYTES)
+        except ssl.SSLError as error:
+            reason, hint = tls.told(
+                error, url_key=self._key, ca=self._ca, ca_key=self._beside("ca")
+            )
+            raise Retryable(operation, reason, hint) from error
         except (OSError, http.client.HTTPException) as error:
             raise Retryable(operation, f"{error}", "is the server running?") from error
         finally:
             self._open.discard(call)
             connection.close()
+        if response.status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
+            raise Rejected(operation, *self._no_entry(response.status))
         if response.status != http.HTTPStatus.OK:
             reason = f"status {response.status}: {payload[:200].decode(errors='replace')}"
             raise (Retryable if response.status >= 500 else Rejected)(operation, reason, hint)
@@ -117,6 +127,18 @@ class ModelServer:
         """End all requests that still wait for the server."""
         for call in list(self._open):
             call.end()
+
+    def _beside(self, name: str) -> str:
+        """Return the configuration's name of what goes with the address; empty where nothing does.
+
+        An embedding server has its address alone.
+        """
+        return self._key.replace("_url", f"_{name}") if self._key.endswith("_url") else ""
+
+    def _no_entry(self, status: int) -> tuple[str, str]:
+        what = "does not accept the API key" if self._keyed else "wants an API key, none is sent"
+        hint = f"set {name}" if (name := self._beside("api_key")) else "start it without one"
+        return f"status {status}: it {what}", hint
 
     def _connection(self, patience_s: float) -> http.client.HTTPConnection:
         if self._tls is None:

@@ -51,11 +51,15 @@ class RandomVectors:
     def __init__(self, model: Embedder) -> None:
         """Take the model whose vectors these stand for."""
         self.name, self.dimension = model.name, model.dimension
+        self.sample, self.stamp = model.sample, model.stamp
         self._dice = np.random.default_rng(22)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a random unit vector a text."""
         return unit(self._dice.standard_normal((len(texts), self.dimension), dtype=np.float32))
+
+    def confirm(self, *, briefly: bool = False) -> None:
+        """Stay what it is."""
 
     def rest(self) -> None:
         """Hold nothing."""

@@ -98,13 +98,13 @@ STATUSES: list[tuple[int, Any, type[AndonError], str]] = [
     (429, "", Retryable, "too many requests"),
     (400, {"error": {"message": "key 'prompt' not found"}}, Rejected, "key 'prompt' not found"),
     (400, {"error": "a plain text"}, Rejected, "a plain text"),
-    (401, {"error": {"message": "Invalid API Key"}}, Rejected, "check llm_bridge.api_key"),
+    (401, {"error": {"message": "Invalid API Key"}}, Rejected, "set llm_bridge.api_key"),
     (404, "not found", NotOffered, "llm_bridge.url"),
     # vLLM, before and since 0.10; its web framework; its key's guard.
     (400, {"object": "error", "message": "too long", "code": 400}, Rejected, ": too long"),
     (400, {"error": {"message": "too long", "type": "BadRequestError"}}, Rejected, ": too long"),
     (422, {"detail": "not so"}, Rejected, ": not so"),
-    (401, {"error": "Unauthorized"}, Rejected, "check llm_bridge.api_key"),
+    (401, {"error": "Unauthorized"}, Rejected, "set llm_bridge.api_key"),
     # Ollama.
     (404, {"error": {"message": 'model "x" not found'}}, NotOffered, 'model "x" not found'),
     (302, "", Rejected, "error 302"),

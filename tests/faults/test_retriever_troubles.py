@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -134,6 +135,28 @@ async def test_an_index_that_could_not_follow_is_built_again(
         assert size(indexer) == len(PASSAGES)
 
 
+async def test_changes_go_on_while_the_process_that_writes_the_index_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = OnnxEmbedder(Embedding().model)
+    async with indexing(tmp_path, embedder) as (_, indexer, vectorizer):
+        await indexer.take(IndexPassages(document=ref("a"), passages=PASSAGES))
+        await indexer.activate(Activate(doc_id="a", revision=1, passages=len(PASSAGES)))
+        await vectorizer.catch_up()
+        with monkeypatch.context() as hanging:
+            hanging.setattr("services.retriever.index_writer._write", lambda *_: time.sleep(600))
+            saving = asyncio.create_task(indexer.save())
+            await soon(lambda: indexer._saver._writing is not None)
+            await indexer.remove("a")
+            assert size(indexer) == 0
+            assert not saving.done()
+            indexer._saver.end()
+            with pytest.raises(OSError, match="was ended"):
+                await saving
+        await indexer.save()
+        assert (tmp_path / "vectors" / "vectors.json").is_file()
+
+
 async def test_a_document_may_be_removed_while_it_is_embedded(tmp_path: Path) -> None:
     embedder = Held()
     async with indexing(tmp_path, embedder) as (corpus, indexer, vectorizer):
@@ -196,7 +219,7 @@ class Server:
 async def test_a_server_that_refuses_ends_nothing(
     tmp_path: Path, mood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.retriever.succession.AGAIN_S", 0.05)
+    monkeypatch.setattr("services.retriever.opening.AGAIN_S", 0.05)
     server = Server(mood)
     async with http_server(server) as url:
         settings = Embedding(backend="llama-server", url=url, model="")
@@ -248,7 +271,7 @@ async def test_a_new_revision_answers_without_vectors_when_the_model_stays_away(
             waiting = await asker.activate(second, 3)
             assert not waiting.answers
             assert waiting.waits_for
-            monkeypatch.setattr("services.retriever.succession.PATIENCE_S", 0.0)
+            monkeypatch.setattr("services.retriever.condition.PATIENCE_S", 0.0)
             reply = await asker.activate(second, 3)
             assert (reply.answers, reply.vectors, reply.waits_for) == (True, 0, "")
             hits = (await asker.search(PASSAGES[4].text)).hits

@@ -152,7 +152,7 @@ def test_weights_with_one_other_byte_are_found_by_their_hash(tmp_path: Path) -> 
 async def test_the_service_tells_of_damaged_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.retriever.succession.VERIFY_AFTER_S", 0.0)
+    monkeypatch.setattr("services.retriever.identity.VERIFY_AFTER_S", 0.0)
     model = tmp_path / "model"
     shutil.copytree(FOLDER, model)
     flip(model / "weights.bin")

@@ -282,6 +282,67 @@ async def test_what_cannot_be_used_is_refused(folder: Path) -> None:
         await answered_by(served, "alpha")
 
 
+AGAIN = "alpha, made anew"
+"""What the file calls itself that is put in the place of another one."""
+
+
+async def another_file(served: Served, folder: Path) -> None:
+    """Put another file in the place of the one in use, and wait until that is told."""
+    await served.until(model="alpha")
+    await settled(served, *LETTERS)
+    await answered_by(served, "alpha")
+    new = write_tiny_gguf(folder / "new", name=AGAIN, seed=1, favourite=LETTERS["beta"])
+    new.rename(folder / "alpha.gguf")
+    await told_of_another_file(served)
+    await answered_by(served, "alpha")  # what is in memory answers on
+
+
+async def told_of_another_file(served: Served) -> None:
+    said = "replaced since it was loaded: run `andon model use alpha`"
+    await served.until(note=f"the file of the model in use was {said}")
+    known = await until(  # else it counts as being copied
+        served,
+        lambda known: (known["alpha"].state, known["alpha"].title) == ("in use", AGAIN),
+    )
+    assert (known["alpha"].reason, known["beta"].reason) == (said, "")
+
+
+async def taken_up(served: Served) -> None:
+    """Choose the model again: the new file answers."""
+    identity = served.health.facts["identity"]
+    await use(served, "alpha")
+    _, answer = await served.ask(request(max_tokens=64))
+    assert (answer.model, writer_of(answer)) == ("alpha", "beta"), "it writes the new one's letter"
+    await served.until(note="")
+    assert (await models(served))["alpha"].reason == ""
+    assert served.health.facts["identity"] != identity
+
+
+async def test_a_file_replaced_under_a_router_is_told_until_it_is_chosen(folder: Path) -> None:
+    async with routed(folder, model="alpha") as served:
+        await another_file(served, folder)
+        await taken_up(served)
+
+
+async def test_a_file_replaced_under_a_server_of_ours_is_told_by_the_next_bridge_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with followed(folder, monkeypatch, "wheel") as (served, _):
+        await another_file(served, folder)
+        async with bridge(served.settings, folder.parent / "data") as next_one:
+            await told_of_another_file(next_one)
+            await taken_up(next_one)
+
+
+async def test_a_file_replaced_under_somebody_elses_server_is_told(folder: Path) -> None:
+    with llama_process(folder / "alpha.gguf") as server:
+        async with bridge(Bridge(url=server.url), folder.parent / "data") as served:
+            await served.until(model="alpha")
+            (folder / "beta.gguf").rename(folder / "alpha.gguf")
+            said = "was replaced since it was loaded: start its server again"
+            await served.until(note=f"the file of the model in use {said}")
+
+
 async def test_a_stick_that_is_pulled_while_in_use_is_told(folder: Path) -> None:
     async with routed(folder, model="alpha") as served:
         await served.until(model="alpha")

@@ -10,8 +10,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -112,6 +113,20 @@ async def asked_by(
     embedding = model if isinstance(model, Embedding) else Embedding(model=str(model), threads=1)
     async with retriever(folder, embedding, **({"budget_mb": BUDGET_MB} | more)) as asker:
         yield asker
+
+
+async def stopped_after(
+    groups: int, folder: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Have the bundled model answer, and a change to a second one stop in its midst."""
+    async with asked_by(folder) as asker:
+        await asker.add(ref(), MANUAL)
+    with gated("second", monkeypatch) as gate:
+        async with asked_by(folder, second) as asker:
+            gate.let(groups)
+            told = f"{2 * groups} of {COUNT}"
+            await soon(lambda: asker.health.facts["embedding_change"] == told)
+            gate.stop()
 
 
 async def soon(condition: Callable[[], bool]) -> None:
@@ -231,13 +246,7 @@ async def test_a_restart_in_the_middle_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = second_model(tmp_path)
-    async with asked_by(tmp_path) as asker:
-        await asker.add(ref(), MANUAL)
-    with gated("second", monkeypatch) as gate:
-        async with asked_by(tmp_path, new) as asker:
-            gate.let(7)
-            await soon(lambda: asker.health.facts["embedding_change"] == f"14 of {COUNT}")
-            gate.stop()
+    await stopped_after(7, tmp_path, new, monkeypatch)
     assert len(kept(tmp_path, "coming")) == 14
     assert are_of(kept(tmp_path), BUNDLED)
     with gated("second", monkeypatch) as gate:
@@ -252,13 +261,7 @@ async def test_who_goes_back_to_the_former_model_has_it_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = second_model(tmp_path)
-    async with asked_by(tmp_path) as asker:
-        await asker.add(ref(), MANUAL)
-    with gated("second", monkeypatch) as gate:
-        async with asked_by(tmp_path, new) as asker:
-            gate.let(2)
-            await soon(lambda: asker.health.facts["embedding_change"] == f"4 of {COUNT}")
-            gate.stop()
+    await stopped_after(2, tmp_path, new, monkeypatch)
     with gated("all-MiniLM", monkeypatch) as gate:
         async with asked_by(tmp_path) as asker:
             assert asker.health.facts["vectors"] == COUNT
@@ -271,13 +274,7 @@ async def test_a_third_model_takes_the_place_of_the_one_that_was_coming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second, third = second_model(tmp_path), second_model(tmp_path, "third")
-    async with asked_by(tmp_path) as asker:
-        await asker.add(ref(), MANUAL)
-    with gated("second", monkeypatch) as gate:
-        async with asked_by(tmp_path, second) as asker:
-            gate.let(3)
-            await soon(lambda: asker.health.facts["embedding_change"] == f"6 of {COUNT}")
-            gate.stop()
+    await stopped_after(3, tmp_path, second, monkeypatch)
     with gated("third", monkeypatch) as gate:
         gate.open()
         async with asked_by(tmp_path, third) as asker:
@@ -383,8 +380,8 @@ async def test_documents_come_and_go_while_the_model_changes(
 async def test_another_model_behind_the_same_address_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.retriever.succession.AGAIN_S", 0.05)
-    monkeypatch.setattr("services.retriever.succession.CONFIRM_S", 0.1)
+    monkeypatch.setattr("services.retriever.opening.AGAIN_S", 0.05)
+    monkeypatch.setattr("services.retriever.identity.CONFIRM_S", 0.1)
     one, two = (
         write_tiny_gguf(tmp_path / f"{seed}" / "tiny.gguf", seed=seed)
         for seed in (1, 2)
@@ -411,6 +408,79 @@ async def test_another_model_behind_the_same_address_is_noticed(
             assert not are_of(first, settings)
     finally:
         await running.__aexit__(None, None, None)
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each comparison of a question's vector with those of passages."""
+    seen: list[int] = []
+    search = VectorIndex.search
+
+    def counted(index: VectorIndex, vector: Any, limit: int) -> list[tuple[int, float]]:
+        seen.append(limit)
+        return search(index, vector, limit)
+
+    monkeypatch.setattr(VectorIndex, "search", counted)
+    return seen
+
+
+async def test_the_first_question_to_another_model_of_the_same_name_is_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compared: list[int]
+) -> None:
+    """Nobody but the question itself looks whether the model is another one."""
+    monkeypatch.setattr("services.retriever.identity.CONFIRM_S", 1e6)
+    monkeypatch.setattr("services.retriever.opening.AGAIN_S", 1e6)
+    one, two = (write_tiny_gguf(tmp_path / f"{seed}.gguf", seed=seed) for seed in (1, 2))
+    with ExitStack() as first:
+        server = first.enter_context(llama_process(one, embedding=True))
+        settings = Embedding(backend="llama-server", url=server.url, model="tiny")
+        async with asked_by(tmp_path, settings) as asker:
+            await asker.add(ref(), MANUAL)
+            assert await near(asker, MANUAL[0])
+            assert compared, "by the model that made the vectors they are compared"
+            first.close()
+            compared.clear()
+            with llama_process(two, embedding=True, port=int(server.url.rpartition(":")[2])):
+                hits = (await asker.search(MANUAL[1].text)).hits
+                assert "the model is another one now" in asker.health.reason
+                assert hits[0].passage.text.startswith(MANUAL[1].text), "its words are found"
+                assert {hit.by for hit in hits} == {"words"}
+                await asker.search(MANUAL[2].text)
+    assert compared == []
+
+
+async def test_weights_under_another_ones_name_answer_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compared: list[int]
+) -> None:
+    monkeypatch.setattr("services.retriever.identity.VERIFY_AFTER_S", 1e6)
+    monkeypatch.setattr("services.retriever.opening.AGAIN_S", 0.05)
+    read: list[str] = []
+    verify = OnnxEmbedder.verify
+
+    def told(model: OnnxEmbedder) -> None:
+        read.append(model.name)
+        verify(model)
+
+    monkeypatch.setattr(OnnxEmbedder, "verify", told)
+    model = Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+    async with asked_by(tmp_path, model) as asker:
+        await asker.add(ref(), MANUAL)
+    assert len(read) == 1
+    async with asked_by(tmp_path, model) as asker:
+        assert await near(asker, MANUAL[0])
+    assert len(read) == 1, "what was not touched is not read again before it answers"
+    weights = model / "weights.bin"
+    right = weights.read_bytes()
+    weights.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+    compared.clear()
+    async with asked_by(tmp_path, model) as asker:
+        assert "weights.bin is damaged" in asker.health.reason
+        assert await near(asker, MANUAL[0])
+        assert compared == []
+        weights.write_bytes(right)
+        await soon(lambda: asker.health.reason == "")
+        assert await near(asker, MANUAL[0])
+        assert compared
 
 
 async def test_a_server_that_still_runs_answers_until_its_successor_has_all(
@@ -445,7 +515,7 @@ async def test_a_server_that_still_runs_answers_until_its_successor_has_all(
 async def test_the_former_model_answers_while_the_new_ones_server_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.retriever.succession.AGAIN_S", 0.05)
+    monkeypatch.setattr("services.retriever.opening.AGAIN_S", 0.05)
     async with asked_by(tmp_path) as asker:
         await asker.add(ref(), MANUAL)
     with llama_process(write_tiny_gguf(tmp_path / "tiny.gguf"), embedding=True) as server:
@@ -486,8 +556,8 @@ def still_open(monkeypatch: pytest.MonkeyPatch) -> list[LlamaServerEmbedder]:
 async def test_one_that_stood_in_for_the_same_model_elsewhere_is_let_go_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, still_open: list[LlamaServerEmbedder]
 ) -> None:
-    monkeypatch.setattr("services.retriever.succession.AGAIN_S", 0.05)
-    monkeypatch.setattr("services.retriever.succession.LAST_S", 0.05)
+    monkeypatch.setattr("services.retriever.opening.AGAIN_S", 0.05)
+    monkeypatch.setattr("services.retriever.worker.LAST_S", 0.05)
     model = write_tiny_gguf(tmp_path / "tiny.gguf")
     with llama_process(model, embedding=True) as server:
         async with asked_by(tmp_path, Embedding(backend="llama-server", url=server.url)) as asker:

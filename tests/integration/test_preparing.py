@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from schemas.answers import Ask
+from schemas.answers import Ask, Language
 from schemas.channels import CORPUS, SEARCH
 from schemas.generation import Generate, Generated, Point
 from schemas.retrieval import (
@@ -33,7 +33,7 @@ from services.orchestrator.flow import Flow
 from services.orchestrator.ledger import Ledger
 from services.orchestrator.made import known_as
 from services.orchestrator.night import Basis
-from services.orchestrator.plan import Coverage, Plan
+from services.orchestrator.plan import Case, Coverage, Plan
 from services.orchestrator.prepared import Prepared, told
 from services.orchestrator.preparing import Preparing, Wanted
 from services.orchestrator.records import Entry, Work
@@ -281,7 +281,7 @@ async def test_only_what_changed_is_planned_anew(ledger: Ledger) -> None:
     assert set(await shift.plan.coverage("en", shift.basis)) == set(ASSETS)
 
 
-async def report(ledger: Ledger, asset: str, code: str) -> None:
+async def report(ledger: Ledger, asset: str, code: str, lang: Language = "en") -> None:
     """Have the ledger know that a code occurred."""
     moment = "2026-01-31T12:00:00.000Z"
     work = Work(
@@ -290,7 +290,7 @@ async def report(ledger: Ledger, asset: str, code: str) -> None:
         asset=asset,
         code=code,
         question=f"Fault {code}",
-        lang="en",
+        lang=lang,
         priority="warning",
         trace="",
         first_seen=moment,
@@ -306,3 +306,26 @@ async def test_one_language_follows_the_other(ledger: Ledger) -> None:
     shift = await begun(ledger, triggers=(chinese,))
     await shift.all_done()
     assert sorted(shift.model.langs) == shift.model.langs == ["en"] * 4 + ["zh"] * 4
+    facts = shift.health.facts
+    assert (facts["prepared"], facts["prepared_of"], facts["prepared_in"]) == (16, 16, "en, zh")
+
+
+async def test_the_language_a_machine_speaks_is_prepared_for_it_unasked(ledger: Ledger) -> None:
+    """Its faults come with Chinese words, and the configuration says nothing of Chinese."""
+    await report(ledger, ASSETS[1], "E003", "zh")
+    shift = await begun(ledger)
+    await shift.all_done()
+    assert shift.model.langs == ["en"] * 4 + ["zh"] * 4
+    assert shift.model.asked[4] == "E003", "what occurred goes first"
+    assert set(await shift.plan.coverage("zh", shift.basis)) == {ASSETS[1]}
+    facts = shift.health.facts
+    assert (facts["prepared_of"], facts["prepared_in"]) == (12, "en, zh")
+    assert facts[f"prepared {ASSETS[1]}"].startswith("8 of 8")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [("#2", "code 2 for plant/m1"), ("E005", "E005 for plant/m1"), ("#A1", "#A1 for plant/m1")],
+)
+def test_what_is_prepared_is_told_as_a_person_reads_it(code: str, told: str) -> None:
+    assert str(Case("plant/m1", "en", code)) == told

@@ -257,7 +257,7 @@ async def test_removing_leaves_nothing(corpus: Corpus, tmp_path: Path) -> None:
     assert await words(corpus, "brake") == []
     assert await corpus.lookup_loose(["E5"]) == []
     assert await corpus.totals() == (1, 1)
-    assert len((await corpus.vectors())[0]) == 1
+    assert len(await corpus.labels()) == 1
     assert await corpus.frequency(["brak", "unrelat"]) == {"unrelat": 1}
     again = await corpus.remove("m")
     assert again.generation == change.generation
@@ -270,7 +270,7 @@ async def test_numbers_of_passages_are_never_used_again(corpus: Corpus) -> None:
     await put(corpus, document(), ROWS)
     await corpus.activate("m", 1, 2)
     (number,) = corpus.active
-    labels, _ = await corpus.vectors(number=number)
+    labels, _ = await corpus.vectors(number)
     assert not set(labels.tolist()) & set(gone)
 
 
@@ -278,7 +278,7 @@ async def test_vectors_come_back_in_half_precision(corpus: Corpus) -> None:
     await put(corpus, document(), ROWS)
     await corpus.activate("m", 1, 2)
     (number,) = corpus.active
-    _, back = await corpus.vectors(number=number)
+    _, back = await corpus.vectors(number)
     assert np.allclose(back, vectors(2), atol=1e-3)
 
 

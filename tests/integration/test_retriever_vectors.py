@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.retriever import index_file
+from services.retriever import index_file, index_writer
+from services.retriever.index_writer import Writer
 from services.retriever.vectors import SLICE, VectorIndex, nearest
 
 pytestmark = pytest.mark.integration
@@ -29,7 +31,7 @@ def load(folder: Path, **asked: Any) -> VectorIndex | None:
 
 
 def save(index: VectorIndex, folder: Path, mark: str = "one", generation: int = 3) -> None:
-    index_file.save(index, folder, mark=mark, generation=generation, embedding="m")
+    index_file.begin(index, folder, mark=mark, generation=generation, embedding="m").finish()
 
 
 @pytest.fixture(scope="module")
@@ -294,3 +296,46 @@ def test_a_revision_that_comes_back_is_not_added_again(vectors: NDArray[np.float
         index.remove(range(1000, 1300))
         assert index.search(vectors[10], 1)[0][0] == 10
     assert index._index.element_count == 600
+
+
+def hangs(*_: object) -> NoReturn:
+    """In place of what the forked process does."""
+    while True:
+        time.sleep(60)
+
+
+def test_a_process_that_hangs_is_ended_and_the_next_one_writes(
+    index: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(index, tmp_path, "one")
+    with monkeypatch.context() as hanging:
+        hanging.setattr(index_writer, "_write", hangs)
+        hanging.setattr(index_writer, "LEAST_S", 0.2)
+        writing = index_file.begin(index, tmp_path, mark="two", generation=4, embedding="m")
+        with pytest.raises(OSError, match="hung for"):
+            writing.finish()
+        with pytest.raises(ProcessLookupError):
+            os.kill(writing.writer.pid, 0)
+    assert load(tmp_path) is not None, "what was there stays"
+    save(index, tmp_path, "three")
+    assert load(tmp_path, marks={"three"}) is not None
+
+
+def test_beside_one_that_the_kernel_does_not_let_go_of_none_is_begun(
+    index: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as hanging:
+        hanging.setattr(index_writer, "_write", hangs)
+        hanging.setattr(index_writer, "LEAST_S", 0.2)
+        hanging.setattr(index_writer, "ENDED_S", 0.2)
+        # As in a disk that hangs: the signal waits.
+        hanging.setattr(Writer, "end", lambda _: None)
+        stuck = index_file.begin(index, tmp_path, mark="one", generation=3, embedding="m")
+        with pytest.raises(OSError, match="hung for"):
+            stuck.finish()
+    with pytest.raises(OSError, match=f"process {stuck.writer.pid} still hangs"):
+        save(index, tmp_path, "two")
+    stuck.writer.end()
+    assert stuck.writer.reap(60)
+    save(index, tmp_path, "three")
+    assert load(tmp_path, marks={"three"}) is not None

@@ -38,6 +38,7 @@ class Served:
     caller: Caller
     health: Health
     stopping: asyncio.Event
+    settings: Bridge
 
     async def ask(self, asked: Generate, *, deadline_s: float = 240) -> tuple[str, Generated]:
         """Return the text as streamed, and the answer."""
@@ -82,4 +83,6 @@ async def _served(
         FakeBus(broker, "asker", reply_topic="t/reply/asker") as other,
         running(broker, service, config) as context,
     ):
-        yield Served(Caller(other, DEFAULT_PREFIX), context.health, context.stopping)
+        yield Served(
+            Caller(other, DEFAULT_PREFIX), context.health, context.stopping, config.llm_bridge
+        )

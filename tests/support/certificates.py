@@ -29,14 +29,22 @@ class Authority:
         )
         self.pem = _write(folder / f"{name}.pem", certificate)
 
-    def sign(self, name: str) -> Tls:
-        """A certificate for 127.0.0.1, good for both ends of a connection."""
+    def sign(
+        self, name: str, *, address: str = "127.0.0.1", hours: tuple[int, int] = (-1, 1)
+    ) -> Tls:
+        """A certificate, good for both ends of a connection.
+
+        Args:
+            name: of its files, and what it is called.
+            address: it is for.
+            hours: from and until when, counted from now.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        place = x509.IPAddress(ipaddress.ip_address(address))
         usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = (
-            _builder(_name(name), self._name, key.public_key())
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            _builder(_name(name), self._name, key.public_key(), hours)
+            .add_extension(x509.SubjectAlternativeName([place]), critical=False)
             .add_extension(x509.ExtendedKeyUsage(usage), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -56,7 +64,10 @@ def _name(common: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    hours: tuple[int, int] = (-1, 1),
 ) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
@@ -65,8 +76,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
+        .not_valid_before(now + dt.timedelta(hours=hours[0]))
+        .not_valid_after(now + dt.timedelta(hours=hours[1]))
     )
 
 

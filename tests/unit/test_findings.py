@@ -107,6 +107,13 @@ def test_the_model(facts: dict[str, bool | str], url: str, level: str) -> None:
     assert findings.model(facts, url=url).level == level
 
 
+def test_a_model_that_cannot_be_asked_says_why_and_what_to_do() -> None:
+    facts = {"reachable": False, "unreachable": "its certificate has expired", "mend": "renew it"}
+    found = findings.model(facts, url="https://10.0.0.7:8080")
+    assert found.said == "its certificate has expired"
+    assert found.hint.startswith("renew it")
+
+
 def test_units() -> None:
     failed = findings.unit("andon-ingest.service", state="failed", result="oom-kill", restarts=9)
     assert failed is not None

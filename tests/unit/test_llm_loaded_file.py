@@ -22,6 +22,23 @@ def test_a_file_that_is_replaced_is_another_once_and_again_when_the_server_start
     assert file.mark(PATH, "10:1", started=True) == first, "the former one is back"
 
 
+def test_it_is_told_that_another_file_lies_in_its_place() -> None:
+    file = LoadedFile()
+    seen = []
+    for now, started in [("10:1", True), ("10:2", False), ("", False), ("10:2", True)]:
+        file.mark(PATH, now, started=started)
+        seen.append(file.replaced)
+    assert seen == [False, True, False, False]
+
+
+def test_what_the_server_began_with_counts_more_than_what_is_seen_first() -> None:
+    file = LoadedFile()
+    unsure = file.mark(PATH, "10:2", started=True, known="10:1")
+    assert (file.replaced, unsure) == (True, "10:1 or 10:2")
+    assert file.mark(PATH, "10:2", started=False, known="10:2") == "10:2"
+    assert not file.replaced
+
+
 def test_a_stick_that_is_pulled_changes_nothing() -> None:
     file = LoadedFile()
     first = file.mark(PATH, "10:1", started=True)

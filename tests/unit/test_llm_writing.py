@@ -39,6 +39,24 @@ class Script:
         yield DONE
 
 
+class Silent(Script):
+    """A model that never says anything."""
+
+    async def __call__(self, _request: Generate, _slot: int) -> AsyncGenerator[Piece, None]:
+        self.asked += 1
+        await asyncio.Event().wait()
+        yield DONE
+
+
+class Endless(Script):
+    """A model that never comes to an end."""
+
+    async def __call__(self, _request: Generate, _slot: int) -> AsyncGenerator[Piece, None]:
+        while True:
+            yield TextDelta(text="on and ")
+            await asyncio.sleep(0.01)
+
+
 class Desk:
     """A queue, a breaker and a clock of waits that are no longer than told."""
 
@@ -172,46 +190,27 @@ async def test_a_model_known_to_be_away_is_not_asked_nor_blamed() -> None:
     assert desk.breaker.state(0.0) == "closed"
 
 
-async def test_nothing_until_the_deadline_is_a_failure() -> None:
-    class Silent(Script):
-        async def __call__(self, _request: Generate, _slot: int) -> AsyncGenerator[Piece, None]:
-            await asyncio.Event().wait()
-            yield DONE
-
-    desk = Desk(Silent())
-    for _ in range(2):
-        until = asyncio.get_running_loop().time() + 0.1
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout_at(until):
-                await desk.ask(until=until)
-    assert desk.breaker.reason == "nothing came until the deadline"
-    assert not desk.breaker.admits(asyncio.get_running_loop().time())
-
-
-async def test_a_model_that_never_comes_to_an_end_is_a_failure() -> None:
-    class Endless(Script):
-        async def __call__(self, _request: Generate, _slot: int) -> AsyncGenerator[Piece, None]:
-            while True:
-                yield TextDelta(text="on and ")
-                await asyncio.sleep(0.01)
-
-    desk = Desk(Endless())
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (Silent, "nothing came until the deadline"),
+        (Endless, "it had not finished by the deadline"),
+    ],
+)
+async def test_a_model_that_is_not_done_at_the_deadline_has_failed(
+    script: type[Script], reason: str
+) -> None:
+    desk = Desk(script())
     for _ in range(2):
         until = asyncio.get_running_loop().time() + 0.15
         with pytest.raises(TimeoutError):
             async with asyncio.timeout_at(until):
                 await desk.ask(until=until)
-    assert desk.breaker.reason == "it had not finished by the deadline"
+    assert desk.breaker.reason == reason
     assert not desk.breaker.admits(asyncio.get_running_loop().time())
 
 
 async def test_what_waited_for_a_slot_until_its_deadline_says_nothing_of_the_model() -> None:
-    class Silent(Script):
-        async def __call__(self, _request: Generate, _slot: int) -> AsyncGenerator[Piece, None]:
-            self.asked += 1
-            await asyncio.Event().wait()
-            yield DONE
-
     desk = Desk(Silent())
     clock = asyncio.get_running_loop().time
     for number in range(3):
@@ -230,12 +229,6 @@ async def test_what_waited_for_a_slot_until_its_deadline_says_nothing_of_the_mod
 
 
 async def test_an_asker_that_leaves_is_no_failure() -> None:
-    class Silent(Script):
-        async def __call__(self, _request: Generate, _slot: int) -> AsyncGenerator[Piece, None]:
-            self.asked += 1
-            await asyncio.Event().wait()
-            yield DONE
-
     desk = Desk(Silent())
     for number in range(4):
         asking = asyncio.create_task(desk.ask())

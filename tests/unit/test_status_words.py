@@ -92,6 +92,9 @@ def test_preparations_are_one_line_and_each_machine_where_it_is_asked_for() -> N
     ]
     done = {**facts, "prepared": 412, "to_prepare": 0, "not_grounded": 0, "in_no_manual": 0}
     assert next(said(done)) == "prepared 412 of 412 codes"
+    assert list(said({**done, "prepared_in": "en"})) == [next(said(done)), "jobs_open 0"]
+    both = next(said({**done, "prepared_in": "en, zh"}))
+    assert both == "prepared 412 of 412 codes in en, zh"
 
 
 def test_what_is_for_programs_is_not_said() -> None:

@@ -40,6 +40,10 @@ class Embedder(Protocol):
     def sample(self) -> NDArray[np.float32] | None:
         """Vector of `SAMPLE` when it was opened; None where the name tells the weights."""
 
+    @property
+    def stamp(self) -> str:
+        """Tells its files, unread, from others under the same name; empty where none are ours."""
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a text, [len(texts), dimension]; blocks, call it in a thread.
 
@@ -50,10 +54,13 @@ class Embedder(Protocol):
             Rejected: the model refuses these texts.
         """
 
-    def confirm(self) -> None:
+    def confirm(self, *, briefly: bool = False) -> None:
         """See that it is still the model that was opened; blocks.
 
         Vectors made before belong to that model if this is well after them.
+
+        Args:
+            briefly: by a word instead of a sentence, where that is the same as it was.
 
         Raises:
             AnotherModel: it is not.

@@ -34,6 +34,8 @@ class Model(msgspec.Struct, frozen=True):
     """The configuration by which it was opened; empty where an older Andon did not keep it."""
     model: str = ""
     url: str = ""
+    stamp: str = ""
+    """Tells its files, unread, from others under the same name; they were read once."""
 
     @classmethod
     def of(cls, embedder: Embedder, settings: Embedding | None = None) -> Model:
@@ -47,9 +49,12 @@ class Model(msgspec.Struct, frozen=True):
         sample = b"" if vector is None else vector.astype(np.float16).tobytes()
         mark = f"#{hashlib.blake2b(sample, digest_size=4).hexdigest()}" if sample else ""
         label = f"{embedder.name}{mark}"
+        model = cls(embedder.name, label, sample, stamp=embedder.stamp)
         if settings is None:
-            return cls(embedder.name, label, sample)
-        return cls(embedder.name, label, sample, settings.backend, settings.model, settings.url)
+            return model
+        return msgspec.structs.replace(
+            model, backend=settings.backend, model=settings.model, url=settings.url
+        )
 
     def compares(self, other: Model) -> bool:
         """Return whether vectors of the two may be compared.

@@ -79,6 +79,7 @@ class OnnxEmbedder:
             self._card = msgspec.json.decode((folder / "model.json").read_bytes(), type=Card)
             self._check(*SMALL)
             self._name = self._named()
+            self._stamp = f"{self._name} {self._weights()}"
             self._tokenizer = Tokenizer.from_buffer((folder / "tokenizer.json").read_bytes())
         except (OSError, msgspec.MsgspecError, ValueError) as error:
             raise Fatal("load embedding model", f"{folder}: {error}", hint) from error
@@ -115,7 +116,12 @@ class OnnxEmbedder:
     def sample(self) -> None:
         """Return nothing: the name tells all files."""
 
-    def confirm(self) -> None:
+    @property
+    def stamp(self) -> str:
+        """Return name, size and times of the weights, as they were before they were loaded."""
+        return self._stamp
+
+    def confirm(self, *, briefly: bool = False) -> None:
         """Nothing to ask: what is loaded stays."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -180,6 +186,11 @@ class OnnxEmbedder:
         rest = f"{sorted(hashes.items())} {self._card.max_tokens} {self._card.dimension}"
         digest = hashlib.blake2b(rest.encode(), digest_size=4).hexdigest()
         return f"{self._card.name}@{weights[:12]}.{digest}"
+
+    def _weights(self) -> str:
+        large = sorted(set(self._card.sha256) - {*SMALL, "LICENSE"})
+        looks = [(self._folder / name).stat() for name in large]
+        return " ".join(f"{one.st_size}:{one.st_mtime_ns}:{one.st_ctime_ns}" for one in looks)
 
     def _hash(self, name: str) -> str:
         with (self._folder / name).open("rb") as file:

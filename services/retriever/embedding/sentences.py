@@ -64,6 +64,11 @@ class SentenceTransformersEmbedder:
         """Return the vector by which the model is known: its name is its folder's alone."""
         return self._sample
 
+    @property
+    def stamp(self) -> str:
+        """Return nothing: such a model comes without hashes."""
+        return ""
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a text, [len(texts), dimension]."""
         if not texts:
@@ -77,7 +82,7 @@ class SentenceTransformersEmbedder:
         )
         return unit(np.asarray(vectors, dtype=np.float32))
 
-    def confirm(self) -> None:
+    def confirm(self, *, briefly: bool = False) -> None:
         """Nothing to ask: what is loaded stays."""
 
     def rest(self) -> None:
