@@ -17,6 +17,7 @@ usage() {
 		  install.sh [--full|--answering] [--profile NAME]   install, or mend an installation
 		  install.sh --upgrade                               to this version, keeping everything
 		  install.sh --rollback                              to the version before
+		  install.sh --settle                                end an upgrade that was cut off, as each boot does
 		  install.sh --uninstall                             remove it; data and configuration stay
 		  install.sh --purge                                 remove it with all data
 		--full takes documents in (the default), --answering only answers from what it is given.
@@ -35,7 +36,7 @@ parse() {
 			[ -e "$HERE/deploy/profiles/$ASKED_PROFILE.yaml" ] || { usage >&2; exit 2; }
 			shift
 			;;
-		--upgrade | --rollback | --uninstall | --purge) ACTION=${1#--} ;;
+		--upgrade | --rollback | --settle | --uninstall | --purge) ACTION=${1#--} ;;
 		-h | --help) usage; exit 0 ;;
 		*) usage >&2; exit 2 ;;
 		esac
@@ -104,6 +105,7 @@ main() {
 		say "Andon $VERSION runs. $(former_version) is kept: $OPT/current/install.sh --rollback returns to it."
 		;;
 	rollback) rollback ;;
+	settle) ;; # done
 	uninstall) uninstall keep ;;
 	purge) purge ;;
 	install)

@@ -98,6 +98,12 @@ def declare(commands: Any, common: argparse.ArgumentParser) -> None:
     renew.add_argument(
         "--authority", action="store_true", help="and ca.crt, which every client then needs anew"
     )
+    renew.add_argument(
+        "--client",
+        action="append",
+        metavar="NAME",
+        help="not the broker's, but this client's; its password stays; again for more",
+    )
 
 
 def _hosts(command: argparse.ArgumentParser) -> None:

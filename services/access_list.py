@@ -119,7 +119,7 @@ def load(folder: Path) -> Access:
     except FileNotFoundError:
         raise Fatal(_READ, f"{path} is not there", "`andon access init` makes it") from None
     except PermissionError:
-        raise Fatal(_READ, f"{path}: may not be read", "run it as root: sudo andon …") from None
+        raise Fatal(_READ, f"{path}: may not be read", "run it as root") from None
     except msgspec.DecodeError as error:
         hint = "bring it back from a backup, or remove it and run `andon access init`"
         raise Fatal(_READ, f"{path} is damaged: {error}", hint) from error
@@ -158,7 +158,7 @@ def write_whole(path: Path, data: bytes, *, mode: int, group: str = "") -> None:
     except LookupError as error:
         raise Fatal(f"write {path}", f"there is no group {group}", "name one: --group") from error
     except OSError as error:
-        hint = "run it as root: sudo andon …" if isinstance(error, PermissionError) else ""
+        hint = "run it as root" if isinstance(error, PermissionError) else ""
         raise Fatal(f"write {path}", str(error.strerror), hint) from error
 
 
@@ -173,7 +173,7 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         lock = path.open("w")
     except OSError as error:
-        hint = "run it as root: sudo andon …"
+        hint = "run it as root"
         raise Fatal("change who has access", f"{path}: {error.strerror}", hint) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

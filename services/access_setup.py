@@ -11,7 +11,7 @@ from services import access_list
 from services.access_list import Access, Password, Plant
 from services.certificates import Certificates, hosts_of_this_machine
 from services.rights import OWN
-from services.runtime.errors import Fatal
+from services.runtime.errors import Fatal, Rejected
 from services.terminal import print_json, tell
 
 OK = 0
@@ -99,6 +99,8 @@ def renew(options: argparse.Namespace) -> int:
     """Make certificates anew: `andon access renew`."""
     with access_list.alone(options.etc):
         access = access_list.load(options.etc)
+        if options.client:
+            return _renew_clients(options, access)
         hosts = tuple(options.host) if options.host else access.plant.hosts
         tls = certificates(options)
         if options.authority:
@@ -114,4 +116,24 @@ def renew(options: argparse.Namespace) -> int:
         tell(f"The broker takes it when it starts, sessions stay: {RESTART}")
         if options.authority:
             tell(f"Every client needs {tls.ca} anew; client certificates are to be made anew.")
+    return OK
+
+
+def _renew_clients(options: argparse.Namespace, access: Access) -> int:
+    """Make clients' certificates anew; all else of theirs stays."""
+    if options.authority or options.host:
+        raise Rejected(
+            "renew", "--client is for itself", "renew the broker's with a call of its own"
+        )
+    for name in options.client:
+        client = access.client(name)
+        if client is None or not client.certificate:
+            reason = "it has no certificate" if client else "nobody of that name has access"
+            raise Rejected(f"renew {name}", reason, "`andon access list` shows who has")
+    made = [str(certificates(options).make_client(name)) for name in options.client]
+    if options.json:
+        print_json({"made": made, "plant": access.plant})
+    else:
+        for path in made:
+            tell(f"made: {path}, its key beside it; the client needs both")
     return OK

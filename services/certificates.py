@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -20,6 +21,7 @@ _KEY = "rsa:2048"
 """Not an elliptic curve: not every controller knows those."""
 _EARLIEST = 1_767_225_600
 """2026-01-01: a clock before that is wrong, and so would be when a certificate ends."""
+_MAKE = "make a certificate"
 _CONF = """\
 [req]
 distinguished_name = name
@@ -125,6 +127,18 @@ class Certificates:
         )
 
 
+def ends(path: Path) -> float:
+    """Return when a certificate ends, Unix time.
+
+    Raises:
+        Fatal: openssl is missing, or the file is no certificate.
+    """
+    said = _openssl(
+        ".", "x509", "-in", str(path), "-noout", "-enddate", operation="read a certificate"
+    )
+    return ssl.cert_time_to_seconds(said.strip().removeprefix("notAfter="))
+
+
 def hosts_of_this_machine() -> tuple[str, ...]:
     """Return the names and addresses a client may reach this machine by, the usual one first."""
     name = socket.gethostname()
@@ -134,6 +148,8 @@ def hosts_of_this_machine() -> tuple[str, ...]:
 
 
 def _conf(work: Path, name: str, hosts: tuple[str, ...] = ()) -> str:
+    if time.time() < _EARLIEST:
+        raise Fatal(_MAKE, "the clock is wrong", "set it first: timedatectl set-time …")
     path = work / "openssl.cnf"
     text = _CONF.format(name=name, hosts=", ".join(map(_alternative, hosts or (name,))))
     path.write_text(text, encoding="utf-8")
@@ -148,10 +164,7 @@ def _alternative(host: str) -> str:
     return f"IP:{host}"
 
 
-def _openssl(work: str, *arguments: str) -> None:
-    operation = "make a certificate"
-    if time.time() < _EARLIEST:
-        raise Fatal(operation, "the clock is wrong", "set it first: timedatectl set-time …")
+def _openssl(work: str, *arguments: str, operation: str = _MAKE) -> str:
     if not shutil.which("openssl"):
         raise Fatal(operation, "openssl is not installed", "apt-get install openssl")
     done = subprocess.run(
@@ -165,3 +178,4 @@ def _openssl(work: str, *arguments: str) -> None:
     )
     if done.returncode:
         raise Fatal(operation, f"openssl {arguments[0]}: {done.stderr.strip()[-300:]}")
+    return done.stdout

@@ -19,7 +19,8 @@ from datetime import datetime
 from pathlib import Path
 
 from schemas.health import ServiceStatus
-from services import access_list, backups, findings
+from services import access_list, backups, certificates, findings
+from services.access_list import Access
 from services.broker_box import Places
 from services.client import Client, connected
 from services.commands import FAILED, OK, installed
@@ -33,6 +34,8 @@ from services.runtime.process import version_of_andon
 from services.terminal import print_json, tell
 
 _DATABASES = ("ledger.db", "library.db", "corpus.db")
+UPGRADE = Path("/opt/andon/.upgrade")
+"""There as long as install.sh is at an upgrade."""
 _SYSTEMD = Path("/run/systemd/system")
 _MARKS = {"ok": "ok      ", "note": "note    ", "problem": "PROBLEM "}
 _HTTP_S = 3.0
@@ -86,6 +89,9 @@ def _local(config: Config, named: Path | None) -> Iterator[Finding]:
     )
     yield findings.memory(info["MemAvailable"], info["MemTotal"], budgets)
     yield from _units()
+    if UPGRADE.exists():
+        hint = "if no install.sh is at work, /opt/andon/current/install.sh --settle ends it"
+        yield findings.problem("upgrade", "one is at work, or was cut off", hint)
     yield from _ports()
     if config.backup.folder:
         last = backups.last_of(config)
@@ -152,13 +158,36 @@ def _ports() -> Iterator[Finding]:
     etc = Places().etc
     if not os.access(etc / access_list.FILE, os.R_OK):
         return
-    plant = access_list.load(etc).plant
+    access = access_list.load(etc)
+    plant = access.plant
+    if plant.tls_port:
+        yield from _certificates(etc / "broker" / "tls", access)
     for number, tls in ((plant.tls_port, True), (plant.plain_port, False)):
         if number:
             with socket.socket() as probe:
                 probe.settimeout(_HTTP_S)
                 open_ = probe.connect_ex(("127.0.0.1", number)) == 0
             yield findings.port(number, tls=tls, open_=open_)
+
+
+def _certificates(folder: Path, access: Access) -> Iterator[Finding]:
+    """How long the certificates of the broker, and of those of its clients there are, are good."""
+    renewed = "and `systemctl restart andon-broker`"
+    hints = {
+        folder / "ca.crt": f"`andon access renew --authority` {renewed}; every client then needs"
+        " the new ca.crt, and those with a certificate a new one",
+        folder / "server.crt": f"`andon access renew` {renewed}",
+    }
+    for client in access.clients:
+        path = folder / "clients" / f"{client.name}.crt"
+        if client.certificate and os.access(path, os.R_OK):
+            hints[path] = f"`andon access renew --client {client.name}`, and take it to the client"
+    for path, hint in hints.items():
+        name = str(path.relative_to(folder))
+        try:
+            yield findings.certificate(name, certificates.ends(path), hint, now=time.time())
+        except AndonError as error:
+            yield findings.problem("certificate", f"{name}: {error.reason}", hint)
 
 
 def _said(*command: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -27,6 +28,8 @@ _RELEASED = 1_767_225_600.0
 """1 January 2026, Unix time: a clock before is that of a box without a battery."""
 _BACKUP_DAYS = 3.0
 """One a day is usual; a weekend may lie between."""
+_CERTIFICATE_DAYS = 30.0
+"""Before its end a certificate is to be renewed."""
 _BOX_LEAST = 0.08
 """Share of the box's memory that should be free to take."""
 
@@ -206,6 +209,24 @@ def port(number: int, *, tls: bool, open_: bool) -> Finding:
         return ok("port", f"{number}, {kind}")
     hint = "`systemctl status andon-broker`; `andon access init` changes the ports"
     return problem("port", f"nobody listens on {number} ({kind})", hint)
+
+
+def certificate(name: str, ends: float, hint: str, *, now: float) -> Finding:
+    """Judge how long a certificate is good for.
+
+    Args:
+        name: its file.
+        ends: when it ends, Unix time.
+        hint: how it is renewed.
+        now: Unix time.
+    """
+    about, days = "certificate", (ends - now) / 86400
+    day = time.strftime("%Y-%m-%d", time.gmtime(ends))
+    if days <= 0:
+        return problem(about, f"{name} ended on {day}: nobody who looks at it connects", hint)
+    if days < _CERTIFICATE_DAYS:
+        return note(about, f"{name} ends on {day}, in {days:.0f} days", hint)
+    return ok(about, f"{name} is good until {day}")
 
 
 def backup(made: float, failed: str, reason: str, *, now: float) -> Finding:

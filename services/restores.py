@@ -36,6 +36,11 @@ def declare(command: Callable[..., argparse.ArgumentParser]) -> None:
     restore.add_argument(
         "--force", action="store_true", help="set aside what is in the data folder"
     )
+    restore.add_argument(
+        "--with-profile",
+        action="store_true",
+        help="the backup's profile too: threads and budgets; by default this box keeps its own",
+    )
 
 
 def _restore(options: argparse.Namespace) -> int:
@@ -50,7 +55,14 @@ def _restore(options: argparse.Namespace) -> int:
         found = finding.find(options.backup.absolute(), options.key_file, _usual_key(config))
         finding.fit(found, _schemas())
         finding.whole(found, meter.show)
-        done = restoring.restore(found, data, etc, force=options.force, progress=meter.show)
+        done = restoring.restore(
+            found,
+            data,
+            etc,
+            force=options.force,
+            progress=meter.show,
+            with_profile=options.with_profile,
+        )
     finally:
         meter.clear()
     if done.etc == str(ETC):
@@ -63,6 +75,12 @@ def _restore(options: argparse.Namespace) -> int:
         tell(f"{done.etc}: the configuration is brought back")
     elif any(entry.path.startswith("etc/") for entry in found.manifest.entries):
         tell("Its configuration was not brought back: --etc DIR says where to.")
+    if done.fitted:
+        former, own = done.fitted.split()
+        tell(
+            f"This box keeps its profile, {own} (the backup's is {former}; --with-profile takes"
+            " that): threads and budgets are its own, what was changed by hand came along."
+        )
     if not done.head.secrets:
         tell("Passwords and keys are not in this backup: those of this box stay.")
     for folder in done.aside:

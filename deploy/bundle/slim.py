@@ -42,8 +42,9 @@ _FOLDERS = {"tests", "test", "testing_data", "include", "benchmarks", "_examples
 _ENDINGS = (".pyi", ".pyx", ".pxd", ".pxi", ".c", ".h", ".hpp", ".cc", ".cpp", ".a", ".lib", ".rst")
 _LICENCE = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|AUTHORS)", re.IGNORECASE)
 _SUBTREES = (
-    # For C programs: Python's module has all of it within.
-    "onnxruntime/capi/libonnxruntime",
+    # For C programs: Python's module has all of it within. Not the small one for providers: without
+    # it each start warns of that.
+    "onnxruntime/capi/libonnxruntime.so",
     "onnxruntime/tools/",
     "onnxruntime/quantization/",
     "onnxruntime/transformers/",

@@ -6,7 +6,7 @@ wrong() { WRONG+=("$*"); }
 
 # For every action: who calls it, and where.
 check_machine() {
-	[ "$(id -u)" = 0 ] || wrong "this needs root: call it as sudo $0 $ARGUMENTS"
+	[ "$(id -u)" = 0 ] || wrong "this needs root: call $0 $ARGUMENTS as root"
 	[ -d /run/systemd/system ] || wrong "systemd does not run this machine: Andon is made of its units"
 }
 

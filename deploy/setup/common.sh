@@ -5,6 +5,7 @@ OPT=/opt/andon
 ETC=/etc/andon
 DATA=/var/lib/andon
 UNITS=/usr/local/lib/systemd/system
+PRESET=/usr/local/lib/systemd/system-preset/50-andon.preset
 NOTED=$ETC/.installed         # what we wrote last, to know what people changed
 KEPT=$DATA/before             # databases and configuration as they were before an upgrade
 UNDERWAY=$OPT/.upgrade        # stands as long as an upgrade is under way: its stage and versions

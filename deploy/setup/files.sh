@@ -93,6 +93,23 @@ enable_units() { # version, kind of node
 	done
 }
 
+# Tells a first boot what is enabled: that of a copy of this disk without a machine-id enables all
+# units there are, Debian's own broker too, but for what stands here.
+write_preset() {
+	local unit state work=/run/andon-setup.preset
+	for unit in "$UNITS"/andon*.{target,service,path,timer,socket} mosquitto.service; do
+		[ -e "$unit" ] || [ "$unit" = mosquitto.service ] || continue
+		unit=$(basename "$unit")
+		state=$(systemctl is-enabled "$unit" 2>/dev/null || true)
+		case $state in
+		enabled) echo "enable $unit" ;;
+		disabled) echo "disable $unit" ;;
+		esac
+	done >$work
+	put 644 root:root $work $PRESET
+	rm -f $work
+}
+
 # Makes a version the one that runs; nothing is started. To be called by `attempt`.
 activate() { # version, kind of node
 	make_users_and_folders "$1"
@@ -103,4 +120,5 @@ activate() { # version, kind of node
 	point /usr/local/bin/andon $OPT/current/bin/andon
 	put_units "$1"
 	enable_units "$1" "$2"
+	write_preset
 }

@@ -9,7 +9,7 @@ uninstall() {
 	done
 	systemctl stop 'andon-*' 2>/dev/null || true
 	rm -rf "$UNITS"/{andon,run-andon}* /etc/udev/rules.d/*andon*.rules
-	rm -f /usr/local/lib/{sysusers,tmpfiles}.d/andon.conf /usr/local/bin/andon
+	rm -f /usr/local/lib/{sysusers,tmpfiles}.d/andon.conf $PRESET /usr/local/bin/andon
 	rm -f $NOTED/enabled
 	systemctl daemon-reload
 	systemctl reset-failed 'andon-*' 2>/dev/null || true

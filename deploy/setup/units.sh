@@ -1,6 +1,7 @@
 # Starting, stopping, and whether all is well.
 # shellcheck shell=bash
 
+STOPPED=                      # not empty from the stop of the services to their start
 READY_S=${ANDON_READY_S:-300} # a large database takes its time to be migrated
 
 # The services of this node, as they are called on the bus.
@@ -13,10 +14,20 @@ unit_of() { echo "andon-${1//_/-}.service"; }
 
 stop_services() {
 	local name units=()
+	# Whatever goes wrong from here on: the box does not stay down.
+	STOPPED=yes
+	trap revive EXIT
 	for name in $(services_of full); do units+=("$(unit_of "$name")"); done
 	# First what would start one of them meanwhile.
 	systemctl stop andon-ingest.{socket,path,timer} 'andon-again@*' 2>/dev/null || true
 	systemctl stop "${units[@]}" 2>/dev/null || true
+}
+
+# Starts what there is where the installer ends early.
+revive() {
+	[ -n "$STOPPED" ] || return 0
+	warn "this was cut short: the services are started as they are now, see andon status; call install.sh again"
+	start
 }
 
 # What each service that is not well says; nothing when all are ready.
@@ -86,4 +97,5 @@ start() {
 		systemctl start andon.target
 	fi
 	rm -f $TOUCHED
+	STOPPED=
 }

@@ -37,22 +37,43 @@ keep_configuration() { # version
 	cp -a $ETC "$KEPT/$1/etc"
 }
 
-# Puts back the databases that this version could not read; the others keep what came since.
+# Puts back the databases that this version could not read; the others keep what came since. All
+# that is needed is made ready before anything is touched: where it fails, nothing was changed.
 return_databases() { # version
-	local name knows aside
+	local name knows aside ready=$KEPT/returning newer=()
 	aside=$DATA/aside/$(date -u +%Y%m%dT%H%M%SZ)
+	rm -rf "$ready"
+	mkdir -p "$ready"
 	for name in "${DATABASES[@]}"; do
 		knows=$(fact "$OPT/$1/MANIFEST" "schema_$name")
 		[ "$(schema_of "$DATA/$name.db")" -gt "$knows" ] || continue
 		if [ ! -e "$KEPT/$1/data/$name.db" ]; then
-			warn "$name.db is of a newer form and there is no copy from before: it stays"
+			warn "$name.db is of a newer form, and there is no copy from before the upgrade"
 			return 1
 		fi
+		cp -a "$KEPT/$1/data/$name.db"* "$ready" && one_file "$ready/$name.db" || return 1
+		newer+=("$name")
+	done
+	for name in ${newer[@]+"${newer[@]}"}; do
 		mkdir -p "$aside"
-		mv "$DATA/$name.db"* "$aside"
-		cp -a "$KEPT/$1/data/$name.db"* $DATA
+		ln "$DATA/$name.db" "$aside"
+		[ ! -e "$DATA/$name.db-wal" ] || ln "$DATA/$name.db-wal" "$aside"
+		rm -f "$DATA/$name.db-wal" "$DATA/$name.db-shm"
+		mv -T "$ready/$name.db" "$DATA/$name.db"
 		say "  $name.db is what it was before the upgrade; what came since lies in $aside"
 	done
+	rm -rf "$ready"
+}
+
+# Has a database's file hold what its WAL does: it is then put in place by one rename.
+one_file() { # file
+	python3 - "$1" <<-'PY'
+		import sqlite3, sys
+		database = sqlite3.connect(sys.argv[1])
+		database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+		database.close()
+	PY
+	sync "$1"
 }
 
 upgrade() {
@@ -76,6 +97,7 @@ upgrade() {
 	warn "Andon $VERSION does not become ready. Its last words:
 $(last_words "$since")"
 	return_to "$from"
+	[ -n "$RETURNED" ] || fail "$(stayed "$from" "$VERSION")"
 	fail "Andon $from runs again, with its data and configuration. $VERSION was not kept."
 }
 
@@ -85,21 +107,55 @@ complete_upgrade() { # version before
 	remove_others
 }
 
+# Has the version before run again. RETURNED is empty where that cannot be: the new one then stays,
+# as it alone can read the databases, and is started.
 return_to() { # version
+	local to
+	to=$(fact $UNDERWAY to)
 	step "Back to $1"
-	own_kept
 	stop_services
-	return_databases "$1"
-	cp -a "$KEPT/$1/etc/." $ETC
+	attempt turn_back "$1"
+	RETURNED=yes
+	if [ "$OUTCOME" != 0 ]; then
+		RETURNED=
+		point $OPT/current "$to"
+		touched
+		attempt activate "$to" "$(cat $ETC/node)"
+		start
+		complete_upgrade "$1"
+		return
+	fi
 	touched
-	# The profile and the kind of node are what the configuration of that time says.
-	# shellcheck disable=SC2034  # choose_profile takes the one that is noted
-	ASKED_PROFILE=''
-	activate "$1" "$(cat $ETC/node)"
 	start
 	wait_until_ready "$(cat $ETC/node)" "${before:-}" || warn "andon status and journalctl -u 'andon-*' tell more"
 	rm -f $UNDERWAY
 	remove_others
+}
+
+# To be called by `attempt`.
+turn_back() { # version
+	own_kept
+	return_databases "$1"
+	if [ -d "$KEPT/$1/etc" ]; then
+		cp -a "$KEPT/$1/etc/." $ETC
+	else
+		warn "the configuration from before the upgrade is not there: that of now stays"
+	fi
+	# The profile and the kind of node are what the configuration of that time says.
+	# shellcheck disable=SC2034  # choose_profile takes the one that is noted
+	ASKED_PROFILE=''
+	activate "$1" "$(cat $ETC/node)"
+}
+
+# What to do where the version before could not be returned to.
+stayed() { # version before, version that stays
+	cat <<-END
+		There is no way back to Andon $1, for the reason above. Andon $2 was started instead.
+		  1. andon status, and journalctl -u 'andon-*', say what it lacks: mend that, then
+		     systemctl restart andon.target
+		  2. Or go back with a backup from before the upgrade: systemctl stop andon.target;
+		     andon restore BACKUP --force; $OPT/current/install.sh --rollback
+	END
 }
 
 # An upgrade that was cut off, by a power cut say, is ended first: forward if the new one is well.
@@ -110,15 +166,22 @@ settle() {
 	to=$(fact $UNDERWAY to)
 	step "The upgrade from $from to $to was cut off"
 	if [ "$(fact $UNDERWAY stage)" = flipped ]; then
-		if [ "$(running_version)" = "$to" ] && start && wait_until_ready "$(cat $ETC/node)"; then
-			complete_upgrade "$from"
-			return
+		if [ "$(running_version)" = "$to" ]; then
+			touched
+			attempt activate "$to" "$(cat $ETC/node)" # which may have been done by half
+			if [ "$OUTCOME" = 0 ] && start && wait_until_ready "$(cat $ETC/node)"; then
+				complete_upgrade "$from"
+				say "Andon $to runs."
+				return
+			fi
 		fi
 		return_to "$from"
+		[ -n "$RETURNED" ] || fail "$(stayed "$from" "$to")"
 	else
 		start
 		rm -f $UNDERWAY
 	fi
+	say "Andon $from runs."
 }
 
 rollback() {
@@ -132,7 +195,12 @@ rollback() {
 	keep_configuration "$from"
 	stop_services
 	keep_databases "$from"
-	return_databases "$to" || fail "nothing was changed but that the services are stopped: systemctl start andon.target"
+	attempt return_databases "$to"
+	if [ "$OUTCOME" != 0 ]; then
+		start
+		fail "There is no way back to Andon $to, for the reason above. Nothing was changed, Andon $from runs.
+Restore a backup from before the upgrade first: systemctl stop andon.target; andon restore BACKUP --force"
+	fi
 	touched
 	# shellcheck disable=SC2034
 	ASKED_PROFILE=''

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import socket
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,19 +16,18 @@ from pathlib import Path
 
 import msgspec
 
-from services.backup import contents, manifest, place, reading
+from services.backup import contents, manifest, place, reading, staging
 from services.backup.chunks import CHUNK, Chunks
 from services.backup.contents import Source
 from services.backup.manifest import DATA, ETC, Entry, Head, Manifest, told
 from services.backup.quiet import forget
 from services.backup.seal import Plain, Seal, Sealed, new_lock, read_key, seal_for
 from services.backup.snapshot import LIBRARY, Moment, moment
+from services.backup.staging import Staging
 from services.backup.vault import Vault, outdated
 from services.runtime.clock import stamp
 from services.runtime.errors import Retryable
 
-STAGING = ".backup-"
-"""Begin of the folder in the data folder where a database is copied to, one after the other."""
 _BACK_UP = "back up"
 
 Progress = Callable[[str, int, int], None]
@@ -100,7 +99,6 @@ def make(wanted: Wanted, progress: Progress) -> Made:
     else:
         seal = Sealed(new_lock(), read_key(wanted.key_file)) if wanted.key_file else Plain()
     with place.on(wanted.to, _BACK_UP), vault.working() as cut_off:
-        _clear(wanted.data)
         job = _Job(wanted, vault, seal, progress)
         with closing(job):
             return job.run(cut_off)
@@ -123,21 +121,21 @@ class _Job:
         self._before = self._former()
         self._done = self._total = 0
         try:
-            self._staging = Path(tempfile.mkdtemp(dir=wanted.data, prefix=STAGING))
+            staging.clear(wanted.data)
+            self._staging = Staging(wanted.data)
         except OSError as error:
             raise self._local(error) from error
 
     def close(self) -> None:
         """Leave nothing in the data folder."""
-        shutil.rmtree(self._staging)
+        self._staging.close()
 
     def run(self, cut_off: bool) -> Made:
         """Make it."""
         wanted, made = self._wanted, datetime.now(UTC)
         with moment(wanted.data) as held:
             schemas, documents = self._databases(held)
-        copy = self._staging / LIBRARY
-        library = copy if copy.exists() else None
+        library = self._staging.folder / LIBRARY if LIBRARY in schemas else None
         secrets = wanted.secrets or self._seal.lock is not None
         sources = self._sources(library, secrets=secrets)
         self._total += sum(reading.size(source) for source in sources)
@@ -179,14 +177,19 @@ class _Job:
         documents = 0
         self._total = sum(held.size(name) for name in held.names)
         for name in held.names:
-            copy = self._staging / name
             self._room(held.size(name))
-            schemas[name] = held.copy(name, copy, self._steady.look)
-            self._take(Source(path=copy, name=told(DATA, name)), owner=self._wanted.data / name)
+            schemas[name] = held.copy(name, self._staging, self._steady.look)
+            try:
+                copy = self._staging.open(name)
+            except OSError as error:
+                raise self._local(error) from error
+            source = Source(path=self._staging.folder / name, name=told(DATA, name))
+            with copy:
+                self._enter(source, (self._wanted.data / name).stat(), self._read(source, copy))
             if name == LIBRARY:
-                documents = contents.documents(copy)
+                documents = contents.documents(source.path)
             else:
-                copy.unlink()
+                self._staging.remove(name)
         return schemas, documents
 
     def _room(self, size: int) -> None:
@@ -207,7 +210,7 @@ class _Job:
             *contents.configuration(wanted.etc, wanted.config, secrets=secrets),
         ]
 
-    def _take(self, source: Source, owner: Path | None = None) -> None:
+    def _take(self, source: Source) -> None:
         """Copy a file; what is gone, or is not what it should be, is left out, and told."""
         if source.text is not None:
             self._enter(source, source.path.stat(), self._parts(iter([source.text])))
@@ -220,20 +223,19 @@ class _Job:
         with file:
             status = os.fstat(file.fileno())
             known = self._before.get((source.name, status.st_size, status.st_mtime_ns))
-            if known is not None and owner is None and self._still_there(known):
+            if known is not None and self._still_there(known):
                 self._entries.append(known)
                 self._used.update(known.chunks)
                 self._step(source.name, known.size)
                 return
-            read = self._parts(reading.slices(file.fileno(), source.path), source.name)
-            forget(file.fileno())
+            read = self._read(source, file)
         digest = read[1]
         if source.sha256 and source.sha256 != digest:
             self._left_out.append(
                 f"{source.path}: the disk changed this original (add its document again)"
             )
             return
-        self._enter(source, owner.stat() if owner else status, read)
+        self._enter(source, status, read)
 
     def _still_there(self, entry: Entry) -> bool:
         """Return whether all of a former backup's file can be used again."""
@@ -243,6 +245,12 @@ class _Job:
                 return False
             left -= CHUNK
         return True
+
+    def _read(self, source: Source, file: io.FileIO) -> tuple[int, str, list[str]]:
+        """Keep an open file; it leaves the cache to others."""
+        read = self._parts(reading.slices(file.fileno(), source.path), source.name)
+        forget(file.fileno())
+        return read
 
     def _parts(self, slices: Iterator[bytes], name: str = "") -> tuple[int, str, list[str]]:
         """Keep what comes; return its size, its SHA-256, and the names of its parts."""
@@ -320,9 +328,3 @@ class _Job:
             f"{self._wanted.data}: {error.strerror}",
             "a database is copied there first: look at its disk and its rights",
         )
-
-
-def _clear(data: Path) -> None:
-    """Delete what a backup that was cut off left in the data folder."""
-    for left in data.glob(f"{STAGING}*"):
-        shutil.rmtree(left)

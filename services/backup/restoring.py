@@ -17,10 +17,11 @@ from pathlib import Path
 
 import msgspec
 
+from services.backup import hardware
 from services.backup.contents import MODELS
 from services.backup.finding import Found, verify
 from services.backup.making import Progress
-from services.backup.manifest import DATA, ETC, Entry, Head, meant
+from services.backup.manifest import DATA, ETC, Entry, Head, meant, told
 from services.backup.snapshot import checked
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.unfinished import COMPLETE, RESTORING, believe
@@ -48,6 +49,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of the configuration; empty where that was not brought back."""
     aside: list[str]
     """Where lies what was there before."""
+    fitted: str = ""
+    """The profiles of the backup and of this box, where the configuration was fitted to this."""
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -71,7 +74,13 @@ def in_use(data: Path) -> str:
 
 
 def restore(
-    found: Found, data: Path, etc: Path | None, *, force: bool, progress: Progress
+    found: Found,
+    data: Path,
+    etc: Path | None,
+    *,
+    force: bool,
+    progress: Progress,
+    with_profile: bool = False,
 ) -> Restored:
     """Bring a backup back.
 
@@ -81,6 +90,7 @@ def restore(
         etc: folder for the configuration; None: it is not brought back.
         force: whether what is there is set aside.
         progress: told how far it is.
+        with_profile: whether the box's profile becomes that of the backup.
 
     Raises:
         Rejected: there is something already, services run there, or the backup broke meanwhile.
@@ -100,6 +110,10 @@ def restore(
         _clear(staging)
         try:
             _write(found, staging, with_etc=bool(with_etc), progress=progress)
+            keeps = etc if with_etc and not with_profile else None
+            fitted = hardware.keep(staging / ETC, keeps) if keeps else ""
+            plan.entries.extend(_as_it_was(plan.entries) if fitted else [])
+            _settle(staging)
         except BaseException:
             _clear(staging)
             raise
@@ -117,6 +131,7 @@ def restore(
         data=str(data),
         etc=plan.etc,
         aside=aside,
+        fitted=fitted,
     )
 
 
@@ -187,7 +202,12 @@ def _write(found: Found, staging: Path, *, with_etc: bool, progress: Progress) -
         if path is not None:
             path.chmod(entry.mode)
             os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
-    _settle(staging)
+
+
+def _as_it_was(entries: list[Entry]) -> list[Entry]:
+    """Return what has the configuration as it was in the backup put beside that of the box."""
+    name, beside = told(ETC, hardware.CONFIG), told(ETC, hardware.RESTORED)
+    return [msgspec.structs.replace(one, path=beside) for one in entries if one.path == name]
 
 
 def _settle(staging: Path) -> None:

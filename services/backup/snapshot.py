@@ -22,6 +22,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from services.backup.staging import Staging
 from services.runtime.errors import Damaged, Retryable
 
 LEDGER, CORPUS, LIBRARY = "ledger.db", "corpus.db", "library.db"
@@ -51,16 +52,22 @@ class Moment:
         (size,) = read.execute("PRAGMA page_size").fetchone()
         return int(pages * size)
 
-    def copy(self, name: str, target: Path, progress: Callable[[], None]) -> int:
+    def copy(self, name: str, staging: Staging, progress: Callable[[], None]) -> int:
         """Copy one, and check the copy; return the version of its schema.
 
         Raises:
-            Retryable: there is no room for the copy, or the disk fails.
+            Retryable: no room for the copy, a disk that fails, or another file in its place.
             Damaged: it is damaged.
         """
+        target = staging.folder / name
         try:
-            with closing(sqlite3.connect(target)) as copy:
-                copy.execute("PRAGMA synchronous=OFF")
+            made = staging.database(name)
+        except OSError as error:
+            raise Retryable(
+                f"copy {name}", f"{target}: {error.strerror}", f"look at {target.parent.parent}"
+            ) from error
+        try:
+            with closing(made) as copy:
                 self._held[name].backup(copy, pages=_PAGES, progress=lambda *_: progress())
             return checked(target)
         except sqlite3.DatabaseError as error:

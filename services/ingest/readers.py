@@ -34,6 +34,8 @@ class Reader:
     def __init__(self, pid: int, output: asyncio.StreamReader, pipe: asyncio.BaseTransport) -> None:
         """Take charge of it: `wait` must be awaited once, or what is left of it stays."""
         self.pid = pid
+        self.resident_mb = 0.0
+        """The most memory it had at hand, MiB; known from its end on."""
         self.output = output
         self._pipe = pipe
         self._end = asyncio.get_running_loop().create_future()
@@ -60,7 +62,8 @@ class Reader:
     def _ended(self) -> None:
         asyncio.get_running_loop().remove_reader(self._watched)
         os.close(self._watched)
-        _, status = os.waitpid(self.pid, 0)
+        _, status, used = os.wait4(self.pid, 0)
+        self.resident_mb = used.ru_maxrss / 1024
         self._end.set_result(os.waitstatus_to_exitcode(status))
 
 

@@ -223,7 +223,9 @@ class _Child:
         self._reader.kill()
         code = await self._reader.wait()
         said = self._said()
-        log.info("reader of %s ended with %d, %.0f MB: %s", job.name, code, self._peak_mb, said)
+        # One that grew fast has ended before anybody looked: what it had the kernel tells.
+        peak_mb = max(self._peak_mb, self._reader.resident_mb)
+        log.info("reader of %s ended with %d, %.0f MB: %s", job.name, code, peak_mb, said)
         if code == -signal.SIGXCPU:
             return Rejected(
                 f"read {job.name}",
@@ -231,7 +233,7 @@ class _Child:
                 "split the document, or raise ingest.reader_seconds",
             )
         tail = said.casefold()
-        short = self._peak_mb > _NEAR_LIMIT * limits.memory_mb
+        short = peak_mb > _NEAR_LIMIT * limits.memory_mb
         if short or any(word in tail for word in _OUT_OF_MEMORY):
             return _memory(job, limits)
         if code > 0 and "ModuleNotFoundError" in said:
@@ -245,12 +247,12 @@ class _Child:
         return ""
 
     async def _watch(self) -> None:
-        """Keep the most memory the child had: after its end nobody tells."""
+        """Keep the most memory the child was granted: after its end nobody tells."""
         status = Path(f"/proc/{self._reader.pid}/status")
         while self._reader.alive:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 for line in status.read_text().splitlines():  # noqa: ASYNC240  (/proc does not block)
-                    if line.startswith(("VmData:", "VmHWM:")):
+                    if line.startswith("VmData:"):
                         self._peak_mb = max(self._peak_mb, int(line.split()[1]) / 1024)
             await asyncio.sleep(_SAMPLE_S)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 import random
 from collections.abc import Callable
 
@@ -16,6 +17,9 @@ _SOON_S = 10.0
 _SUSPICIOUS = 3
 """Such ends in a row until we suspect a second client. A failed try between them says that it is
 the broker that comes and goes: it is not away while somebody else takes our session."""
+
+_AWAY = 8
+"""Failures in a row that are no start any more: some eight seconds with the usual waits."""
 
 
 class Ending(enum.Enum):
@@ -82,6 +86,19 @@ class Retries:
             self._patience += 1
             limit = _grown(ours.patient_first_s, self._patience, ours.patient_s)
         return how, self._between(limit / 2, limit)
+
+    def weight(self, how: Ending) -> int:
+        """Return how an end that was taken note of is logged, as a level of `logging`.
+
+        A broker that starts or restarts is nobody's business: one line. One that stays away is a
+        warning, each time the failures have doubled.
+        """
+        if how not in {Ending.FAILED, Ending.LOST}:
+            return logging.ERROR
+        if self._failures == 1:
+            return logging.INFO
+        doubled = self._failures & (self._failures - 1) == 0
+        return logging.WARNING if doubled and self._failures >= _AWAY else logging.DEBUG
 
     def stood(self, lasted_s: float) -> bool:
         """Return whether a connection has lasted so long that nobody disputes it any more.

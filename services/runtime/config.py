@@ -93,7 +93,9 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         except OSError as error:
             hint = "create it readable by this user, or remove the key"
             if isinstance(error, PermissionError):
-                hint = "on a box passwords are root's: sudo andon …; elsewhere have it readable"
+                hint = (
+                    "on a box passwords are root's: call andon as root; elsewhere have it readable"
+                )
             reason = f"{self.password_file}: {error.strerror}"
             raise Fatal("read broker.password_file", reason, hint) from error
 

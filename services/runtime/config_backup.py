@@ -36,8 +36,9 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Folder for `andon backup` without one, such as that of a mounted share; empty: none."""
     keep: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 7
     """Backups of this box that stay in a folder."""
-    stick_label: Label = "ANDON-BACKUP"
-    """A stick of this label is backed up to when it is put in; empty: none is."""
+    stick_label: Label = "ANDONBACKUP"
+    """A stick of this label is backed up to when it is put in; empty: none is. FAT and exFAT have
+    room for 11 characters."""
     key_file: str = ""
     """File with the key or passphrase that backups are encrypted with; empty: they are not."""
     models: bool = False

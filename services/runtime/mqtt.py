@@ -123,9 +123,8 @@ class MqttBus(Bus):
                 )
             if reason in {Ending.TAKEN, Ending.SUSPECTED}:
                 self.disputed = self.last_error
-            grave = reason not in {Ending.FAILED, Ending.LOST}
             log.log(
-                logging.ERROR if grave else logging.WARNING,
+                self._retries.weight(reason),
                 "broker %s: %s; next try in %.1f s",
                 self._address,
                 self.last_error,

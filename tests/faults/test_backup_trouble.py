@@ -19,6 +19,7 @@ import pytest
 
 from services.backup import finding
 from services.backup.vault import Vault
+from services.runtime.config import Config
 from tests.support.andon import ROOT
 from tests.support.backups import back_up, content, enter, kept, nothing, tree
 
@@ -223,6 +224,44 @@ def test_a_stick_that_is_pulled_out_leaves_the_boxs_own_disk_alone(
     assert process.returncode == 1
     assert "went away or fails" in said
     assert list((tmp_path / "stick").iterdir()) == []
+
+
+@root
+@pytest.mark.parametrize(
+    "make", [("mkfs.ext4", "-q", "-L"), ("mkfs.vfat", "-n"), ("mkfs.exfat", "-L")]
+)
+def test_a_stick_of_each_kind(
+    data: Path, config: Path, tmp_path: Path, make: tuple[str, ...]
+) -> None:
+    program = shutil.which(make[0], path=f"{os.environ['PATH']}:/usr/sbin")
+    if not program:
+        pytest.skip(f"{make[0]} is not installed")
+    stick, to, key = tmp_path / "stick.img", tmp_path / "stick", tmp_path / "key"
+    to.mkdir()
+    key.write_text("correct horse battery staple\n")
+    with stick.open("wb") as image:
+        image.truncate(80 * 2**20)
+    subprocess.run([program, *make[1:], Config().backup.stick_label, stick], check=True)
+    mount = ["mount", "-o", "loop,nosuid,nodev,noexec,noatime", stick, to]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip(f"this kernel mounts nothing that {make[0]} makes")
+    options = ("--key-file", key, "--config", config)
+    try:
+        for _ in range(2):
+            done = andon("backup", to, *options)
+            assert done.returncode == 0, done.stderr
+    finally:
+        subprocess.run(["umount", to], check=True)
+    assert list(to.iterdir()) == []
+    subprocess.run(mount, check=True)
+    try:
+        assert andon("backup", to, "--check", *options).stdout.count("whole") == 2
+        done = andon("restore", to, "--to", tmp_path / "second", *options)
+        assert done.returncode == 0, done.stderr
+    finally:
+        subprocess.run(["umount", to], check=True)
+    (data / "backup.json").unlink()  # how the last one went is no part of it
+    assert content(tmp_path / "second") == kept(data, secrets=True)
 
 
 @root

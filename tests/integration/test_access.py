@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import queue
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ import paho.mqtt.client as paho
 import pytest
 
 from schemas.channels import CALLS, REPLY, RPCS
+from services import access_list, certificates, doctor
 from services.rights import CONTROL, OWN, fixed_client_id
 from services.roles import ROLES
 from tests.support.box_broker import DENIED, BoxBroker, Client
@@ -409,6 +413,88 @@ def test_certificates_are_renewed_and_clients_stay_as_they_are(tmp_path: Path) -
     )
     assert told.returncode == 0  # still good in nearly ten years
     assert "DNS:localhost, IP Address:127.0.0.1" in told.stdout
+
+
+def test_the_doctor_says_which_certificate_ends_and_how_it_is_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = BoxBroker(tmp_path, "--client-certificates")
+    with box:
+        told = box.access("add", "a", "--role", "plc", "--certificate")
+
+    def look() -> dict[str, tuple[str, str]]:
+        found = doctor._certificates(box.ca.parent, access_list.load(box.etc))
+        return {one.said.split()[0]: (one.level, one.hint) for one in found}
+
+    assert {level for level, _ in look().values()} == {"ok"}
+    monkeypatch.setattr(certificates, "DAYS", 20)
+    tls = certificates.Certificates(box.ca.parent, grp.getgrgid(os.getegid()).gr_name)
+    tls.make_authority()
+    tls.make_server(("localhost",))
+    tls.make_client("a")
+    found = look()
+    assert set(found) == {"ca.crt", "server.crt", "clients/a.crt"}
+    assert {level for level, _ in found.values()} == {"note"}
+    # What it says to do is done, and it is well.
+    for _, hint in found.values():
+        command = hint.split("`")[1].split()
+        assert command[:2] == ["andon", "access"]
+        box.access(*command[2:])
+    assert {level for level, _ in look().values()} == {"ok"}
+    with box:
+        pair = (told["files"]["cert"], told["files"]["key"])
+        with box.outside("a", told["password"], certificate=pair) as client:
+            assert client.connected == 0
+    box.ca.write_text("no certificate")
+    assert look()["ca.crt:"][0] == "problem"
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--client", "nobody"), "nobody of that name"),
+        (("--client", "plain"), "it has no certificate"),
+        (("--client", "plain", "--authority"), "is for itself"),
+    ],
+)
+def test_what_cannot_be_renewed_is_told(box: BoxBroker, options: tuple[str, ...], why: str) -> None:
+    if "plain" in options and not any(
+        one["name"] == "plain" for one in box.access("list")["clients"]
+    ):
+        box.access("add", "plain", "--role", "dashboard")
+    assert why in box.try_access("renew", *options).stderr
+
+
+@pytest.mark.skipif(not shutil.which("mosquitto_pub"), reason="mosquitto-clients is missing")
+def test_mosquittos_own_client_reports_with_a_certificate(tmp_path: Path) -> None:
+    with BoxBroker(tmp_path, "--client-certificates") as box:
+        told = box.access("add", "press", "--role", "plc", "--certificate")
+        files = told["files"]
+
+        def report(*more: str) -> subprocess.CompletedProcess[str]:
+            where = ("-h", "localhost", "-p", str(box.tls_port), "--cafile", files["authority"])
+            who = ("-V", "mqttv5", "-i", "press", "-u", "press", "-P", told["password"])
+            what = ("-q", "1", "-t", "plant/press/fault", "-m", "E005")
+            return subprocess.run(
+                ["mosquitto_pub", *where, *who, *what, *more],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+
+        pair = ("--cert", files["cert"], "--key", files["key"])
+        with box.inside("orchestrator") as orchestrator:
+            orchestrator.subscribe("plant/+/fault")
+            assert report().returncode
+            done = report(*pair)
+            assert done.returncode == 0, done.stderr
+            assert orchestrator.next().payload == b"E005"
+            box.access("renew", "--client", "press")
+            done = report(*pair)
+            assert done.returncode == 0, done.stderr
+            box.access("revoke", "press")
+            assert report(*pair).returncode
 
 
 def test_init_again_changes_nothing(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from services.backup import finding, manifest, restoring, snapshot
 from services.backup.chunks import CHUNK
 from services.backup.manifest import Head
 from services.backup.seal import Plain
+from services.backup.staging import Staging
 from services.backup.vault import Vault
 from services.runtime import process, unfinished
 from services.runtime.errors import AndonError, Damaged, Fatal, Rejected
@@ -403,18 +404,20 @@ def test_the_copies_are_of_one_moment(data: Path, tmp_path: Path) -> None:
         for number in range(15):
             folder = tmp_path / str(number)
             folder.mkdir()
+            staging = Staging(folder)
             with snapshot.moment(data) as held:
                 assert held.names == ["ledger.db", "corpus.db", "library.db"]
                 for name in reversed(held.names):  # the order of copying does not count
-                    held.copy(name, folder / name, lambda: None)
-            with closing(sqlite3.connect(folder / "corpus.db")) as db:
+                    held.copy(name, staging, lambda: None)
+            with closing(sqlite3.connect(staging.folder / "corpus.db")) as db:
                 [corpus] = db.execute("SELECT value FROM meta WHERE key = 'n'").fetchall() or [
                     ("0",)
                 ]
-            with closing(sqlite3.connect(folder / "library.db")) as db:
+            with closing(sqlite3.connect(staging.folder / "library.db")) as db:
                 [library] = db.execute("SELECT value FROM fact WHERE key='n'").fetchall() or [
                     ("0",)
                 ]
+            staging.close()
             assert int(corpus[0]) - int(library[0]) in {0, 1}
     finally:
         over.set()

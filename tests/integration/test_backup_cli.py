@@ -106,7 +106,7 @@ def test_units_of_the_configured_stick_and_time(box: Box, tmp_path: Path) -> Non
     folder = tmp_path / "units"
     folder.mkdir()
     assert box.cli("backup", "--units", folder).returncode == 0
-    link = folder / r"dev-disk-by\x2dlabel-ANDON\x2dBACKUP.device.wants/andon-backup-stick.service"
+    link = folder / r"dev-disk-by\x2dlabel-ANDONBACKUP.device.wants/andon-backup-stick.service"
     assert link.is_symlink()
     assert "04:15" in (folder / "andon-backup.timer.d" / "50-at.conf").read_text()
     box.config.write_text("backup: {stick_label: 'Werk 3'}\n")

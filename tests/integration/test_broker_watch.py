@@ -6,13 +6,15 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from services.broker import program
-from services.broker_watch import hangs
+from services.broker_watch import hangs, turns
 
 pytestmark = pytest.mark.integration
 
@@ -46,6 +48,23 @@ def test_one_that_is_stopped_hangs(broker: tuple[str, int]) -> None:
     assert hangs(path, 0.3)
     os.kill(pid, signal.SIGCONT)
     assert not hangs(path, _LONG_S)
+
+
+def test_what_turns_need_not_be_asked_and_logs_nothing(
+    broker: tuple[str, int], tmp_path: Path
+) -> None:
+    _, pid = broker
+    file = tmp_path / "broker.pid"
+    assert not turns(file, 0)
+    file.write_text(f"{pid}\n")
+    assert turns(file)
+    os.kill(pid, signal.SIGSTOP)
+    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
+    assert not turns(file)
+    os.kill(pid, signal.SIGCONT)
+    file.write_text("no number\n")
+    assert not turns(file, 0)
 
 
 def test_one_that_is_not_there_does_not_hang(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import json
 import re
 import sqlite3
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.support import installed
 from tests.support.box import Box
 from tests.support.plant_of_box import UNITS, PlantOfBox
 from tests.support.sample import sample_manual
@@ -17,6 +19,8 @@ from tests.support.sample import sample_manual
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
 
 EXPOSURE = 2.0
+_WARNING = 4
+"""Of syslog: this and what is less is worse."""
 _MANUAL = "/root/manual.pdf"
 _CODE = "E005"
 
@@ -28,6 +32,23 @@ def _about(answer: dict[str, object]) -> str:
 def test_all_is_ready_after_boot(box: Box, plant: PlantOfBox) -> None:
     box.until("all ready", plant.all_ready)
     assert box.shown("andon.target", "ActiveState") == "active"
+
+
+def test_a_start_says_nothing_twice_and_an_idle_box_nothing(box: Box, plant: PlantOfBox) -> None:
+    """Warnings are for what a person has to do something about."""
+    units = [f"_SYSTEMD_UNIT={unit}.service" for unit in UNITS]
+    logged = ("journalctl", "--quiet", "--boot", "--no-pager", "--output=json", *units)
+    lines = [json.loads(one) for one in box.run(*logged).stdout.splitlines()]
+    said = [(one["_PID"], str(one["MESSAGE"])) for one in lines]
+    assert [one["MESSAGE"] for one in lines if int(one["PRIORITY"]) <= _WARNING] == []
+    assert [text for _, text in said if re.search(r"Traceback|Warning:|\[W:", text)] == []
+    broker = str(plant.pids()["andon-broker"])  # it names each who connects
+    counted = Counter((pid, re.sub(r"[\d.]+", "", text)) for pid, text in said if pid != broker)
+    assert {what: count for what, count in counted.items() if count > 1} == {}
+    cursor = "/root/cursor"
+    box.run(*logged, f"--cursor-file={cursor}")
+    box.run("systemctl", "start", "andon-broker-watch")  # as each minute
+    assert box.run(*logged, f"--cursor-file={cursor}").stdout == ""
 
 
 def test_a_fault_is_answered_from_a_manual(box: Box, plant: PlantOfBox, tmp_path: Path) -> None:
@@ -206,3 +227,22 @@ def test_a_hard_stop_in_mid_write_damages_nothing(box: Box, plant: PlantOfBox) -
         ).fetchone()
     assert hard > 0
     box.run("systemctl", "start", "andon.target")
+
+
+def test_a_copy_of_its_disk_starts_nothing_that_did_not_run_here(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Without a machine-id systemd enables at the first boot what presets do not forbid."""
+    with Box(installed.layers(), tmp_path_factory.mktemp("copy")) as copy:
+        (copy.root / "etc/machine-id").unlink()
+        copy.boot()
+        states = {
+            unit: copy.run("systemctl", "is-enabled", unit, check=False).stdout.strip()
+            for unit in ("mosquitto.service", "andon-metrics.service", "andon.target")
+        }
+        assert states == {
+            "mosquitto.service": "disabled",
+            "andon-metrics.service": "disabled",
+            "andon.target": "enabled",
+        }
+        copy.until("ready", lambda: copy.run("andon", "status", check=False).returncode == 0)

@@ -97,6 +97,26 @@ def test_an_upgrade_keeps_data_and_changed_configuration(box: Box) -> None:
     assert ready(box)
 
 
+def test_an_upgrade_that_was_cut_off_is_ended_at_the_next_boot(box: Box) -> None:
+    before = running(box)
+    underway = box.root / "opt/andon/.upgrade"
+    command = box.entering("/bundles/andon-9.0.0/install.sh", "--upgrade")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as upgrade:
+        box.until("under way", lambda: underway.exists() and "flipped" in underway.read_text())
+        assert upgrade.poll() is None
+        box.cut()
+    box.boot()
+    box.until("settled", lambda: not underway.exists(), within_s=400)
+    assert running(box) in {before, "9.0.0"}
+    box.until("ready", lambda: ready(box))
+    assert "[1]" in box.run("andon", "ask", "E005").stdout
+    said = box.run("journalctl", "--unit=andon-settle", "--no-pager", "--output=cat").stdout
+    assert f"The upgrade from {before} to 9.0.0 was cut off" in said
+    assert box.shown("andon-settle", "Result") == "success"
+    if running(box) == "9.0.0":
+        box.run("/opt/andon/current/install.sh", "--rollback", within_s=300)
+
+
 def test_a_version_that_does_not_start_is_returned_from(box: Box) -> None:
     before = running(box)
     done = install(box, "9.1.0", "--upgrade")

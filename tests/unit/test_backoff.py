@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterable
 
@@ -94,3 +95,26 @@ def test_a_broker_that_was_away_between_is_no_takeover() -> None:
     for _ in range(10):
         assert retries.ended(Ending.LOST, 3.0)[0] is Ending.LOST
         assert retries.ended(Ending.FAILED, 0.0)[0] is Ending.FAILED
+
+
+def test_a_start_is_one_line_and_an_absence_a_warning_that_becomes_rare() -> None:
+    retries = Retries(OURS)
+
+    def levels(count: int) -> list[int]:
+        found = []
+        for _ in range(count):
+            how, _ = retries.ended(Ending.FAILED, 0.0)
+            found.append(retries.weight(how))
+        return found
+
+    first = levels(7)
+    assert first == [logging.INFO, *[logging.DEBUG] * 6]
+    assert [n for n, level in enumerate(levels(100), 8) if level == logging.WARNING] == [
+        8,
+        16,
+        32,
+        64,
+    ]
+    retries.ended(Ending.LOST, 60.0)
+    assert retries.weight(Ending.LOST) == logging.INFO
+    assert retries.weight(Ending.TAKEN) == logging.ERROR

@@ -15,6 +15,7 @@ from services.backup.chunks import CHUNK, Broken, Chunks
 from services.backup.manifest import DamagedManifest, Entry, Head, Manifest, meant, told
 from services.backup.seal import Lock, NotOpened, Plain, Seal, Sealed, new_lock, read_key
 from services.backup.vault import Backup, Vault, outdated
+from services.runtime.config import Config
 from services.runtime.errors import Fatal, Rejected
 
 pytestmark = pytest.mark.unit
@@ -256,7 +257,7 @@ def test_only_open_files_of_the_configuration_without_a_key(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("label", "unit"),
     [
-        ("ANDON-BACKUP", r"dev-disk-by\x2dlabel-ANDON\x2dBACKUP.device"),
+        ("ANDONBACKUP", r"dev-disk-by\x2dlabel-ANDONBACKUP.device"),
         # As udev names the link: Werk\x203, whose backslash systemd escapes.
         ("Werk 3", r"dev-disk-by\x2dlabel-Werk\x5cx203.device"),
         ("a+b@c", r"dev-disk-by\x2dlabel-a\x2bb\x40c.device"),
@@ -266,6 +267,17 @@ def test_only_open_files_of_the_configuration_without_a_key(tmp_path: Path) -> N
 def test_the_unit_of_a_label(label: str, unit: str) -> None:
     assert units.device_of(label) == unit
     assert units.wants(label) == f"{unit}.wants/andon-backup-stick.service"
+
+
+def test_the_usual_label_is_one_that_every_stick_can_have() -> None:
+    """11 bytes is all that FAT and exFAT have room for, and FAT knows no small letters."""
+    label = Config().backup.stick_label
+    assert label.isupper()
+    assert len(label.encode()) <= 11
+    deploy = Path(__file__).resolve().parents[2] / "deploy"
+    assert f"by-label/{label}\n" in (deploy / "systemd" / units.MOUNT).read_text()
+    assert f"WantedBy={units.device_of(label)}\n" in (deploy / "systemd" / units.STICK).read_text()
+    assert f"stick_label: {label}\n" in (deploy / "config.example.yaml").read_text()
 
 
 def test_units_of_label_and_time() -> None:

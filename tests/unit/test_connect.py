@@ -53,7 +53,7 @@ def test_a_password_that_may_not_be_read_says_what_to_do(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "read_text", refuse)
-    with pytest.raises(Fatal, match=r"Permission denied .*sudo andon"):
+    with pytest.raises(Fatal, match=r"Permission denied .*call andon as root"):
         Broker(username="cli", password_file=str(tmp_path / "cli")).secret()
 
 

@@ -131,6 +131,21 @@ def test_a_port_nobody_listens_on() -> None:
 
 
 @pytest.mark.parametrize(
+    ("days", "level", "said"),
+    [
+        (-1, "problem", "ca.crt ended on "),
+        (0, "problem", "ca.crt ended on "),
+        (29, "note", "in 29 days"),
+        (31, "ok", "is good until "),
+    ],
+)
+def test_certificates(days: int, level: str, said: str) -> None:
+    found = findings.certificate("ca.crt", NOW + days * 86400, "renew it", now=NOW)
+    assert found.level == level
+    assert said in found.said
+
+
+@pytest.mark.parametrize(
     ("made", "failed", "level", "said"),
     [
         (NOW - 3600, "", "ok", "1 hours old"),

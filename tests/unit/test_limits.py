@@ -15,7 +15,9 @@ pytestmark = pytest.mark.unit
 
 UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 _STRICT = ("ProtectSystem=strict", "CapabilityBoundingSet=")
-"""What a backup cannot keep to: it reads what is root's, and writes where it is told."""
+"""What is within the data folder keeps to."""
+_OUTSIDE = ("andon-backup", "andon-settle")
+"""They read what is root's, and write elsewhere: a stick, or the system itself."""
 _BOX = Config(broker=Broker(url="unix:///run/andon/broker.sock"))
 
 
@@ -91,7 +93,7 @@ def test_every_unit_of_a_service_names_the_same_things() -> None:
     for path in sorted(UNITS.glob("*.service")):
         lines = path.read_text(encoding="utf-8").splitlines()
         for line in (
-            *([] if path.name.startswith("andon-backup") else _STRICT),
+            *([] if path.name.startswith(_OUTSIDE) else _STRICT),
             "NoNewPrivileges=yes",
             "MemorySwapMax=0",
             "SystemCallFilter=@system-service",
