@@ -43,10 +43,11 @@ demo: $(VENV)/.demo ## The main job once: a fault becomes a cited answer
 run: $(VENV)/.demo ## Broker and services, until Ctrl-C
 	@exec $(BIN)/andon up
 
-# Most tests wait for processes: two at a time need half as long.
+# Most tests wait for processes: four at a time keep two cores at work. Files in the order of
+# tests/conftest.py, not those with the most tests first: they are the shortest.
 test: $(VENV)/.dev ## All tests
 	@$(MAKE) --no-print-directory llama-server || echo "Without it the tests that need it are skipped." >&2
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## Lint and types
 	@$(BIN)/ruff check .

@@ -26,10 +26,10 @@ from tests.support import processes
 from tests.support.alone import orchestrator
 from tests.support.andon import Andon, Listener, listening
 from tests.support.broker_files import spoiled
+from tests.support.knowing import Knowing
 from tests.support.mosquitto import Mosquitto
 from tests.support.plc import Plc
 from tests.support.recorder import Recorder
-from tests.support.sample import sample_manual
 
 pytestmark = pytest.mark.faults
 
@@ -47,11 +47,10 @@ def until(true: Callable[[], object], what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Andon]:
+def andon(tmp_path_factory: pytest.TempPathFactory, knowing: Knowing) -> Iterator[Andon]:
     folder = tmp_path_factory.mktemp("andon")
+    knowing(folder)
     with Andon(folder, CONFIG) as running:
-        added = running.cli("add", str(sample_manual(folder, "pdf")))
-        assert added.returncode == 0, running.said()
         yield running
     assert running.exit_code == 0, running.said()
     assert "Traceback" not in running.said()

@@ -16,8 +16,8 @@ import pytest
 
 from tests.support.andon import Andon, listening
 from tests.support.damage import is_sound, overwrite, seed_of
+from tests.support.knowing import Knowing
 from tests.support.mosquitto import free_port
-from tests.support.sample import sample_manual
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -25,12 +25,12 @@ SEED = seed_of("ANDON_DAMAGE_SEED", 20260202)
 SOON_S = 90.0
 
 
-def made(tmp_path: Path) -> Andon:
+def made(tmp_path: Path, knowing: Knowing) -> Andon:
     """An Andon that has a document and has answered, stopped again."""
     config = f"llm_bridge: {{url: 'http://127.0.0.1:{free_port()}'}}\n"
+    knowing(tmp_path)
     andon = Andon(tmp_path, config)
     with andon:
-        assert andon.cli("add", str(sample_manual(tmp_path, "pdf"))).returncode == 0, andon.said()
         fault(andon, "before")
         with listening(andon.port, "andon/answer/plant/#") as client:
             client.answer()  # the one that is retained
@@ -42,8 +42,8 @@ def made(tmp_path: Path) -> Andon:
 
 
 @pytest.fixture(scope="module")
-def pattern(tmp_path_factory: pytest.TempPathFactory) -> Andon:
-    return made(tmp_path_factory.mktemp("pattern"))
+def pattern(tmp_path_factory: pytest.TempPathFactory, knowing: Knowing) -> Andon:
+    return made(tmp_path_factory.mktemp("pattern"), knowing)
 
 
 @pytest.fixture

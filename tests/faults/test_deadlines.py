@@ -17,7 +17,7 @@ from tests.support import processes
 from tests.support.andon import Andon, Listener, listening
 from tests.support.hanging import Hanging
 from tests.support.http_server import http_server
-from tests.support.sample import sample_manual
+from tests.support.knowing import Knowing
 
 pytestmark = pytest.mark.faults
 
@@ -40,7 +40,10 @@ def of(client: Listener, asset: str) -> tuple[dict[str, Any], list[dict[str, Any
     return got, before
 
 
-async def test_late_answers_are_final_at_once_and_hold_up_nothing_urgent(tmp_path: Path) -> None:
+async def test_late_answers_are_final_at_once_and_hold_up_nothing_urgent(
+    tmp_path: Path, knowing: Knowing
+) -> None:
+    knowing(tmp_path)
     server = Hanging()
     async with http_server(server) as url:
         config = (
@@ -52,8 +55,6 @@ async def test_late_answers_are_final_at_once_and_hold_up_nothing_urgent(tmp_pat
 
 def late_and_urgent(folder: Path, config: str, server: Hanging) -> None:
     with Andon(folder, config) as andon:
-        added = andon.cli("add", str(sample_manual(folder, "pdf")))
-        assert added.returncode == 0, added.stderr
         deadline = time.monotonic() + 60
         while andon.cli("status").returncode:
             assert time.monotonic() < deadline, "all are ready, the model too"

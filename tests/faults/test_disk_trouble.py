@@ -18,8 +18,8 @@ import pytest
 
 from tests.support.andon import ROOT, Andon, listening
 from tests.support.damage import is_sound
+from tests.support.knowing import Knowing
 from tests.support.mosquitto import free_port
-from tests.support.sample import sample_manual
 
 pytestmark = [
     pytest.mark.faults,
@@ -108,10 +108,12 @@ def assets(path: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT topic FROM event ORDER BY id")]
 
 
-def test_faults_on_a_full_disk_are_answered_when_there_is_room(small: Path) -> None:
+def test_faults_on_a_full_disk_are_answered_when_there_is_room(
+    small: Path, knowing: Knowing
+) -> None:
+    knowing(small)
     andon = Andon(small, config())
     with andon:
-        assert andon.cli("add", str(sample_manual(small, "pdf"))).returncode == 0, andon.said()
         ballast = fill(andon.data)
         # More than fits into the room that the WAL holds already.
         topics = [f"plant/full{number}/fault" for number in range(600)]
@@ -181,23 +183,22 @@ def test_a_disk_that_became_read_only_is_named_and_waited_for(small: Path) -> No
     assert done.returncode == 1, "only a wrong configuration is not tried again"
 
 
-def test_a_slow_disk_delays_the_ack_and_loses_nothing(disk: Path) -> None:
+def test_a_slow_disk_delays_the_ack_and_loses_nothing(disk: Path, knowing: Knowing) -> None:
     if not shutil.which("fsfreeze"):
         pytest.skip("fsfreeze is missing")
+    knowing(disk)
     andon = Andon(disk, config())
-    with andon:
-        assert andon.cli("add", str(sample_manual(disk, "pdf"))).returncode == 0, andon.said()
-        with listening(andon.port, "andon/answer/plant/#", "andon/alarm/plant/#") as client:
-            assert run("fsfreeze", "-f", andon.data).returncode == 0
-            try:
-                for number in range(20):
-                    client.publish(f"plant/slow{number}/fault", "E005")
-                time.sleep(3.0)  # the disk stands still for so long
-                assert client.waiting() == 0, "told before it was on the disk"
-            finally:
-                assert run("fsfreeze", "-u", andon.data).returncode == 0
-            answered: set[str] = set()
-            while len(answered) < 20:
-                answered.add(client.answer()["asset"])
+    with andon, listening(andon.port, "andon/answer/plant/#", "andon/alarm/plant/#") as client:
+        assert run("fsfreeze", "-f", andon.data).returncode == 0
+        try:
+            for number in range(20):
+                client.publish(f"plant/slow{number}/fault", "E005")
+            time.sleep(3.0)  # the disk stands still for so long
+            assert client.waiting() == 0, "told before it was on the disk"
+        finally:
+            assert run("fsfreeze", "-u", andon.data).returncode == 0
+        answered: set[str] = set()
+        while len(answered) < 20:
+            answered.add(client.answer()["asset"])
     assert "Traceback" not in andon.said()
     assert is_sound(andon.data / "ledger.db")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.andon import Andon, listening
 from tests.support.hostile import TROUBLES, Hostile, hostile_beside
-from tests.support.sample import sample_manual
+from tests.support.knowing import Knowing
 
 pytestmark = pytest.mark.faults
 
@@ -32,12 +32,13 @@ def server() -> Iterator[Hostile]:
 
 
 @pytest.fixture(scope="module")
-def andon(tmp_path_factory: pytest.TempPathFactory, server: Hostile) -> Iterator[Andon]:
+def andon(
+    tmp_path_factory: pytest.TempPathFactory, server: Hostile, knowing: Knowing
+) -> Iterator[Andon]:
     folder = tmp_path_factory.mktemp("hostile")
     config = CONFIG.format(deadline=DEADLINE_S, url=server.url)
+    knowing(folder)
     with Andon(folder, config) as running:
-        added = running.cli("add", str(sample_manual(folder, "pdf")))
-        assert added.returncode == 0, added.stderr
         yield running
     assert running.exit_code == 0, running.said()
     assert "Traceback" not in running.said()

@@ -20,10 +20,10 @@ import pytest
 
 from tests.support import processes
 from tests.support.andon import ROOT, Andon, listening
+from tests.support.knowing import Knowing
 from tests.support.llama import llama_process
 from tests.support.mosquitto import Mosquitto
 from tests.support.recorder import Recorder
-from tests.support.sample import sample_manual
 from tests.support.tiny_gguf import write_tiny_gguf
 
 pytestmark = pytest.mark.faults
@@ -148,7 +148,7 @@ def test_a_bus_that_breaks_ends_its_service_and_the_next_one_serves(tmp_path: Pa
 
 
 @pytest.fixture(scope="module")
-def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Andon]:
+def andon(tmp_path_factory: pytest.TempPathFactory, knowing: Knowing) -> Iterator[Andon]:
     folder = tmp_path_factory.mktemp("with-model")
     model = folder / "tiny.gguf"
     write_tiny_gguf(model)
@@ -157,9 +157,8 @@ def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Andon]:
             f"llm_bridge: {{url: '{server.url}', api: completion, temperature: 0}}\n"
             "status_every_s: 1\nstop_within_s: 2\norchestrator: {deadline_s: 20, reuse_s: 0}\n"
         )
+        knowing(folder)
         with Andon(folder, config) as running:
-            added = running.cli("add", str(sample_manual(folder, "pdf")))
-            assert added.returncode == 0, added.stderr
             yield running
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.andon import Andon, listening
+from tests.support.knowing import Knowing
 from tests.support.llama_stand_in import stand_in
 from tests.support.mosquitto import free_port
-from tests.support.sample import sample_manual
 
 pytestmark = pytest.mark.faults
 
@@ -22,15 +22,10 @@ AWAY = "watchdog_s: 120\norchestrator: {deadline_s: 25}\n"
 
 
 @pytest.fixture(scope="module")
-def manual(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample_manual(tmp_path_factory.mktemp("manual"), "pdf")
-
-
-@pytest.fixture(scope="module")
-def andon(tmp_path_factory: pytest.TempPathFactory, manual: Path) -> Iterator[Andon]:
+def andon(tmp_path_factory: pytest.TempPathFactory, knowing: Knowing) -> Iterator[Andon]:
     config = AWAY + f"llm_bridge: {{url: 'http://127.0.0.1:{free_port()}'}}\n"
-    with Andon(tmp_path_factory.mktemp("andon"), config) as running:
-        assert running.cli("add", str(manual)).returncode == 0, running.said()
+    knowing(folder := tmp_path_factory.mktemp("andon"))
+    with Andon(folder, config) as running:
         yield running
     assert running.exit_code == 0, running.said()
     assert "Traceback" not in running.said()
@@ -123,11 +118,11 @@ def test_every_service_killed_at_once_comes_back(andon: Andon) -> None:
     assert not set(pids) & set(back)
 
 
-def test_a_bridge_killed_in_mid_answer_is_asked_again(tmp_path: Path, manual: Path) -> None:
+def test_a_bridge_killed_in_mid_answer_is_asked_again(tmp_path: Path, knowing: Knowing) -> None:
     with stand_in() as server:
         config = AWAY + f"llm_bridge: {{url: '{server.url}'}}\n"
+        knowing(tmp_path)
         with Andon(tmp_path, config) as andon:
-            assert andon.cli("add", str(manual)).returncode == 0, andon.said()
             server.may.clear()
             with listening(
                 andon.port, "andon/answer/plant/cut", "andon/stream/plant/cut"

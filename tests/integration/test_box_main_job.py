@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
 
+from tests.support import processes
 from tests.support.andon import Andon
 from tests.support.box_broker import DENIED, BoxBroker, Client
 from tests.support.mosquitto import program
@@ -107,7 +109,8 @@ def test_what_came_while_the_orchestrator_was_killed_is_answered(
     plc, wall = given(box, "plc2", "plc"), given(box, "wall2", "dashboard")
     with box.outside("wall2", wall) as dashboard, box.outside("plc2", plc) as controller:
         assert dashboard.subscribe("andon/answer/plant/killed") < DENIED
-        andon.kill("orchestrator")
+        killed = processes.wait_for(andon.up_pid, "orchestrator")
+        processes.send(killed, signal.SIGKILL)
         assert controller.publish("plant/killed/fault", "E005") in {0, 16}
         assert final(dashboard)["code"] == "E005"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.andon import Andon
-from tests.support.sample import sample_manual
+from tests.support.knowing import Knowing
 
 pytestmark = pytest.mark.integration
 
@@ -33,12 +33,12 @@ GOOD = [
 
 
 @pytest.fixture(scope="module")
-def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Andon]:
+def andon(tmp_path_factory: pytest.TempPathFactory, knowing: Knowing) -> Iterator[Andon]:
     folder = tmp_path_factory.mktemp("andon")
     (folder / "press.md").write_text(MANUAL, encoding="utf-8")
+    knowing(folder)
     with Andon(folder) as running:
-        sample = sample_manual(folder / "manuals", "pdf")
-        added = running.cli("add", str(folder / "press.md"), str(sample))
+        added = running.cli("add", str(folder / "press.md"))
         assert added.returncode == 0, added.stderr + running.said()
         yield running
     assert running.exit_code == 0, running.said()

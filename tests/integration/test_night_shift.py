@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.support.andon import Andon, listening
+from tests.support.knowing import Knowing
 from tests.support.llama_stand_in import StandIn, stand_in
-from tests.support.sample import sample_manual
 
 pytestmark = pytest.mark.integration
 
@@ -29,29 +29,23 @@ def model() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def andon(tmp_path: Path, model: StandIn) -> Iterator[Andon]:
+def andon(tmp_path: Path, model: StandIn, knowing: Knowing) -> Iterator[Andon]:
     config = (
         f"llm_bridge: {{url: '{model.url}', token_timeout_s: {LONG_S}}}\n"
         "status_every_s: 0.2\n"
         "orchestrator: {night: {after_s: 0.2, share: 1.0}}\n"
     )
+    knowing(tmp_path, "--asset", ASSET)
     with Andon(tmp_path, config) as running:
-        manual = sample_manual(tmp_path, "pdf")
-        added = running.cli("add", str(manual), "--asset", ASSET)
-        assert added.returncode == 0, added.stderr
         yield running
 
 
 def facts(andon: Andon, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """What the orchestrator's status says, as soon as it is what is wanted."""
-    deadline = time.monotonic() + 120
-    while True:
-        status = andon.json_status()["orchestrator"]
-        found: dict[str, Any] = status["facts"] if status else {}
-        if wanted(found):
-            return found
-        assert time.monotonic() < deadline, found
-        time.sleep(0.2)
+    found: dict[str, Any] = andon.status(
+        "orchestrator", lambda said: wanted(said["facts"]), within_s=120
+    )["facts"]
+    return found
 
 
 def all_prepared(found: dict[str, Any]) -> bool:
@@ -119,16 +113,17 @@ def test_another_model_of_the_same_name_has_prepared_nothing(andon: Andon, model
     facts(andon, all_prepared)
 
 
-def test_nothing_is_prepared_while_it_is_forbidden(tmp_path: Path, model: StandIn) -> None:
+def test_nothing_is_prepared_while_it_is_forbidden(
+    tmp_path: Path, model: StandIn, knowing: Knowing
+) -> None:
     hour = time.localtime().tm_hour
     hours = f"{(hour + 6) % 24:02}:00-{(hour + 7) % 24:02}:00"
     config = (
         f"llm_bridge: {{url: '{model.url}'}}\nstatus_every_s: 0.2\n"
         f"orchestrator: {{night: {{after_s: 0.1, hours: ['{hours}']}}}}\n"
     )
+    knowing(tmp_path, "--asset", ASSET)
     with Andon(tmp_path, config) as andon:
-        manual = sample_manual(tmp_path, "pdf")
-        assert andon.cli("add", str(manual), "--asset", ASSET).returncode == 0
         with listening(andon.port, f"andon/answer/{ASSET}") as client:
             client.publish(f"{ASSET}/fault", {"code": "E005"})
             assert client.answer()["answered_by"] == "model"

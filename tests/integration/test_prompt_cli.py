@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.support.andon import Andon, listening
+from tests.support.knowing import Knowing
 from tests.support.llama import llama_process
-from tests.support.sample import sample_manual
 from tests.support.tiny_gguf import write_tiny_gguf
 
 pytestmark = pytest.mark.integration
@@ -30,14 +30,13 @@ Be brief.
 
 
 @pytest.fixture(scope="module")
-def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Andon]:
+def andon(tmp_path_factory: pytest.TempPathFactory, knowing: Knowing) -> Iterator[Andon]:
     folder = tmp_path_factory.mktemp("prompts")
     model = write_tiny_gguf(folder / "tiny.gguf")
     with llama_process(model, context=8192) as server:
         config = f"llm_bridge: {{url: '{server.url}', api: completion, temperature: 0}}\n"
+        knowing(folder)
         with Andon(folder, config) as running:
-            added = running.cli("add", str(sample_manual(folder, "pdf")))
-            assert added.returncode == 0, added.stderr
             yield running
     assert running.exit_code == 0, running.said()
     assert "Traceback" not in running.said()

@@ -14,7 +14,7 @@ from deploy.sample import content
 from services.orchestrator.sparkplug import decode
 from tests.support import sparkplug as sparkplug_b
 from tests.support.andon import SOON_S, Andon, Listener, listening
-from tests.support.sample import sample_manual
+from tests.support.knowing import Knowing
 from tests.support.sparkplug import metric, payload
 
 pytestmark = pytest.mark.integration
@@ -62,11 +62,10 @@ class EdgeNode:
 
 
 @pytest.fixture(scope="module")
-def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Andon]:
+def andon(tmp_path_factory: pytest.TempPathFactory, knowing: Knowing) -> Iterator[Andon]:
     folder = tmp_path_factory.mktemp("sparkplug")
+    knowing(folder)
     with Andon(folder, CONFIG) as running:
-        added = running.cli("add", str(sample_manual(folder / "manuals", "pdf")))
-        assert added.returncode == 0, added.stderr + running.said()
         yield running
     assert running.exit_code == 0, running.said()
     assert "Traceback" not in running.said()

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.support.andon import Andon, listening
+from tests.support.knowing import Knowing
 from tests.support.llama import llama_process
-from tests.support.sample import sample_manual
 from tests.support.tiny_gguf import write_tiny_gguf
 
 pytestmark = pytest.mark.integration
@@ -22,16 +22,15 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module", params=["chat", "completion"])
 def andon(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, knowing: Knowing
 ) -> Iterator[Andon]:
     folder = tmp_path_factory.mktemp("with-model")
     model = folder / "tiny.gguf"
     write_tiny_gguf(model)
     with llama_process(model, context=8192) as server:
         config = f"llm_bridge: {{url: '{server.url}', api: {request.param}, temperature: 0}}\n"
+        knowing(folder)
         with Andon(folder, config) as running:
-            added = running.cli("add", str(sample_manual(folder, "pdf")))
-            assert added.returncode == 0, added.stderr
             yield running
 
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 import paho.mqtt.client as paho
 
 from tests.support.mosquitto import free_port
+from tests.support.processes import gone
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
@@ -109,16 +110,36 @@ class Andon:
         """What `andon status --json` says, whatever the exit code."""
         return self.json_whatever("status")
 
+    def status(
+        self,
+        service: str,
+        wanted: Callable[[dict[str, Any]], object] = lambda _status: True,
+        *,
+        within_s: float = SOON_S,
+    ) -> dict[str, Any]:
+        """What a service says of itself at the broker, as soon as it is what is wanted."""
+        deadline = time.monotonic() + within_s
+        while True:  # the broker may be just starting, or end
+            try:
+                with listening(self.port, f"andon/status/{service}") as client:
+                    found: dict[str, Any] = json.loads(
+                        client.next(
+                            lambda m: bool(m.payload) and wanted(json.loads(m.payload)),
+                            within_s=deadline - time.monotonic(),
+                        ).payload
+                    )
+                    return found
+            except OSError:
+                assert time.monotonic() < deadline, self.said()
+                time.sleep(0.02)
+            except queue.Empty:
+                raise AssertionError(f"{service} does not say so:\n{self.said()}") from None
+
     def pid(self, service: str) -> int:
         """Process id of a service that is running now."""
-        found: int = 0
-        deadline = time.monotonic() + SOON_S
-        while not found and time.monotonic() < deadline:
-            # Nothing of the kind while the broker is just starting.
-            status = json.loads(self.cli("status", "--json").stdout).get(service)
-            alive = status and status["state"] in {"ready", "degraded"}
-            found = status["pid"] if alive and Path(f"/proc/{status['pid']}").exists() else 0
-        assert found, f"{service} does not run:\n{self.said()}"
+        found: int = self.status(
+            service, lambda said: said["state"] in {"ready", "degraded"} and not gone(said["pid"])
+        )["pid"]
         return found
 
     @property
@@ -163,7 +184,7 @@ class Listener:
 
     def next(
         self,
-        wanted: Callable[[paho.MQTTMessage], bool] = lambda _m: True,
+        wanted: Callable[[paho.MQTTMessage], object] = lambda _m: True,
         *,
         within_s: float = SOON_S,
     ) -> Any:

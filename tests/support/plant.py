@@ -24,7 +24,6 @@ from schemas.knowledge import (
 )
 from schemas.retrieval import CorpusQuery, CorpusState, Found, Search
 from services.ingest.service import IngestService
-from services.retriever.service import RetrieverService
 from services.runtime.bus import Bus
 from services.runtime.config import Config, Embedding, Retriever
 from services.runtime.fake_bus import FakeBroker, FakeBus
@@ -32,6 +31,7 @@ from services.runtime.messages import Inbox
 from services.runtime.process import Context
 from services.runtime.rpc import Caller
 from tests.support.ingest import Drawn
+from tests.support.retriever import RetrieverService
 from tests.support.services import running
 
 SOON_S = 60.0

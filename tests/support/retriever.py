@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,13 +24,24 @@ from schemas.retrieval import (
     RemovePassages,
     Search,
 )
+from services.retriever import service as retriever_service
 from services.retriever.embedding import Vectors
+from services.retriever.pauses import SWITCH_S
 from services.retriever.service import RetrieverService
 from services.runtime.config import Config, Embedding, Retriever
 from services.runtime.fake_bus import FakeBroker, FakeBus
 from services.runtime.process import Health
 from services.runtime.rpc import Caller
 from tests.support.services import running
+
+
+def _keep_short() -> None:
+    """Frozen for good, each of the hundreds of services of a test run would stay, 26 MB."""
+    sys.setswitchinterval(SWITCH_S)
+    gc.collect()
+
+
+retriever_service.keep_short = _keep_short
 
 
 class Asker:
