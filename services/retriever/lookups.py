@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from schemas.retrieval import Passage
+from services.retriever import bm25
 from services.retriever.answering import Answering
 from services.retriever.holdings import CodeHit, Found
-from services.retriever.postings import HELD, NONE, Numbers, Posting, best, posting
+from services.retriever.postings import HELD, NONE, Numbers, Posting, best
 from services.retriever.records import passage_of
 from services.retriever.statements import Q, plain, quoted
 
 AGAIN = 0.08
 """Share of a manual's passages that speak of what it is about, at least."""
-HEAD_WEIGHT = 0.6
-"""Weight of a word in title or section against one in the text, for BM25."""
 
 
 class Lookups(Answering):
@@ -60,7 +59,8 @@ class Lookups(Answering):
         kept = self._postings
         there = {word: kept.lists[word] for word in words if word in kept.lists}
         if new := [word for word in words if word not in there]:
-            for word, one in zip(new, await self._db.read(partial(_postings, new)), strict=True):
+            postings, kept.lengths = await self._db.read(partial(weigh, new, kept.lengths))
+            for word, one in zip(new, postings, strict=True):
                 kept.keep(word, one)
                 there[word] = one
         inside = None if scope is None else await self._members(scope)
@@ -185,9 +185,19 @@ class Lookups(Answering):
         return kept[name]
 
 
-def _postings(words: Sequence[str], db: sqlite3.Connection) -> list[Posting]:
-    """Return where words are, and what each counts there."""
-    return [posting(plain(db, Q["word"], (HEAD_WEIGHT, quoted(word)))) for word in words]
+def weigh(
+    words: Sequence[str], lengths: bm25.Lengths | None, db: sqlite3.Connection
+) -> tuple[list[Posting], bm25.Lengths]:
+    """Return where words are and what each counts there, and the lengths, read if need be."""
+    if lengths is None:
+        lengths = bm25.lengths(*plain(db, Q["lengths"], ())[0])
+
+    @cache
+    def places(token: str) -> bm25.Places:
+        return bm25.numbers(plain(db, Q["places"], (bm25.OFFSETS, token))[0][0])
+
+    found = [bm25.together(map(places, word.split(" "))) for word in words]
+    return [bm25.weighed(one, lengths) for one in found], lengths
 
 
 def _gathered(
@@ -209,4 +219,5 @@ def _gathered(
 
 def _numbers(revisions: Sequence[int], db: sqlite3.Connection) -> list[Numbers]:
     """Return the passages of each revision."""
-    return [posting(plain(db, Q["numbers"], (number,)))[0] for number in revisions]
+    rows = [plain(db, Q["numbers"], (number,))[0] for number in revisions]
+    return [bm25.numbers(text).astype(np.int32) for (text,) in rows]

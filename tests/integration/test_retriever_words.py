@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from schemas.retrieval import DocumentRef
+from services.retriever.bm25 import HEAD_WEIGHT
 from services.retriever.corpus import Corpus
-from services.retriever.lookups import HEAD_WEIGHT
 from services.retriever.records import prepare
 from services.retriever.statements import Q, quoted
 from tests.bench.corpus import passages

@@ -1,0 +1,104 @@
+"""What a word counts in the passages that have it: BM25 as FTS5 works it out (pure).
+
+FTS5's own function goes through a word's passages twice and looks the length of each up by
+itself, 1.1 µs a passage. Here it is worked out from where the word stands and from lengths that
+were read once, for a fifth of that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.retriever.postings import NONE, Numbers, Posting
+
+HEAD_WEIGHT = 0.6
+"""Weight of a word in title or section against one in the text."""
+K1, B = 1.2, 0.75
+"""Saturation and length normalisation, as FTS5 has them."""
+LEAST = 1e-6
+"""What a word tells that most passages have, as FTS5 has it."""
+OFFSETS = 1 << 20
+"""Tokens that a column of a passage may have."""
+
+Places = NDArray[np.int64]
+"""Where a word stands: (2 * passage + column) * OFFSETS + token, ascending; column 1 is the text,
+0 is title and section."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How many tokens each passage has that answers: 8 bytes a passage."""
+
+    passages: Numbers
+    """Their numbers, ascending."""
+    tokens: NDArray[np.int32]
+    """Of each."""
+    usual: float
+    """On the average."""
+
+    def of(self, passages: Numbers) -> NDArray[np.int32]:
+        """Return the lengths of passages, 0 of those that are not among these."""
+        if not len(self.passages):
+            return np.zeros(len(passages), dtype=np.int32)
+        at = np.minimum(np.searchsorted(self.passages, passages), len(self.passages) - 1)
+        return np.where(self.passages[at] == passages, self.tokens[at], 0)
+
+
+def lengths(passages: str | None, sizes: str | None) -> Lengths:
+    """Return the lengths of passages as FTS5 keeps them.
+
+    Args:
+        passages: their numbers, ascending, with commas between; None where there are none.
+        sizes: of each the tokens of title and section and those of the text, in hexadecimal:
+            numbers of 7 bits a byte, the last byte of each without the highest bit.
+    """
+    coded = np.frombuffer(bytes.fromhex(sizes or ""), dtype=np.uint8)
+    ends = np.flatnonzero(coded < 0x80)
+    starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+    behind = np.repeat(ends, ends - starts + 1) - np.arange(len(coded))
+    septets = (coded & 0x7F).astype(np.int64) << 7 * behind
+    tokens = np.add.reduceat(septets, starts[::2]) if len(ends) else septets
+    usual = float(tokens.mean()) if len(tokens) else 0.0
+    return Lengths(numbers(passages).astype(np.int32), tokens.astype(np.int32), usual)
+
+
+def numbers(text: str | None) -> NDArray[np.int64]:
+    """Return numbers that come with commas between; None where there are none."""
+    return np.fromstring(text, dtype=np.int64, sep=",") if text else np.zeros(0, dtype=np.int64)
+
+
+def together(words: Iterator[Places]) -> Places:
+    """Return where words follow one another: the places of the first of them.
+
+    The others are not asked for where those before them never do.
+    """
+    found, after = next(words), 0
+    while len(found) and (one := next(words, None)) is not None:
+        after += 1
+        found = np.intersect1d(found, one - after, assume_unique=True)
+    return found
+
+
+def weighed(found: Places, lengths: Lengths) -> Posting:
+    """Return the passages of a word, or of words that follow one another, and its score there."""
+    columns = found // OFFSETS
+    passages = (columns >> 1).astype(np.int32)
+    first = np.flatnonzero(np.diff(passages, prepend=-1))
+    if not len(first):
+        return NONE
+    often = np.add.reduceat(np.where(columns & 1, 1.0, HEAD_WEIGHT), first)
+    passages = passages[first]
+    tokens = lengths.of(passages)
+    if not tokens.all():  # of passages that answer since the lengths were read
+        there = tokens > 0
+        passages, often, tokens = passages[there], often[there], tokens[there]
+    many = len(lengths.passages)
+    told = math.log((many - len(passages) + 0.5) / (len(passages) + 0.5))
+    damped = K1 * (1 - B + B * tokens / lengths.usual)
+    scores = max(told, LEAST) * often * (K1 + 1) / (often + damped)
+    return passages, scores.astype(np.float32)

@@ -1,0 +1,129 @@
+"""What a word counts: as FTS5's own function works it out, whatever was put in and taken out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.retriever import bm25
+from services.retriever.bm25 import HEAD_WEIGHT, OFFSETS
+from services.retriever.lookups import weigh
+from services.retriever.statements import MIGRATIONS, quoted
+
+pytestmark = pytest.mark.unit
+
+TOKENS = st.lists(st.sampled_from(["a", "b", "c", "直流"]), max_size=8).map(" ".join)
+ROWS = st.lists(st.tuples(TOKENS, TOKENS), min_size=1, max_size=12)
+ASKED = ["a", "c", "直流", "nowhere", "a b", "a a", "b c a", "nowhere a", "a nowhere", "c d"]
+
+
+@pytest.fixture(scope="module")
+def schema() -> str:
+    return "".join(f"{step};" for step in MIGRATIONS)
+
+
+def filled(schema: str, rows: Sequence[tuple[str, str]]) -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.executescript(schema)
+    add(db, 1, rows)
+    return db
+
+
+def add(db: sqlite3.Connection, first: int, rows: Sequence[tuple[str, str]]) -> None:
+    every = [(first + at, *row) for at, row in enumerate(rows)]
+    db.executemany("INSERT INTO fts (rowid, head, body) VALUES (?, ?, ?)", every)
+
+
+def by_fts5(db: sqlite3.Connection, word: str) -> list[tuple[int, float]]:
+    asked = "SELECT rowid, -bm25(fts, ?, 1.0) FROM fts WHERE fts MATCH ? ORDER BY rowid"
+    return db.execute(asked, (HEAD_WEIGHT, quoted(word))).fetchall()
+
+
+def agree(db: sqlite3.Connection) -> None:
+    postings, lengths = weigh(ASKED, None, db)
+    assert len(lengths.passages) == db.execute("SELECT count(*) FROM fts_docsize").fetchone()[0]
+    for word, (numbers, scores) in zip(ASKED, postings, strict=True):
+        wanted = by_fts5(db, word)
+        assert numbers.tolist() == [number for number, _ in wanted], word
+        assert scores.tolist() == pytest.approx([score for _, score in wanted], rel=1e-5), word
+
+
+@given(rows=ROWS, more=ROWS, gone=st.sets(st.integers(1, 12)))
+def test_words_and_words_in_a_row_count_as_fts5_has_it(
+    schema: str, rows: list[tuple[str, str]], more: list[tuple[str, str]], gone: set[int]
+) -> None:
+    db = filled(schema, rows)
+    try:
+        agree(db)
+        dropped = [(at, *row) for at, row in enumerate(rows, 1) if at in gone]
+        db.executemany(
+            "INSERT INTO fts (fts, rowid, head, body) VALUES ('delete', ?, ?, ?)", dropped
+        )
+        add(db, 1000, more)
+        agree(db)
+        db.execute("INSERT INTO fts (fts) VALUES ('optimize')")
+        agree(db)
+    finally:
+        db.close()
+
+
+def test_a_long_text_counts_as_fts5_has_it(schema: str) -> None:
+    """Lengths of one byte, of two and of three, and both columns of different ones."""
+    rows = [
+        (" ".join(["a"] * h), " ".join(["b"] * t))
+        for h, t in [
+            (1, 1),
+            (127, 128),
+            (128, 127),
+            (0, 16383),
+            (200, 16384),
+            (3, 70000),
+            (0, 0),
+            (1, 2),
+        ]
+    ]
+    db = filled(schema, rows)
+    try:
+        agree(db)
+        assert weigh([], None, db)[1].tokens.tolist() == [
+            len(h.split()) + len(t.split()) for h, t in rows
+        ]
+    finally:
+        db.close()
+
+
+def test_what_answers_since_lengths_were_read_is_left_out(schema: str) -> None:
+    db = filled(schema, [("a", "b"), ("", "a a"), ("", "c")])
+    try:
+        lengths = weigh([], None, db)[1]
+        before = weigh(["a"], lengths, db)[0][0][0].tolist()
+        add(db, 4, [("a", "a b")])
+        after = weigh(["a"], lengths, db)[0][0][0].tolist()
+        assert before == after == [1, 2]
+    finally:
+        db.close()
+
+
+def test_words_after_one_that_never_stands_there_are_not_asked_for() -> None:
+    asked: list[int] = []
+
+    def places(found: Sequence[int]) -> bm25.Places:
+        asked.append(len(found))
+        return np.array(found, dtype=np.int64)
+
+    one, two = [2 * OFFSETS, 2 * OFFSETS + 5], [2 * OFFSETS + 2]
+    assert not len(bm25.together(map(places, [one, two, [1], [1]])))
+    assert asked == [2, 1]
+
+
+def test_no_passages_have_no_words(schema: str) -> None:
+    db = filled(schema, [])
+    try:
+        agree(db)
+    finally:
+        db.close()
