@@ -22,11 +22,11 @@ K1, B = 1.2, 0.75
 """Saturation and length normalisation, as FTS5 has them."""
 LEAST = 1e-6
 """What a word tells that most passages have, as FTS5 has it."""
-OFFSETS = 1 << 20
-"""Tokens that a column of a passage may have."""
+BITS = 20
+"""Bits of the place of a token in its column."""
 
 Places = NDArray[np.int64]
-"""Where a word stands: (2 * passage + column) * OFFSETS + token, ascending; column 1 is the text,
+"""Where a word stands: (2 * passage + column) * 2 ** BITS + token, ascending; column 1 is the text,
 0 is title and section."""
 
 
@@ -86,7 +86,7 @@ def together(words: Iterator[Places]) -> Places:
 
 def weighed(found: Places, lengths: Lengths) -> Posting:
     """Return the passages of a word, or of words that follow one another, and its score there."""
-    columns = found // OFFSETS
+    columns = found >> BITS
     passages = (columns >> 1).astype(np.int32)
     first = np.flatnonzero(np.diff(passages, prepend=-1))
     if not len(first):

@@ -194,7 +194,7 @@ def weigh(
 
     @cache
     def places(token: str) -> bm25.Places:
-        return bm25.numbers(plain(db, Q["places"], (bm25.OFFSETS, token))[0][0])
+        return bm25.numbers(plain(db, Q["places"], (bm25.BITS, token))[0][0])
 
     found = [bm25.together(map(places, word.split(" "))) for word in words]
     return [bm25.weighed(one, lengths) for one in found], lengths

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.retriever import bm25
-from services.retriever.bm25 import HEAD_WEIGHT, OFFSETS
+from services.retriever.bm25 import BITS, HEAD_WEIGHT
 from services.retriever.lookups import weigh
 from services.retriever.statements import MIGRATIONS, quoted
 
@@ -116,7 +116,7 @@ def test_words_after_one_that_never_stands_there_are_not_asked_for() -> None:
         asked.append(len(found))
         return np.array(found, dtype=np.int64)
 
-    one, two = [2 * OFFSETS, 2 * OFFSETS + 5], [2 * OFFSETS + 2]
+    one, two = [2 << BITS, (2 << BITS) + 5], [(2 << BITS) + 2]
     assert not len(bm25.together(map(places, [one, two, [1], [1]])))
     assert asked == [2, 1]
 
