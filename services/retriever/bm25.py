@@ -8,7 +8,6 @@ were read once, for a fifth of that.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +21,9 @@ K1, B = 1.2, 0.75
 """Saturation and length normalisation, as FTS5 has them."""
 LEAST = 1e-6
 """What a word tells that most passages have, as FTS5 has it."""
-BITS = 20
-"""Bits of the place of a token in its column."""
-
 Places = NDArray[np.int64]
-"""Where a word stands: (2 * passage + column) * 2 ** BITS + token, ascending; column 1 is the text,
-0 is title and section."""
+"""Where a word stands, as often as it stands there: 2 * passage + column, ascending; column 1 is
+the text, 0 is title and section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +68,13 @@ def numbers(text: str | None) -> NDArray[np.int64]:
     return np.fromstring(text, dtype=np.int64, sep=",") if text else np.zeros(0, dtype=np.int64)
 
 
-def together(words: Iterator[Places]) -> Places:
-    """Return where words follow one another: the places of the first of them.
-
-    The others are not asked for where those before them never do.
-    """
-    found, after = next(words), 0
-    while len(found) and (one := next(words, None)) is not None:
-        after += 1
-        found = np.intersect1d(found, one - after, assume_unique=True)
-    return found
-
-
 def weighed(found: Places, lengths: Lengths) -> Posting:
-    """Return the passages of a word, or of words that follow one another, and its score there."""
-    columns = found >> BITS
-    passages = (columns >> 1).astype(np.int32)
+    """Return the passages of a word, and its score there."""
+    passages = (found >> 1).astype(np.int32)
     first = np.flatnonzero(np.diff(passages, prepend=-1))
     if not len(first):
         return NONE
-    often = np.add.reduceat(np.where(columns & 1, 1.0, HEAD_WEIGHT), first)
+    often = np.add.reduceat(np.where(found & 1, 1.0, HEAD_WEIGHT), first)
     passages = passages[first]
     tokens = lengths.of(passages)
     if not tokens.all():  # of passages that answer since the lengths were read

@@ -284,7 +284,11 @@ SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?
 
 -- name: places: where a token stands, see bm25.Places, as one text: a row a place costs four times
 -- as much
-SELECT group_concat((2 * doc + (col = 'body') << ?) + offset) FROM places WHERE term = ?
+SELECT group_concat(2 * doc + (col = 'body')) FROM places WHERE term = ?
+
+-- name: phrase: the passages that have these words in this order, and what they count in each by
+-- BM25; in title or section as given
+SELECT rowid, -bm25(fts, ?, 1.0) FROM fts WHERE fts MATCH ?
 
 -- name: lengths: the passages that answer, and their tokens as FTS5 counts them, see bm25.lengths
 SELECT group_concat(id), group_concat(hex(sz), '') FROM fts_docsize

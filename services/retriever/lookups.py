@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -192,12 +192,18 @@ def weigh(
     if lengths is None:
         lengths = bm25.lengths(*plain(db, Q["lengths"], ())[0])
 
-    @cache
-    def places(token: str) -> bm25.Places:
-        return bm25.numbers(plain(db, Q["places"], (bm25.BITS, token))[0][0])
+    return [_posting(word, lengths, db) for word in words], lengths
 
-    found = [bm25.together(map(places, word.split(" "))) for word in words]
-    return [bm25.weighed(one, lengths) for one in found], lengths
+
+def _posting(word: str, lengths: bm25.Lengths, db: sqlite3.Connection) -> Posting:
+    """Return where a word is, or words that follow one another, and what it counts there."""
+    if " " not in word:
+        ((text,),) = plain(db, Q["places"], (word,))
+        return bm25.weighed(bm25.numbers(text), lengths)
+    # FTS5 sees where words meet without what they weigh apart, and few passages have them so.
+    rows = plain(db, Q["phrase"], (bm25.HEAD_WEIGHT, quoted(word)))
+    found = np.array(rows, dtype=np.float64).reshape(-1, 2)
+    return found[:, 0].astype(np.int32), found[:, 1].astype(np.float32)
 
 
 def _gathered(

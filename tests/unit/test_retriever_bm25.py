@@ -5,13 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever import bm25
-from services.retriever.bm25 import BITS, HEAD_WEIGHT
+from services.retriever.bm25 import HEAD_WEIGHT
 from services.retriever.lookups import weigh
 from services.retriever.statements import MIGRATIONS, quoted
 
@@ -107,18 +105,6 @@ def test_what_answers_since_lengths_were_read_is_left_out(schema: str) -> None:
         assert before == after == [1, 2]
     finally:
         db.close()
-
-
-def test_words_after_one_that_never_stands_there_are_not_asked_for() -> None:
-    asked: list[int] = []
-
-    def places(found: Sequence[int]) -> bm25.Places:
-        asked.append(len(found))
-        return np.array(found, dtype=np.int64)
-
-    one, two = [2 << BITS, (2 << BITS) + 5], [(2 << BITS) + 2]
-    assert not len(bm25.together(map(places, [one, two, [1], [1]])))
-    assert asked == [2, 1]
 
 
 def test_no_passages_have_no_words(schema: str) -> None:
