@@ -286,12 +286,14 @@ SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?
 -- as much
 SELECT group_concat(2 * doc + (col = 'body')) FROM places WHERE term = ?
 
--- name: phrase: the passages that have these words in this order, and what they count in each by
--- BM25; in title or section as given
+-- name: weighed: the passages that have a word, or words in this order, and what that counts in
+-- each by BM25; in title or section as given
 SELECT rowid, -bm25(fts, ?, 1.0) FROM fts WHERE fts MATCH ?
 
--- name: lengths: the passages that answer, and their tokens as FTS5 counts them, see bm25.lengths
-SELECT group_concat(id), group_concat(hex(sz), '') FROM fts_docsize
+-- name: lengths: passages that answer, in slices by id, and their tokens as FTS5 counts them, see
+-- bm25.lengths
+SELECT group_concat(id), group_concat(hex(sz), '')
+FROM (SELECT id, sz FROM fts_docsize WHERE id > ? ORDER BY id LIMIT ?)
 
 -- name: quoted: passages that hold these words in this order, in no order themselves
 SELECT rowid AS id FROM fts WHERE fts MATCH ? LIMIT ?

@@ -50,7 +50,7 @@ class Postings:
     holders: dict[str, list[int]] = field(default_factory=dict)
     """Revisions that have a word in them."""
     lengths: Lengths | None = None
-    """Tokens of each passage that answers, once they were asked for."""
+    """Tokens of each passage that answers, once they were read; see `Lookups.measure`."""
     about: dict[str, frozenset[int]] = field(default_factory=dict)
     """Revisions that speak of something again and again, by the words for it."""
     members: dict[int, Numbers] = field(default_factory=dict)

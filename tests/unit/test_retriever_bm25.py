@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.bm25 import HEAD_WEIGHT
-from services.retriever.lookups import weigh
+from services.retriever.bm25 import HEAD_WEIGHT, Lengths, joined
+from services.retriever.lookups import measured, weigh
 from services.retriever.statements import MIGRATIONS, quoted
 
 pytestmark = pytest.mark.unit
@@ -42,9 +42,17 @@ def by_fts5(db: sqlite3.Connection, word: str) -> list[tuple[int, float]]:
     return db.execute(asked, (HEAD_WEIGHT, quoted(word))).fetchall()
 
 
+def read(db: sqlite3.Connection) -> Lengths:
+    first = measured(0, 5, db)
+    last = max(first.passages.tolist(), default=0)
+    return joined([first, measured(last, 10_000, db)])
+
+
 def agree(db: sqlite3.Connection) -> None:
-    postings, lengths = weigh(ASKED, None, db)
+    lengths = read(db)
+    postings = weigh(ASKED, lengths, db)
     assert len(lengths.passages) == db.execute("SELECT count(*) FROM fts_docsize").fetchone()[0]
+    assert not weigh(["a"], joined([]), db)[0][0].tolist()
     for word, (numbers, scores) in zip(ASKED, postings, strict=True):
         wanted = by_fts5(db, word)
         assert numbers.tolist() == [number for number, _ in wanted], word
@@ -88,9 +96,7 @@ def test_a_long_text_counts_as_fts5_has_it(schema: str) -> None:
     db = filled(schema, rows)
     try:
         agree(db)
-        assert weigh([], None, db)[1].tokens.tolist() == [
-            len(h.split()) + len(t.split()) for h, t in rows
-        ]
+        assert read(db).tokens.tolist() == [len(h.split()) + len(t.split()) for h, t in rows]
     finally:
         db.close()
 
@@ -98,10 +104,10 @@ def test_a_long_text_counts_as_fts5_has_it(schema: str) -> None:
 def test_what_answers_since_lengths_were_read_is_left_out(schema: str) -> None:
     db = filled(schema, [("a", "b"), ("", "a a"), ("", "c")])
     try:
-        lengths = weigh([], None, db)[1]
-        before = weigh(["a"], lengths, db)[0][0][0].tolist()
+        lengths = read(db)
+        before = weigh(["a"], lengths, db)[0][0].tolist()
         add(db, 4, [("a", "a b")])
-        after = weigh(["a"], lengths, db)[0][0][0].tolist()
+        after = weigh(["a"], lengths, db)[0][0].tolist()
         assert before == after == [1, 2]
     finally:
         db.close()
