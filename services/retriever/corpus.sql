@@ -79,6 +79,9 @@ INSERT INTO meta SELECT 'model', json_object('name', value, 'label', value)
 FROM meta WHERE key = 'embedding' AND value <> '';
 DELETE FROM meta WHERE key = 'embedding';
 
+-- name: schema_6: where each token stands
+CREATE VIRTUAL TABLE places USING fts5vocab (fts, 'instance');
+
 -- name: meta: one fact
 SELECT value FROM meta WHERE key = ?
 
@@ -199,8 +202,8 @@ DELETE FROM documents WHERE doc_id = ?1 AND ?2 IN (0, revision)
 -- name: passage_ids: labels of a revision's vectors
 SELECT id FROM passages WHERE document = ?
 
--- name: numbers: a revision's passages, which weigh nothing
-SELECT id, 0.0 FROM passages WHERE document = ?
+-- name: numbers: a revision's passages, as one text
+SELECT group_concat(id) FROM passages WHERE document = ?
 
 -- name: vectors_of: a revision's vectors, in slices by id
 SELECT v.passage, v.vector FROM passages p CROSS JOIN vectors v ON v.passage = p.id
@@ -274,9 +277,18 @@ SELECT v.term, v.doc FROM json_each(?) j CROSS JOIN vocabulary v ON v.term = j.v
 -- name: beginning: in how many passages the tokens are that begin with this, up to that token
 SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?
 
--- name: word: the passages that have it, and what it counts in each by BM25; a word in title or
--- section counts as given
+-- name: places: where a token stands, see bm25.Places, as one text: a row a place costs four times
+-- as much
+SELECT group_concat(2 * doc + (col = 'body')) FROM places WHERE term = ?
+
+-- name: weighed: the passages that have a word, or words in this order, and what that counts in
+-- each by BM25; in title or section as given
 SELECT rowid, -bm25(fts, ?, 1.0) FROM fts WHERE fts MATCH ?
+
+-- name: lengths: passages that answer, in slices by id, and their tokens as FTS5 counts them, see
+-- bm25.lengths
+SELECT group_concat(id), group_concat(hex(sz), '')
+FROM (SELECT id, sz FROM fts_docsize WHERE id > ? ORDER BY id LIMIT ?)
 
 -- name: quoted: passages that hold these words in this order, in no order themselves
 SELECT rowid AS id FROM fts WHERE fts MATCH ? LIMIT ?

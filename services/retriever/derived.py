@@ -195,11 +195,14 @@ class Derived:
         await self._whole(self._keep(labels, digests, vectors, of))
 
     async def settle(self) -> None:
-        """Bring the index in step if a failure left it behind, and write it a while after changes.
+        """Bring what is derived in step: lengths, the index if a failure left it behind.
+
+        The index is written a while after changes.
 
         Raises:
             OSError, Retryable: as `save` and `fill`.
         """
+        await self._corpus.measure()
         await self.fill()
         if time.monotonic() - self._changed_at >= SETTLE_S:
             await self.save()

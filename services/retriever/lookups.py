@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 
 from schemas.retrieval import Passage
+from services.retriever import bm25
 from services.retriever.answering import Answering
 from services.retriever.holdings import CodeHit, Found
-from services.retriever.postings import HELD, NONE, Numbers, Posting, best, posting
+from services.retriever.postings import HELD, NONE, Numbers, Posting, best
 from services.retriever.records import passage_of
 from services.retriever.statements import Q, plain, quoted
 
 AGAIN = 0.08
 """Share of a manual's passages that speak of what it is about, at least."""
-HEAD_WEIGHT = 0.6
-"""Weight of a word in title or section against one in the text, for BM25."""
+
+SLICE = 5000
+"""Passages whose lengths are read at once."""
 
 
 class Lookups(Answering):
@@ -60,11 +62,26 @@ class Lookups(Answering):
         kept = self._postings
         there = {word: kept.lists[word] for word in words if word in kept.lists}
         if new := [word for word in words if word not in there]:
-            for word, one in zip(new, await self._db.read(partial(_postings, new)), strict=True):
+            postings = await self._db.read(partial(weigh, new, kept.lengths))
+            for word, one in zip(new, postings, strict=True):
                 kept.keep(word, one)
                 there[word] = one
         inside = None if scope is None else await self._members(scope)
         return best(list(there.values()), limit, inside)
+
+    async def measure(self) -> None:
+        """Read how long the passages are, once after a change, by which words are weighed sooner.
+
+        A slice at a time: a question that comes between waits for one, 2 ms.
+        """
+        kept, slices, last = self._postings, [], 0
+        while kept.lengths is None and kept is self._postings:
+            one = await self._db.read(partial(measured, last, SLICE))
+            slices.append(one)
+            if len(one.passages) < SLICE:
+                kept.lengths = bm25.joined(slices)
+            else:
+                last = int(one.passages[-1])
 
     async def lookup_loose(
         self, loose: Sequence[str], limit: int = 120, *, first: Collection[int] = ()
@@ -185,9 +202,26 @@ class Lookups(Answering):
         return kept[name]
 
 
-def _postings(words: Sequence[str], db: sqlite3.Connection) -> list[Posting]:
-    """Return where words are, and what each counts there."""
-    return [posting(plain(db, Q["word"], (HEAD_WEIGHT, quoted(word)))) for word in words]
+def weigh(
+    words: Sequence[str], lengths: bm25.Lengths | None, db: sqlite3.Connection
+) -> list[Posting]:
+    """Return where words are and what each counts there; the same without lengths, but slower."""
+    return [_posting(word, lengths, db) for word in words]
+
+
+def _posting(word: str, lengths: bm25.Lengths | None, db: sqlite3.Connection) -> Posting:
+    if lengths is not None and " " not in word:
+        ((text,),) = plain(db, Q["places"], (word,))
+        return bm25.weighed(bm25.numbers(text), lengths)
+    # Words that follow one another, too: FTS5 sees where they do without what each weighs apart.
+    rows = plain(db, Q["weighed"], (bm25.HEAD_WEIGHT, quoted(word)))
+    found = np.array(rows, dtype=np.float64).reshape(-1, 2)
+    return found[:, 0].astype(np.int32), found[:, 1].astype(np.float32)
+
+
+def measured(after: int, limit: int, db: sqlite3.Connection) -> bm25.Lengths:
+    """Return the lengths of the first so many passages behind one."""
+    return bm25.lengths(*plain(db, Q["lengths"], (after, limit))[0])
 
 
 def _gathered(
@@ -209,4 +243,5 @@ def _gathered(
 
 def _numbers(revisions: Sequence[int], db: sqlite3.Connection) -> list[Numbers]:
     """Return the passages of each revision."""
-    return [posting(plain(db, Q["numbers"], (number,)))[0] for number in revisions]
+    rows = [plain(db, Q["numbers"], (number,))[0] for number in revisions]
+    return [bm25.numbers(text).astype(np.int32) for (text,) in rows]

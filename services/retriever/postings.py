@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from services.retriever.bm25 import Lengths
 
 KEPT = 8_000_000
 """Bytes of passages of words that are kept."""
@@ -45,6 +49,8 @@ class Postings:
     """Words that no passage has."""
     holders: dict[str, list[int]] = field(default_factory=dict)
     """Revisions that have a word in them."""
+    lengths: Lengths | None = None
+    """Tokens of each passage that answers, once they were read; see `Lookups.measure`."""
     about: dict[str, frozenset[int]] = field(default_factory=dict)
     """Revisions that speak of something again and again, by the words for it."""
     members: dict[int, Numbers] = field(default_factory=dict)
@@ -87,14 +93,6 @@ class Postings:
         if len(self.nowhere) + len(missing) > COUNTED:
             self.nowhere.clear()
         self.nowhere |= missing
-
-
-def posting(rows: Sequence[tuple[int, float]]) -> Posting:
-    """Return rows of passages and scores as two columns."""
-    if not rows:
-        return NONE
-    numbers, scores = zip(*rows, strict=True)
-    return np.array(numbers, dtype=np.int32), np.array(scores, dtype=np.float32)
 
 
 def best(

@@ -13,7 +13,7 @@ from services.runtime.sqlite import Row, queries
 
 Q = queries(Path(__file__).with_name("corpus.sql"))
 """Statements by name."""
-MIGRATIONS = (Q["schema"], Q["schema_2"], Q["schema_3"], Q["schema_4"], Q["schema_5"])
+MIGRATIONS = (Q["schema"], *(Q[f"schema_{version}"] for version in range(2, 7)))
 """What makes the tables, oldest first."""
 
 

@@ -107,6 +107,7 @@ async def _open(
     corpus = await Corpus.open(folder / "corpus.db")
     indexer = Indexer(corpus, folder / "vectors")
     loaded = await indexer.use(embedder)
+    await corpus.measure()
     if build:
         await indexer.fill()
     finder = Finder(

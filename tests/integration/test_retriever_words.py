@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from schemas.retrieval import DocumentRef
+from services.retriever import lookups
+from services.retriever.bm25 import HEAD_WEIGHT
 from services.retriever.corpus import Corpus
-from services.retriever.lookups import HEAD_WEIGHT
 from services.retriever.records import prepare
 from services.retriever.statements import Q, quoted
 from tests.bench.corpus import passages
@@ -60,6 +62,64 @@ async def test_words_are_found_as_the_index_ranks_them(corpus: Corpus) -> None:
         assert await found(corpus, 20) == await by_the_index(corpus, 20, [a, b])
         assert await found(corpus, 20, [b]) == await by_the_index(corpus, 20, [b])
         assert await found(corpus, 20, []) == []
+
+
+async def traced(corpus: Corpus) -> list[str]:
+    """Return the statements that are read from now on, as they come."""
+    seen: list[str] = []
+    await corpus.database.read(lambda db: db.set_trace_callback(seen.append))
+    return seen
+
+
+async def test_with_lengths_words_are_found_as_without(corpus: Corpus) -> None:
+    a, b = await add(corpus, "a", 0, 300), await add(corpus, "b", 300, 600)
+    seen = await traced(corpus)
+    without = await corpus.search_words(WORDS, 600)
+    slowly = sum("bm25(" in one for one in seen)
+    assert slowly == len(WORDS)
+    await corpus.refresh()
+    await corpus.measure()
+    assert await found(corpus, 20, [b]) == await by_the_index(corpus, 20, [b])
+    seen.clear()
+    await corpus.refresh()
+    await corpus.measure()
+    quickly = await corpus.search_words(WORDS, 600)
+    assert sum("bm25(" in one for one in seen) == sum(" " in word for word in WORDS)
+    assert [number for number, _ in quickly] == [number for number, _ in without]
+    assert [score for _, score in quickly] == pytest.approx([score for _, score in without])
+    assert [number for number, _ in quickly[:20]] == await by_the_index(corpus, 20, [a, b])
+
+
+async def test_what_changes_while_lengths_are_read_counts(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "SLICE", 7)
+    await add(corpus, "a", 0, 200)
+    b = await add(corpus, "b", 200, 300)
+    _, c = await asyncio.gather(corpus.measure(), add(corpus, "c", 300, 400))
+    await asyncio.gather(corpus.measure(), corpus.remove("a"))
+    assert await found(corpus, 30) == await by_the_index(corpus, 30, [b, c])
+    await corpus.refresh()
+    await corpus.measure()
+    assert await found(corpus, 30) == await by_the_index(corpus, 30, [b, c])
+
+
+async def test_a_question_waits_for_one_slice_of_lengths(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "SLICE", 7)
+    await add(corpus, "a", 0, 200)
+    seen = await traced(corpus)
+    reading = asyncio.create_task(corpus.measure())
+    await asyncio.sleep(0)  # its first slice is asked for
+    await corpus.search_words(["check"], 5)
+    before = next(at for at, one in enumerate(seen) if "bm25(" in one)
+    assert sum("SELECT id, sz" in one for one in seen[:before]) == 1
+    await reading
+    slices = [one for one in seen if "SELECT id, sz" in one]
+    assert len(slices) == 200 // 7 + 1
+    await corpus.measure()
+    assert [one for one in seen if "SELECT id, sz" in one] == slices
 
 
 async def test_what_is_kept_ends_with_what_answers(corpus: Corpus) -> None:

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from services.retriever import postings
-from services.retriever.postings import NONE, Postings, posting
+from services.retriever.postings import NONE, Posting, Postings
 
 pytestmark = pytest.mark.unit
+
+
+def everywhere(passages: int) -> Posting:
+    return np.arange(passages, dtype=np.int32), np.ones(passages, dtype=np.float32)
 
 
 @pytest.mark.parametrize("passages", [0, 1, 40])
@@ -21,7 +25,7 @@ def test_the_bound_is_one_of_bytes(passages: int, monkeypatch: pytest.MonkeyPatc
     try:
         before, most = tracemalloc.get_traced_memory()[0], 0
         for number in range(3000):
-            kept.keep(f"word{number}", posting([(n, 1.0) for n in range(passages)]))
+            kept.keep(f"word{number}", everywhere(passages))
             most = max(most, tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()
@@ -31,9 +35,9 @@ def test_the_bound_is_one_of_bytes(passages: int, monkeypatch: pytest.MonkeyPatc
 
 def test_what_is_too_long_is_not_kept_and_ends_nothing() -> None:
     kept = Postings()
-    kept.keep("brake", posting([(1, 0.5)]))
+    kept.keep("brake", everywhere(1))
     size = postings.KEPT // 8 + 1
-    kept.keep("the", (np.zeros(size, np.int32), np.zeros(size, np.float32)))
+    kept.keep("the", everywhere(size))
     kept.keep("q" * (postings.KEPT + 1), NONE)
     assert list(kept.lists) == ["brake"]
     kept.count(["q" * 8000, "valve", "brake"], {"brake": 1, "z" * 8000: 2})

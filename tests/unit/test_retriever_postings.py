@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.retriever import postings
-from services.retriever.postings import NONE, Posting, Postings, best, posting
+from services.retriever.postings import NONE, Posting, Postings, best
 
 pytestmark = pytest.mark.unit
 
@@ -18,7 +18,9 @@ LISTS = st.lists(
 
 
 def listed(scores: dict[int, float]) -> Posting:
-    return posting(sorted(scores.items()))
+    numbers = sorted(scores)
+    counted = [scores[number] for number in numbers]
+    return np.array(numbers, dtype=np.int32), np.array(counted, dtype=np.float32)
 
 
 @given(LISTS, st.integers(1, 40), st.none() | st.sets(st.integers(1, 60)))
@@ -77,6 +79,6 @@ def test_vectors_of_few_revisions_are_kept(monkeypatch: pytest.MonkeyPatch) -> N
     assert set(kept.vectors) == {2}
 
 
-def test_no_rows_are_no_passages() -> None:
-    assert posting([]) is NONE
+def test_no_words_are_no_passages() -> None:
     assert best([], 5) == []
+    assert best([NONE], 5) == []
