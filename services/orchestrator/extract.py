@@ -14,7 +14,6 @@ from typing import Literal
 from schemas.answers import Citation, Language
 from schemas.retrieval import Hit
 from services.orchestrator.choice import (
-    best,
     best_definition,
     distinct,
     identity,
@@ -24,7 +23,7 @@ from services.orchestrator.choice import (
     structured,
     to_cite,
 )
-from services.orchestrator.cues import is_action, is_cause
+from services.orchestrator.cues import is_cause, is_step
 from services.orchestrator.definition import (
     Definition,
     alike,
@@ -35,7 +34,8 @@ from services.orchestrator.definition import (
     names,
     words_of,
 )
-from services.orchestrator.language import has_ideographs, language_of
+from services.orchestrator.language import speaks
+from services.orchestrator.meant import meant
 from services.orchestrator.phrases import Phrases, phrases
 from services.orchestrator.quote import citations, quote
 from services.orchestrator.related import related
@@ -105,7 +105,7 @@ def extract(
         return _nothing(words.nothing)
     asked = terms_asked(f"{code} {question}")
     defining = [hit for hit in coded if structured(hit)]
-    first = defining[0] if defining else best(_with_code(hits, coded, code) or hits, lang)
+    first = defining[0] if defining else meant(_with_code(hits, coded, code) or hits, asked, lang)
     if structured(first) and (defining or not is_long(first)):
         rows = defining or [first]
         return _defined(rows, hits, code=code, asked=asked, lang=lang, missing=missing)
@@ -271,7 +271,7 @@ def _from_text(
     return Extract(
         summary=sentence_of(told),
         causes=[sentence for sentence in told.sentences if is_cause(sentence)],
-        actions=[sentence for sentence in told.sentences if is_action(sentence)],
+        actions=[sentence for sentence in told.sentences if is_step(sentence)],
         text="\n".join(lines),
         citations=citations(cited, bearing),
         answered_by="extract",
@@ -282,8 +282,7 @@ def _from_text(
 def _only(summary: str, main: Definition, lang: Language) -> str:
     """Say so when a row speaks but the other language; one of two columns may be the right."""
     said = " ".join((summary, *main.causes, *main.actions))
-    is_it = has_ideographs(said) if lang == "zh" else language_of(said, lang) == lang
-    return "" if is_it else phrases(lang).only
+    return "" if speaks(said, lang) else phrases(lang).only
 
 
 def _other_language(hit: Hit, lang: Language) -> str:

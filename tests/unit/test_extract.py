@@ -20,6 +20,7 @@ pytestmark = pytest.mark.unit
 
 By = Literal["code", "words", "vector"]
 FD40 = DocumentRef(doc_id="fd40", revision=2, title="FD40 manual", file="fd40.pdf")
+FOOTER = re.compile(r"第\s*\d+\s*页[\s,，/]*共\s*\d+\s*页|page\s+\d+\s*of\s*\d+", re.IGNORECASE)
 OTHER = DocumentRef(doc_id="kx7", revision=1, title="KX7 manual", file="kx7.pdf")
 
 
@@ -378,7 +379,7 @@ def test_a_symptom_row_without_a_code() -> None:
         lang="zh",
     )
     assert answer.summary == "均衡器不开机：不满足工作条件。"
-    assert answer.actions == ["检查第一串电池的电压是否高于 2.4V， 若不满足条件，请充电。"]
+    assert answer.actions == ["检查第一串电池的电压是否高于 2.4V，若不满足条件，请充电。"]
 
 
 def test_running_text() -> None:
@@ -603,8 +604,12 @@ def squeezed(text: str) -> str:
 
 
 def verbatim(item: str, hits: list[Hit]) -> bool:
-    """Return whether one passage has the words, whatever separators stood between them."""
-    sources = (hit.passage.text + "".join(f.value for f in hit.passage.fields) for hit in hits)
+    """Return whether one passage has the words, whatever separators stood between them.
+
+    A page's footer is none of the words.
+    """
+    sources = [hit.passage.text + "".join(f.value for f in hit.passage.fields) for hit in hits]
+    sources += [FOOTER.sub("", source) for source in sources]
     return any(squeezed(item) in squeezed(source) for source in sources)
 
 
