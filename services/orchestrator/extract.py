@@ -44,6 +44,8 @@ from services.orchestrator.sentences import GENERIC, overlap, terms, terms_asked
 from services.orchestrator.wording import (
     LONGEST_TAIL,
     bearing_of,
+    called,
+    quoting,
     sentence_of,
     summary_of,
     titled,
@@ -222,8 +224,12 @@ def _defined(
     rest = [h for h in hits if h.by == "code" or h.passage.kind == "text" or _belongs(h, hit, code)]
     cited = to_cite(used, rest)
     numbers = {identity(h): n for n, h in enumerate(cited, 1)}
+    if foreign := _only(main, lang):
+        words, main = quoting(words), called(main, hit, words)
     summary = summary_of(main, code, asked) or quote(hit.passage.text, limit=LONGEST_TAIL)
     lines = told_of(main, code=code, asked=asked, summary=summary, words=words)
+    if foreign and not (main.causes or main.actions):
+        lines.insert(0, words.original)
     also = [
         f"{titled(o, hit, summary_of(d))} [{numbers[identity(o)]}]"
         for o, d in differing
@@ -245,7 +251,7 @@ def _defined(
         text="\n".join(lines),
         citations=citations(cited, bearing),
         answered_by="extract",
-        note=_note(missing, words.several if same_code else "", _only(summary, main, lang)),
+        note=_note(missing, words.several if same_code else "", foreign),
     )
 
 
@@ -261,11 +267,15 @@ def _from_text(
     hit: Hit, hits: Sequence[Hit], *, asked: frozenset[str], lang: Language, missing: str
 ) -> Extract:
     """Answer from what running text says on the question, and the passages beside it."""
+    words = phrases(lang)
     asked = asked - named_by(hit) or asked
     told = tell(hit, asked)
     cited = to_cite([hit], hits)
     bearing = {identity(hit): bearing_of(hit, told)}
+    note = _other_language(hit, lang)
     lines = [f"{line} [1]" for line in (told.head, *told.sentences) if line]
+    if note:
+        lines.insert(0, words.original)
     more = list(enumerate(cited, 1))[1:]
     lines += related(hit, more, asked=asked, said=lines, lang=lang, bearing=bearing)
     return Extract(
@@ -275,13 +285,14 @@ def _from_text(
         text="\n".join(lines),
         citations=citations(cited, bearing),
         answered_by="extract",
-        note=_note(missing, _other_language(hit, lang)),
+        note=_note(missing, note),
     )
 
 
-def _only(summary: str, main: Definition, lang: Language) -> str:
+def _only(main: Definition, lang: Language) -> str:
     """Say so when a row speaks but the other language; one of two columns may be the right."""
-    said = " ".join((summary, *main.causes, *main.actions))
+    said = " ".join((main.name, main.meaning, *main.causes, *main.actions))
+    said = said if said.strip() else " ".join(field.value for field in main.rest)
     return "" if speaks(said, lang) else phrases(lang).only
 
 

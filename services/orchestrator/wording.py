@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
 from schemas.answers import Language
 from schemas.retrieval import Field, Hit
@@ -20,6 +21,8 @@ from services.orchestrator.sentences import GENERIC, overlap, sentences, shared
 
 LONGEST_TAIL = 240
 """Characters of the first cause, or of the meaning, in a summary."""
+_LONGEST_ROW = 160
+"""Characters of a row without these that are its summary as they are."""
 
 _OTHER = re.compile(r"[\W_]+")
 # What follows a parameter's name in its line.
@@ -50,7 +53,7 @@ def summary_of(definition: Definition, code: str = "", asked: frozenset[str] = f
         tail = comma.join(_line(field, " ") for field in values)
     else:
         tail = _tail(definition, asked - shared(asked, head) - GENERIC)
-    if len(tail) > LONGEST_TAIL and not (definition.causes or definition.meaning):
+    if len(tail) > _LONGEST_ROW and not (definition.causes or definition.meaning):
         tail = sentence_of(_longest(definition, asked))
     words = _words(head + tail)
     if squeezed(tail) in squeezed(head):
@@ -103,6 +106,22 @@ def told_of(
     if rest:
         lines += ["", *(f"{line} [1]" for line in rest)]
     return lines
+
+
+def called(definition: Definition, hit: Hit, words: Phrases) -> Definition:
+    """Return a definition whose name is in the language of the answer, with the quoted one.
+
+    As it is where the retriever did not tell what it is called there.
+    """
+    name = hit.called.get(" ".join(definition.name.split()), "")
+    both = words.named.format(name=name, quoted=definition.name)
+    return replace(definition, name=both) if name else definition
+
+
+def quoting(words: Phrases) -> Phrases:
+    """Return the words of an answer that say that what stands below is quoted."""
+    titles = ("causes", "actions", "reaction", "notes")
+    return replace(words, **{title: getattr(words, title) + words.quoted for title in titles})
 
 
 def sentence_of(told: Told) -> str:
