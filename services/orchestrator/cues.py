@@ -69,7 +69,7 @@ _STATEMENT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _NO_STATEMENT = re.compile(
-    r"[?？:：]\s*$|\b(?:can|should|must|may|need|please|no (?:action|measures?|remedy))\b",
+    r"[?？:：]\s*$|\b(?:can|should|must|may|needs?|please|not to|no (?:action|measures?|remedy))\b",
     re.IGNORECASE,
 )
 

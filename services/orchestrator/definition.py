@@ -22,6 +22,8 @@ _LISTED: tuple[Role, ...] = ("cause", "action")
 _LONGEST_ROW = 160
 """Characters of a row without headers that is given as it is."""
 
+# Where a page in reStructuredText has a picture.
+_PICTURE = re.compile(r"\|(?:image|img|icon|logo)[\w-]{0,20}\|", re.IGNORECASE)
 # What follows such a label explains the fault; it is neither a cause nor a thing to do.
 _ASIDE = re.compile(
     r"(?:notes?|notice|see also|(?:fault|alarm|message) value|注|注意|备注|说明|另见|参见|提示)"
@@ -79,7 +81,7 @@ def define(passage: Passage, *, code: str, lang: Language) -> Definition:
         code: The code that was asked for, empty when none was; tells the code's column.
         lang: Which columns to take where a row has both languages.
     """
-    fields = [Field(field.name, field.value.strip()) for field in passage.fields]
+    fields = [Field(field.name, _PICTURE.sub("", field.value).strip()) for field in passage.fields]
     roles = _roles(fields, code)
     by_role: dict[Role, list[Field]] = defaultdict(list)
     for field, role in zip(fields, roles, strict=True):

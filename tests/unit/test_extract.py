@@ -853,6 +853,18 @@ def test_signs_that_are_values_stay_and_ticks_go() -> None:
     assert answer.summary == "P0-17 Belt heat: Factory setting *, Unit ℃."
 
 
+def test_a_sentence_in_brackets_is_one() -> None:
+    page = text("Start it, stop below 0.01v.(it is best to set the belt to 3.) Go on.")
+    assert (
+        ask(page, code="", question="best belt set").summary == "(it is best to set the belt to 3.)"
+    )
+
+
+def test_pictures_of_a_page_leave_no_names() -> None:
+    answer = ask(row(("Code", "E005"), ("Display", "|image061| blinks"), ("Cause", "Belt worn")))
+    assert "image" not in answer.text
+
+
 def test_a_long_description_is_given_line_by_line() -> None:
     filler = "It is for belts of all kinds and sizes. " * 9
     described = f"{filler}\nPID works with the belt.\n2. Reduce the hum\na：lower P1\nb：lower P2"
