@@ -50,6 +50,7 @@ from services.orchestrator.wording import (
     summary_of,
     titled,
     told_of,
+    unmarked,
 )
 
 
@@ -270,6 +271,7 @@ def _from_text(
     words = phrases(lang)
     asked = asked - named_by(hit) or asked
     told = tell(hit, asked)
+    said = [unmarked(sentence) for sentence in told.sentences]
     cited = to_cite([hit], hits)
     bearing = {identity(hit): bearing_of(hit, told)}
     note = _other_language(hit, lang)
@@ -280,8 +282,8 @@ def _from_text(
     lines += related(hit, more, asked=asked, said=lines, lang=lang, bearing=bearing)
     return Extract(
         summary=sentence_of(told),
-        causes=[sentence for sentence in told.sentences if is_cause(sentence)],
-        actions=[sentence for sentence in told.sentences if is_step(sentence)],
+        causes=[sentence for sentence in said if is_cause(sentence)],
+        actions=[sentence for sentence in said if is_step(sentence)],
         text="\n".join(lines),
         citations=citations(cited, bearing),
         answered_by="extract",

@@ -32,6 +32,10 @@ _LINE_BULLET = re.compile(
 _BULLET = re.compile(r"[•●◆■▪►➢‣][ \t]*")
 _DASH = re.compile(r"(?<=\s)[-–—][ \t]+")
 _WIDE = frozenset("，。、；：！？（）《》【】“”‘’「」『』")
+_GAP = re.compile(
+    r"(?<=[，。、；：！？（《【“‘])[ \t]+(?=[\u3400-\u9fff])"
+    r"|(?<=[\u3400-\u9fff])[ \t]+(?=[，。、；：！？）》】”’])"
+)
 _TERMINATORS = ".;。；:：!?！？"
 # After one of these a number belongs to the words before it: `set to 2. Then …`.
 _HOLDS_NUMBER = re.compile(
@@ -94,14 +98,14 @@ def _leads(bullets: list[Span], counters: list[Span]) -> bool:
 
 
 def unwrapped(text: str) -> str:
-    """Join wrapped lines: with a space, but none between Chinese characters."""
+    """Join wrapped lines: with a space, but none in Chinese, nor where a PDF put one by a mark."""
     joined = ""
     for line in (part.strip() for part in text.split("\n")):
         if not line:
             continue
         glued = not joined or are_glued(joined[-1], line[0])
         joined += line if glued else f" {line}"
-    return joined
+    return _GAP.sub("", joined)
 
 
 def are_glued(last: str, first: str) -> bool:

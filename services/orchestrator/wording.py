@@ -126,14 +126,15 @@ def quoting(words: Phrases) -> Phrases:
 
 def sentence_of(told: Told) -> str:
     """Return what running text says in one sentence, with the heading it stands under."""
-    best = _unmarked(_nearest_clauses(told))
+    best = unmarked(_nearest_clauses(told))
     if not (told.head and told.fits) or squeezed(told.head) in squeezed(best):
         return best
     head = _VALUES.split(told.head, maxsplit=1)[0].strip(_STOPS + "*#") or told.head
-    return f"{_unmarked(head)}{_words(head + best).colon}{best}"
+    return f"{unmarked(head)}{_words(head + best).colon}{best}"
 
 
-def _unmarked(text: str) -> str:
+def unmarked(text: str) -> str:
+    """Return a text without what counts it as an item of a list."""
     return _MARK.sub("", text, count=1) if _MARK.match(text) else text
 
 
@@ -224,7 +225,7 @@ def _longest(definition: Definition, asked: frozenset[str]) -> Told:
 
 def _line(field: Field, between: str = "") -> str:
     value = plain(unwrapped(field.value))
-    if not _is_named(field):
+    if not _is_named(field) or value.casefold().startswith(plain(field.name).casefold()):
         return value
     return f"{plain(field.name)}{between or _words(field.name + value).colon}{value}"
 

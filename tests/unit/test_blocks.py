@@ -69,6 +69,11 @@ pytestmark = pytest.mark.unit
             [Block("", ["辅助接口，左为正极右负，低于四十伏"])],
         ),
         ("检查电源，确认正常\n注意事项", [Block("", ["检查电源，确认正常", "注意事项"])]),
+        # Spaces that a PDF put beside marks; those between words stay.
+        (
+            "辅助接口， 左边为正 ，接 24 V 电源 开关",
+            [Block("", ["辅助接口，左边为正，接 24 V 电源 开关"])],
+        ),
         # A numbered title with its steps.
         (
             "It hums.\n2. Reduce the noise\na：lower P1\nb：lower P2",

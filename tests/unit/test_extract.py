@@ -853,6 +853,20 @@ def test_signs_that_are_values_stay_and_ticks_go() -> None:
     assert answer.summary == "P0-17 Belt heat: Factory setting *, Unit ℃."
 
 
+def test_steps_of_running_text_are_told_without_their_counters() -> None:
+    page = text("Belt slips\n1、Check the belt.\n2、Tighten the belt.")
+    answer = ask(page, code="", question="belt slips")
+    assert answer.actions == ["Check the belt.", "Tighten the belt."]
+    assert "2、Tighten the belt. [1]" in answer.text
+
+
+def test_a_header_that_its_cell_repeats_is_said_once() -> None:
+    answer = ask(
+        row(("Check", "Check for air in the belt"), ("Display", "F20"), by="words"), code=""
+    )
+    assert "Check Check" not in answer.summary + answer.text
+
+
 def test_a_sentence_in_brackets_is_one() -> None:
     page = text("Start it, stop below 0.01v.(it is best to set the belt to 3.) Go on.")
     assert (
