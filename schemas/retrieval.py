@@ -199,6 +199,9 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """Relevance, 0 to 1."""
     by: Literal["code", "words", "vector"]
     """What put it first: a fault code it defines, its words, or its meaning."""
+    called: dict[str, str] = {}
+    """By a short cell of a row or an entry, what the list of the trade's terms calls that, or what
+    stands behind its colon, in the language wanted, where the cell is in the other one."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

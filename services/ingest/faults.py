@@ -250,6 +250,8 @@ def _entry(blocks: Sequence[Block], start: int, *, below: bool) -> Entry | None:
         names = parameters.columns(block.text) if entry.parameter else []
         if block.table and not (entry.parameter and parts.is_line(block.text)):
             entry.tables.append(index)
+            if not entry.parameter and parts.is_bits(block.text):
+                parts.add(entry, index, block.text, None)
         elif names and index + 1 < end:
             index += 1
             for name, value in parameters.cells(names, blocks[index].text):

@@ -18,6 +18,7 @@ _NOTE = re.compile(
 )
 """A part too where a parameter's description has a label of its own."""
 _DESCRIBED = ("description", "功能说明", "功能描述", "参数说明", "说明", "描述")
+_BIT = re.compile(r"(?:bits?|位)\s?\d{1,2}\b", re.IGNORECASE)
 SOME = 2
 """Names of parts that make a parameter's lines."""
 
@@ -43,6 +44,11 @@ def is_line(text: str) -> bool:
     """Return whether a table is of one row, a parameter's range and default."""
     line = None if "\n" in text else parameters.settings(text)
     return line is not None and len(line.parts) >= SOME
+
+
+def is_bits(text: str) -> bool:
+    """Return whether a table lists the bits of a word: what a fault's value means."""
+    return all(map(_BIT.match, text.splitlines()))
 
 
 def add_line(entry: Entry, index: int, line: parameters.Line) -> None:

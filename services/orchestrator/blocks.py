@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from services.orchestrator.items import is_wrapped, unwrapped
+from services.orchestrator.language import is_ideograph
 from services.orchestrator.sentences import sentences
 
 # `PD142 Rated Motor Current`, `*P0-15 载波频率`: a name follows, not the rest of a sentence.
@@ -23,7 +24,7 @@ _BYTE = re.compile(r"\W?(?:byte|字节|word|字) ?\d{1,2}\W*", re.IGNORECASE)
 _MARKDOWN = re.compile(r"#{1,6} ")
 _QUESTION = re.compile(r"\W?(?:Q(?:uestion)?\s?\d*|问题?\s?\d*)\s*[:：]", re.IGNORECASE)
 _MARK = re.compile(
-    r"\s*(?:[(（]?\d{1,2}[)）、]|\d{1,2}[.．](?!\d)|[①-⑳]|[a-zA-Z][)）]|[•●◆■▪►➢‣]|[-–—*][ \t]|注"
+    r"\s*(?:[(（]?\d{1,2}[)）、]|\d{1,2}[.．](?!\d)|[①-⑳]|[a-zA-Z][)）：]|[•●◆■▪►➢‣]|[-–—*][ \t]|注"
     r"|\||(?:bit|byte) ?\d{1,2}(?!\w))",
     re.IGNORECASE,
 )
@@ -35,15 +36,28 @@ _FURNITURE = re.compile(
     r"|fig(?:ure|\.)\s*\d+(?:[-.]\d+)?(?:\s+(?-i:[A-Z])[^.,:]{0,40})?)\s*",
     re.IGNORECASE,
 )
+# The footer of a page, wherever it fell.
+_FOOTER = re.compile(
+    r"\s*(?:第\s*\d+\s*页[\s,，/]*共\s*\d+\s*页|page\s+\d+\s*of\s*\d+)\s*", re.IGNORECASE
+)
 # What stands in one line: the bits of a word.
 _CELLS = re.compile(
     r"(?<=[^\W\d_]) (?=(?:bit|byte) ?\d{1,2}(?:[~-](?:bit|byte)?\d{1,2})?[:：])"
-    # Marks of Markdown and of the programs that make pages of it.
-    r"|\|?(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?|\{\{[<%].{0,80}?[%>]\}\}",
+    # Marks of Markdown, reStructuredText and of the programs that make pages of them.
+    r"|\|?(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?|\{\{[<%].{0,80}?[%>]\}\}"
+    r"|(?<!\w)\|(?:image|img|icon|logo)[\w-]{0,20}\||(?m:^\s*\.\. (?:[\w-]+::(?! \w+ \w)|\|).*$)",
     re.IGNORECASE,
 )
-_IN_LINE = re.compile(r"---|\{\{|(?:bit|byte) ?\d", re.IGNORECASE)
+# A table's row: it stands alone, and its bars are no words.
+_ROW = re.compile(r"^[ \t]*\|.*$|^.*[ \t]\|[ \t].*$", re.MULTILINE)
+_BAR = re.compile(r"(?<!\|)\|(?!\|)")
+_IN_LINE = re.compile(r"---|\{\{|\||\.\. |(?:bit|byte) ?\d", re.IGNORECASE)
 _SCRAP = re.compile(r"\s*(?:(?:Yes|No|The|And|Or|[A-Z])(?:\s+|$))+")
+# A narrow column of Chinese: a clause that has begun and does not end.
+_UNFINISHED = re.compile(r"[，、][^。；;：:！？!?]*[\u3400-\u9fff]$")
+# `2. Reduce the noise`, with its steps a, b, c below.
+_TITLED = re.compile(r"\W?\d{1,2}[.、)）]\s*[^\W\d][^.。:：]{3,50}")
+_STEPS = re.compile(r"\W?a[)）.:：]\s*\S", re.IGNORECASE)
 _ENDS = ".。!！?？;；"
 _LONGEST_HEAD = 120
 """Characters."""
@@ -66,6 +80,7 @@ def blocks(text: str) -> list[Block]:
     """
     if _IN_LINE.search(text):
         text = _CELLS.sub(lambda match: "\n\n" if match[0].strip() else "\n", text)
+        text = _ROW.sub(lambda match: f"\n{_BAR.sub(' ', match[0])}\n", text)
     lines = text.splitlines()
     widest = max(map(len, lines), default=0)
     paragraphs: list[str] = []
@@ -76,8 +91,10 @@ def blocks(text: str) -> list[Block]:
             last = ""
             continue
         around = lines[place - 1] if place else "", lines[place + 1] if lines[place + 1 :] else ""
+        if _FOOTER.fullmatch(line):
+            continue
         head = _is_head(line, *around)
-        if last and not head and not _MARK.match(line) and is_wrapped(last, line, widest):
+        if last and not head and not _MARK.match(line) and _goes_on(paragraphs[-1], line, widest):
             paragraphs[-1] += f"\n{line}"
         elif _FURNITURE.fullmatch(line) or _SCRAP.fullmatch(line):
             last = ""
@@ -98,6 +115,20 @@ def blocks(text: str) -> list[Block]:
     return found
 
 
+def is_name(head: str) -> bool:
+    """Return whether a heading is part of what stands below: `PD142 Motor Current`, `Byte 2`."""
+    return bool(_PARAMETER.match(head) or _BYTE.fullmatch(head))
+
+
+def _goes_on(paragraph: str, line: str, widest: int) -> bool:
+    """Return whether a line goes on with the paragraph before it."""
+    above = [part.strip() for part in paragraph.split("\n")]
+    if is_wrapped(above[-1], line, widest):
+        return True
+    full = len(above) > 1 and len(above[-1]) >= max(map(len, above)) - 1
+    return full and is_ideograph(line.lstrip()[0]) and bool(_UNFINISHED.search(paragraph))
+
+
 def _is_head(line: str, before: str, follows: str) -> bool:
     line = line.strip()
     if len(line) > _LONGEST_HEAD:
@@ -108,7 +139,7 @@ def _is_head(line: str, before: str, follows: str) -> bool:
         return True
     if line[-1] in _ENDS:
         return False
-    if _NUMBERED.match(line):
+    if _NUMBERED.match(line) or (_TITLED.fullmatch(line) and _STEPS.match(follows)):
         return True
     # One of several that follow each other is an item of a list.
     alone = bool(follows) and not _MARK.match(follows) and not _LETTERED.match(before)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from schemas.answers import Language
 from schemas.retrieval import Field, Hit, Passage
 from services.orchestrator.columns import Role, language_of_header, role_of
-from services.orchestrator.cues import is_action, is_order
+from services.orchestrator.cues import is_action, is_demand, is_statement
 from services.orchestrator.items import is_counted, items, unwrapped
 
 _MARKUP = "*_`'\" \t\n\r\v\f\u00a0\u3000"
@@ -22,10 +22,12 @@ _LISTED: tuple[Role, ...] = ("cause", "action")
 _LONGEST_ROW = 160
 """Characters of a row without headers that is given as it is."""
 
+# Where a page in reStructuredText has a picture.
+_PICTURE = re.compile(r"\|(?:image|img|icon|logo)[\w-]{0,20}\|", re.IGNORECASE)
 # What follows such a label explains the fault; it is neither a cause nor a thing to do.
 _ASIDE = re.compile(
-    r"(?:notes?|notice|see also|fault value|alarm value|注|注意|备注|说明|另见|参见|提示)"
-    r"\s*(?:\([^)]*\))?\s*[:：]",
+    r"(?:notes?|notice|see also|(?:fault|alarm|message) value|注|注意|备注|说明|另见|参见|提示)"
+    r"\s*(?:\([^)]*\)|(?:on|regarding|about|concerning|for)\s[^:：.]{1,60})?\s*[:：]",
     re.IGNORECASE,
 )
 # A label that leads back to causes and remedies after a note, or stands at their head.
@@ -55,6 +57,8 @@ class Definition:
     """What the fault is called."""
     meaning: str
     """The longer description, where there is one beside the name."""
+    description: str
+    """The same with its lines as they are."""
     causes: list[str]
     """Causes in the manual's order and words."""
     actions: list[str]
@@ -77,7 +81,7 @@ def define(passage: Passage, *, code: str, lang: Language) -> Definition:
         code: The code that was asked for, empty when none was; tells the code's column.
         lang: Which columns to take where a row has both languages.
     """
-    fields = [Field(field.name, field.value.strip()) for field in passage.fields]
+    fields = [Field(field.name, _PICTURE.sub("", field.value).strip()) for field in passage.fields]
     roles = _roles(fields, code)
     by_role: dict[Role, list[Field]] = defaultdict(list)
     for field, role in zip(fields, roles, strict=True):
@@ -91,26 +95,30 @@ def define(passage: Passage, *, code: str, lang: Language) -> Definition:
     actions, action_asides = _split(_one_language(by_role["action"], lang))
     if not {"action", "both"} & set(roles):
         # The column of causes is then that of all there is to say: `Check the supply.`
-        actions = [item for item in causes if is_order(item)]
-        causes = [item for item in causes if not is_order(item)]
-    for item in _all_items(_one_language(by_role["both"], lang)):
+        actions = [item for item in causes if is_demand(item)]
+        causes = [item for item in causes if not is_demand(item)]
+    elif not {"cause", "both"} & set(roles) and all(map(is_statement, actions)):
+        # `Solution: The fuse is blown.` says what is wrong.
+        causes, actions = actions, []
+    for item in _led(_all_items(_one_language(by_role["both"], lang))):
         (actions if is_action(item) else causes).append(item)
     return Definition(
         code=" / ".join(plain(field.value) for field in by_role["code"][:1]),
         name=" / ".join(plain(unwrapped(field.value)) for field in names),
         meaning=" ".join(plain(unwrapped(field.value)) for field in meanings),
+        description="\n".join(field.value for field in meanings),
         causes=causes,
         actions=actions,
         counted=frozenset(role for role in _LISTED if _counts(by_role[role])),
         reaction=" ".join(unwrapped(f.value) for f in _one_language(by_role["reaction"], lang)),
-        asides=cause_asides + action_asides,
+        asides=cause_asides + [one for one in action_asides if one not in cause_asides],
         rest=by_role["other"],
     )
 
 
 def plain(text: str) -> str:
-    """Take Markdown's emphasis and white space off the ends of a cell."""
-    return text.strip(_MARKUP)
+    """Take Markdown's emphasis and white space off the ends of a cell that has more than these."""
+    return text.strip(_MARKUP) or text.strip()
 
 
 def canonical(code: str) -> str:
@@ -253,4 +261,16 @@ def _split(fields: list[Field]) -> tuple[list[str], list[str]]:
             if words:
                 (asides if aside else kept).append(words)
     # A cell of nothing but notes has its causes there.
-    return (kept, asides) if kept else (asides, [])
+    return (_led(kept), asides) if kept else (_led(asides), [])
+
+
+def _led(entries: list[str]) -> list[str]:
+    """Return items, a line that only announces others put before the first of these."""
+    led: list[str] = []
+    ahead = ""
+    for entry in entries:
+        whole = unwrapped(f"{ahead}\n{entry}") if ahead else entry
+        ahead = whole if whole[-1] in ":：" else ""
+        if not ahead:
+            led.append(whole)
+    return [*led, ahead] if ahead else led

@@ -14,7 +14,6 @@ from typing import Literal
 from schemas.answers import Citation, Language
 from schemas.retrieval import Hit
 from services.orchestrator.choice import (
-    best,
     best_definition,
     distinct,
     identity,
@@ -24,7 +23,7 @@ from services.orchestrator.choice import (
     structured,
     to_cite,
 )
-from services.orchestrator.cues import is_action, is_cause
+from services.orchestrator.cues import is_cause, is_step
 from services.orchestrator.definition import (
     Definition,
     alike,
@@ -35,7 +34,8 @@ from services.orchestrator.definition import (
     names,
     words_of,
 )
-from services.orchestrator.language import has_ideographs, language_of
+from services.orchestrator.language import speaks
+from services.orchestrator.meant import meant
 from services.orchestrator.phrases import Phrases, phrases
 from services.orchestrator.quote import citations, quote
 from services.orchestrator.related import related
@@ -44,10 +44,13 @@ from services.orchestrator.sentences import GENERIC, overlap, terms, terms_asked
 from services.orchestrator.wording import (
     LONGEST_TAIL,
     bearing_of,
+    called,
+    quoting,
     sentence_of,
     summary_of,
     titled,
     told_of,
+    unmarked,
 )
 
 
@@ -105,7 +108,7 @@ def extract(
         return _nothing(words.nothing)
     asked = terms_asked(f"{code} {question}")
     defining = [hit for hit in coded if structured(hit)]
-    first = defining[0] if defining else best(_with_code(hits, coded, code) or hits, lang)
+    first = defining[0] if defining else meant(_with_code(hits, coded, code) or hits, asked, lang)
     if structured(first) and (defining or not is_long(first)):
         rows = defining or [first]
         return _defined(rows, hits, code=code, asked=asked, lang=lang, missing=missing)
@@ -222,8 +225,12 @@ def _defined(
     rest = [h for h in hits if h.by == "code" or h.passage.kind == "text" or _belongs(h, hit, code)]
     cited = to_cite(used, rest)
     numbers = {identity(h): n for n, h in enumerate(cited, 1)}
+    if foreign := _only(main, lang):
+        words, main = quoting(words), called(main, hit, words)
     summary = summary_of(main, code, asked) or quote(hit.passage.text, limit=LONGEST_TAIL)
     lines = told_of(main, code=code, asked=asked, summary=summary, words=words)
+    if foreign and not (main.causes or main.actions):
+        lines.insert(0, words.original)
     also = [
         f"{titled(o, hit, summary_of(d))} [{numbers[identity(o)]}]"
         for o, d in differing
@@ -245,7 +252,7 @@ def _defined(
         text="\n".join(lines),
         citations=citations(cited, bearing),
         answered_by="extract",
-        note=_note(missing, words.several if same_code else "", _only(summary, main, lang)),
+        note=_note(missing, words.several if same_code else "", foreign),
     )
 
 
@@ -261,29 +268,34 @@ def _from_text(
     hit: Hit, hits: Sequence[Hit], *, asked: frozenset[str], lang: Language, missing: str
 ) -> Extract:
     """Answer from what running text says on the question, and the passages beside it."""
+    words = phrases(lang)
     asked = asked - named_by(hit) or asked
     told = tell(hit, asked)
+    said = [unmarked(sentence) for sentence in told.sentences]
     cited = to_cite([hit], hits)
     bearing = {identity(hit): bearing_of(hit, told)}
+    note = _other_language(hit, lang)
     lines = [f"{line} [1]" for line in (told.head, *told.sentences) if line]
+    if note:
+        lines.insert(0, words.original)
     more = list(enumerate(cited, 1))[1:]
     lines += related(hit, more, asked=asked, said=lines, lang=lang, bearing=bearing)
     return Extract(
         summary=sentence_of(told),
-        causes=[sentence for sentence in told.sentences if is_cause(sentence)],
-        actions=[sentence for sentence in told.sentences if is_action(sentence)],
+        causes=[sentence for sentence in said if is_cause(sentence)],
+        actions=[sentence for sentence in said if is_step(sentence)],
         text="\n".join(lines),
         citations=citations(cited, bearing),
         answered_by="extract",
-        note=_note(missing, _other_language(hit, lang)),
+        note=_note(missing, note),
     )
 
 
-def _only(summary: str, main: Definition, lang: Language) -> str:
+def _only(main: Definition, lang: Language) -> str:
     """Say so when a row speaks but the other language; one of two columns may be the right."""
-    said = " ".join((summary, *main.causes, *main.actions))
-    is_it = has_ideographs(said) if lang == "zh" else language_of(said, lang) == lang
-    return "" if is_it else phrases(lang).only
+    said = " ".join((main.name, main.meaning, *main.causes, *main.actions))
+    said = said if said.strip() else " ".join(field.value for field in main.rest)
+    return "" if speaks(said, lang) else phrases(lang).only
 
 
 def _other_language(hit: Hit, lang: Language) -> str:

@@ -31,6 +31,11 @@ _LINE_BULLET = re.compile(
 )
 _BULLET = re.compile(r"[•●◆■▪►➢‣][ \t]*")
 _DASH = re.compile(r"(?<=\s)[-–—][ \t]+")
+_WIDE = frozenset("，。、；：！？（）《》【】“”‘’「」『』")
+_GAP = re.compile(
+    r"(?<=[，。、；：！？（《【“‘])[ \t]+(?=[\u3400-\u9fff])"
+    r"|(?<=[\u3400-\u9fff])[ \t]+(?=[，。、；：！？）》】”’])"
+)
 _TERMINATORS = ".;。；:：!?！？"
 # After one of these a number belongs to the words before it: `set to 2. Then …`.
 _HOLDS_NUMBER = re.compile(
@@ -46,6 +51,13 @@ _RUNS_ON = re.compile(
 # Words of Chinese that end no line but one that the paper ended, and that begin none.
 _RUNS_ON_CJK = re.compile(r"[于的和与或为给使将把对从到及]$")
 _GOES_ON_CJK = re.compile(r"的")
+# What stands behind the last item of a list and is none of it.
+_LABELLED = re.compile(
+    r"(?:\n|(?<=[.。])[ \t]+)"
+    r"(?=(?:notes?|see also|(?:fault|alarm|message) value|注意?|备注|说明|另见)"
+    r"\s*(?:\([^()\n]*\))?\s*[:：])",
+    re.IGNORECASE,
+)
 _CAPITALISED = re.compile(r"\s*[^\W\d_][a-zäöüéèñ]")
 _FULL_STOP = re.compile(r"[。！？]|[.!?](?=\s|$)")
 _GOES_ON = re.compile(r"[;；](?=[ \t]*[^\sA-Z])")
@@ -65,7 +77,7 @@ def items(cell: str) -> list[str]:
         # What is counted are the parts of one bullet.
         counters, bullets = [], sorted({*bullets, *counters})
     marks = counters or bullets
-    spans = list(marks)
+    spans = [*marks, *(match.span() for match in _LABELLED.finditer(text))] if marks else []
     if not counters:
         ends = _line_ends(text, bulleted=bool(marks))
         spans += ends if marks else ends + _semicolons(text, lines=bool(ends))
@@ -86,14 +98,21 @@ def _leads(bullets: list[Span], counters: list[Span]) -> bool:
 
 
 def unwrapped(text: str) -> str:
-    """Join wrapped lines: with a space, but none between Chinese characters."""
+    """Join wrapped lines: with a space, but none in Chinese, nor where a PDF put one by a mark."""
     joined = ""
     for line in (part.strip() for part in text.split("\n")):
         if not line:
             continue
-        glued = bool(joined) and is_ideograph(joined[-1]) and is_ideograph(line[0])
-        joined += line if glued or not joined else f" {line}"
-    return joined
+        glued = not joined or are_glued(joined[-1], line[0])
+        joined += line if glued else f" {line}"
+    return _GAP.sub("", joined)
+
+
+def are_glued(last: str, first: str) -> bool:
+    """Return whether nothing stands between two characters where a line was wrapped."""
+    if not (is_ideograph(last) or last in _WIDE):
+        return False
+    return is_ideograph(first) or first in _WIDE
 
 
 def is_wrapped(before: str, after: str, widest: int) -> bool:

@@ -31,6 +31,18 @@ def language_of(text: str, default: Language) -> Language:
     return "zh" if ideographs >= CHINESE_SHARE * (ideographs + words) else "en"
 
 
+def speaks(text: str, lang: Language) -> bool:
+    """Return whether a text says something in a language, if only beside the other one.
+
+    A Chinese word has two ideographs.
+    """
+    ideographs = len(_IDEOGRAPH.findall(text))
+    if lang == "zh":
+        return ideographs > 0
+    words = sum(1 for run in _RUN.findall(_IDEOGRAPH.sub(" ", text)) if _is_word(run))
+    return ideographs == 0 or (words > 1 and 2 * words >= ideographs)
+
+
 def has_ideographs(text: str) -> bool:
     """Return whether any character is a Chinese ideograph."""
     return bool(_IDEOGRAPH.search(text))

@@ -28,6 +28,12 @@ class Phrases:
     """Heads what a model said without the manuals."""
     mark: str
     """Stands before each such sentence."""
+    quoted: str
+    """Behind a title: what stands below is quoted in the other language."""
+    original: str
+    """Heads running text that is quoted in the other language."""
+    named: str
+    """A fault's `{name}` in the language of the answer, with the one that is `{quoted}`."""
     several: str
     """Said when the code is listed more than once, with different meanings."""
     colon: str
@@ -49,6 +55,9 @@ _PHRASES: dict[Language, Phrases] = {
         only="Only found in Chinese.",
         unsupported="Said by the language model, not by the manuals",
         mark="[not in the manuals]",
+        quoted=" (in the manual's words, Chinese)",
+        original="In the manual's words, Chinese:",
+        named="{name} ({quoted})",
         several="The manuals list this code more than once, with different meanings.",
         colon=": ",
         stop=".",
@@ -67,6 +76,9 @@ _PHRASES: dict[Language, Phrases] = {
         only="仅有英文资料。",
         unsupported="语言模型所说，手册中没有依据",
         mark="［手册中未见］",
+        quoted="（手册原文，英文）",
+        original="手册原文，英文：",
+        named="{name}（{quoted}）",
         several="手册中该代码出现多次，含义不同。",
         colon="：",
         stop="。",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from schemas.answers import Citation
 from schemas.retrieval import Hit
 from services.orchestrator.choice import identity
+from services.orchestrator.items import are_glued, is_wrapped
 
 LONGEST_QUOTE = 300
 """Characters."""
@@ -70,7 +72,7 @@ def quote(text: str, bearing: str = "", limit: int = LONGEST_QUOTE) -> str:
     Returns:
         A piece of the passage, the same apart from white space.
     """
-    flat = " ".join(text.split())
+    flat = _flat(text)
     flat = flat[_place(flat, bearing) :]
     if len(flat) <= limit:
         return flat
@@ -81,6 +83,18 @@ def quote(text: str, bearing: str = "", limit: int = LONGEST_QUOTE) -> str:
         return flat[: ends[-1]].rstrip(" |")
     space = flat.rfind(" ", 0, limit + 1)
     return flat[: space if space >= limit // 2 else limit].rstrip()
+
+
+def _flat(text: str) -> str:
+    """Return a text as one line, without the spaces that wrapped Chinese would get."""
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    widest = max(map(len, lines), default=0)
+    flat = "".join(lines[:1])
+    for before, line in pairwise(lines):
+        glued = are_glued(before[-1], line[0]) and is_wrapped(before, line, widest)
+        flat += line if glued else f" {line}"
+    return flat
 
 
 def _place(flat: str, bearing: str) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from schemas.retrieval import Hit
-from services.orchestrator.blocks import Block, blocks
+from services.orchestrator.blocks import Block, blocks, is_name
 from services.orchestrator.choice import structured
 from services.orchestrator.sentences import shared, weight
 
@@ -21,6 +21,8 @@ _WHOLE = 1.25
 _BARE = 0.4
 """A heading with nothing below it says little."""
 _VALUE = re.compile(r"[:：=].*\d")
+_SAID = 0.5
+"""What a term counts in a sentence that stands below a heading with it."""
 _LONG = 1500
 """Characters at which a block needs twice as much in common: a long one has some of everything."""
 
@@ -37,13 +39,15 @@ class Told:
     """The sentences to give, in the passage's order, the best among them."""
     covered: frozenset[str]
     """Terms of the question that head and sentences have."""
+    fits: bool = True
+    """Whether the head has to do with the question: another matter's may stand above."""
 
 
 def tell(hit: Hit, asked: frozenset[str], room: int = ROOM) -> Told:
     """Return what a passage says on a question, under its section where that has of it too."""
     section = hit.passage.section.rsplit(" > ", 1)[-1]
     row = structured(hit)
-    text = hit.passage.text.replace(" | ", "\n") if row else hit.passage.text
+    text = hit.passage.text.replace(" | ", "\n\n") if row else hit.passage.text
     return tell_text(text, asked, section=section, row=row, room=room)
 
 
@@ -69,7 +73,7 @@ def tell_text(
         heads[0] = shared(asked, section)
     own = [head.union(*body) for head, body in zip(heads, bodies, strict=True)]
     spread = Counter(term for terms in own for term in terms)
-    places = [_peak(block, body) for block, body in zip(found, bodies, strict=True)]
+    places = [_peak(*one) for one in zip(found, heads, bodies, strict=True)]
 
     def nearness(place: int) -> float:
         block, peak = found[place], places[place]
@@ -92,15 +96,23 @@ def tell_text(
     chosen = _chosen(block.sentences, peak, bodies[place], room - len(block.head))
     covered = heads[place].union(*(bodies[place][n] for n in chosen))
     given = list(dict.fromkeys(block.sentences[n] for n in chosen))
-    return Told(block.head, block.sentences[peak], given, covered)
+    best = block.sentences[peak]
+    if best[-1] in ":：":  # what it announces comes next
+        best = " ".join(block.sentences[peak : peak + 2])
+    fits = row or not covered or bool(heads[place]) or is_name(block.head)
+    return Told(block.head, best, given, covered, fits)
 
 
-def _peak(block: Block, body: list[frozenset[str]]) -> int:
-    """Return the place of a block's sentence that is nearest to the question."""
+def _peak(block: Block, head: frozenset[str], body: list[frozenset[str]]) -> int:
+    """Return the place of a block's sentence that is nearest to the question.
+
+    What the heading has already counts less.
+    """
 
     def nearness(place: int) -> float:
         whole = _WHOLE if block.sentences[place][-1:] in ".。!！?？" else 1.0
-        return whole * _count(body[place], within)
+        new = _count(body[place] - head, within)
+        return whole * (new + _SAID * _count(body[place] & head, within))
 
     within = Counter(term for terms in body for term in terms)
     return max(range(len(body)), key=lambda n: (nearness(n), -n), default=0)

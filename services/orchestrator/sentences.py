@@ -11,7 +11,7 @@ from services.orchestrator.language import is_ideograph
 _END = re.compile(
     r"[。！？][”’」』）)]*\s*|[.!?][\"”’)]*\s+(?=[A-Z0-9\"“‘(\[•\u3400-\u9fff-])"
     # A space was forgotten.
-    r"|(?<=[a-z]{3})\.(?=[A-Z][a-z]+ )"
+    r"|(?<=[a-z]{3})\.(?=[A-Z][a-z]+ )|(?<=[a-z\d]{2})\.(?=\([a-z]+ [a-z]+ )"
 )
 # What counts a sentence is not one: `2. Mode : Work mode selection.`
 _COUNTER = re.compile(r"\s*(?:part|step|no\.?|note)?\s*\d{1,2}\.\s*", re.IGNORECASE)

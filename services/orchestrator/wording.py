@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
 from schemas.answers import Language
 from schemas.retrieval import Field, Hit
+from services.orchestrator.blocks import blocks
 from services.orchestrator.columns import is_wanted
 from services.orchestrator.definition import Definition, canonical, plain
 from services.orchestrator.items import unwrapped
@@ -16,8 +19,10 @@ from services.orchestrator.quote import LONGEST_QUOTE, quote
 from services.orchestrator.running import Told, tell_text
 from services.orchestrator.sentences import GENERIC, overlap, sentences, shared
 
-LONGEST_TAIL = 160
+LONGEST_TAIL = 240
 """Characters of the first cause, or of the meaning, in a summary."""
+_LONGEST_ROW = 160
+"""Characters of a row without these that are its summary as they are."""
 
 _OTHER = re.compile(r"[\W_]+")
 # What follows a parameter's name in its line.
@@ -27,7 +32,10 @@ _VALUES = re.compile(
     re.IGNORECASE,
 )
 _STOPS = " .。;；:：,，"
+# What counts an item of a list says nothing outside it.
+_MARK = re.compile(r"(?:[(（]?\d{1,2}[)）、]|[a-zA-Z][)）]|[•●◆■□▪►➢‣©]+)\s*(?=\w|[\"“‘(（])")
 _CLAUSE = re.compile(r"(?:, |[，;；] ?| (?=[(（])|(?<=[\u3400-\u9fff])(?=[(（]))")
+_SIGNS = frozenset("%‰°*")
 _LOUD = tuple("!！?？…")
 _LONGEST_TITLE = 40
 
@@ -45,7 +53,7 @@ def summary_of(definition: Definition, code: str = "", asked: frozenset[str] = f
         tail = comma.join(_line(field, " ") for field in values)
     else:
         tail = _tail(definition, asked - shared(asked, head) - GENERIC)
-    if len(tail) > LONGEST_TAIL and not (definition.causes or definition.meaning):
+    if len(tail) > _LONGEST_ROW and not (definition.causes or definition.meaning):
         tail = sentence_of(_longest(definition, asked))
     words = _words(head + tail)
     if squeezed(tail) in squeezed(head):
@@ -77,7 +85,12 @@ def told_of(
     meaning = definition.meaning if definition.meaning not in summary else ""
     listed = definition.causes or meaning
     lines = [f"{head if head and listed else summary} [1]"]
-    if meaning:
+    if len(meaning) > LONGEST_QUOTE:
+        parts = (
+            part for one in blocks(definition.description) for part in (one.head, *one.sentences)
+        )
+        lines += ["", *(f"{part} [1]" for part in parts if part)]
+    elif meaning:
         lines += ["", f"{meaning} [1]"]
     for title, role, entries in (
         (words.causes, "cause", definition.causes),
@@ -86,22 +99,43 @@ def told_of(
         lines += _section(title, entries, counted=role in definition.counted)
     if definition.reaction:
         lines += ["", f"{words.reaction}{words.colon}{definition.reaction} [1]"]
-    lines += _section(words.notes, list(dict.fromkeys(definition.asides)))
+    lines += _section(words.notes, definition.asides)
     said = squeezed("".join(lines))
-    cells = (_lines(field, asked) for field in definition.rest)
+    cells = (_lines(field, asked) for field in definition.rest if _says(field))
     rest = [line for cell in cells if any(squeezed(x) not in said for x in cell) for line in cell]
     if rest:
         lines += ["", *(f"{line} [1]" for line in rest)]
     return lines
 
 
+def called(definition: Definition, hit: Hit, words: Phrases) -> Definition:
+    """Return a definition whose name is in the language of the answer, with the quoted one.
+
+    As it is where the retriever did not tell what it is called there.
+    """
+    name = hit.called.get(" ".join(definition.name.split()), "")
+    both = words.named.format(name=name, quoted=definition.name)
+    return replace(definition, name=both) if name else definition
+
+
+def quoting(words: Phrases) -> Phrases:
+    """Return the words of an answer that say that what stands below is quoted."""
+    titles = ("causes", "actions", "reaction", "notes")
+    return replace(words, **{title: getattr(words, title) + words.quoted for title in titles})
+
+
 def sentence_of(told: Told) -> str:
     """Return what running text says in one sentence, with the heading it stands under."""
-    best = _nearest_clauses(told)
-    if not told.head or squeezed(told.head) in squeezed(best):
+    best = unmarked(_nearest_clauses(told))
+    if not (told.head and told.fits) or squeezed(told.head) in squeezed(best):
         return best
     head = _VALUES.split(told.head, maxsplit=1)[0].strip(_STOPS + "*#") or told.head
-    return f"{head}{_words(head + best).colon}{best}"
+    return f"{unmarked(head)}{_words(head + best).colon}{best}"
+
+
+def unmarked(text: str) -> str:
+    """Return a text without what counts it as an item of a list."""
+    return _MARK.sub("", text, count=1) if _MARK.match(text) else text
 
 
 def _nearest_clauses(told: Told) -> str:
@@ -149,14 +183,18 @@ def _head(definition: Definition, code: str) -> str:
 
 def _tail(definition: Definition, asked: frozenset[str]) -> str:
     cause = next((cause for cause in definition.causes if cause[-1] not in ":："), "")
+    if not cause and len(definition.meaning) > LONGEST_QUOTE:
+        return sentence_of(tell_text(definition.description, asked))
     if tail := cause or definition.meaning:
         said = sentences(tail)
         return max(said, key=lambda one: overlap(asked, one), default="")
     if definition.actions:
         return "" if definition.name else definition.actions[0]
     named = any(_is_named(field) for field in definition.rest)
-    comma = _words("".join(map(_line, definition.rest))).comma if named else " "
-    return comma.join(_line(field, " ") for field in definition.rest)
+    rest = [field for field in definition.rest if _says(field)]
+    comma = _words("".join(map(_line, rest))).comma if named else " "
+    parts = [*(_line(field, " ") for field in rest), plain(definition.reaction)]
+    return comma.join(part for part in parts if part)
 
 
 def _short(tail: str) -> str:
@@ -187,13 +225,15 @@ def _longest(definition: Definition, asked: frozenset[str]) -> Told:
 
 def _line(field: Field, between: str = "") -> str:
     value = plain(unwrapped(field.value))
-    if not _is_named(field):
+    if not _is_named(field) or value.casefold().startswith(plain(field.name).casefold()):
         return value
     return f"{plain(field.name)}{between or _words(field.name + value).colon}{value}"
 
 
 def _says(field: Field) -> bool:
-    return any(map(str.isalnum, field.value))
+    """Return whether a cell has words, a number or a unit; a tick alone says nothing here."""
+    value = unicodedata.normalize("NFKC", field.value)
+    return any(character.isalnum() or character in _SIGNS for character in value)
 
 
 def _is_named(field: Field) -> bool:

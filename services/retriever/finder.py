@@ -11,6 +11,7 @@ from schemas.retrieval import Found, Hit, Passage, Search
 from services.retriever import answerable, neighbours, question, ranking
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
+from services.retriever.glosses import glossed
 from services.retriever.holdings import Found as Candidate
 from services.retriever.inquiry import Inquirer, Inquiry
 from services.retriever.judging import Judge
@@ -69,7 +70,8 @@ class Finder:
         self._corpus = corpus
         self._threshold = threshold
         self._meaning = Meaning(corpus, on_embedding)
-        self._inquirer = Inquirer(corpus, lexicon or Lexicon())
+        self._lexicon = lexicon or Lexicon()
+        self._inquirer = Inquirer(corpus, self._lexicon)
         self._sure = sure
         self._reranker = reranker
 
@@ -116,7 +118,7 @@ class Finder:
             only = _narrowed(search)
             await unanswered(self._corpus, asked.known, inside or everywhere or (), only=only)
         return Found(
-            hits=hits,
+            hits=glossed(hits, search.lang, self._lexicon),
             codes=asked.known.codes,
             unknown_codes=asked.known.unknown,
             near=asked.known.near,

@@ -175,6 +175,20 @@ class Lexicon:
         key = key_of(plain_form(word))
         return key in self._concepts and not any("@" in term.marks for term in self._asked(key))
 
+    def in_other(self, text: str) -> str:
+        """Return what a term is called first in the other language.
+
+        Empty where the text is no term as a whole, an abbreviation, or may mean several things.
+        """
+        key = key_of(plain_form(text))
+        meant = [self._terms(number) for number in self._concepts.get(key, ())]
+        meant = [terms for terms in meant if any(t.key == key and not t.marks for t in terms)]
+        meant = [terms for terms in meant if not any(t.key == key and t.short for t in terms)]
+        if len(meant) != 1:
+            return ""
+        zh = next(term.zh for term in meant[0] if term.key == key)
+        return next((t.text for t in meant[0] if t.zh != zh and not (t.marks or t.short)), "")
+
     def expand(self, question: str) -> list[Expansion]:
         """Return other ways to say what is asked, in the order of the question.
 

@@ -181,6 +181,16 @@ def test_a_table_within_is_told_and_one_after_is_not() -> None:
     assert (entry.tables, entry.end) == ([2], 4)
 
 
+def test_the_bits_of_a_fault_value_stay_with_the_fault() -> None:
+    bits = "|Bit 0: phase U\nBit 1: phase V"
+    (entry,) = faults.find(blocks("# E1 Low", "Cause: Fault value:", bits, "Remedy: check"))
+    assert entry.tables == [2]
+    assert entry.fields[2:] == [
+        ("Cause", "Fault value:\nBit 0: phase U\nBit 1: phase V"),
+        ("Remedy", "check"),
+    ]
+
+
 TEXTS = st.sampled_from(
     ["# E1 Low", "# E2 High", "Cause: a", "Remedy: b", "plain", "|table", "#Chapter", "E3 text"]
 )

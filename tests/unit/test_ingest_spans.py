@@ -51,6 +51,27 @@ def test_markdown_with_a_table_in_html_too(tmp_path: Path) -> None:
     assert rows_of(path) == EXPECTED
 
 
+@pytest.mark.parametrize("end", ["<br>", "<BR/>", '<br clear="all" />', "</br>"])
+def test_the_lines_of_a_cell_stay_apart(tmp_path: Path, end: str) -> None:
+    cells = {"Code": "E1", "Cause": "fan stuck\nfuse blown", "Remedy": "wait"}
+    table = (
+        "<table><tr><th>Code</th><th>Cause</th><th>Remedy</th></tr>"
+        f"<tr><td>E1</td><td>fan stuck{end}fuse blown</td><td>wait</td></tr></table>"
+    )
+    assert rows_of(web(tmp_path, f"<p>one{end}two</p><p>{end}</p>{table}")) == [cells]
+    path = tmp_path / "a.md"
+    row = f"| E1 | fan stuck{end}fuse blown | wait |"
+    path.write_text(f"# Faults\n\n| Code | Cause | Remedy |\n|--|--|--|\n{row}\n", encoding="utf-8")
+    assert rows_of(path) == [cells]
+
+
+def test_no_mark_of_a_line_is_left(tmp_path: Path) -> None:
+    page = web(tmp_path, "<p>one<br>two</p><p><br></p><ul><li>a<br>b</li></ul>")
+    document = partition.read(page, page.name, lambda _done, _total: None)
+    texts = [element.text for element in document.elements]
+    assert all(text.strip() and text.isascii() for text in texts)
+
+
 def test_a_cell_over_two_columns_leaves_the_next_its_name(tmp_path: Path) -> None:
     page = web(
         tmp_path,

@@ -66,6 +66,13 @@ pytestmark = pytest.mark.unit
         ("short-circuit in motor-side cable", ["short-circuit in motor-side cable"]),
         ("Mains low, phase missing, fuse blown", ["Mains low, phase missing, fuse blown"]),
         ("电压、电流过大", ["电压、电流过大"]),
+        # What stands behind a list is none of its last item.
+        (
+            "1) fan stuck\n2) fuse blown\nFault value (r7, decimal):\n3: phase V",
+            ["fan stuck", "fuse blown", "Fault value (r7, decimal): 3: phase V"],
+        ),
+        ("- fan stuck. Note: see P7", ["fan stuck.", "Note: see P7"]),
+        ("- note the value (P7)\n- wait", ["note the value (P7)", "wait"]),
         # Nothing said.
         ("-", []),
         ("—", []),
