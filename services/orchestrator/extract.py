@@ -30,12 +30,10 @@ from services.orchestrator.definition import (
     canonical,
     define,
     is_long,
-    is_of_another_code,
     names,
-    words_of,
 )
 from services.orchestrator.language import speaks
-from services.orchestrator.meant import meant
+from services.orchestrator.meant import code_meant, meant, of_another, with_code
 from services.orchestrator.phrases import Phrases, phrases
 from services.orchestrator.quote import citations, quote
 from services.orchestrator.related import related
@@ -98,49 +96,27 @@ def extract(
     """
     words = phrases(lang)
     hits = distinct(hits)
-    code = _meant(hits, code, question, unknown_codes)
+    code = code_meant(hits, code, question, unknown_codes)
     unknown = _unknown(hits, code, unknown_codes)
     missing = _missing(unknown, near or {}, words)
-    coded = [hit for hit in hits if hit.by == "code" and not _of_another(hit, code)]
+    coded = [hit for hit in hits if hit.by == "code" and not of_another(hit, code)]
     if code in unknown or (unknown and not coded):
         return _without_code(hits, missing, question, lang)
     if not hits:
         return _nothing(words.nothing)
     asked = terms_asked(f"{code} {question}")
     defining = [hit for hit in coded if structured(hit)]
-    first = defining[0] if defining else meant(_with_code(hits, coded, code) or hits, asked, lang)
+    first = defining[0] if defining else meant(with_code(hits, coded, code) or hits, asked, lang)
     if structured(first) and (defining or not is_long(first)):
         rows = defining or [first]
         return _defined(rows, hits, code=code, asked=asked, lang=lang, missing=missing)
     return _from_text(first, hits, asked=asked, lang=lang, missing=missing)
 
 
-def _with_code(hits: Sequence[Hit], coded: Sequence[Hit], code: str) -> list[Hit]:
-    """Return the passages with the code, in the order found: words may know better than it."""
-    places = {identity(hit) for hit in coded}
-    return [
-        hit
-        for hit in hits
-        if identity(hit) in places or (names(hit.passage, code) and not _of_another(hit, code))
-    ]
-
-
-def _meant(hits: Sequence[Hit], code: str, question: str, unknown_codes: Sequence[str]) -> str:
-    """Return the code a question is about: where the first is only a product's name, another."""
-    rows = [hit for hit in hits if hit.by == "code" and structured(hit)]
-    if not code or canonical(code) in map(canonical, unknown_codes) or not rows:
-        return code
-    if not all(_of_another(hit, code) for hit in rows):
-        return code
-    asked = set(map(canonical, words_of(question)))
-    cells = (define(hit.passage, code="", lang="en").code for hit in rows)
-    return next((cell for cell in cells if cell and canonical(cell) in asked), code)
-
-
 def _unknown(hits: Sequence[Hit], code: str, unknown_codes: Sequence[str]) -> list[str]:
     """Return the codes asked for that the manuals do not have, each once, as first spelled."""
     asked = list(unknown_codes)
-    known = any(hit.by == "code" and not _of_another(hit, code) for hit in hits)
+    known = any(hit.by == "code" and not of_another(hit, code) for hit in hits)
     if code and (not known or canonical(code) in map(canonical, unknown_codes)):
         asked.insert(0, code)
     once: dict[str, str] = {}
@@ -157,10 +133,6 @@ def _missing(unknown: Sequence[str], near: Mapping[str, Sequence[str]], words: P
     spelled = {canonical(code): offered for code, offered in near.items()}
     offered = dict.fromkeys(one for code in unknown for one in spelled.get(canonical(code), ()))
     return said + (words.near.format(codes=words.comma.join(offered)) if offered else "")
-
-
-def _of_another(hit: Hit, code: str) -> bool:
-    return bool(code) and is_of_another_code(hit.passage, code)
 
 
 def _nothing(summary: str) -> Extract:

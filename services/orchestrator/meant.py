@@ -1,4 +1,4 @@
-"""Which passage a question without a code means: the first, unless another one is named by it."""
+"""What a question means: its code, and where it has none the passage that it names."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from pathlib import PurePosixPath
 
 from schemas.answers import Language
 from schemas.retrieval import Hit
-from services.orchestrator.choice import NEAR, best, named_by, structured
-from services.orchestrator.definition import Definition, define
+from services.orchestrator.choice import NEAR, best, identity, named_by, structured
+from services.orchestrator.definition import (
+    Definition,
+    canonical,
+    define,
+    is_of_another_code,
+    names,
+    words_of,
+)
 from services.orchestrator.running import tell
 from services.orchestrator.sentences import GENERIC, shared, terms, weight
 
@@ -51,6 +58,33 @@ def meant(hits: Sequence[Hit], asked: frozenset[str], lang: Language) -> Hit:
         if most >= max(_LEAST, whole) and share > part:
             first, whole, part = hit, most, share
     return first
+
+
+def code_meant(hits: Sequence[Hit], code: str, question: str, unknown_codes: Sequence[str]) -> str:
+    """Return the code a question is about: where the first is only a product's name, another."""
+    rows = [hit for hit in hits if hit.by == "code" and structured(hit)]
+    if not code or canonical(code) in map(canonical, unknown_codes) or not rows:
+        return code
+    if not all(of_another(hit, code) for hit in rows):
+        return code
+    asked = set(map(canonical, words_of(question)))
+    cells = (define(hit.passage, code="", lang="en").code for hit in rows)
+    return next((cell for cell in cells if cell and canonical(cell) in asked), code)
+
+
+def with_code(hits: Sequence[Hit], coded: Sequence[Hit], code: str) -> list[Hit]:
+    """Return the passages with the code, in the order found: words may know better than it."""
+    places = {identity(hit) for hit in coded}
+    return [
+        hit
+        for hit in hits
+        if identity(hit) in places or (names(hit.passage, code) and not of_another(hit, code))
+    ]
+
+
+def of_another(hit: Hit, code: str) -> bool:
+    """Return whether a passage found by a code is plainly about another one."""
+    return bool(code) and is_of_another_code(hit.passage, code)
 
 
 def _beside(hit: Hit, first: Hit) -> bool:
