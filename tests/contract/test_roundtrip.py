@@ -43,7 +43,7 @@ def test_the_registry_speaks_of_structs_of_this_package_only() -> None:
 
 
 @each
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_message_comes_back(kind: type[msgspec.Struct], data: st.DataObject) -> None:
     message = data.draw(instances(kind))

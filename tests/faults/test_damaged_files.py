@@ -136,7 +136,7 @@ def test_a_damaged_corpus_is_built_again_from_the_originals(andon: Andon, head: 
         overwrite(path, chance, 5, head=head)
     with andon:
         told(andon, "retriever", "corpus.db")
-        until(lambda: andon.json("documents")[0]["state"] == "ready", "not read again")
+        until(lambda: [d["state"] for d in andon.documents()] == ["ready"], "not read again")
         until(lambda: andon.json("search", "E005"), "nothing is found")
         assert fault(andon, "after")["citations"]
     assert is_sound(path)
@@ -152,7 +152,7 @@ def test_a_corpus_lost_while_it_runs_is_noticed(andon: Andon) -> None:
         andon.kill("retriever")
         until(lambda: list(andon.data.glob("corpus.db.damaged-*Z")), "not set aside")
         until(lambda: "the retriever lacks it" in andon.said(), "ingest did not notice")
-        until(lambda: andon.json("documents")[0]["state"] == "ready", "not read again")
+        until(lambda: [d["state"] for d in andon.documents()] == ["ready"], "not read again")
         until(lambda: andon.cli("search", "E005", "--json").stdout.strip() != "[]", "not found")
         assert fault(andon, "after")["citations"]
 
@@ -165,7 +165,7 @@ def test_a_damaged_library_keeps_its_documents(andon: Andon) -> None:
         assert "originals are untouched" in reason
         assert fault(andon, "after")["citations"]
         # It answers, so the library takes it from the retriever.
-        until(lambda: andon.json("documents"), "not adopted")
+        until(andon.documents, "not adopted")
         [document] = andon.json("documents")
         assert document["state"] == "ready"
         assert andon.cli("remove", document["doc_id"]).returncode == 0
@@ -188,12 +188,7 @@ def test_damaged_vectors_are_built_again(andon: Andon) -> None:
     damaged = path.read_bytes()
     with andon:
         corpus = andon.json_whatever("status")["retriever"]["facts"]
-        until(
-            lambda: (
-                andon.json_whatever("status")["retriever"]["facts"]["vectors"] == corpus["passages"]
-            ),
-            "not built",
-        )
+        andon.status("retriever", lambda said: said["facts"]["vectors"] == corpus["passages"])
         assert fault(andon, "after")["citations"]
     [path] = (andon.data / "vectors").glob("*.hnsw")
     assert path.read_bytes() != damaged

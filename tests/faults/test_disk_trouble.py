@@ -97,11 +97,6 @@ def until(true: Callable[[], Any], what: str) -> None:
         time.sleep(0.2)
 
 
-def status(andon: Andon, service: str) -> dict[str, Any]:
-    found: dict[str, Any] = andon.json_whatever("status")[service]
-    return found
-
-
 def assets(path: Path) -> list[str]:
     """Topics of the faults in a ledger."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
@@ -120,11 +115,7 @@ def test_faults_on_a_full_disk_are_answered_when_there_is_room(
         with listening(andon.port, "andon/answer/plant/#") as client:
             for topic in topics:
                 client.publish(topic, '{"code": "E005", "text": "' + "x" * 2000 + '"}')
-            until(
-                lambda: "disk is full" in status(andon, "orchestrator")["reason"],
-                "the status does not say it",
-            )
-            full = status(andon, "orchestrator")
+            full = andon.status("orchestrator", lambda said: "disk is full" in said["reason"])
             assert full["state"] == "degraded"
             assert str(andon.data) in full["reason"]
             kept = assets(andon.data / "ledger.db")
@@ -134,8 +125,8 @@ def test_faults_on_a_full_disk_are_answered_when_there_is_room(
             finals = [client.answer()["asset"] for _ in topics]
             assert len(set(finals)) == len(topics), "an answer went out twice"
         assert sorted(assets(andon.data / "ledger.db")) == sorted(topics)
-        until(lambda: "full" not in status(andon, "orchestrator")["reason"], "still degraded")
-        assert status(andon, "orchestrator")["pid"] == pid, "it was restarted"
+        now = andon.status("orchestrator", lambda said: "full" not in said["reason"])
+        assert now["pid"] == pid, "it was restarted"
     assert andon.exit_code == 0
     assert "Traceback" not in andon.said()
     for name in ("ledger.db", "corpus.db", "library.db"):
@@ -158,11 +149,11 @@ def test_a_document_on_a_full_disk_waits_for_room(small: Path) -> None:
         ballast = fill(andon.data)
         services = ("ingest", "retriever")
         until(
-            lambda: any("disk" in status(andon, s)["reason"] for s in services),
+            lambda: any("disk" in andon.status(s)["reason"] for s in services),
             "the status does not say it",
         )
         ballast.unlink()
-        until(lambda: andon.json("documents")[0]["state"] == "ready", "not taken up again")
+        until(lambda: [d["state"] for d in andon.documents()] == ["ready"], "not taken up again")
         assert any("violet" in row["text"] for row in andon.json("search", "gland of pump P9"))
     assert "Traceback" not in andon.said()
 

@@ -20,7 +20,7 @@ from tests.support.texts import ENGLISH
 
 pytestmark = pytest.mark.faults
 
-ENTRIES = 500
+ENTRIES = 300
 CODES = "Code,Fault,Cause,Remedy\nE005,DC bus undervoltage,mains too low,check the supply\n"
 
 
@@ -61,10 +61,9 @@ def held(andon: Andon, file: str) -> tuple[int, int, int]:
 def until_ready(andon: Andon, file: str) -> dict[str, Any]:
     deadline = time.monotonic() + 3 * SOON_S
     while time.monotonic() < deadline:
-        listed = andon.cli("documents", "--json")  # fails while the service is just starting
-        for state in json.loads(listed.stdout) if listed.returncode == 0 else []:
+        for state in andon.documents():
             if state["file"] == file and state["state"] in {"ready", "failed"}:
-                return dict(state)
+                return state
         time.sleep(0.2)
     raise TimeoutError(f"{file} is not ready:\n{andon.said()[-4000:]}")
 
@@ -72,7 +71,7 @@ def until_ready(andon: Andon, file: str) -> dict[str, Any]:
 def test_a_list_is_found_by_code_while_the_vectors_of_another_are_made(
     andon: Andon, tmp_path: Path
 ) -> None:
-    many = 2 * ENTRIES
+    many = 1000
     long = long_list(tmp_path, "long.csv", many)
     small = tmp_path / "small.csv"
     small.write_text(CODES, encoding="utf-8")

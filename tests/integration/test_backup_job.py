@@ -48,7 +48,7 @@ def at_work(andon: Andon, folder: Path) -> Iterator[None]:
     def press() -> None:
         with listening(andon.port) as client:
             number = 0
-            while not over.is_set():
+            while not over.wait(0.005):
                 number += 1
                 client.publish(f"plant/load{number % 50}/fault", {"code": f"E{number % 20:03}"})
 
