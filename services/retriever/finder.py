@@ -254,7 +254,8 @@ class Finder:
             for one in ranked[: answerable.LOOKED_AT]
         )
         salient = asked.salient - {w for w, there in asked.spoken.items() if documents & set(there)}
-        naming = asked.salient & frozenset().union(*map(own.of, documents))
+        goes_by = frozenset().union(*map(own.of, documents))
+        naming = (asked.salient & goes_by) | asked.makers_of(documents, goes_by)
         return any(
             answerable.evidence(
                 best,

@@ -39,6 +39,13 @@ _BEYOND = re.compile(
     r"|(?:哪一?年|什么时候)[^?？]{0,12}(?:发明|成立|创立|出生)",
     re.IGNORECASE,
 )
+_JOINS = re.compile(
+    r"\b(?:during|while|when|whilst|after|keeps?|always|often|suddenly|again|sometimes|just|now|"
+    r"still|shows?|says?|reports?|gives?|displays?|trips?|tripped|tripping|faults?|alarms?|errors?|"
+    r"problem|issue)\b|故障|报警|告警|显示|出现|提示|突然|经常|频繁|老是|总是|一直|运行[中时]",
+    re.IGNORECASE,
+)
+"""What stands beside that which is wrong: when it is, and that it is a fault."""
 _APART = re.compile(
     r"(?<![A-Za-z0-9./])(?![eE]\.g|[iI]\.e|[aApP]\.m)"
     r"([A-Za-z])[./]([A-Za-z])(?:[./]([A-Za-z]))?(?:\.(?![A-Za-z0-9])|(?![A-Za-z0-9./]))"
@@ -72,6 +79,11 @@ def of_commands(question: str) -> frozenset[str]:
         for match in _RETURNS.finditer(question)
         for token in tokens(match["verb"] or match["noun"] or match["zh"])
     )
+
+
+def joining(question: str) -> frozenset[str]:
+    """Return the tokens of a report that do not say what is wrong: that it trips, and when."""
+    return frozenset(token for match in _JOINS.finditer(question) for token in tokens(match[0]))
 
 
 def beyond(question: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas.retrieval import Search
-from services.retriever import idle, mentions, question, spelling, strangers
+from services.retriever import idle, mentions, question, spelling, strangers, symptoms
 from services.retriever.asked import codes_asked
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
@@ -40,6 +40,8 @@ MOST_KIN = 8000
 """Passages that may have a name by which documents are found to be about such a machine."""
 BRIEF = 2
 """Words beside what a machine is called, at most, where that only says whose they are."""
+REPORT = 6
+"""The same where what is wrong is reported: a few Chinese characters are as many words."""
 TOO_SHORT = 4
 """Letters of a name that may be one slip from any word."""
 MISTYPED = 4
@@ -76,6 +78,8 @@ class Inquiry:
     """Documents about the kind of machine it speaks of."""
     beyond: bool
     """It asks what no manual says."""
+    makers: Sequence[Sequence[tuple[str, ...]]]
+    """The names of each maker or product in it, its own first, as tokens."""
     spoken: Mapping[str, Collection[int]]
     """Documents that have such a name in their text."""
     named: Mapping[int, float]
@@ -86,6 +90,24 @@ class Inquiry:
     """It names a maker that no document goes by or speaks of."""
     lang: str
     """`en`, `zh`, or empty."""
+
+    def makers_of(self, documents: Collection[int], goes_by: Collection[str]) -> frozenset[str]:
+        """Return the words that name the maker of some documents, by whichever of its names.
+
+        Args:
+            documents: numbers of their revisions.
+            goes_by: tokens that they go by.
+        """
+        return frozenset(
+            word
+            for names in self.makers
+            if any(
+                all(token in goes_by for token in name)
+                or (len(name) == 1 and not {*documents}.isdisjoint(self.spoken.get(name[0], ())))
+                for name in names
+            )
+            for word in names[0]
+        )
 
 
 class Inquirer:
@@ -141,9 +163,11 @@ class Inquirer:
         if any(word in frequency for word in alike):
             asks |= idle.of_commands(asked)
         # Codes and names tell what is asked.
-        said_else = () if codes or alike else {*words} - asks - apart
-        machines = _machines(asked, said_else, expansions)
-        kin = await self._kin(machines, expansions, frequency)
+        reports = not codes and symptoms.reported(asked)
+        asks |= idle.joining(asked) if reports else frozenset()
+        said_else = () if codes or (alike and not reports) else {*words} - asks - apart - alike
+        machines = _machines(asked, said_else, expansions, REPORT if reports else BRIEF)
+        kin = frozenset() if alike else await self._kin(machines, expansions, frequency)
         faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
         faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys(place.place - alike, PLACE)
         faint |= dict.fromkeys(aside, 0.0)
@@ -178,6 +202,7 @@ class Inquirer:
             faint=faint,
             quantities=amounts,
             machines=machines,
+            reports=reports,
         )
         return Inquiry(
             search=search,
@@ -190,10 +215,13 @@ class Inquirer:
             else (),
             salient=salient,
             readings=_readings(read.weights, coded, machines, asks | apart),
-            symptom=_symptom(read.weights, machines, asks, apart),
+            symptom=frozenset(read.weights).difference(machines, asks, apart, alike)
+            if reports
+            else _symptom(read.weights, machines, asks, apart),
             kin=kin,
             trade=frozenset(token for one in expansions for token in one.words),
             beyond=idle.beyond(asked),
+            makers=makers,
             spoken=texts,
             named=named,
             meant=sorted(meant),
@@ -292,16 +320,19 @@ class Inquirer:
         return found
 
 
-def _machines(asked: str, words: Collection[str], terms: Sequence[Expansion]) -> frozenset[str]:
+def _machines(
+    asked: str, words: Collection[str], terms: Sequence[Expansion], most: int
+) -> frozenset[str]:
     """Return the words that say what machine it is, where little more is asked.
 
     Args:
         asked: the question.
         words: its words that may say what is asked.
         terms: what else they are called.
+        most: how many others are little.
     """
     machines = idle.machines(asked, [(one.start, one.end) for one in terms])
-    return machines if words and len({*words} - machines) <= BRIEF else frozenset()
+    return machines if words and len({*words} - machines) <= most else frozenset()
 
 
 def _symptom(

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from services.retriever.question import Other, Question
+from services.retriever.symptoms import of_a_fault
 
 # Chosen by measurement, together with the weights in ranking.py.
 COVER, OFTEN, HEADING, BESIDE = 6.0, 0.3, 0.3, 0.7
@@ -19,6 +20,10 @@ CALLED = 0.5
 """It is called what is asked for: share of the question in its name, and of its name in that."""
 SYMPTOM = 1.5
 """It is called what a machine has: share of that in its name."""
+FAULT = 2.0
+"""It says of a fault what is to be done, where one is reported: share of that in its name."""
+IN_TEXT = 0.5
+"""Share of it where only its text has that."""
 LATER = 0.4
 """It is the second of several that differ by their number, and none is asked for."""
 PHRASE = 1.5
@@ -106,8 +111,21 @@ class Judge:
         order = COVER * share + OFTEN * often(question, body, words, there, said)
         order += HEADING * self._heading(passage.section) + BESIDE * beside
         order += self._by_name(passage.name)
+        if question.reports and self._symptom and held:
+            order += FAULT * self._by_fault(passage, held)
         order += PHRASE * (bool(question.phrases) and question.quoted_in(body))
         return Judged(held, told, beside, order)
+
+    def _by_fault(self, passage: Readable, held: Mapping[str, float]) -> float:
+        """Return how well a passage is the fault's that is reported, 0 to 1."""
+        fault = of_a_fault(passage.labels(), passage.section)
+        if not fault:
+            return 0.0
+        weights = self._question.weights
+        whole = sum(weights[word] for word in self._symptom)
+        told = sum(weights[word] * held.get(word, 0.0) for word in self._symptom)
+        named = _said_in(self._question, passage.name, self._symptom)
+        return fault * max(named, IN_TEXT * told / whole if whole else 0.0)
 
     def _heading(self, section: str) -> float:
         share = self._headings.get(section)
