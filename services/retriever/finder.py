@@ -33,9 +33,11 @@ CANDIDATES = 32
 """Passages that words bring."""
 INSIDE = 16
 """Passages by words that are looked for besides in the documents the question names."""
+REPORTED = 48
+"""The same where what is wrong is reported: threshold, delay and message have one name."""
 QUOTED = 8
 """Passages at most that hold the question word for word."""
-KIN = 1.0
+KIN = 2.0
 """How much a document is named that is about the kind of machine which the question speaks of."""
 SWAPS = 10
 """Tries at most where what answers is swapped under a search."""
@@ -211,7 +213,8 @@ class Finder:
         # Those that only speak of a name: a manual's title may not have its product's.
         named = asked.meant or [*{*self._corpus.names.meant(asked.named), *asked.kin}]
         if named and len(named) < len(self._corpus.active):
-            more = await self._corpus.search_words(words, INSIDE, named)
+            most = REPORTED if asked.words.reports else INSIDE
+            more = await self._corpus.search_words(words, most, named)
             there = {label for label, _ in hits}
             hits += [pair for pair in more if pair[0] not in there]
         return hits

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from services.retriever.tokens import tokens
 
 _MACHINE = re.compile(
-    r"(?<![A-Za-z])(?:(?:variable |adjustable )?(?:frequency |speed )?(?:inverter|converter|drive)|"
+    r"(?<![A-Za-z])(?:(?:variable |adjustable )?(?:frequency |speed )?(?:invert[eo]r|converter|drive)|"
     r"vfd|vsd|servo|bms|protection board|controller|machine|device|equipment|appliance|robot)s?"
     r"(?![A-Za-z])|变频器|驱动器|逆变器|伺服|保护板|控制器|机器人|机械臂|机器|设备|机台",
     re.IGNORECASE,
@@ -41,8 +41,8 @@ _BEYOND = re.compile(
 )
 _JOINS = re.compile(
     r"\b(?:during|while|when|whilst|after|keeps?|always|often|suddenly|again|sometimes|just|now|"
-    r"still|shows?|says?|reports?|gives?|displays?|trips?|tripped|tripping|faults?|alarms?|errors?|"
-    r"problem|issue)\b|故障|报警|告警|显示|出现|提示|突然|经常|频繁|老是|总是|一直|运行[中时]",
+    r"still|shows?|says?|reports?|gives?|trips?|tripped|tripping|faults?|alarms?|errors?|"
+    r"problem|issue)\b|故障|报警|告警|出现|提示|突然|经常|频繁|老是|总是|一直|运行[中时]",
     re.IGNORECASE,
 )
 """What stands beside that which is wrong: when it is, and that it is a fault."""

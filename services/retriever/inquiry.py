@@ -162,8 +162,11 @@ class Inquirer:
         asks = mentions.asking(asked)
         if any(word in frequency for word in alike):
             asks |= idle.of_commands(asked)
+        words = _needed(words, run, frequency) or words
+        respelt = await self._respelt([w for w in words if w not in frequency], alike, frequency)
         # Codes and names tell what is asked.
-        reports = not codes and symptoms.reported(asked)
+        meant_by = {one.words[0]: one.tokens[0] for one in reversed(respelt)}
+        reports = not codes and symptoms.reported(" ".join([asked, *meant_by.values()]))
         asks |= idle.joining(asked) if reports else frozenset()
         said_else = () if codes or (alike and not reports) else {*words} - asks - apart - alike
         machines = _machines(asked, said_else, expansions, REPORT if reports else BRIEF)
@@ -171,11 +174,8 @@ class Inquirer:
         faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
         faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys(place.place - alike, PLACE)
         faint |= dict.fromkeys(aside, 0.0)
-        words = _needed(words, run, frequency) or words
-        respelt = await self._respelt([w for w in words if w not in frequency], alike, frequency)
         others: list[Alternative] = [*expansions, *respelt]
         # What it was meant to be stands beside the other words; the likeliest comes first.
-        meant_by = {one.words[0]: one.tokens[0] for one in reversed(respelt)}
         run = [meant_by.get(word, word) for word in run]
         spelt = _spelt([code for code in codes if not _PRODUCT.match(code.canonical)])
         lone = {name[0] for maker in makers for name in maker if len(name) == 1}
@@ -185,6 +185,10 @@ class Inquirer:
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
             meant, kin = meant & set(scope), kin & set(scope)
+        # What all of a manual's passages are about tells none of them apart.
+        about = {word for word in alike if any(word in corpus.names.of(n) for n in meant)}
+        about |= own if meant else frozenset()
+        faint |= dict.fromkeys(about, PLACE)
         known = await look_up(corpus, codes, meant or scope or (), only=only or bool(meant))
         told = [code for code in codes if code.certain and (code.asked or code in known.told)]
         if told and not meant and not search.code:
@@ -201,7 +205,7 @@ class Inquirer:
             messages=messages,
             faint=faint,
             quantities=amounts,
-            machines=machines,
+            machines=machines | about,
             reports=reports,
         )
         return Inquiry(
