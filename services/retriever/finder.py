@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Passage, Search
-from services.retriever import answerable, neighbours, question, ranking
+from services.retriever import answerable, idle, neighbours, question, ranking
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
 from services.retriever.holdings import Found as Candidate
@@ -245,11 +245,13 @@ class Finder:
         own = self._corpus.names
         meant = frozenset(asked.meant)
         named = {word for word in asked.salient if word in own} if meant else set()
-        best = [
+        looked_at = [
             one
             for one in ranked
             if not meant or found[one.id].document in meant or named & one.held.keys()
-        ][: answerable.LOOKED_AT]
+        ]
+        best = looked_at[: answerable.LOOKED_AT]
+        others = [one for one in ranked if one not in looked_at][: answerable.LOOKED_AT] if meant else []
         documents = {found[one.id].document for one in best}
         # What another maker means by a code is no answer.
         defines = not asked.strange and any(
@@ -259,6 +261,12 @@ class Finder:
         salient = asked.salient - {w for w, there in asked.spoken.items() if documents & set(there)}
         goes_by = frozenset().union(*map(own.of, documents))
         naming = (asked.salient & goes_by) | asked.makers_of(documents, goes_by)
+        beyond = asked.beyond or (
+            asked.interval
+            and not any(idle.tells_interval(found[one.id].passage.text) for one in best)
+        )
+        # Who invented the inverter is another question than who invented.
+        readings = asked.readings[:1] if asked.beyond else asked.readings
         return any(
             answerable.evidence(
                 best,
@@ -268,12 +276,13 @@ class Finder:
                 rarest=question.idf(1, self._corpus.size),
                 meaning=self._meaning.speaks(asked.lang),
                 named=bool(asked.meant),
-                beyond=asked.beyond,
+                beyond=beyond,
                 topic=len(weights) != 1 or self._is_topic(asked, next(iter(weights)), best, found),
                 defines=defines,
+                others=others,
             ).probability
             >= self._sure
-            for weights in asked.readings
+            for weights in readings
         )
 
     def _is_topic(

@@ -39,6 +39,19 @@ _BEYOND = re.compile(
     r"|(?:哪一?年|什么时候)[^?？]{0,12}(?:发明|成立|创立|出生)",
     re.IGNORECASE,
 )
+_HOW_OFTEN = re.compile(
+    r"\bhow (?:often|frequently)\b|\b(?:what|which)\b[^?]*\binterval\b|"
+    r"多久(?:要|需要?|该|应该?|得|得要|才)?[^,，。?？]{1,8}一次|(?:几|多少)(?:个?小时|天|周|个?月|年)[^,，。?？]{1,8}一次|"
+    r"(?:更换|保养|维护|检查|清洁|润滑)(?:的)?(?:周期|间隔)",
+    re.IGNORECASE,
+)
+_INTERVAL = re.compile(
+    r"\b(?:every|each|per|annual(?:ly)?|yearly|monthly|weekly|daily|hourly|quarterly|interval|"
+    r"periodic(?:al|ally)?|regular(?:ly)?|once an?|times an?|(?:hours?|days?|weeks?|months?|years?))\b"
+    r"|每|定期|周期|间隔|小时|[天周月年]|日常|次数",
+    re.IGNORECASE,
+)
+"""What is said of how often."""
 _JOINS = re.compile(
     r"\b(?:during|while|when|whilst|after|keeps?|always|often|suddenly|again|sometimes|just|now|"
     r"still|shows?|says?|reports?|gives?|trips?|tripped|tripping|faults?|alarms?|errors?|"
@@ -89,6 +102,16 @@ def joining(question: str) -> frozenset[str]:
 def beyond(question: str) -> bool:
     """Return whether a question asks what no manual says: for people, prices, history, opinion."""
     return _BEYOND.search(question) is not None
+
+
+def how_often(question: str) -> bool:
+    """Return whether a question asks at what interval something is to be done."""
+    return _HOW_OFTEN.search(question) is not None
+
+
+def tells_interval(text: str) -> bool:
+    """Return whether a text has an interval, in time or in use."""
+    return _INTERVAL.search(text) is not None
 
 
 def unpointed(question: str, spelt_out: Callable[[str], str]) -> str:

@@ -78,6 +78,8 @@ class Inquiry:
     """Documents about the kind of machine it speaks of."""
     beyond: bool
     """It asks what no manual says."""
+    interval: bool
+    """It asks how often something is to be done."""
     makers: Sequence[Sequence[tuple[str, ...]]]
     """The names of each maker or product in it, its own first, as tokens."""
     spoken: Mapping[str, Collection[int]]
@@ -225,6 +227,7 @@ class Inquirer:
             kin=kin,
             trade=frozenset(token for one in expansions for token in one.words),
             beyond=idle.beyond(asked),
+            interval=idle.how_often(asked),
             makers=makers,
             spoken=texts,
             named=named,
