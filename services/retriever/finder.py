@@ -261,9 +261,14 @@ class Finder:
         salient = asked.salient - {w for w, there in asked.spoken.items() if documents & set(there)}
         goes_by = frozenset().union(*map(own.of, documents))
         naming = (asked.salient & goes_by) | asked.makers_of(documents, goes_by)
+        core = asked.readings[-1]
+        subject = max(core, key=core.__getitem__, default="")
         beyond = asked.beyond or (
             asked.interval
-            and not any(idle.tells_interval(found[one.id].passage.text) for one in best)
+            and not any(
+                subject in one.held and idle.tells_interval(found[one.id].passage.text)
+                for one in best
+            )
         )
         # Who invented the inverter is another question than who invented.
         readings = asked.readings[:1] if asked.beyond else asked.readings

@@ -46,9 +46,9 @@ _HOW_OFTEN = re.compile(
     re.IGNORECASE,
 )
 _INTERVAL = re.compile(
-    r"\b(?:every|each|per|annual(?:ly)?|yearly|monthly|weekly|daily|hourly|quarterly|interval|"
-    r"periodic(?:al|ally)?|regular(?:ly)?|once an?|times an?|(?:hours?|days?|weeks?|months?|years?))\b"
-    r"|每|定期|周期|间隔|小时|[天周月年]|日常|次数",
+    r"\b(?:every|annual(?:ly)?|yearly|monthly|weekly|daily|quarterly|intervals?|periodic(?:al|ally)?|"
+    r"regularly|once an?|hours|days|weeks|months?|years?)\b"
+    r"|每|定期|周期|间隔|小时|\d\s*[个]?[天周月年]|日常",
     re.IGNORECASE,
 )
 """What is said of how often."""

@@ -170,9 +170,9 @@ class Inquirer:
         meant_by = {one.words[0]: one.tokens[0] for one in reversed(respelt)}
         reports = not codes and symptoms.reported(" ".join([asked, *meant_by.values()]))
         asks |= idle.joining(asked) if reports else frozenset()
-        said_else = () if codes or (alike and not reports) else {*words} - asks - apart - alike
+        said_else = () if codes or alike else {*words} - asks - apart
         machines = _machines(asked, said_else, expansions, REPORT if reports else BRIEF)
-        kin = frozenset() if alike else await self._kin(machines, expansions, frequency)
+        kin = await self._kin(machines, expansions, frequency)
         faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
         faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys(place.place - alike, PLACE)
         faint |= dict.fromkeys(aside, 0.0)

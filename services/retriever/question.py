@@ -199,7 +199,9 @@ def read(
             if not frequency.get(word, 0) and word in common:
                 common[word] = max(common[word], rarest)
     weights = {
-        word: share * idf(count, passages) * (1.0 if count or word in names else UNHEARD)
+        word: share
+        * idf(count, passages)
+        * (1.0 if count or word in names or (reports and word.isascii()) else UNHEARD)
         for word, count in common.items()
         if (share := faint.get(word, 1.0))
     }
