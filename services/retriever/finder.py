@@ -245,13 +245,12 @@ class Finder:
         own = self._corpus.names
         meant = frozenset(asked.meant)
         named = {word for word in asked.salient if word in own} if meant else set()
-        looked_at = [
-            one
-            for one in ranked
-            if not meant or found[one.id].document in meant or named & one.held.keys()
-        ]
-        best = looked_at[: answerable.LOOKED_AT]
-        others = [one for one in ranked if one not in looked_at][: answerable.LOOKED_AT] if meant else []
+        mine: list[ranking.Ranked] = []
+        others: list[ranking.Ranked] = []
+        for one in ranked:
+            of_it = not meant or found[one.id].document in meant or named & one.held.keys()
+            (mine if of_it else others).append(one)
+        best = mine[: answerable.LOOKED_AT]
         documents = {found[one.id].document for one in best}
         # What another maker means by a code is no answer.
         defines = not asked.strange and any(
@@ -284,7 +283,7 @@ class Finder:
                 beyond=beyond,
                 topic=len(weights) != 1 or self._is_topic(asked, next(iter(weights)), best, found),
                 defines=defines,
-                others=others,
+                others=others[: answerable.LOOKED_AT],
             ).probability
             >= self._sure
             for weights in readings

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from services.retriever.tokens import tokens
 
 _MACHINE = re.compile(
-    r"(?<![A-Za-z])(?:(?:variable |adjustable )?(?:frequency |speed )?(?:invert[eo]r|converter|drive)|"
+    r"(?<![A-Za-z])(?:(?:variable |adjustable )?(?:frequency |speed )?"
+    r"(?:invert[eo]r|converter|drive)|"
     r"vfd|vsd|servo|bms|protection board|controller|machine|device|equipment|appliance|robot)s?"
     r"(?![A-Za-z])|变频器|驱动器|逆变器|伺服|保护板|控制器|机器人|机械臂|机器|设备|机台",
     re.IGNORECASE,

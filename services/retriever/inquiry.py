@@ -161,23 +161,18 @@ class Inquirer:
         messages = mentions.messages(asked)
         said = (words, run, *messages, *(one.tokens for one in expansions))
         frequency = await corpus.frequency(list({token for some in said for token in some}))
-        asks = mentions.asking(asked)
-        if any(word in frequency for word in alike):
-            asks |= idle.of_commands(asked)
         words = _needed(words, run, frequency) or words
         respelt = await self._respelt([w for w in words if w not in frequency], alike, frequency)
-        # Codes and names tell what is asked.
+        # The likeliest comes first.
         meant_by = {one.words[0]: one.tokens[0] for one in reversed(respelt)}
         reports = not codes and symptoms.reported(" ".join([asked, *meant_by.values()]))
-        asks |= idle.joining(asked) if reports else frozenset()
+        asks = _asks(asked, known_name=any(word in frequency for word in alike), reports=reports)
+        # Codes and names tell what is asked.
         said_else = () if codes or alike else {*words} - asks - apart
         machines = _machines(asked, said_else, expansions, REPORT if reports else BRIEF)
         kin = await self._kin(machines, expansions, frequency)
-        faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
-        faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys(place.place - alike, PLACE)
-        faint |= dict.fromkeys(aside, 0.0)
         others: list[Alternative] = [*expansions, *respelt]
-        # What it was meant to be stands beside the other words; the likeliest comes first.
+        # What it was meant to be stands beside the other words.
         run = [meant_by.get(word, word) for word in run]
         spelt = _spelt([code for code in codes if not _PRODUCT.match(code.canonical)])
         lone = {name[0] for maker in makers for name in maker if len(name) == 1}
@@ -187,10 +182,10 @@ class Inquirer:
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
             meant, kin = meant & set(scope), kin & set(scope)
-        # What all of a manual's passages are about tells none of them apart.
-        about = {word for word in alike if any(word in corpus.names.of(n) for n in meant)}
-        about |= own if meant else frozenset()
-        faint |= dict.fromkeys(about, PLACE)
+        about = self._about_all(alike, own, meant)
+        faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
+        faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys((place.place - alike) | about, PLACE)
+        faint |= dict.fromkeys(aside, 0.0)
         known = await look_up(corpus, codes, meant or scope or (), only=only or bool(meant))
         told = [code for code in codes if code.certain and (code.asked or code in known.told)]
         if told and not meant and not search.code:
@@ -266,6 +261,21 @@ class Inquirer:
         surely = names.named([word for word in naming if word in alike], {}, makers)
         return names.named(naming, texts, makers), names.family(names.meant(surely))
 
+    def _about_all(
+        self, alike: Collection[str], makers: Collection[str], meant: Collection[int]
+    ) -> set[str]:
+        """Return the names that all of a manual is about: they tell none of its passages apart.
+
+        Args:
+            alike: words that look like names.
+            makers: those that are of makers.
+            meant: the documents that are surely meant.
+        """
+        if not meant:
+            return set()
+        there = frozenset().union(*map(self._corpus.names.of, meant))
+        return {word for word in alike if word in there}.union(makers)
+
     async def _of_stranger(
         self,
         known: Known,
@@ -325,6 +335,20 @@ class Inquirer:
                 found.append(Respelt((word,), (term,), weight))
                 frequency[term] = known[term]
         return found
+
+
+def _asks(asked: str, *, known_name: bool, reports: bool) -> frozenset[str]:
+    """Return the words of a question that do not say what is asked.
+
+    Args:
+        asked: the question.
+        known_name: it has a name that passages have; a command is one.
+        reports: it reports what is wrong.
+    """
+    asks = mentions.asking(asked)
+    if known_name:
+        asks |= idle.of_commands(asked)
+    return asks | idle.joining(asked) if reports else asks
 
 
 def _machines(

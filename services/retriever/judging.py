@@ -103,8 +103,8 @@ class Judge:
         there = question.vocabulary.intersection(words) | question.there(passage.head)
         said = question.said(there)
         held = question.held(text, there, said)
-        if held:
-            _count_labels_less(held, passage.labels(), text)
+        labels = passage.labels() if held else ()
+        _count_labels_less(held, labels, text)
         told = sum([question.weights[word] * part for word, part in held.items()])
         share = min(1.0, told / question.whole) if question.whole else 0.0
         beside = question.beside(body, said)
@@ -112,20 +112,31 @@ class Judge:
         order += HEADING * self._heading(passage.section) + BESIDE * beside
         order += self._by_name(passage.name)
         if question.reports and self._symptom and held:
-            order += FAULT * self._by_fault(passage, held)
+            order += FAULT * self._by_fault(of_a_fault(labels, passage.section), passage.name, held)
         order += PHRASE * (bool(question.phrases) and question.quoted_in(body))
         return Judged(held, told, beside, order)
 
-    def _by_fault(self, passage: Readable, held: Mapping[str, float]) -> float:
-        """Return how well a passage is the fault's that is reported, 0 to 1."""
-        fault = of_a_fault(passage.labels(), passage.section)
+    def _by_fault(self, fault: float, name: str, held: Mapping[str, float]) -> float:
+        """Return how well a passage is the fault's that is reported, 0 to 1.
+
+        Args:
+            fault: how surely it is any fault's.
+            name: tokens of what it is called.
+            held: which words it holds.
+        """
         if not fault:
             return 0.0
+        return fault * max(
+            self._share_of_symptom(self._question.held(f" {name} ")),
+            IN_TEXT * self._share_of_symptom(held),
+        )
+
+    def _share_of_symptom(self, held: Mapping[str, float]) -> float:
+        """Return the share of what a machine has that these words are, 0 to 1."""
         weights = self._question.weights
         whole = sum(weights[word] for word in self._symptom)
         told = sum(weights[word] * held.get(word, 0.0) for word in self._symptom)
-        named = _said_in(self._question, passage.name, self._symptom)
-        return fault * max(named, IN_TEXT * told / whole if whole else 0.0)
+        return told / whole if whole else 0.0
 
     def _heading(self, section: str) -> float:
         share = self._headings.get(section)
@@ -140,7 +151,7 @@ class Judge:
             question = self._question
             by_name = CALLED * called(question, name) - LATER * is_later(question, name)
             if self._symptom:
-                by_name += SYMPTOM * _said_in(question, name, self._symptom)
+                by_name += SYMPTOM * self._share_of_symptom(question.held(f" {name} "))
             self._names[name] = by_name
         return by_name
 
@@ -150,14 +161,6 @@ def _count_labels_less(held: dict[str, float], labels: Sequence[str], text: str)
     for word in held.keys() & set(labels):
         if text.count(f" {word} ") <= labels.count(word):
             held[word] *= LABEL
-
-
-def _said_in(question: Question, name: str, words: Collection[str]) -> float:
-    """Return the share of some words of a question that a passage's name says, 0 to 1."""
-    whole = sum(question.weights[word] for word in words)
-    held = question.held(f" {name} ")
-    told = sum(question.weights[word] * held.get(word, 0.0) for word in words)
-    return told / whole if whole else 0.0
 
 
 def called(question: Question, name: str) -> float:

@@ -40,31 +40,24 @@ _VALUE = re.compile(
 )
 """What is asked of it instead: what it is set to, how it is read out, how it is undone."""
 
-_TELLS = frozenset(
-    token
-    for word in (
-        "cause reason remedy solution countermeasure elimination troubleshooting 原因 对策 對策 措施 "
-        "排除 排查 处理 解决 対策 処置"
-    ).split()
-    for token in tokens(word)
+
+def _tokens_of(words: str) -> frozenset[str]:
+    return frozenset(tokens(words))
+
+
+_TELLS = _tokens_of(
+    "cause reason remedy solution countermeasure elimination troubleshooting "
+    "原因 对策 對策 措施 排除 排查 处理 解决 対策 処置"
 )
 """In the headers of causes and remedies."""
-_FAULTS = frozenset(
-    token
-    for word in (
-        "fault alarm error warning trip failure troubleshooting symptom phenomenon 故障 报警 告警 警报 "
-        "错误 警告 异常 現象 现象 アラーム エラー"
-    ).split()
-    for token in tokens(word)
+_FAULTS = _tokens_of(
+    "fault alarm error warning trip failure troubleshooting symptom phenomenon "
+    "故障 报警 告警 警报 错误 警告 异常 現象 现象 アラーム エラー"
 )
 """In the headers and headings of lists of faults."""
-_SET = frozenset(
-    token
-    for word in (
-        "factory default range min max minimum maximum access unit setting 出厂 默认 设定 设置 范围 "
-        "缺省 最大 最小 属性 单位"
-    ).split()
-    for token in tokens(word)
+_SET = _tokens_of(
+    "factory default range min max minimum maximum access unit setting "
+    "出厂 默认 设定 设置 范围 缺省 最大 最小 属性 单位"
 )
 """In the headers of what is set."""
 TELLS, LISTED = 1.0, 0.6
