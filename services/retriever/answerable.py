@@ -28,8 +28,10 @@ have to hold more words than others. Of general Chinese questions, 6 in 100 were
 passages that answer them; over 46 manuals that do not, 1 in 100 is answered with it."""
 BIAS = -4.9
 COVERED, MEANING, BESIDE, TOLD, MISSING, NAMED, BRIEF = 2.8, 2.2, 2.9, 2.9, -2.3, 1.5, 1.1
-BEYOND = -2.0
+BEYOND = -2.8
 """What counts against a question for people, prices or history: a manual may still have it."""
+ELSEWHERE = -2.5
+"""The same where the manual of another machine holds more of it: what the named one has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Evidence:
     """The question names a document."""
     beyond: bool = False
     """It asks what no manual says."""
+    elsewhere: float = 0.0
+    """How much more of it a manual holds that is not meant."""
 
     @property
     def probability(self) -> float:
@@ -72,6 +76,7 @@ class Evidence:
             + MISSING * self.missing
             + NAMED * self.named
             + BEYOND * self.beyond
+            + ELSEWHERE * self.elsewhere
         )
         return 1 / (1 + math.exp(-sum_))
 
@@ -88,6 +93,7 @@ def evidence(
     defines: bool,
     beyond: bool = False,
     topic: bool = True,
+    others: Sequence[Ranked] = (),
 ) -> Evidence:
     """Return what speaks for an answer.
 
@@ -103,6 +109,7 @@ def evidence(
             message that is quoted, or holds the question word for word.
         beyond: whether it asks what no manual says.
         topic: whether a lone word may be what a passage is about; `help` is in many, and of none.
+        others: the best of manuals that are not meant.
     """
     best = ranked[:LOOKED_AT]
     held: dict[str, float] = dict.fromkeys(naming, 1.0)
@@ -131,6 +138,9 @@ def evidence(
         defines=defines,
         named=named,
         beyond=beyond,
+        elsewhere=max(
+            [0.0, *(_covered(one, weights, naming) - covered for one in others)],
+        ),
     )
 
 

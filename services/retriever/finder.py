@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Passage, Search
-from services.retriever import answerable, neighbours, question, ranking
+from services.retriever import answerable, idle, neighbours, question, ranking
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
 from services.retriever.glosses import glossed
@@ -34,9 +34,11 @@ CANDIDATES = 32
 """Passages that words bring."""
 INSIDE = 16
 """Passages by words that are looked for besides in the documents the question names."""
+REPORTED = 48
+"""The same where what is wrong is reported: threshold, delay and message have one name."""
 QUOTED = 8
 """Passages at most that hold the question word for word."""
-KIN = 1.0
+KIN = 2.0
 """How much a document is named that is about the kind of machine which the question speaks of."""
 SWAPS = 10
 """Tries at most where what answers is swapped under a search."""
@@ -213,7 +215,8 @@ class Finder:
         # Those that only speak of a name: a manual's title may not have its product's.
         named = asked.meant or [*{*self._corpus.names.meant(asked.named), *asked.kin}]
         if named and len(named) < len(self._corpus.active):
-            more = await self._corpus.search_words(words, INSIDE, named)
+            most = REPORTED if asked.words.reports else INSIDE
+            more = await self._corpus.search_words(words, most, named)
             there = {label for label, _ in hits}
             hits += [pair for pair in more if pair[0] not in there]
         return hits
@@ -244,11 +247,12 @@ class Finder:
         own = self._corpus.names
         meant = frozenset(asked.meant)
         named = {word for word in asked.salient if word in own} if meant else set()
-        best = [
-            one
-            for one in ranked
-            if not meant or found[one.id].document in meant or named & one.held.keys()
-        ][: answerable.LOOKED_AT]
+        mine: list[ranking.Ranked] = []
+        others: list[ranking.Ranked] = []
+        for one in ranked:
+            of_it = not meant or found[one.id].document in meant or named & one.held.keys()
+            (mine if of_it else others).append(one)
+        best = mine[: answerable.LOOKED_AT]
         documents = {found[one.id].document for one in best}
         # What another maker means by a code is no answer.
         defines = not asked.strange and any(
@@ -256,7 +260,19 @@ class Finder:
             for one in ranked[: answerable.LOOKED_AT]
         )
         salient = asked.salient - {w for w, there in asked.spoken.items() if documents & set(there)}
-        naming = asked.salient & frozenset().union(*map(own.of, documents))
+        goes_by = frozenset().union(*map(own.of, documents))
+        naming = (asked.salient & goes_by) | asked.makers_of(documents, goes_by)
+        core = asked.readings[-1]
+        subject = max(core, key=core.__getitem__, default="")
+        beyond = asked.beyond or (
+            asked.interval
+            and not any(
+                subject in one.held and idle.tells_interval(found[one.id].passage.text)
+                for one in best
+            )
+        )
+        # Who invented the inverter is another question than who invented.
+        readings = asked.readings[:1] if asked.beyond else asked.readings
         return any(
             answerable.evidence(
                 best,
@@ -266,12 +282,13 @@ class Finder:
                 rarest=question.idf(1, self._corpus.size),
                 meaning=self._meaning.speaks(asked.lang),
                 named=bool(asked.meant),
-                beyond=asked.beyond,
+                beyond=beyond,
                 topic=len(weights) != 1 or self._is_topic(asked, next(iter(weights)), best, found),
                 defines=defines,
+                others=others[: answerable.LOOKED_AT],
             ).probability
             >= self._sure
-            for weights in asked.readings
+            for weights in readings
         )
 
     def _is_topic(

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from services.retriever.tokens import tokens
 
 _MACHINE = re.compile(
-    r"(?<![A-Za-z])(?:(?:variable |adjustable )?(?:frequency |speed )?(?:inverter|converter|drive)|"
+    r"(?<![A-Za-z])(?:(?:variable |adjustable )?(?:frequency |speed )?"
+    r"(?:invert[eo]r|converter|drive)|"
     r"vfd|vsd|servo|bms|protection board|controller|machine|device|equipment|appliance|robot)s?"
     r"(?![A-Za-z])|变频器|驱动器|逆变器|伺服|保护板|控制器|机器人|机械臂|机器|设备|机台",
     re.IGNORECASE,
@@ -39,6 +40,26 @@ _BEYOND = re.compile(
     r"|(?:哪一?年|什么时候)[^?？]{0,12}(?:发明|成立|创立|出生)",
     re.IGNORECASE,
 )
+_HOW_OFTEN = re.compile(
+    r"\bhow (?:often|frequently)\b|\b(?:what|which)\b[^?]*\binterval\b|"
+    r"多久(?:要|需要?|该|应该?|得|得要|才)?[^,，。?？]{1,8}一次|(?:几|多少)(?:个?小时|天|周|个?月|年)[^,，。?？]{1,8}一次|"
+    r"(?:更换|保养|维护|检查|清洁|润滑)(?:的)?(?:周期|间隔)",
+    re.IGNORECASE,
+)
+_INTERVAL = re.compile(
+    r"\b(?:every|annual(?:ly)?|yearly|monthly|weekly|daily|quarterly|intervals?|periodic(?:al|ally)?|"
+    r"regularly|once an?|hours|days|weeks|months?|years?)\b"
+    r"|每|定期|周期|间隔|小时|\d\s*[个]?[天周月年]|日常",
+    re.IGNORECASE,
+)
+"""What is said of how often."""
+_JOINS = re.compile(
+    r"\b(?:during|while|when|whilst|after|keeps?|always|often|suddenly|again|sometimes|just|now|"
+    r"still|shows?|says?|reports?|gives?|trips?|tripped|tripping|faults?|alarms?|errors?|"
+    r"problem|issue)\b|故障|报警|告警|出现|提示|突然|经常|频繁|老是|总是|一直|运行[中时]",
+    re.IGNORECASE,
+)
+"""What stands beside that which is wrong: when it is, and that it is a fault."""
 _APART = re.compile(
     r"(?<![A-Za-z0-9./])(?![eE]\.g|[iI]\.e|[aApP]\.m)"
     r"([A-Za-z])[./]([A-Za-z])(?:[./]([A-Za-z]))?(?:\.(?![A-Za-z0-9])|(?![A-Za-z0-9./]))"
@@ -74,9 +95,24 @@ def of_commands(question: str) -> frozenset[str]:
     )
 
 
+def joining(question: str) -> frozenset[str]:
+    """Return the tokens of a report that do not say what is wrong: that it trips, and when."""
+    return frozenset(token for match in _JOINS.finditer(question) for token in tokens(match[0]))
+
+
 def beyond(question: str) -> bool:
     """Return whether a question asks what no manual says: for people, prices, history, opinion."""
     return _BEYOND.search(question) is not None
+
+
+def how_often(question: str) -> bool:
+    """Return whether a question asks at what interval something is to be done."""
+    return _HOW_OFTEN.search(question) is not None
+
+
+def tells_interval(text: str) -> bool:
+    """Return whether a text has an interval, in time or in use."""
+    return _INTERVAL.search(text) is not None
 
 
 def unpointed(question: str, spelt_out: Callable[[str], str]) -> str:

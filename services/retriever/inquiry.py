@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas.retrieval import Search
-from services.retriever import idle, mentions, question, spelling, strangers
+from services.retriever import idle, mentions, question, spelling, strangers, symptoms
 from services.retriever.asked import codes_asked
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
@@ -40,6 +40,8 @@ MOST_KIN = 8000
 """Passages that may have a name by which documents are found to be about such a machine."""
 BRIEF = 2
 """Words beside what a machine is called, at most, where that only says whose they are."""
+REPORT = 6
+"""The same where what is wrong is reported: a few Chinese characters are as many words."""
 TOO_SHORT = 4
 """Letters of a name that may be one slip from any word."""
 MISTYPED = 4
@@ -76,6 +78,10 @@ class Inquiry:
     """Documents about the kind of machine it speaks of."""
     beyond: bool
     """It asks what no manual says."""
+    interval: bool
+    """It asks how often something is to be done."""
+    makers: Sequence[Sequence[tuple[str, ...]]]
+    """The names of each maker or product in it, its own first, as tokens."""
     spoken: Mapping[str, Collection[int]]
     """Documents that have such a name in their text."""
     named: Mapping[int, float]
@@ -86,6 +92,24 @@ class Inquiry:
     """It names a maker that no document goes by or speaks of."""
     lang: str
     """`en`, `zh`, or empty."""
+
+    def makers_of(self, documents: Collection[int], goes_by: Collection[str]) -> frozenset[str]:
+        """Return the words that name the maker of some documents, by whichever of its names.
+
+        Args:
+            documents: numbers of their revisions.
+            goes_by: tokens that they go by.
+        """
+        return frozenset(
+            word
+            for names in self.makers
+            if any(
+                all(token in goes_by for token in name)
+                or (len(name) == 1 and not {*documents}.isdisjoint(self.spoken.get(name[0], ())))
+                for name in names
+            )
+            for word in names[0]
+        )
 
 
 class Inquirer:
@@ -137,21 +161,18 @@ class Inquirer:
         messages = mentions.messages(asked)
         said = (words, run, *messages, *(one.tokens for one in expansions))
         frequency = await corpus.frequency(list({token for some in said for token in some}))
-        asks = mentions.asking(asked)
-        if any(word in frequency for word in alike):
-            asks |= idle.of_commands(asked)
-        # Codes and names tell what is asked.
-        said_else = () if codes or alike else {*words} - asks - apart
-        machines = _machines(asked, said_else, expansions)
-        kin = await self._kin(machines, expansions, frequency)
-        faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
-        faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys(place.place - alike, PLACE)
-        faint |= dict.fromkeys(aside, 0.0)
         words = _needed(words, run, frequency) or words
         respelt = await self._respelt([w for w in words if w not in frequency], alike, frequency)
-        others: list[Alternative] = [*expansions, *respelt]
-        # What it was meant to be stands beside the other words; the likeliest comes first.
+        # The likeliest comes first.
         meant_by = {one.words[0]: one.tokens[0] for one in reversed(respelt)}
+        reports = not codes and symptoms.reported(" ".join([asked, *meant_by.values()]))
+        asks = _asks(asked, known_name=any(word in frequency for word in alike), reports=reports)
+        # Codes and names tell what is asked.
+        said_else = () if codes or alike else {*words} - asks - apart
+        machines = _machines(asked, said_else, expansions, REPORT if reports else BRIEF)
+        kin = await self._kin(machines, expansions, frequency)
+        others: list[Alternative] = [*expansions, *respelt]
+        # What it was meant to be stands beside the other words.
         run = [meant_by.get(word, word) for word in run]
         spelt = _spelt([code for code in codes if not _PRODUCT.match(code.canonical)])
         lone = {name[0] for maker in makers for name in maker if len(name) == 1}
@@ -161,6 +182,10 @@ class Inquirer:
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
             meant, kin = meant & set(scope), kin & set(scope)
+        about = self._about_all(alike, own, meant)
+        faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
+        faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys((place.place - alike) | about, PLACE)
+        faint |= dict.fromkeys(aside, 0.0)
         known = await look_up(corpus, codes, meant or scope or (), only=only or bool(meant))
         told = [code for code in codes if code.certain and (code.asked or code in known.told)]
         if told and not meant and not search.code:
@@ -177,7 +202,8 @@ class Inquirer:
             messages=messages,
             faint=faint,
             quantities=amounts,
-            machines=machines,
+            machines=machines | about,
+            reports=reports,
         )
         return Inquiry(
             search=search,
@@ -190,10 +216,14 @@ class Inquirer:
             else (),
             salient=salient,
             readings=_readings(read.weights, coded, machines, asks | apart),
-            symptom=_symptom(read.weights, machines, asks, apart),
+            symptom=frozenset(read.weights).difference(machines, asks, apart, alike)
+            if reports
+            else _symptom(read.weights, machines, asks, apart),
             kin=kin,
             trade=frozenset(token for one in expansions for token in one.words),
             beyond=idle.beyond(asked),
+            interval=idle.how_often(asked),
+            makers=makers,
             spoken=texts,
             named=named,
             meant=sorted(meant),
@@ -230,6 +260,21 @@ class Inquirer:
         # A title does: texts speak of other machines as well.
         surely = names.named([word for word in naming if word in alike], {}, makers)
         return names.named(naming, texts, makers), names.family(names.meant(surely))
+
+    def _about_all(
+        self, alike: Collection[str], makers: Collection[str], meant: Collection[int]
+    ) -> set[str]:
+        """Return the names that all of a manual is about: they tell none of its passages apart.
+
+        Args:
+            alike: words that look like names.
+            makers: those that are of makers.
+            meant: the documents that are surely meant.
+        """
+        if not meant:
+            return set()
+        there = frozenset().union(*map(self._corpus.names.of, meant))
+        return {word for word in alike if word in there}.union(makers)
 
     async def _of_stranger(
         self,
@@ -292,16 +337,33 @@ class Inquirer:
         return found
 
 
-def _machines(asked: str, words: Collection[str], terms: Sequence[Expansion]) -> frozenset[str]:
+def _asks(asked: str, *, known_name: bool, reports: bool) -> frozenset[str]:
+    """Return the words of a question that do not say what is asked.
+
+    Args:
+        asked: the question.
+        known_name: it has a name that passages have; a command is one.
+        reports: it reports what is wrong.
+    """
+    asks = mentions.asking(asked)
+    if known_name:
+        asks |= idle.of_commands(asked)
+    return asks | idle.joining(asked) if reports else asks
+
+
+def _machines(
+    asked: str, words: Collection[str], terms: Sequence[Expansion], most: int
+) -> frozenset[str]:
     """Return the words that say what machine it is, where little more is asked.
 
     Args:
         asked: the question.
         words: its words that may say what is asked.
         terms: what else they are called.
+        most: how many others are little.
     """
     machines = idle.machines(asked, [(one.start, one.end) for one in terms])
-    return machines if words and len({*words} - machines) <= BRIEF else frozenset()
+    return machines if words and len({*words} - machines) <= most else frozenset()
 
 
 def _symptom(

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from services.retriever.question import Other, Question
+from services.retriever.symptoms import of_a_fault
 
 # Chosen by measurement, together with the weights in ranking.py.
 COVER, OFTEN, HEADING, BESIDE = 6.0, 0.3, 0.3, 0.7
@@ -19,6 +20,10 @@ CALLED = 0.5
 """It is called what is asked for: share of the question in its name, and of its name in that."""
 SYMPTOM = 1.5
 """It is called what a machine has: share of that in its name."""
+FAULT = 2.0
+"""It says of a fault what is to be done, where one is reported: share of that in its name."""
+IN_TEXT = 0.5
+"""Share of it where only its text has that."""
 LATER = 0.4
 """It is the second of several that differ by their number, and none is asked for."""
 PHRASE = 1.5
@@ -98,16 +103,40 @@ class Judge:
         there = question.vocabulary.intersection(words) | question.there(passage.head)
         said = question.said(there)
         held = question.held(text, there, said)
-        if held:
-            _count_labels_less(held, passage.labels(), text)
+        labels = passage.labels() if held else ()
+        _count_labels_less(held, labels, text)
         told = sum([question.weights[word] * part for word, part in held.items()])
         share = min(1.0, told / question.whole) if question.whole else 0.0
         beside = question.beside(body, said)
         order = COVER * share + OFTEN * often(question, body, words, there, said)
         order += HEADING * self._heading(passage.section) + BESIDE * beside
         order += self._by_name(passage.name)
+        if question.reports and self._symptom and held:
+            order += FAULT * self._by_fault(of_a_fault(labels, passage.section), passage.name, held)
         order += PHRASE * (bool(question.phrases) and question.quoted_in(body))
         return Judged(held, told, beside, order)
+
+    def _by_fault(self, fault: float, name: str, held: Mapping[str, float]) -> float:
+        """Return how well a passage is the fault's that is reported, 0 to 1.
+
+        Args:
+            fault: how surely it is any fault's.
+            name: tokens of what it is called.
+            held: which words it holds.
+        """
+        if not fault:
+            return 0.0
+        return fault * max(
+            self._share_of_symptom(self._question.held(f" {name} ")),
+            IN_TEXT * self._share_of_symptom(held),
+        )
+
+    def _share_of_symptom(self, held: Mapping[str, float]) -> float:
+        """Return the share of what a machine has that these words are, 0 to 1."""
+        weights = self._question.weights
+        whole = sum(weights[word] for word in self._symptom)
+        told = sum(weights[word] * held.get(word, 0.0) for word in self._symptom)
+        return told / whole if whole else 0.0
 
     def _heading(self, section: str) -> float:
         share = self._headings.get(section)
@@ -122,7 +151,7 @@ class Judge:
             question = self._question
             by_name = CALLED * called(question, name) - LATER * is_later(question, name)
             if self._symptom:
-                by_name += SYMPTOM * _said_in(question, name, self._symptom)
+                by_name += SYMPTOM * self._share_of_symptom(question.held(f" {name} "))
             self._names[name] = by_name
         return by_name
 
@@ -132,14 +161,6 @@ def _count_labels_less(held: dict[str, float], labels: Sequence[str], text: str)
     for word in held.keys() & set(labels):
         if text.count(f" {word} ") <= labels.count(word):
             held[word] *= LABEL
-
-
-def _said_in(question: Question, name: str, words: Collection[str]) -> float:
-    """Return the share of some words of a question that a passage's name says, 0 to 1."""
-    whole = sum(question.weights[word] for word in words)
-    held = question.held(f" {name} ")
-    told = sum(question.weights[word] * held.get(word, 0.0) for word in words)
-    return told / whole if whole else 0.0
 
 
 def called(question: Question, name: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-TOGETHER = 4
+TOGETHER = 6
 """Other names of one word that are looked for before those of the next."""
 ALONE = 1.6
 """Times as sure is another name of words that no passage has: a synonym as another spelling."""

@@ -71,6 +71,8 @@ class Question:
     """What to search for: words, and names of several tokens with spaces between."""
     quantities: Sequence[Quantity] = ()
     """Numbers with their units: those words are held together, or not at all."""
+    reports: bool = False
+    """It reports what is wrong with a machine."""
 
     def there(self, text: str) -> frozenset[str]:
         """Return which of the vocabulary a text has.
@@ -163,6 +165,7 @@ def read(
     faint: Mapping[str, float] | None = None,
     quantities: Sequence[Quantity] = (),
     machines: Collection[str] = (),
+    reports: bool = False,
 ) -> Question:
     """Return the question as ranking needs it.
 
@@ -179,6 +182,7 @@ def read(
         quantities: numbers with their units in it.
         machines: of the words, those that only say what machine it is: half of a manual's passages
             may have them, so they are weighed but not searched for where there are others.
+        reports: it reports what is wrong with a machine.
     """
     faint = faint or {}
     known = [
@@ -195,7 +199,9 @@ def read(
             if not frequency.get(word, 0) and word in common:
                 common[word] = max(common[word], rarest)
     weights = {
-        word: share * idf(count, passages) * (1.0 if count or word in names else UNHEARD)
+        word: share
+        * idf(count, passages)
+        * (1.0 if count or word in names or (reports and word.isascii()) else UNHEARD)
         for word, count in common.items()
         if (share := faint.get(word, 1.0))
     }
@@ -233,6 +239,7 @@ def read(
             ),
         ],
         quantities=quantities,
+        reports=reports,
     )
 
 

@@ -29,6 +29,8 @@ NAMED = 1.0
 """The question names its document."""
 MEANT = 2.5
 """It is about its document: `G120` is, whatever titles have the other words of the question."""
+REPORTED = 5.0
+"""The same where what is wrong is reported: another machine's remedy helps nobody."""
 STRUCTURED = 0.3
 """It is a row or an entry."""
 SAME_LANGUAGE = 0.35
@@ -170,7 +172,8 @@ def rank(
             order += WORDS * K / (K + word_rank[label])
         if label in vector_rank:
             order += VECTOR * K / (K + vector_rank[label])
-        order += NAMED * named.get(candidate.document, 0.0) + MEANT * (candidate.document in meant)
+        order += NAMED * named.get(candidate.document, 0.0)
+        order += (REPORTED if question.reports else MEANT) * (candidate.document in meant)
         order += STRUCTURED * (candidate.kind != "text")
         order += SAME_LANGUAGE * (label in in_language)
         meaning = _between(cosine.get(label, 0.0), *MEANING)

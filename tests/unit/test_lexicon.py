@@ -112,6 +112,13 @@ def test_marks() -> None:
     assert "kaput" not in said(lexicon, "fault")
 
 
+def test_a_maker_is_asked_for_its_products_and_not_the_other_way() -> None:
+    lexicon = listed("@Brontix, >@Zentrix | >@岑克")
+    for maker in ("Zentrix jams", "岑克 jams"):
+        assert [(one.tokens, one.maker) for one in lexicon.expand(maker)] == [(("brontix",), True)]
+    assert lexicon.expand("Brontix jams") == []
+
+
 def test_single_letters_apart_are_no_abbreviation() -> None:
     lexicon = listed("state of charge, SOC | 电量", "input output, I/O | 输入输出")
     assert lexicon.expand("so c") == []

@@ -204,3 +204,18 @@ def test_what_no_manual_says_must_be_there_word_for_word() -> None:
     whole = Evidence(1.0, 0.8, 1.0, 0.6, 0.2, 0.0, defines=False, named=False)
     assert scattered.probability > SURE > _with(scattered, "beyond", 1.0).probability
     assert _with(whole, "beyond", 1.0).probability > SURE
+
+
+def test_what_another_machine_has_alone_is_no_answer() -> None:
+    weights = {"hopper": 4.0, "jam": 4.0}
+    here = [ranked({"jam": 1.0}, 0.5)]
+    there = ranked({"hopper": 1.0, "jam": 1.0}, 1.0)
+    seen = [
+        evidence(
+            here, weights, (), (),
+            rarest=4.0, meaning=True, named=True, defines=False, others=others,
+        )
+        for others in ((), (there,), here)
+    ]  # fmt: skip
+    assert [one.elsewhere for one in seen] == [0.0, 0.5, 0.0]
+    assert seen[1].probability < seen[0].probability == seen[2].probability

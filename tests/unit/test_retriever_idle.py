@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retriever.idle import beyond, machines, of_commands, unpointed
+from services.retriever.idle import (
+    beyond,
+    how_often,
+    joining,
+    machines,
+    of_commands,
+    tells_interval,
+    unpointed,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -94,3 +102,35 @@ def test_what_no_manual_says(question: str) -> None:
 )
 def test_what_manuals_may_say(question: str) -> None:
     assert not beyond(question)
+
+
+@pytest.mark.parametrize(
+    ("question", "asks"),
+    [
+        ("how often is the filter to be changed", True),
+        ("滤芯多久换一次", True),
+        ("滤芯更换周期", True),
+        ("which filter is fitted", False),
+        ("滤芯型号", False),
+    ],
+)
+def test_how_often_something_is_to_be_done(question: str, asks: bool) -> None:
+    assert how_often(question) is asks
+
+
+@pytest.mark.parametrize(
+    ("text", "tells"),
+    [
+        ("Replace the filter every 2000 hours.", True),
+        ("每 6 个月更换滤芯", True),
+        ("The filter is behind the flap.", False),
+        ("滤芯在盖板后面", False),
+    ],
+)
+def test_a_text_tells_an_interval_or_not(text: str, tells: bool) -> None:
+    assert tells_interval(text) is tells
+
+
+def test_a_report_says_besides_that_it_is_one() -> None:
+    assert joining("gate trips during lifting") == {"trip", "dur"}
+    assert joining("gate open") == set()
