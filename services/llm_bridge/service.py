@@ -202,7 +202,8 @@ class LlmBridgeService:
         if self._trouble is not None:
             self._breaker.restarted(asyncio.get_running_loop().time())
         self._trouble = None
-        self._health.facts.update(unreachable="", mend="")
+        for name in ("unreachable", "mend"):
+            self._health.facts.pop(name, None)
         if not model.same_as(self._model):
             self._model = model
             self._queue.resize(min(self._settings.slots, model.props.slots))

@@ -38,6 +38,8 @@ async def tcp_server(talk: Talk) -> AsyncIterator[str]:
         try:
             await reader.readuntil(b"\r\n\r\n")
             await talk(reader, writer)
+        except asyncio.IncompleteReadError:
+            pass  # who greeted it in TLS, to see what it speaks, has left
         finally:
             writer.close()
 
