@@ -76,7 +76,7 @@ check_data() { # MANIFEST of the version that is to read it
 schema_of() { # file
 	if [ -s "$1" ] && command -v python3 >/dev/null; then
 		# As its owner, so that the files beside it stay his; it is what the WAL says.
-		runuser -u "$(stat -c %U "$1")" -- python3 - "$1" <<-'PY'
+		setpriv --reuid="$(stat -c %u "$1")" --regid="$(stat -c %g "$1")" --clear-groups python3 - "$1" <<-'PY'
 			import sqlite3, sys
 			try:
 			    print(sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version").fetchone()[0])

@@ -40,13 +40,14 @@ keep_configuration() { # version
 # Puts back the databases that this version could not read; the others keep what came since. All
 # that is needed is made ready before anything is touched: where it fails, nothing was changed.
 return_databases() { # version
-	local name knows aside ready=$KEPT/returning newer=()
+	local name has knows aside ready=$KEPT/returning newer=()
 	aside=$DATA/aside/$(date -u +%Y%m%dT%H%M%SZ)
 	rm -rf "$ready"
 	mkdir -p "$ready"
 	for name in "${DATABASES[@]}"; do
 		knows=$(fact "$OPT/$1/MANIFEST" "schema_$name")
-		[ "$(schema_of "$DATA/$name.db")" -gt "$knows" ] || continue
+		has=$(schema_of "$DATA/$name.db") || return 1
+		[ "$has" -gt "$knows" ] || continue
 		if [ ! -e "$KEPT/$1/data/$name.db" ]; then
 			warn "$name.db is of a newer form, and there is no copy from before the upgrade"
 			return 1

@@ -34,7 +34,6 @@ activate() {
 	echo "activated $1" >>$T/called
 }
 start() { echo "started $(running_version)" >>$T/called; STOPPED=; }
-runuser() { shift 3; "$@"; }
 """
 
 
@@ -153,6 +152,13 @@ def test_a_version_that_cannot_be_set_up_is_no_reason_to_stay_down(half: Half) -
     done = half.call(f"return_to {_OLD}; echo :$RETURNED")
     assert done.stdout.endswith(":\n"), done.stderr
     assert half.started == _NEW
+
+
+def test_databases_that_cannot_be_looked_at_are_not_taken_for_old_ones(half: Half) -> None:
+    before = half.forms()
+    done = half.call(f"setpriv() {{ return 1; }}; return_to {_OLD}; echo :$RETURNED")
+    assert done.stdout.endswith(":\n"), done.stderr
+    assert (half.started, half.forms()) == (_NEW, before)
 
 
 def test_whatever_ends_the_installer_the_services_are_started(half: Half) -> None:
