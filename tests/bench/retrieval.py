@@ -107,9 +107,9 @@ async def _open(
     corpus = await Corpus.open(folder / "corpus.db")
     indexer = Indexer(corpus, folder / "vectors")
     loaded = await indexer.use(embedder)
-    await corpus.measure()
     if build:
         await indexer.fill()
+    await corpus.measure()
     finder = Finder(
         corpus, Retriever().threshold, lambda _: None, Lexicon.load([SHIPPED]), Retriever().sure
     )
