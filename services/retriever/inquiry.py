@@ -21,6 +21,7 @@ from services.retriever.seams import seams
 from services.retriever.setting import setting
 from services.retriever.terms import Expansion
 from services.retriever.tokens import language, query_tokens, running_tokens, tokens
+from services.retriever.whose import makers_of, products, together, whose
 
 RARE = 1000
 """A name is looked for in the texts where no more passages have it."""
@@ -161,9 +162,23 @@ class Inquirer:
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
             meant, kin = meant & set(scope), kin & set(scope)
+        sure = [code for code in codes if code.certain and code.asked]
+        theirs = makers_of(asked, expansions, self._lexicon, frequency) if sure else []
+        theirs = [one for one in theirs if together(asked, one.start, sure[0].start)]
+        foreign = False
+        if sure:
+            said = [word for one in (*respelt, None) for word in (one.tokens if one else words)]
+            of_makers = {token for maker in theirs for name in maker.names for token in name}
+            typed = await products(corpus, self._lexicon, said, frequency)
+            called = {*typed, *(set(naming) & alike)} - of_makers - aside
+            own, foreign = await whose(corpus, theirs, called)
+            own = own if scope is None else own & set(scope)
+            meant = own or meant
         known = await look_up(corpus, codes, meant or scope or (), only=only or bool(meant))
         told = [code for code in codes if code.certain and (code.asked or code in known.told)]
-        if told and not meant and not search.code:
+        if foreign and scope is None and not meant and not search.code:
+            await of_stranger(corpus, known, theirs[0].said)
+        elif told and not meant and not search.code:
             await self._of_stranger(known, asked, told[0], frequency, respelt)
         coded = {token for code in told for token in tokens(code.raw)}
         read = question.read(
@@ -198,6 +213,7 @@ class Inquirer:
             named=named,
             meant=sorted(meant),
             strange=bool(makers)
+            and not sure
             and not any(
                 token in corpus.names or frequency.get(token)
                 for maker in makers

@@ -80,6 +80,7 @@ class Lexicon:
         self._most: dict[str, int] = {}
         """Letters of the longest key by its first two."""
         self._read: dict[int, list[Term]] = {}
+        self._makers: list[list[tuple[str, ...]]] | None = None
         self.troubles: list[str] = []
         """Lines that were left out: file, line, what was found and what is allowed."""
 
@@ -144,6 +145,7 @@ class Lexicon:
             return "found one term; allowed: two or more that mean the same, with commas between"
         number = (len(self._lines),)
         self._lines.append(line)
+        self._makers = None
         concepts = self._concepts
         for key in keys:
             concepts[key] = concepts[key] + number if key in concepts else number
@@ -153,6 +155,7 @@ class Lexicon:
         return ""
 
     def _drop(self, line: str) -> str:
+        self._makers = None
         unknown = [text for text, key in keyed(line) if self._concepts.pop(key, None) is None]
         if not unknown:
             return ""
@@ -174,6 +177,16 @@ class Lexicon:
         """Return whether the word is one of the trade, and no maker's name."""
         key = key_of(plain_form(word))
         return key in self._concepts and not any("@" in term.marks for term in self._asked(key))
+
+    def makers(self) -> list[list[tuple[str, ...]]]:
+        """Return the names of each maker or product of the list, as tokens."""
+        if self._makers is None:
+            lines = [terms_of(line) for line in self._lines if "@" in line]
+            named = ([t for t in terms if "@" in t.marks and t.tokens] for terms in lines)
+            self._makers = [
+                [term.tokens for term in terms if term.key in self._concepts] for terms in named
+            ]
+        return self._makers
 
     def expand(self, question: str) -> list[Expansion]:
         """Return other ways to say what is asked, in the order of the question.
