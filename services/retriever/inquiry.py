@@ -21,7 +21,7 @@ from services.retriever.seams import seams
 from services.retriever.setting import setting
 from services.retriever.terms import Expansion
 from services.retriever.tokens import language, query_tokens, running_tokens, tokens
-from services.retriever.whose import makers_of, products, together, whose
+from services.retriever.whose import Maker, makers_of, products, together, whose
 
 RARE = 1000
 """A name is looked for in the texts where no more passages have it."""
@@ -136,8 +136,9 @@ class Inquirer:
         alike = salient & (mentions.name_like(asked, self._lexicon.is_term) | own)
         apart = seams(asked, {(one.start, one.end) for one in expansions})
         messages = mentions.messages(asked)
-        said = (words, run, *messages, *(one.tokens for one in expansions))
-        frequency = await corpus.frequency(list({token for some in said for token in some}))
+        frequency = await corpus.frequency(
+            list({*words, *run}.union(*messages, *(one.tokens for one in expansions)))
+        )
         asks = mentions.asking(asked)
         if any(word in frequency for word in alike):
             asks |= idle.of_commands(asked)
@@ -145,9 +146,13 @@ class Inquirer:
         said_else = () if codes or alike else {*words} - asks - apart
         machines = _machines(asked, said_else, expansions)
         kin = await self._kin(machines, expansions, frequency)
-        faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
-        faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys(place.place - alike, PLACE)
-        faint |= dict.fromkeys(aside, 0.0)
+        faint = (
+            dict.fromkeys(apart, SEAM)
+            | dict.fromkeys(machines, MACHINE)
+            | dict.fromkeys(asks, ASKING)
+            | dict.fromkeys(place.place - alike, PLACE)
+            | dict.fromkeys(aside, 0.0)
+        )
         words = _needed(words, run, frequency) or words
         respelt = await self._respelt([w for w in words if w not in frequency], alike, frequency)
         others: list[Alternative] = [*expansions, *respelt]
@@ -162,24 +167,19 @@ class Inquirer:
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
             meant, kin = meant & set(scope), kin & set(scope)
-        sure = [code for code in codes if code.certain and code.asked]
-        theirs = makers_of(asked, expansions, self._lexicon, frequency) if sure else []
-        theirs = [one for one in theirs if together(asked, one.start, sure[0].start)]
-        foreign = False
-        if sure:
-            said = [word for one in (*respelt, None) for word in (one.tokens if one else words)]
-            of_makers = {token for maker in theirs for name in maker.names for token in name}
-            typed = await products(corpus, self._lexicon, said, frequency)
-            called = {*typed, *(set(naming) & alike)} - of_makers - aside
-            own, foreign = await whose(corpus, theirs, called)
-            own = own if scope is None else own & set(scope)
-            meant = own or meant
+        theirs, foreign = await self._own(
+            asked,
+            codes,
+            makers_of(asked, expansions, self._lexicon, frequency),
+            [w for w in (*words, *(w for one in respelt for w in one.tokens)) if w not in aside],
+            {word for word in naming if word in alike},
+        )
+        meant = (theirs if scope is None else theirs & set(scope)) or meant
         known = await look_up(corpus, codes, meant or scope or (), only=only or bool(meant))
         told = [code for code in codes if code.certain and (code.asked or code in known.told)]
-        if foreign and scope is None and not meant and not search.code:
-            await of_stranger(corpus, known, theirs[0].said)
-        elif told and not meant and not search.code:
-            await self._of_stranger(known, asked, told[0], frequency, respelt)
+        if told and not meant and not search.code:
+            beside = self._stranger(asked, told[0], frequency, respelt)
+            await of_stranger(corpus, known, (foreign if scope is None else "") or beside)
         coded = {token for code in told for token in tokens(code.raw)}
         read = question.read(
             words,
@@ -213,7 +213,7 @@ class Inquirer:
             named=named,
             meant=sorted(meant),
             strange=bool(makers)
-            and not sure
+            and not any(code.certain and code.asked for code in codes)
             and not any(
                 token in corpus.names or frequency.get(token)
                 for maker in makers
@@ -247,21 +247,35 @@ class Inquirer:
         surely = names.named([word for word in naming if word in alike], {}, makers)
         return names.named(naming, texts, makers), names.family(names.meant(surely))
 
-    async def _of_stranger(
+    async def _own(
         self,
-        known: Known,
         asked: str,
-        code: Code,
-        frequency: Mapping[str, int],
-        respelt: Sequence[Respelt],
-    ) -> None:
-        """Take codes for unknown that stand beside a maker or product nobody has."""
+        codes: Sequence[Code],
+        makers: Sequence[Maker],
+        words: Collection[str],
+        names: Collection[str],
+    ) -> tuple[set[int], str]:
+        """Return whose code a question surely asks for, see `whose.whose`; nothing for none.
+
+        `words` are its tokens, `names` those of them that look like names.
+        """
+        place = next((code.start for code in codes if code.certain and code.asked), None)
+        if place is None:
+            return set(), ""
+        beside = [one for one in makers if together(asked, one.start, place)]
+        typed = await products(self._corpus, self._lexicon, words)
+        return await whose(self._corpus, beside, {*names, *typed})
+
+    def _stranger(
+        self, asked: str, code: Code, frequency: Mapping[str, int], respelt: Sequence[Respelt]
+    ) -> str:
+        """Return the maker or product beside a code that nobody has; empty for none."""
         name = strangers.beside(asked, code.start, code.end)
         said = {word for word in tokens(name) if not word.isdigit()}
         heard = {word for one in respelt for word in one.words if len(word) > TOO_SHORT}
         there = any(w in frequency or w in heard or w in self._corpus.names for w in said)
-        if said and not there and not any(map(self._lexicon.knows, name.split())):
-            await of_stranger(self._corpus, known, name)
+        strange = said and not there and not any(map(self._lexicon.knows, name.split()))
+        return name if strange else ""
 
     async def _kin(
         self, machines: frozenset[str], terms: Sequence[Expansion], frequency: Mapping[str, int]

@@ -109,7 +109,14 @@ async def look_up(
         sure = code.certain or worded(code)
         sure = sure or any(code.start <= p.start and p.end <= code.end for p in parts)
         known.add(found[code], spellings(code), certain=sure)
-    missing = [c for c in asked if c.certain and c.asked and not found[c]]
+    # That a machine's manual speaks of a second fault somewhere does not list fault 2.
+    missing = [
+        c
+        for c in asked
+        if c.certain
+        and c.asked
+        and (not found[c] or (only and c.canonical[0] == "#" and _mentioned(found[c])))
+    ]
     if first and not only:
         elsewhere = [c for c in asked if c.certain and found[c] and not _among(found[c], first)]
         await _own_spelling(corpus, elsewhere, known, first)
@@ -151,8 +158,10 @@ async def unanswered(
 async def of_stranger(corpus: Corpus, known: Known, name: str) -> None:
     """Take the codes for unknown: they are those of a maker that no manual speaks of.
 
-    Those that others spell so may have been meant.
+    Those that others spell so may have been meant. Nothing changes without a name.
     """
+    if not name:
+        return
     known.stranger = name
     asked = [code for code in known.told if code.certain]
     known.unknown = [f"{name} {shown(code)}" for code in asked]
@@ -183,9 +192,7 @@ def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:
             rank = (hit.strength < (DEFINES if place else LEADS), place)
             best[hit.document] = min(rank, best.get(hit.document, rank))
     return [
-        hit
-        for hit in mine
-        if hit.document in best and order[hit.loose] == best[hit.document][1]
+        hit for hit in mine if hit.document in best and order[hit.loose] == best[hit.document][1]
     ]
 
 

@@ -182,10 +182,11 @@ class Lexicon:
         """Return the names of each maker or product of the list, as tokens."""
         if self._makers is None:
             lines = [terms_of(line) for line in self._lines if "@" in line]
-            named = ([t for t in terms if "@" in t.marks and t.tokens] for terms in lines)
-            self._makers = [
-                [term.tokens for term in terms if term.key in self._concepts] for terms in named
+            named = [
+                [t.tokens for t in terms if "@" in t.marks and t.tokens and t.key in self._concepts]
+                for terms in lines
             ]
+            self._makers = [names for names in named if names]
         return self._makers
 
     def expand(self, question: str) -> list[Expansion]:

@@ -26,10 +26,10 @@ SHORT = 3
 """Characters of a name that is not looked for in parts."""
 
 _PAPER = frozenset(
-    "manual guide instruct instruction handbook leaflet sheet datasheet list reference user install "
-    "operation technical protocol communicat seri description parameter fault code error alarm "
-    "version edition english chines quick start servic catalog setting document doc help other "
-    "file book note part page index bus series mainten troubleshoot".split()
+    """manual guide instruct instruction handbook leaflet sheet datasheet list reference user
+    install operation technical protocol communicat seri description parameter fault code
+    error alarm version edition english chines quick start servic catalog setting document
+    doc help other file book note part page index bus mainten troubleshoot""".split()  # noqa: SIM905 - to be read
 )
 """Words of titles that say what paper it is, as tokens: no product's name."""
 

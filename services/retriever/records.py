@@ -142,7 +142,8 @@ def passage_codes(passage: Passage, there: Sequence[Code] | None = None) -> dict
     for code in codes(heading):
         if code.certain:
             # `Fault 18` heads what is about it; `Status word faults/alarms 1` counts its words.
-            named = code.canonical[0] == "#" and any(map(str.isalpha, heading[: code.start]))
+            loose = code.canonical[0] == "#" or code.raw[0].islower()
+            named = loose and any(map(str.isalpha, heading[: code.start]))
             strength = MENTIONS if named else LEADS
             found[code.canonical] = max(strength, found.get(code.canonical, 0))
     return found

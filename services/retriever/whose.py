@@ -7,7 +7,7 @@ known by its name in small letters too, and a maker by what the manuals say of w
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from services.retriever.corpus import Corpus
@@ -21,7 +21,7 @@ HOLDERS = 200
 MISTYPED = 5
 """Letters of a name, at least, that may be mistyped."""
 _WORD = re.compile(r"[A-Za-z]+")
-_CLAUSE = re.compile(r"[,;:.!?，；：。？！](?=\s|[^\x00-\x7f])")
+_CLAUSE = re.compile(r"[，；：。？！]|[,;:.!?](?=\s|[^\x00-\x7f])")
 
 Name = tuple[str, ...]
 """A name, as tokens."""
@@ -80,7 +80,7 @@ def together(question: str, start: int, code: int) -> bool:
 
 
 async def made_by(corpus: Corpus, makers: Sequence[Maker]) -> set[int]:
-    """Return the documents of some makers: they go by the name, or say it where makers are named."""
+    """Return the documents of some makers: they go by the name, or say whose they are."""
     made: set[int] = set()
     for maker in makers:
         for name in maker.names:
@@ -89,9 +89,7 @@ async def made_by(corpus: Corpus, makers: Sequence[Maker]) -> set[int]:
     return corpus.names.family(made & corpus.active.keys())
 
 
-async def products(
-    corpus: Corpus, lexicon: Lexicon, words: Collection[str], frequency: Mapping[str, int]
-) -> list[str]:
+async def products(corpus: Corpus, lexicon: Lexicon, words: Collection[str]) -> list[str]:
     """Return the words that are products' names, in small letters as well.
 
     Such is what a whole manual goes by and no other manual speaks of.
@@ -100,12 +98,11 @@ async def products(
         corpus: the manuals.
         lexicon: the trade's list: its words are no names.
         words: tokens of the question.
-        frequency: in how many passages each is.
     """
     found: list[str] = []
     for word in words:
         own = corpus.names.product(word)
-        if own and frequency.get(word) and not lexicon.knows(word):
+        if own and not lexicon.knows(word):
             holders = await corpus.holders(word, HOLDERS)
             found += [word] if own.issuperset(holders) else []
     return found
@@ -113,7 +110,7 @@ async def products(
 
 async def whose(
     corpus: Corpus, makers: Sequence[Maker], products: Collection[str]
-) -> tuple[set[int], bool]:
+) -> tuple[set[int], str]:
     """Return the documents of the makers and products a question names.
 
     Args:
@@ -122,12 +119,13 @@ async def whose(
         products: tokens of products' names.
 
     Returns:
-        The documents, none where any may be meant; and whether it names a maker that none is of,
-        and nothing else.
+        The documents, none where any may be meant; and the maker it names that none is of, where
+        it names no other.
     """
     names = corpus.names
-    own = names.family(names.meant(names.named(products, {})))
     made = await made_by(corpus, makers)
+    words = {token for maker in makers for name in maker.names for token in name}
+    own = names.family(names.meant(names.named({*products} - words, {})))
     if own and made:
-        return (own & made) or (own | made), False
-    return own or made, bool(makers) and not (own or made)
+        return (own & made) or (own | made), ""
+    return own or made, makers[0].said if makers and not (own or made) else ""
