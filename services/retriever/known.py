@@ -188,7 +188,9 @@ def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:
         place = order[hit.loose]
         # A form that is not the code's own one says nothing where it is only mentioned, and
         # goes before a mention of its own one where it is defined.
-        if hit.strength >= LEADS or place == 0:
+        # `Fault 2` is no chapter `A.2`: a number has to be listed with letters before it.
+        least = DEFINES if code.canonical[0] == "#" else LEADS
+        if hit.strength >= least or place == 0:
             rank = (hit.strength < (DEFINES if place else LEADS), place)
             best[hit.document] = min(rank, best.get(hit.document, rank))
     return [

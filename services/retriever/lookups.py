@@ -182,7 +182,8 @@ class Lookups(Answering):
     async def made_by(self, name: str) -> set[int]:
         """Return the revisions of manuals by a maker: its first or last pages name it, or most do.
 
-        In the midst of a manual it is another's part or protocol; a leaflet has no first pages.
+        In the midst of a manual it is another's part or protocol; a leaflet has no first pages, and
+        neither has a small file of a manual of many.
 
         Args:
             name: tokens of the maker's name, in order, with spaces between.
@@ -192,9 +193,9 @@ class Lookups(Answering):
         for number, (_, first, last) in there.items():
             whole = self.names.family([number])
             said = sum(there[one][0] for one in whole & there.keys())
-            size = sizes.get(number, 0)
+            size, of_all = sizes.get(number, 0), sum(sizes.get(one, 0) for one in whole)
             edges = size > FRONT and (first < FRONT or last >= size - BACK)
-            if edges or said > max(1.0, AGAIN * sum(sizes.get(one, 0) for one in whole)):
+            if (edges and 2 * size >= of_all) or said > max(1.0, AGAIN * of_all):
                 made.add(number)
         return made
 
