@@ -121,12 +121,20 @@ def _first(found: Iterable[Code]) -> list[Code]:
 
 
 def _whole(found: Iterable[Code]) -> Iterator[Code]:
-    """Leave out the numbers that are part of a code, and no code."""
-    reach = -1
+    """Leave out the numbers that are part of a code, and what is of one with all parts apart."""
+    reach = apart = -1
     for code in sorted(found, key=lambda c: (c.start, -c.end, _number(c))):
-        if not _number(code) or code.end > reach:
-            yield code
+        if code.end <= apart or (_number(code) and code.end <= reach):
+            continue
+        yield code
         reach = max(reach, code.end)
+        if code.certain and _parted(code):
+            apart = max(apart, code.end)
+
+
+def _parted(code: Code) -> bool:
+    """Return whether a space stands between any two characters of a code."""
+    return len(code.raw) > 1 and code.raw.split(" ") == list(code.raw.replace(" ", ""))
 
 
 def _number(code: Code) -> bool:

@@ -300,8 +300,8 @@ WHERE f.fts MATCH ? AND p.document IN (SELECT value FROM json_each(?)) LIMIT ?
 -- name: holders: the documents that have a word, at most so many
 SELECT DISTINCT p.document FROM fts f JOIN passages p ON p.id = f.rowid WHERE f.fts MATCH ? LIMIT ?
 
--- name: about: how many passages of each document have these words in this order
-SELECT p.document, count(*) AS passages FROM fts f JOIN passages p ON p.id = f.rowid
+-- name: speaking: how many passages of each document have these words in this order, and where
+SELECT p.document, count(*) AS passages, min(p.ordinal) AS first, max(p.ordinal) AS last FROM fts f JOIN passages p ON p.id = f.rowid
 WHERE f.fts MATCH ? GROUP BY p.document
 
 -- name: codes_loose: passages with one of these forgiving forms of codes (JSON list), those of some

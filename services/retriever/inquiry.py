@@ -21,6 +21,7 @@ from services.retriever.seams import seams
 from services.retriever.setting import setting
 from services.retriever.terms import Expansion
 from services.retriever.tokens import language, query_tokens, running_tokens, tokens
+from services.retriever.whose import Maker, makers_of, products, together, whose
 
 RARE = 1000
 """A name is looked for in the texts where no more passages have it."""
@@ -150,8 +151,7 @@ class Inquirer:
             for one in self._lexicon.expand(asked)
             if not (one.maker and place.beside.issuperset(one.words))
         ]
-        makers = _makers(expansions)
-        own = {word for maker in makers for word in maker[0]}
+        makers, own = _makers(expansions)
         salient = mentions.name_like(asked) | own
         aside = tags | (place.beside & salient)
         salient -= aside | {one.unit for one in amounts}
@@ -182,14 +182,27 @@ class Inquirer:
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
             meant, kin = meant & set(scope), kin & set(scope)
+        theirs, foreign = await self._own(
+            asked,
+            codes,
+            makers_of(asked, expansions, self._lexicon, frequency),
+            [w for w in (*words, *(w for one in respelt for w in one.tokens)) if w not in aside],
+            {word for word in naming if word in alike},
+        )
+        meant = (theirs if scope is None else theirs & set(scope)) or meant
         about = self._about_all(alike, own, meant)
-        faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
-        faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys((place.place - alike) | about, PLACE)
-        faint |= dict.fromkeys(aside, 0.0)
+        faint = (
+            dict.fromkeys(apart, SEAM)
+            | dict.fromkeys(machines, MACHINE)
+            | dict.fromkeys(asks, ASKING)
+            | dict.fromkeys((place.place - alike) | about, PLACE)
+            | dict.fromkeys(aside, 0.0)
+        )
         known = await look_up(corpus, codes, meant or scope or (), only=only or bool(meant))
         told = [code for code in codes if code.certain and (code.asked or code in known.told)]
         if told and not meant and not search.code:
-            await self._of_stranger(known, asked, told[0], frequency, respelt)
+            beside = self._stranger(asked, told[0], frequency, respelt)
+            await of_stranger(corpus, known, (foreign if scope is None else "") or beside)
         coded = {token for code in told for token in tokens(code.raw)}
         read = question.read(
             words,
@@ -228,6 +241,7 @@ class Inquirer:
             named=named,
             meant=sorted(meant),
             strange=bool(makers)
+            and not any(code.certain and code.asked for code in codes)
             and not any(
                 token in corpus.names or frequency.get(token)
                 for maker in makers
@@ -276,21 +290,35 @@ class Inquirer:
         there = frozenset().union(*map(self._corpus.names.of, meant))
         return {word for word in alike if word in there}.union(makers)
 
-    async def _of_stranger(
+    async def _own(
         self,
-        known: Known,
         asked: str,
-        code: Code,
-        frequency: Mapping[str, int],
-        respelt: Sequence[Respelt],
-    ) -> None:
-        """Take codes for unknown that stand beside a maker or product nobody has."""
+        codes: Sequence[Code],
+        makers: Sequence[Maker],
+        words: Collection[str],
+        names: Collection[str],
+    ) -> tuple[set[int], str]:
+        """Return whose code a question surely asks for, see `whose.whose`; nothing for none.
+
+        `words` are its tokens, `names` those of them that look like names.
+        """
+        place = next((code.start for code in codes if code.certain and code.asked), None)
+        if place is None:
+            return set(), ""
+        beside = [one for one in makers if together(asked, one.start, place)]
+        typed = await products(self._corpus, self._lexicon, words)
+        return await whose(self._corpus, beside, {*names, *typed})
+
+    def _stranger(
+        self, asked: str, code: Code, frequency: Mapping[str, int], respelt: Sequence[Respelt]
+    ) -> str:
+        """Return the maker or product beside a code that nobody has; empty for none."""
         name = strangers.beside(asked, code.start, code.end)
         said = {word for word in tokens(name) if not word.isdigit()}
         heard = {word for one in respelt for word in one.words if len(word) > TOO_SHORT}
         there = any(w in frequency or w in heard or w in self._corpus.names for w in said)
-        if said and not there and not any(map(self._lexicon.knows, name.split())):
-            await of_stranger(self._corpus, known, name)
+        strange = said and not there and not any(map(self._lexicon.knows, name.split()))
+        return name if strange else ""
 
     async def _kin(
         self, machines: frozenset[str], terms: Sequence[Expansion], frequency: Mapping[str, int]
@@ -405,13 +433,15 @@ def _readings(
     return [every, core] if core and len(core) < len(every) else [every]
 
 
-def _makers(expansions: Sequence[Expansion]) -> list[list[tuple[str, ...]]]:
-    """Return the names of each maker or product of the question, the question's own first."""
+def _makers(
+    expansions: Sequence[Expansion],
+) -> tuple[list[list[tuple[str, ...]]], set[str]]:
+    """Return the names of each maker or product of the question, its own first, and its words."""
     makers: dict[tuple[str, ...], dict[tuple[str, ...], None]] = {}
     for one in expansions:
         if one.maker:
             makers.setdefault(one.words, {one.words: None})[one.tokens] = None
-    return [list(names) for names in makers.values()]
+    return [list(names) for names in makers.values()], {word for name in makers for word in name}
 
 
 def _needed(words: Sequence[str], run: Collection[str], frequency: Mapping[str, int]) -> list[str]:

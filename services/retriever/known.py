@@ -18,6 +18,8 @@ from services.retriever.records import DEFINES, LEADS, as_printed
 T = TypeVar("T")
 _FAULTY = frozenset((*"#EFAWCNHPR", "AL", "ERR", "OC", "OL", "OV", "OH", "OU", "UV", "LU", "GF"))
 """Prefixes of what is asked for even where the question has another code: `M1` is the motor."""
+_ZEROS = 3
+"""Zeros more than a manual writes after the letters, from which on a code is another one."""
 _DIGIT = re.compile(r"\d")
 _GENERIC = "ERR"
 """A prefix that may stand for no more than the word `error`."""
@@ -107,7 +109,14 @@ async def look_up(
         sure = code.certain or worded(code)
         sure = sure or any(code.start <= p.start and p.end <= code.end for p in parts)
         known.add(found[code], spellings(code), certain=sure)
-    missing = [c for c in asked if c.certain and c.asked and not found[c]]
+    # That a machine's manual speaks of a second fault somewhere does not list fault 2.
+    missing = [
+        c
+        for c in asked
+        if c.certain
+        and c.asked
+        and (not found[c] or (only and c.canonical[0] == "#" and _mentioned(found[c])))
+    ]
     if first and not only:
         elsewhere = [c for c in asked if c.certain and found[c] and not _among(found[c], first)]
         await _own_spelling(corpus, elsewhere, known, first)
@@ -122,7 +131,7 @@ async def look_up(
         or (not sure and found[code] and _DIGIT.search(code.canonical))
     ]
     names |= await _printed(
-        corpus, {code: hit for code in known.told if (hit := _as_typed(code, found))}
+        corpus, {code: hit for code in known.told if (hit := _as_written(code, found[code]))}
     )
     known.codes = list(dict.fromkeys(names.get(code) or shown(code) for code in known.told))
     return known
@@ -149,8 +158,10 @@ async def unanswered(
 async def of_stranger(corpus: Corpus, known: Known, name: str) -> None:
     """Take the codes for unknown: they are those of a maker that no manual speaks of.
 
-    Those that others spell so may have been meant.
+    Those that others spell so may have been meant. Nothing changes without a name.
     """
+    if not name:
+        return
     known.stranger = name
     asked = [code for code in known.told if code.certain]
     known.unknown = [f"{name} {shown(code)}" for code in asked]
@@ -169,7 +180,7 @@ def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:
         there: hits of all its forms.
     """
     order = {form: place for place, form in enumerate(forms(code))}
-    mine = [hit for hit in there if hit.loose in order]
+    mine = [hit for hit in there if hit.loose in order and not _another(code, hit)]
     if not code.certain:
         mine = [hit for hit in mine if hit.strength >= DEFINES]
     best: dict[int, tuple[bool, int]] = {}
@@ -177,23 +188,25 @@ def meant(code: Code, there: Sequence[CodeHit]) -> list[CodeHit]:
         place = order[hit.loose]
         # A form that is not the code's own one says nothing where it is only mentioned, and
         # goes before a mention of its own one where it is defined.
-        if hit.strength >= LEADS or (place == 0 and not _another(code, hit)):
+        # `Fault 2` is no chapter `A.2`: a number has to be listed with letters before it.
+        least = DEFINES if code.canonical[0] == "#" else LEADS
+        if hit.strength >= least or place == 0:
             rank = (hit.strength < (DEFINES if place else LEADS), place)
             best[hit.document] = min(rank, best.get(hit.document, rank))
     return [
-        hit
-        for hit in mine
-        if hit.document in best
-        and order[hit.loose] == best[hit.document][1]
-        and not _another(code, hit)
+        hit for hit in mine if hit.document in best and order[hit.loose] == best[hit.document][1]
     ]
 
 
 def _another(code: Code, hit: CodeHit) -> bool:
-    """Return whether a mention is of something else: `E6` is a byte or a terminal, not `E006`.
+    """Return whether a hit is of something else: a byte or a terminal `E6` is not `E006`.
 
-    With two digits or more, zeros before them make no difference anywhere.
+    Nor is what begins a line `E0006`. With two digits or more, zeros before them make no
+    difference anywhere.
     """
+    letters, digits = split(code.canonical)
+    if letters and digits[0:1] == "0" and len(digits) - len(split(hit.canonical)[1]) >= _ZEROS:
+        return True
     short = len(split(code.loose)[1]) == 1
     return short and hit.strength < LEADS and hit.canonical not in spellings(code)
 
@@ -272,11 +285,22 @@ async def _printed(corpus: Corpus, hits: Mapping[T, CodeHit]) -> dict[T, str]:
     }
 
 
-def _as_typed(code: Code, found: Mapping[Code, Sequence[CodeHit]]) -> CodeHit | None:
-    """Return the first hit that begins with the code in just this spelling, separators aside."""
+def _as_written(code: Code, hits: Sequence[CodeHit]) -> CodeHit | None:
+    """Return the first hit that begins with the code in just this spelling, separators aside.
+
+    Else one with the zeros that were left out, where all write as many: `A7910` is `A07910`.
+    """
     own = spellings(code)
-    hits = (hit for hit in found[code] if hit.strength >= LEADS and hit.canonical in own)
-    return min(hits, key=lambda hit: own.index(hit.canonical), default=None)
+    typed = [hit for hit in hits if hit.strength >= LEADS and hit.canonical in own]
+    if typed:
+        return min(typed, key=lambda hit: own.index(hit.canonical))
+    letters, digits = split(code.canonical)
+    padded = [hit for hit in hits if hit.strength >= DEFINES and hit.loose == code.loose]
+    once = {hit.canonical for hit in padded}
+    if letters and digits.isdigit() and len(once) == 1:
+        other, more = split(padded[0].canonical)
+        return padded[0] if other == letters and len(more) > len(digits) else None
+    return None
 
 
 def _number(code: Code) -> str:

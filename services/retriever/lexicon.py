@@ -80,6 +80,7 @@ class Lexicon:
         self._most: dict[str, int] = {}
         """Letters of the longest key by its first two."""
         self._read: dict[int, list[Term]] = {}
+        self._makers: list[list[tuple[str, ...]]] | None = None
         self.troubles: list[str] = []
         """Lines that were left out: file, line, what was found and what is allowed."""
 
@@ -144,6 +145,7 @@ class Lexicon:
             return "found one term; allowed: two or more that mean the same, with commas between"
         number = (len(self._lines),)
         self._lines.append(line)
+        self._makers = None
         concepts = self._concepts
         for key in keys:
             concepts[key] = concepts[key] + number if key in concepts else number
@@ -153,6 +155,7 @@ class Lexicon:
         return ""
 
     def _drop(self, line: str) -> str:
+        self._makers = None
         unknown = [text for text, key in keyed(line) if self._concepts.pop(key, None) is None]
         if not unknown:
             return ""
@@ -188,6 +191,17 @@ class Lexicon:
             return ""
         zh = next(term.zh for term in meant[0] if term.key == key)
         return next((t.text for t in meant[0] if t.zh != zh and not (t.marks or t.short)), "")
+
+    def makers(self) -> list[list[tuple[str, ...]]]:
+        """Return the names of each maker or product of the list, as tokens."""
+        if self._makers is None:
+            lines = [terms_of(line) for line in self._lines if "@" in line]
+            named = [
+                [t.tokens for t in terms if "@" in t.marks and t.tokens and t.key in self._concepts]
+                for terms in lines
+            ]
+            self._makers = [names for names in named if names]
+        return self._makers
 
     def expand(self, question: str) -> list[Expansion]:
         """Return other ways to say what is asked, in the order of the question.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,10 @@ from services.retriever.statements import Q, plain, quoted
 
 AGAIN = 0.08
 """Share of a manual's passages that speak of what it is about, at least."""
-
 SLICE = 5000
 """Passages whose lengths are read at once."""
+FRONT, BACK = 16, 8
+"""Passages of a manual, the first and the last, in which its maker says who they are."""
 
 
 class Lookups(Answering):
@@ -188,17 +189,40 @@ class Lookups(Answering):
         Args:
             name: tokens of what it is called, in order, with spaces between.
         """
-        kept = self._postings.about
+        return frozenset(
+            number
+            for number, (passages, _, _) in (await self._speaking(name)).items()
+            if passages > 1 and passages >= AGAIN * self.sizes.get(number, passages)
+        )
+
+    async def made_by(self, name: str) -> set[int]:
+        """Return the revisions of manuals by a maker: its first or last pages name it, or most do.
+
+        In the midst of a manual it is another's part or protocol; a leaflet has no first pages, and
+        neither has a small file of a manual of many.
+
+        Args:
+            name: tokens of the maker's name, in order, with spaces between.
+        """
+        sizes, made = self.sizes, set[int]()
+        there = await self._speaking(name)
+        for number, (_, first, last) in there.items():
+            whole = self.names.family([number])
+            said = sum(there[one][0] for one in whole & there.keys())
+            size, of_all = sizes.get(number, 0), sum(sizes.get(one, 0) for one in whole)
+            edges = size > FRONT and (first < FRONT or last >= size - BACK)
+            if (edges and 2 * size >= of_all) or said > max(1.0, AGAIN * of_all):
+                made.add(number)
+        return made
+
+    async def _speaking(self, name: str) -> Mapping[int, tuple[int, int, int]]:
+        """Return how many passages of each revision have a name, and the first and the last."""
+        kept = self._postings.speaking
         if name not in kept:
-            rows = await self._db.fetch(Q["about"], (quoted(name),))
-            there = {row["document"]: row["passages"] for row in rows}
+            rows = await self._db.fetch(Q["speaking"], (quoted(name),))
             if len(kept) >= HELD:
                 kept.clear()
-            kept[name] = frozenset(
-                number
-                for number, passages in there.items()
-                if passages > 1 and passages >= AGAIN * self.sizes.get(number, passages)
-            )
+            kept[name] = {r["document"]: (r["passages"], r["first"], r["last"]) for r in rows}
         return kept[name]
 
 

@@ -25,6 +25,14 @@ MOST = 0.34
 SHORT = 3
 """Characters of a name that is not looked for in parts."""
 
+_PAPER = frozenset(
+    """manual guide instruct instruction handbook leaflet sheet datasheet list reference user
+    install operation technical protocol communicat seri description parameter fault code
+    error alarm version edition english chines quick start servic catalog setting document
+    doc help other file book note part page index bus mainten troubleshoot""".split()  # noqa: SIM905 - to be read
+)
+"""Words of titles that say what paper it is, as tokens: no product's name."""
+
 _PARTED = {
     count: re.compile(
         rf"(?<![A-Za-z0-9])(?={'[ -]'.join(['([A-Za-z0-9]+)'] * count)}(?![A-Za-z0-9]))"
@@ -59,6 +67,21 @@ class Names:
         for number, words in self._of.items():
             for word in words:
                 self._having.setdefault(word, []).append(number)
+
+    def product(self, word: str) -> set[int]:
+        """Return the documents whose whole manual goes by a word, if that may be a product's name.
+
+        What the files of a folder go by each for itself says what they are about.
+
+        Args:
+            word: a token, as people type it: in small letters too.
+        """
+        if word in _PAPER or len(word) < SHORT or not word.isascii() or not word.isalnum():
+            return set()
+        if word.isdigit():
+            return set()
+        going = set(self._having.get(word, ()))
+        return going if going and self.family(going) == going else set()
 
     def __contains__(self, word: object) -> bool:
         """Return whether any document goes by this word."""

@@ -51,8 +51,9 @@ class Postings:
     """Revisions that have a word in them."""
     lengths: Lengths | None = None
     """Tokens of each passage that answers, once they were read; see `Lookups.measure`."""
-    about: dict[str, frozenset[int]] = field(default_factory=dict)
-    """Revisions that speak of something again and again, by the words for it."""
+    speaking: dict[str, dict[int, tuple[int, int, int]]] = field(default_factory=dict)
+    """By the words for something, the revisions that speak of it: in how many passages, and the
+    ordinals of the first and the last."""
     members: dict[int, Numbers] = field(default_factory=dict)
     """Passages of a revision: 4 bytes each."""
     vectors: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=dict)

@@ -18,10 +18,10 @@ def _words(text: str) -> frozenset[str]:
 
 
 FAULT_WORD = (
-    r"alarms?|errors?|faults?|trips?|tripped|warnings?|报警|告警|警报|故障|错误|异常|報警|警報|錯誤|"
+    r"alarms?|errors?|(?<!de)faults?|(?<!s)trip(?:s|ped)?|warnings?|报警|告警|警报|故障|错误|异常|報警|警報|錯誤|"
     r"異常|アラーム|エラー"
 )
-"""What stands beside a code that is one for sure."""
+"""What stands beside a code that is one for sure; `default: 30` has none."""
 ABBREVIATED = _words("ERR ER ALM ALARM ERROR")
 """Prefixes that are words of faults cut short: `err 9` may be error 9."""
 
@@ -57,6 +57,12 @@ _WORDS = _words(
 _GAPPED = re.compile(
     r"(?<![A-Za-z0-9])(?P<head>[A-Za-z]{1,4}[.\-_ ]?\d{1,4}) (?P<tail>\d{1,4})(?![A-Za-z0-9.])"
 )
+_SPACED_OUT = re.compile(
+    r"(?<![A-Za-z0-9])[A-Za-z](?: ?[A-Za-z]){0,2}(?P<digits>(?: \d){2,6})(?![A-Za-z0-9.])"
+)
+"""As scanners and dictation part every character: `F 3 0 0 0 2`."""
+_MARKED = re.compile(r"(?<![A-Za-z0-9$])\$ (\d{1,4})(?![A-Za-z0-9$#]|[.,]\d)")
+"""A setting told by its mark, with a space after it: `$ 27`."""
 _LIKE_DIGITS = re.compile(
     r"(?<![A-Za-z0-9])(?P<letters>[A-Za-z]{1,4})[.\-_ ]?"
     r"(?P<digits>\d{1,5}[OoIl|][0-9OoIl|]{0,5})(?![A-Za-z0-9])"
@@ -102,6 +108,7 @@ def readings(folded: str) -> Iterator[Code]:
         for between in ("", "."):
             spelt = joined(f"{match['head']}{between}{match['tail']}")
             yield Code(spelt, match[0], match.start(), certain=False)
+    yield from _apart(folded)
     for match in _LIKE_DIGITS.finditer(folded):
         digits = match["digits"].translate(_TO_DIGITS)
         yield Code(match["letters"].upper() + digits, match[0], match.start(), len(digits) > 2)
@@ -117,6 +124,17 @@ def readings(folded: str) -> Iterator[Code]:
     for match in _NUMBER.finditer(folded):
         if about_faults or len(match[1]) >= _LONG:
             yield Code(f"#{match[1]}", match[0], match.start(), certain=False)
+
+
+def _apart(folded: str) -> Iterator[Code]:
+    """Return codes whose characters, or whose mark, stand apart."""
+    for match in _SPACED_OUT.finditer(folded):
+        whole = joined(match[0].replace(" ", ""))
+        long = len(match["digits"]) // 2 > (2 if match[0][0].isupper() else 3)
+        sure = long or whole.rstrip("0123456789") in ABBREVIATED
+        yield Code(whole, match[0], match.start(), certain=sure)
+    for match in _MARKED.finditer(folded):
+        yield Code(f"${match[1]}", match[0], match.start())
 
 
 def _numbered(folded: str) -> Iterator[Code]:

@@ -13,7 +13,7 @@ from services.retriever.called import called
 from services.retriever.codes import PARTED, Code, cell_code, cell_codes, codes, loose_form
 from services.retriever.tokens import tokens
 
-WORDS = 3
+WORDS = 4
 """The way tokens and codes are found. Grows with each change of it: they are found anew then."""
 DEFINES, LEADS, MENTIONS = 3, 2, 1
 """Strength of a code in a passage: defined here, begins a line, mentioned."""
@@ -32,18 +32,26 @@ _PARAMETERS = re.compile(
     re.IGNORECASE,
 )
 """Headers of bare numbers that are those of parameters."""
-_RUNNING = re.compile(r"序号|序號|行|位|\b(?:item|bit|byte|row|step|page)\b", re.IGNORECASE)
+_RUNNING = re.compile(r"序号|序號|行|\b(?:item|row|step|page)\b", re.IGNORECASE)
 """Headers of numbers that count the rows, and are no codes even in a table of faults."""
 _COUNTED = re.compile(
     r"phenomen|symptom|problem|question|trouble\b|现象|症状|问题|疑问|現象", re.IGNORECASE
 )
 """Headers of what people notice: numbers beside it count the rows of a list of such."""
+_VALUES = re.compile(
+    r"\b(?:min|max|from|to|default|factory|range|value|unit|length|size|address|bit|byte)s?\b|"
+    r"最小|最大|默认|出厂|范围|数值|位",
+    re.IGNORECASE,
+)
+"""Headers of values and places: a number below is no code, wherever the table stands."""
 _ELSEWHERE = re.compile(r"\s*(?:possible|related|see|可能|相关)", re.IGNORECASE)
 """Begins a header of codes that another row is about."""
 _NO_CODE = re.compile(r"BI?TE?\d|BYTE|[\d.]+$|[A-Z]{5}")
 """Bits, values and words with a number: rows are about them, but nobody is told them as a code."""
 _SHORT = 3
 """Characters of what may as well be a dimension in a drawing where no header says what it is."""
+_TITLE = re.compile(r"[ \t:：,，.、()（）\-–—]*(?:[^\W\d_]{3}|[\u4e00-\u9fff])")
+"""What follows a number on its line that it is the number of; not a signal's name, `r2133`."""
 BEGINNING = 240
 """Characters within which a passage has the code that it is about."""
 _LINE_LEAD = 24
@@ -127,16 +135,25 @@ def passage_codes(passage: Passage, there: Sequence[Code] | None = None) -> dict
         line = text.rfind("\n", 0, code.start) + 1
         alone = not any(c.isalnum() for c in text[line : code.start])
         leads = passage.kind == "text" and alone and code.start - line <= _LINE_LEAD
+        leads = leads and (code.canonical[0] != "#" or _titled(text, code))
         strength = LEADS if leads else MENTIONS
         found[code.canonical] = max(strength, found.get(code.canonical, 0))
     heading = passage.section.rpartition(" > ")[2]
     for code in codes(heading):
         if code.certain:
             # `Fault 18` heads what is about it; `Status word faults/alarms 1` counts its words.
-            named = code.canonical[0] == "#" and any(map(str.isalpha, heading[: code.start]))
+            loose = code.canonical[0] == "#" or code.raw[0].islower()
+            named = loose and any(map(str.isalpha, heading[: code.start]))
             strength = MENTIONS if named else LEADS
             found[code.canonical] = max(strength, found.get(code.canonical, 0))
     return found
+
+
+def _titled(text: str, code: Code) -> bool:
+    """Return whether words follow a number on its line: `Fault 2` alone is a box of a diagram."""
+    if code.start == 0:
+        return True
+    return _TITLE.match(text, code.end) is not None
 
 
 def _alone(passage: Passage) -> dict[str, int]:
@@ -156,6 +173,8 @@ def _defined(passage: Passage) -> dict[str, int]:
                 continue
             found = cell_codes(field.value)
             bare = all(cell[0] == "#" for cell in found)
+            if bare and not said and (_VALUES.search(field.name) or _numbers_alone(passage)):
+                continue
             if not found or not (said or (about_faults if bare else all(map(_telling, found)))):
                 continue
             of_faults = about_faults and _ELSEWHERE.match(field.name) is None
@@ -171,11 +190,16 @@ def _defined(passage: Passage) -> dict[str, int]:
     return dict.fromkeys(leading[:1], LEADS if rest else DEFINES)
 
 
+def _numbers_alone(passage: Passage) -> bool:
+    """Return whether a row has nothing but numbers: it counts the columns of a diagram."""
+    return not any(any(map(str.isalpha, field.value)) for field in passage.fields)
+
+
 def _strength(cell: str, header: str, *, of_faults: bool, said: bool) -> int:
     """Return how surely a cell's code is what its row is about."""
     if cell[0] == "#":
         # A number is a fault's where the table is about faults; else it may be anything: a row's,
-        # a bit's, a command's.
+        # a command's.
         sure = of_faults and (said or _RUNNING.search(header) is None)
         return DEFINES if sure else MENTIONS
     if _NO_CODE.match(cell):

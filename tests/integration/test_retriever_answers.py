@@ -391,3 +391,58 @@ async def test_a_number_is_answered_from_rows_of_faults_alone(two: Asker) -> Non
         nothing = await two.search(question)
         assert nothing.hits == []
         assert nothing.unknown_codes == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("question", "unknown"),
+    [
+        ("e077 on the kelvarn", "E077"),
+        ("kelvarn e077", "E077"),
+        ("kelvran e077", "E077"),
+        ("Fanuc E077", "Fanuc E077"),
+        ("发那科报警 E077", "发那科 E077"),
+        ("fanux alarm E077", "fanux E077"),
+    ],
+)
+async def test_what_another_maker_means_by_a_code_is_no_answer(
+    two: Asker, question: str, unknown: str
+) -> None:
+    found = await two.search(question)
+    assert found.hits == []
+    assert found.unknown_codes == [unknown]
+
+
+async def test_a_maker_is_known_by_what_its_manual_says_first(two: Asker) -> None:
+    told = texts("Made by Yaskawa.", *(f"Page {n} of the servo." for n in range(30)))
+    (jam,) = rows(("E021", "Jam", "free it"))
+    jam = msgspec.structs.replace(jam, ordinal=len(told))
+    await two.add(ref("servo", "Servo drive"), [*told, jam])
+    hall = ("Pump hall.",) * 30
+    await two.add(ref("cell", "Cell plan"), texts(*hall, "A Fanuc robot lifts.", *hall))
+    assert documents(await two.search("yaskawa E021"))[:1] == ["servo"]
+    assert (await two.search("yaskawa E077")).unknown_codes == ["E077"]
+    # In the midst of a plan it is spoken of, no more.
+    assert (await two.search("Fanuc E077")).unknown_codes == ["Fanuc E077"]
+    beside = await two.search("In the hall of the Fanuc robot: pump shows E077")
+    assert documents(beside)[:1] == ["bruntec"]
+
+
+async def test_words_of_titles_that_others_use_name_no_product(two: Asker) -> None:
+    await two.add(ref("quick", "Quick leaflet"), texts("This leaflet tells how to mount it."))
+    await two.add(ref("other", "Mounting"), texts("Keep this leaflet beside the pump."))
+    assert documents(await two.search("leaflet E077"))[0] == "bruntec"
+
+
+async def test_zeros_left_out_are_told_as_the_manual_writes_them(two: Asker) -> None:
+    await two.add(ref("drive", "Drive"), rows(("A04410", "Fan", "clean it"), ("F1", "Wire", "-")))
+    found = await two.search("A4410")
+    assert (documents(found)[0], found.codes) == ("drive", ["A04410"])
+    assert (await two.search("F01")).unknown_codes == []
+    assert (await two.search("F00001")).unknown_codes == ["F00001"]
+
+
+@pytest.mark.parametrize("question", ["E 0 0 5", "Ｅ ０ ０ ５ 报警", "E r r 1 8", "$ 27"])
+async def test_codes_that_were_parted_are_found(two: Asker, question: str) -> None:
+    lists = rows(("Err18", "Sensor", "change it"), ("$27", "Pull-off", "set it"))
+    await two.add(ref("lists", "Lists"), lists)
+    assert (await two.search(question)).hits[0].by == "code"

@@ -201,3 +201,16 @@ def test_folding_keeps_length(text: str) -> None:
 )
 def test_a_code_is_told_as_it_was_asked_for(question: str, told: str) -> None:
     assert told in [shown(code) for code in codes(question, loose=True)]
+
+
+def test_a_default_is_no_fault() -> None:
+    assert codes("Iron default: 30, Release default 60") == []
+    assert codes("factory default 30", loose=True) == []
+    assert [code.canonical for code in codes("strip 5 then fault 30")] == ["#30"]
+
+
+def test_a_code_with_all_its_characters_apart_is_one() -> None:
+    assert [(c.canonical, c.certain) for c in codes("F 3 0 7 7 2", loose=True)] == [
+        ("F30772", True)
+    ]
+    assert codes("$ 27", loose=True)[0].canonical == "$27"

@@ -145,3 +145,17 @@ def test_only_documents_that_have_a_word_are_named_and_more_words_never_name_les
 def test_a_name_with_spaces_in_it_is_one(question: str, joined: str) -> None:
     names = Names({1: DocumentRef(doc_id="a", revision=1, title="MKS MOVER42C", file="YL620.pdf")})
     assert names.joined(question) == joined
+
+
+def test_a_product_is_what_a_whole_manual_goes_by() -> None:
+    names = Names(
+        {
+            1: ref("Kelvarn drive manual"),
+            2: ref("Jogging", "shelf/vantrex_en/jogging.md"),
+            3: ref("Alarms", "shelf/vantrex_en/alarms.csv"),
+        }
+    )
+    assert names.product("kelvarn") == {1}
+    assert names.product("vantrex") == {2, 3}
+    # What one file of several is about, what paper it is, what is no name.
+    assert not any(map(names.product, ("jogg", "manual", "en", "nowhere")))

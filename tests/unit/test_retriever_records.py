@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from schemas.retrieval import DocumentRef, Field, Passage
@@ -173,3 +174,22 @@ def test_a_command_with_a_cell_of_its_own_is_what_its_row_is_about() -> None:
 
 def test_a_code_is_printed_without_the_marks_of_markdown() -> None:
     assert as_printed("E33", row(("Message", "**E33**"), ("Title", "overspeed"))) == "E33"
+
+
+@pytest.mark.parametrize("header", ["Min", "From", "Factory setting", "Bit", "默认值"])
+def test_a_number_under_a_header_of_values_is_no_fault(header: str) -> None:
+    passage = row((header, "30"), ("Meaning", "Fault buffer"))
+    assert passage_codes(passage) == {}
+
+
+def test_a_row_of_numbers_alone_defines_none() -> None:
+    passage = row(("", "1"), ("", "2"), ("", "3"))
+    passage = msgspec.structs.replace(passage, section="Faults")
+    assert passage_codes(passage) == {}
+
+
+def test_a_number_leads_a_line_with_its_title_not_a_box_of_a_diagram() -> None:
+    drawn = Passage(ordinal=0, kind="text", text="Buffer\nFault 2 r2133[1]\nFault 3\n(oldest)")
+    assert passage_codes(drawn)["#2"] == passage_codes(drawn)["#3"] == MENTIONS
+    told = Passage(ordinal=0, kind="text", text="List\nFault 2: Oil level\n故障 3 油位低")
+    assert passage_codes(told)["#2"] == passage_codes(told)["#3"] == LEADS
