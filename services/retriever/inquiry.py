@@ -182,7 +182,7 @@ class Inquirer:
         if scope is not None:
             named = {number: weight for number, weight in named.items() if number in scope}
             meant, kin = meant & set(scope), kin & set(scope)
-        about = self._about_all(alike, own, meant)
+        about = self._about_all(alike, own, meant) if reports else set()
         faint = dict.fromkeys(apart, SEAM) | dict.fromkeys(machines, MACHINE)
         faint |= dict.fromkeys(asks, ASKING) | dict.fromkeys((place.place - alike) | about, PLACE)
         faint |= dict.fromkeys(aside, 0.0)
