@@ -190,7 +190,7 @@ class Inquirer:
             {word for word in naming if word in alike},
         )
         meant = (theirs if scope is None else theirs & set(scope)) or meant
-        about = self._about_all(alike, own, meant)
+        about = self._about_all(alike, own, meant) if reports else set()
         faint = (
             dict.fromkeys(apart, SEAM)
             | dict.fromkeys(machines, MACHINE)
