@@ -90,11 +90,13 @@ class Outbox:
         while True:
             try:
                 await self._wait()
-                self._begin(await self._bus.next_connection())
                 more = True
                 while more:
                     await self._forget(_AWAY_S)
                     batch = await self._ledger.outbox(0, 1 if lost >= _SUSPICIOUS else _BATCH)
+                    # Also one that came while the ledger was read: what the last had goes first.
+                    if self._begin(await self._bus.next_connection()):
+                        continue
                     if not batch:
                         more = await self._restore()
                     elif alone >= _POISON:
@@ -128,13 +130,15 @@ class Outbox:
             await self._due.wait()
         self._due.clear()
 
-    def _begin(self, connection: int) -> None:
-        """Begin, or go on, with a connection: a new one takes what the last may not have."""
-        if connection != self._connection:
-            self._connection = connection
-            self._again = {number for _, number in self._leaving}
-            self._leaving.clear()
-            self._ledger.back()
+    def _begin(self, connection: int) -> bool:
+        """Return whether a connection is a new one: it takes what the last may not have had."""
+        if connection == self._connection:
+            return False
+        self._connection = connection
+        self._again = {number for _, number in self._leaving}
+        self._leaving.clear()
+        self._ledger.back()
+        return True
 
     async def _forget(self, after_s: float) -> None:
         """Forget what the broker has had for long enough, over a connection that still stands."""

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from services import broker_watch
 from services.broker import program
-from services.broker_watch import hangs, turns
+from services.broker_watch import HANGS, hangs, turns
 
 pytestmark = pytest.mark.integration
 
@@ -73,3 +75,16 @@ def test_one_that_is_not_there_does_not_hang(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:  # as a broker that was killed leaves it
         left.bind(path)
     assert not hangs(path, _LONG_S)
+
+
+def called(*arguments: str) -> int:
+    command = [sys.executable, "-m", broker_watch.__name__, *arguments]
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def test_the_unit_of_the_version_before_calls_it_without_a_process(tmp_path: Path) -> None:
+    assert called(str(tmp_path / "none.sock")) == 0
+
+
+def test_what_fails_itself_says_nothing_of_the_broker() -> None:
+    assert called() not in (0, HANGS)

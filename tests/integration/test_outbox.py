@@ -123,6 +123,7 @@ async def test_what_a_broker_confirmed_just_before_its_end_is_sent_again_once(
     broker = FakeBroker()
 
     async def last(topic: str) -> None:
+        await outbox._idle.wait()  # else it may leave over the connection that is about to end
         more = Deeds(outgoing=[Outgoing(topic=topic, payload=b"1")])
         await ledger.accept([], [], Changes({}, {}), deadline_s=60, deeds=[more])
         broker.cut("out")
@@ -147,6 +148,40 @@ async def test_what_a_broker_confirmed_just_before_its_end_is_sent_again_once(
             await outbox.drained()
             await last("t/fourth")
             assert await come(inbox, 1) == ["t/fourth"], "the broker had it for long enough"
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_a_lost_connection_may_not_have_delivered_goes_before_what_is_new(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "_AWAY_S", 3600.0)
+    broker = FakeBroker()
+    read, was_cut = ledger.outbox, False
+
+    async with (
+        asyncio.timeout(60),
+        FakeBus(broker, "out", reply_topic="r/out") as bus,
+        FakeBus(broker, "in", reply_topic="r/in") as other,
+    ):
+
+        async def slow(after: int, limit: int = 100) -> list[Outgoing]:
+            nonlocal was_cut
+            found = await read(after, limit)
+            if not was_cut and found[0].topic == TOPICS[3]:
+                was_cut = True
+                before = await bus.next_connection()
+                broker.cut("out")
+                await bus.next_connection(before)
+            return found
+
+        monkeypatch.setattr(ledger, "outbox", slow)
+        inbox = await other.consume("t/+")
+        await other.wait_connected()
+        running = asyncio.create_task(Outbox(ledger, bus).run())
+        try:
+            assert await come(inbox, 3 + len(TOPICS)) == [*TOPICS[:3], *TOPICS]
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
