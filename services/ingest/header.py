@@ -110,7 +110,7 @@ def _is_built(row: list[GridCell | None], below: list[str]) -> bool:
 def _heads(grid: list[list[GridCell | None]], cells: list[list[str]]) -> bool:
     """Return whether the first row names the columns."""
     first = [cell for cell in cells[0] if cell]
-    if len(first) < 2 or len(set(first)) < 2 or max(map(len, first)) > 60:
+    if len(first) < 2 or len(set(first)) < 2 or max(len(_key_words(c)) for c in first) > 60:
         return False
     if looks_like(cells[0]) or _stands_out(grid):
         return True

@@ -30,6 +30,23 @@ def test_a_fault_table_has_its_header() -> None:
     )
 
 
+def test_an_explanation_in_brackets_makes_no_name_too_long() -> None:
+    (table,) = tables.understand(
+        grid(
+            "Trip value|Says (what the panel of the machine has shown since it was switched on)",
+            "2|drum too hot",
+            "3|belt slips",
+            "7|door open",
+        )
+    )
+    assert table.header[0] == "Trip value"
+    assert [row.cells for row in table.rows] == [
+        ["2", "drum too hot"],
+        ["3", "belt slips"],
+        ["7", "door open"],
+    ]
+
+
 def test_a_chinese_header_is_known() -> None:
     table = one(grid("故障代码|名称|可能原因|处理方法", "E005|欠压|电源低|检查"))
     assert table.header == ["故障代码", "名称", "可能原因", "处理方法"]
