@@ -45,7 +45,7 @@ _LABELS = {
         r"(?:actions?|measures?)(?: required)?"
         r"|(?:possible |suggested |recommended )?(?:solutions?|fix(?:es)?)|how to fix(?: it)?"
         r"|(?:diagnostic|resolution|troubleshooting|repair|recovery) (?:steps|procedures?)"
-        r"|resolutions?"
+        r"|resolutions?|steps"
         r"|counter-?measures?|troubleshooting|what to do|rectification|elimination"
         r"|(?:故障)?(?:对策|处理|措施|排除)(?:方法|措施|对策|办法)?|解决(?:方法|办法|方案|措施)|纠正措施"
     ),
