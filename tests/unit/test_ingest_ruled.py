@@ -241,3 +241,18 @@ def test_shading_in_pieces_parts_no_cell(canvas: Canvas) -> None:
     for x in edges:
         canvas.line(x, 750, x, 650)
     assert [text for _, text in rows(canvas)] == ["drum jam | dirt below", "belt slip | worn belt"]
+
+
+def test_rows_between_shaded_ones_are_rows_too(canvas: Canvas) -> None:
+    lines = [HEAD, *FAULTS, ["E4", "wet", "dry"], ["E5", "loud", "oil"], ["E6", "dim", "lamp"]]
+    for number, line in enumerate(lines):
+        bottom = TOP - HIGH * (number + 1)
+        for column, text in enumerate(line):
+            if number % 2 == 0:
+                canvas.setFillGray(0.7 if number == 0 else 0.9)
+                width = EDGES[column + 1] - EDGES[column]
+                canvas.rect(EDGES[column], bottom, width, HIGH, stroke=0, fill=1)
+            canvas.setFillGray(0)
+            canvas.drawString(EDGES[column] + 5, bottom + 6, text)
+    canvas.drawString(72, TOP - HIGH * (len(lines) + 2), "Ask the service for the others.")
+    assert rows(canvas) == named(1, lines[1:])

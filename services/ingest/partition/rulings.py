@@ -11,7 +11,7 @@ from typing import Any
 
 from pypdfium2 import raw
 
-from services.ingest.partition import shades
+from services.ingest.partition import shades, stripes
 from services.ingest.partition.page import Rule
 from services.ingest.partition.shades import Box, Color, Shade
 
@@ -122,7 +122,8 @@ def find(page: Any, turn: Turn) -> tuple[list[Rule], int]:
                     if lines and not _stroked(item):
                         fills.append(Shade.of(lines, _color(item)))
     drop = shades.unbounding(fills, rules)
-    return [rule for rule in rules if id(rule) not in drop] if drop else rules, pictures
+    kept = [rule for rule in rules if id(rule) not in drop] if drop else rules
+    return [*kept, *stripes.bridges(fills, kept)], pictures
 
 
 def _color(item: Any) -> Color:
