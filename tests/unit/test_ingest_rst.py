@@ -87,7 +87,7 @@ def test_a_fault_in_directives_is_an_entry(tmp_path: Path) -> None:
         "   in two lines\n\nK07\n---\n\n.. admonition:: Meaning\n   :class: tip\n\n"
         "   The :term:`drum` is jammed.\n\n.. admonition:: Possible causes\n\n   - lint\n"
         "   - wear\n\n"
-        "Steps\n   1. Stop it.\n   2. Clean it.\n\n.. note:: Wait a minute.\n"
+        "Steps\n   1. Stop it.\n   2. Clean it.\n\n.. note:: Wait a :term:`minute <time>`.\n"
     )
     path = tmp_path / "a.rst"
     path.write_text(text, encoding="utf-8")
@@ -108,6 +108,7 @@ def test_a_fault_in_directives_is_an_entry(tmp_path: Path) -> None:
         "a = b\n.. and so on\n",
         "+---+---+\nnot a table\n",
         ".. list-table:: Faults\n   :file: faults.csv\n",
+        ".. |Faults| image:: faults.png\n.. |Title| replace:: Drum\n",
     ],
 )
 def test_what_is_no_table_stays_text(text: str) -> None:

@@ -43,13 +43,16 @@ _MARK = "\ue0f5"
 def rendered(content: str) -> tuple[str, dict[str, tables.Table]]:
     """Return a text's plain lines, and the tables by the lines that stand for them.
 
-    A text without directives and drawn tables comes back as it is.
+    A text without directives and drawn tables comes back as it is, and one of nothing but what no
+    reader sees.
     """
     lines = content.replace(_MARK, " ").split("\n")
     if not any(map(_marked, lines)):
         return content, {}
     found: dict[str, tables.Table] = {}
-    return "\n".join(_plain(lines, found, 0)), found
+    plain = "\n".join(_plain(lines, found, 0))
+    # Where nothing else is in it, what others include is what there is to find.
+    return (plain, found) if plain.strip() else (content, {})
 
 
 def _marked(line: str) -> bool:
@@ -72,8 +75,13 @@ def _plain(lines: Sequence[str], found: dict[str, tables.Table], depth: int) -> 
                 yield from _shown(directive, lines[index + 1 : end], found, depth)
             index = end
             continue
-        yield _LINK.sub(r"\1", _ROLE.sub(r"\1", line))
+        yield _bare(line)
         index += 1
+
+
+def _bare(text: str) -> str:
+    """Return a text with what roles and links show in their place."""
+    return _LINK.sub(r"\1", _ROLE.sub(r"\1", text))
 
 
 def _placed(table: tables.Table, found: dict[str, tables.Table]) -> Iterator[str]:
@@ -122,9 +130,9 @@ def _shown(
     if _NOTE.fullmatch(name):
         while inner and not title:
             title, inner = inner[0].strip(), inner[1:]
-        yield f"{name.capitalize()}: {title}"
+        yield f"{name.capitalize()}: {_bare(title)}"
     elif title and not _UNTITLED.fullmatch(name):
-        yield f"{title.rstrip(':')}:" if name == "admonition" else title
+        yield f"{_bare(title).rstrip(':')}:" if name == "admonition" else _bare(title)
         yield ""
     yield from _plain(inner, found, depth + 1)
     yield ""
@@ -233,7 +241,7 @@ def _table(rows: list[list[str]], heads: int, caption: str) -> tables.Table | No
     width = max(map(len, rows), default=0)
     if width < 2 or len(rows) <= heads:
         return None
-    cells = [[_LINK.sub(r"\1", _ROLE.sub(r"\1", cell)) for cell in row] for row in rows]
+    cells = [[_bare(cell) for cell in row] for row in rows]
     filled = [row + [""] * (width - len(row)) for row in cells]
     header = _joined(filled[:heads]) if heads else []
     return tables.Table(header, [tables.Row(row) for row in filled[heads:]], caption)
