@@ -35,18 +35,25 @@ HEADING = re.compile(
 )
 _LABELS = {
     "cause": (
-        r"(?:possible |probable |likely )?(?:causes?|reasons?)"
-        r"|(?:可能|故障|报警)?(?:的)?原因|原因分析"
+        r"(?:(?:possible|probable|likely|potential|common|typical|usual|main|root) )?"
+        r"(?:causes?|reasons?)"
+        r"|(?:常见|主要)?(?:可能|故障|报警|告警|错误)?(?:的)?原因(?:分析)?"
     ),
     "remedy": (
-        r"remed(?:y|ies)|(?:corrective |recommended )?(?:actions?|measures?)|solutions?"
+        r"remed(?:y|ies)"
+        r"|(?:(?:corrective|recommended|suggested|immediate|critical|required|temporary) )?"
+        r"(?:actions?|measures?)(?: required)?"
+        r"|(?:possible |suggested |recommended )?(?:solutions?|fix(?:es)?)|how to fix(?: it)?"
+        r"|(?:diagnostic|resolution|troubleshooting|repair|recovery) (?:steps|procedures?)"
+        r"|resolutions?|steps"
         r"|counter-?measures?|troubleshooting|what to do|rectification|elimination"
         r"|(?:故障)?(?:对策|处理|措施|排除)(?:方法|措施|对策|办法)?|解决(?:方法|办法|方案|措施)|纠正措施"
     ),
     "other": (
         r"reactions?|responses?|acknowledge(?:ment)?|reset|description|meaning|explanation"
         r"|symptoms?|message class|message value|component|severity|drive object|propagation|effect"
-        r"|反应|动作|保护动作|确认|复位|说明|描述|含义|现象|故障现象|故障名称|级别|影响"
+        r"|反应|动作|保护动作|确认|复位|说明|(?:信息|故障|报警|告警|错误|详细)?描述|含义|现象|故障现象"
+        r"|故障名称|级别|影响"
     ),
 }
 LABEL = re.compile(

@@ -40,6 +40,8 @@ _COUNTED = re.compile(r"([A-Za-z]{0,8}|[\u4e00-\u9fff]{0,4})[ _]?(\d{1,3})(?:\s?
 _NUMBERED = re.compile(r"(?i)(?:byte|word|reg|ch|data)s?\s?\d")
 _VALUE = re.compile(r"(?i)[-+±]?(?:0x)?\d[\da-f.,]*h?\s*[%°℃Ωµa-z/]{0,5}")
 """A number, perhaps with a unit."""
+_SOME = 3
+"""Numbers in a row that are no chance."""
 _DEEPEST = 3
 """Rows of a header at most."""
 _DIGIT = re.compile(r"\d")
@@ -110,11 +112,11 @@ def _is_built(row: list[GridCell | None], below: list[str]) -> bool:
 def _heads(grid: list[list[GridCell | None]], cells: list[list[str]]) -> bool:
     """Return whether the first row names the columns."""
     first = [cell for cell in cells[0] if cell]
-    if len(first) < 2 or len(set(first)) < 2 or max(map(len, first)) > 60:
+    if len(first) < 2 or len(set(first)) < 2 or max(len(_key_words(c)) for c in first) > 60:
         return False
     if looks_like(cells[0]) or _stands_out(grid):
         return True
-    if _names_its_columns(cells) or _counts(grid, cells) or _recurs(cells):
+    if _names_its_columns(cells) or _counts(grid, cells) or _recurs(cells) or _numbers_rows(cells):
         return True
     if any(map(_has_number, cells[0])) or _COUNTED.fullmatch(cells[0][0]):
         return False
@@ -128,6 +130,15 @@ def _stands_out(grid: list[list[GridCell | None]]) -> bool:
     bold = [cell.bold for cell in grid[0] if cell and cell.text]
     below = [cell.bold for cell in grid[1] if cell and cell.text]
     return bool(bold) and all(bold) and not all(below or [True])
+
+
+def _numbers_rows(cells: list[list[str]]) -> bool:
+    """Return whether the rows below the first are numbered from 1 or 0 on, and it has a name."""
+    numbers = [row[0].strip(" .") for row in cells[1:]]
+    if not cells[0][0] or _DIGIT.search(cells[0][0]) or len(numbers) < _SOME:
+        return False
+    first = int(numbers[0] == "1")
+    return numbers == [str(number) for number in range(first, first + len(numbers))]
 
 
 def _has_number(cell: str) -> bool:

@@ -207,3 +207,26 @@ def test_entries_lie_apart_and_keep_every_word(texts: list[str]) -> None:
         for block in inside:
             if not block.table:
                 assert all(word.strip(":") in entry.text for word in block.text.split())
+
+
+@pytest.mark.parametrize(
+    ("cause", "remedy"),
+    [
+        ("Common Causes", "Immediate Action"),
+        ("Typical Causes", "Diagnostic Steps"),
+        ("Root cause", "Resolution"),
+        ("Likely causes", "Action required"),
+        ("常见原因", "解决措施"),
+        ("故障的原因", "处理方法"),
+    ],
+)
+def test_what_people_call_cause_and_remedy(cause: str, remedy: str) -> None:
+    (entry,) = faults.find(
+        blocks("# K07 - Drum jammed", f"{cause}: lint", f"{remedy}:", "Stop it.", "Clean it.")
+    )
+    assert entry.fields == [
+        ("Code", "K07"),
+        ("Title", "Drum jammed"),
+        (cause, "lint"),
+        (remedy, "Stop it.\nClean it."),
+    ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown import Markdown, markdown
 
 from services.ingest.partition import html
-from services.ingest.partition.markdown import BoundedLinks, bounded, collapsed
+from services.ingest.partition.markdown import BoundedLinks, bounded, collapsed, parted
 
 pytestmark = pytest.mark.unit
 
@@ -82,3 +82,50 @@ def test_every_kind_of_link_looks_so_far_only() -> None:
 def test_brackets_without_end_are_text(tmp_path: Path) -> None:
     many = "[a](/b\n" * 5_000
     assert texts(tmp_path, many) == [" ".join(many.split())]
+
+
+def test_lists_and_labels_right_below_a_line_are_no_part_of_it(tmp_path: Path) -> None:
+    text = (
+        "## K07 - Drum jammed\n"
+        "**Description**: The drum does not turn\n"
+        "**Typical Causes:**\n"
+        "- Lint in the gap\n"
+        "- Worn bearing\n"
+        "**Immediate Action**:\n"
+        "1. Stop the machine\n"
+        "2. Clean the gap\n"
+        "   with a brush\n"
+    )
+    assert texts(tmp_path, text) == [
+        "K07 - Drum jammed",
+        "Description: The drum does not turn",
+        "Typical Causes:",
+        "Lint in the gap",
+        "Worn bearing",
+        "Immediate Action:",
+        "Stop the machine",
+        "Clean the gap with a brush",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\nx\n- a\n**b**: c\n```\n",
+        "~~~\nx\n- a\n```\n- b\n~~~\n",
+        "- a\n- b\n  1. c\n",
+        "words\n- \n-c\n2. d\n-1 V\n",
+        "a **b**: c\n**bold** words\n",
+        "| a |\n|---|\n- x\n",
+        "# A\n- a\n",
+    ],
+)
+def test_code_lists_tables_and_words_are_left_as_they_are(text: str) -> None:
+    assert parted(text) == text
+
+
+@given(LINES)
+def test_nothing_but_blank_lines_is_added(lines: list[str]) -> None:
+    found = parted("\n".join(lines)).split("\n")
+    assert [line for line in found if line.strip()] == [line for line in lines if line.strip()]
+    assert parted("\n".join(found)).split("\n") == found

@@ -214,3 +214,45 @@ def test_shading_behind_a_few_words_parts_no_column(canvas: Canvas) -> None:
     canvas.setFillGray(0)
     table(canvas, [HEAD, *FAULTS], EDGES)
     assert rows(canvas) == named(1, FAULTS)
+
+
+def test_shading_in_pieces_parts_no_cell(canvas: Canvas) -> None:
+    # As word processors write a shaded cell with two lines in its middle: a strip over its whole
+    # width, slivers beside each line's box, and a strip below.
+    edges = [72.0, 160.0, 320.0]
+    for row, (name, cause) in enumerate([("drum jam", "dirt below"), ("belt slip", "worn belt")]):
+        for column, text in enumerate((name, cause)):
+            left, right = edges[column] + 0.5, edges[column + 1] - 0.5
+            bottom = 700 - 50 * row
+            canvas.setFillGray(0.9 if row else 0.8)
+            canvas.rect(left, bottom + 39, right - left, 10.5, stroke=0, fill=1)
+            canvas.rect(left, bottom + 15, 1.1, 24, stroke=0, fill=1)
+            canvas.rect(right - 5.4, bottom + 15, 5.4, 24, stroke=0, fill=1)
+            canvas.rect(left, bottom + 0.5, right - left, 14.5, stroke=0, fill=1)
+            for line in range(2):
+                canvas.rect(
+                    left + 1.1, bottom + 27 - 12 * line, right - left - 6.5, 12, stroke=0, fill=1
+                )
+            canvas.setFillGray(0)
+            for line, word in enumerate(text.split()):
+                canvas.drawString(left + 5, bottom + 30 - 12 * line, word)
+    for y in (750, 700, 650):
+        canvas.line(72, y, 320, y)
+    for x in edges:
+        canvas.line(x, 750, x, 650)
+    assert [text for _, text in rows(canvas)] == ["drum jam | dirt below", "belt slip | worn belt"]
+
+
+def test_rows_between_shaded_ones_are_rows_too(canvas: Canvas) -> None:
+    lines = [HEAD, *FAULTS, ["E4", "wet", "dry"], ["E5", "loud", "oil"], ["E6", "dim", "lamp"]]
+    for number, line in enumerate(lines):
+        bottom = TOP - HIGH * (number + 1)
+        for column, text in enumerate(line):
+            if number % 2 == 0:
+                canvas.setFillGray(0.7 if number == 0 else 0.9)
+                width = EDGES[column + 1] - EDGES[column]
+                canvas.rect(EDGES[column], bottom, width, HIGH, stroke=0, fill=1)
+            canvas.setFillGray(0)
+            canvas.drawString(EDGES[column] + 5, bottom + 6, text)
+    canvas.drawString(72, TOP - HIGH * (len(lines) + 2), "Ask the service for the others.")
+    assert rows(canvas) == named(1, lines[1:])

@@ -30,6 +30,30 @@ def test_a_fault_table_has_its_header() -> None:
     )
 
 
+def test_an_explanation_in_brackets_makes_no_name_too_long() -> None:
+    (table,) = tables.understand(
+        grid(
+            "Trip value|Says (what the panel of the machine has shown since it was switched on)",
+            "2|drum too hot",
+            "3|belt slips",
+            "7|door open",
+        )
+    )
+    assert table.header[0] == "Trip value"
+    assert [row.cells for row in table.rows] == [
+        ["2", "drum too hot"],
+        ["3", "belt slips"],
+        ["7", "door open"],
+    ]
+
+
+def test_rows_that_are_numbered_stand_below_a_header() -> None:
+    table = one(grid("Row|K2 (HEX)|Says", "1|42H|drum runs", "2|44H|drum stops", "3|45H|door"))
+    assert table.header == ["Row", "K2 (HEX)", "Says"]
+    assert one(grid("Zone 1|K2|x", "1|42H|y", "2|44H|z", "3|45H|u")).header == []
+    assert one(grid("Drum|K2|x", "2|42H|y", "1|44H|z", "3|45H|u")).header == []
+
+
 def test_a_chinese_header_is_known() -> None:
     table = one(grid("故障代码|名称|可能原因|处理方法", "E005|欠压|电源低|检查"))
     assert table.header == ["故障代码", "名称", "可能原因", "处理方法"]

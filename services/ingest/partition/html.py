@@ -67,7 +67,8 @@ def read_markdown(path: Path, progress: Callable[[int, int | None], None]) -> Do
     from services.ingest.partition import markdown  # noqa: PLC0415  (heavy)
 
     partition = functools.partial(partition_md, extensions=markdown.extensions())
-    elements = _parsed(partition, markdown.collapsed(_content(path)), "Markdown text")
+    content = markdown.parted(markdown.collapsed(_content(path)))
+    elements = _parsed(partition, content, "Markdown text")
     first = next((e for e in elements if e.category == "Title"), None)
     progress(1, 1)
     return Document(elements, first.text if first and first.metadata.category_depth == 0 else "")

@@ -11,7 +11,9 @@ from typing import Any
 
 from pypdfium2 import raw
 
+from services.ingest.partition import shades, stripes
 from services.ingest.partition.page import Rule
+from services.ingest.partition.shades import Box, Color, Shade
 
 MAX_PATHS = 20_000
 """Drawn paths of a page that are looked at: a drawing with more is no table."""
@@ -23,18 +25,6 @@ _SHORTEST = 3.0
 """A shorter line bounds no cell, points."""
 _DEPTH = 4
 """Forms within forms that are looked into."""
-_INSET = (2.0, 9.0)
-"""White between a shaded text and the sides of its shaded cell, points."""
-_TALLEST = 36.0
-"""From the middle of shaded words to the line above or below their cell, points, at most."""
-_MAX_WALLS = 2_000
-"""Lines of a page that shaded words are sought between."""
-_MAX_SHADES = 1_000
-"""Shaded boxes of a page that are compared."""
-
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom; or left, bottom, right, top in pdfium's page space. Points."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -106,7 +96,7 @@ def find(page: Any, turn: Turn) -> tuple[list[Rule], int]:
     """
     pictures = 0
     rules: list[Rule] = []
-    shades: list[_Shade] = []
+    fills: list[Shade] = []
     seen = 0
     stack: list[tuple[Any, int, raw.FS_MATRIX | None]] = [(page, -1, None)]
     while stack:
@@ -129,77 +119,17 @@ def find(page: Any, turn: Turn) -> tuple[list[Rule], int]:
                 if depth >= 0 or not _speck(item):
                     lines = list(_lines_of(item, matrix, turn))
                     rules += lines
-                    if len(lines) >= 4 and not _stroked(item):
-                        shades.append(_Shade.of(lines))
-    drop = {id(line) for shade in _of_text(shades, rules) for line in shade.lines}
-    return [rule for rule in rules if id(rule) not in drop] if drop else rules, pictures
+                    if lines and not _stroked(item):
+                        fills.append(Shade.of(lines, _color(item)))
+    drop = shades.unbounding(fills, rules)
+    kept = [rule for rule in rules if id(rule) not in drop] if drop else rules
+    return [*kept, *stripes.bridges(fills, kept)], pictures
 
 
-@dataclass(slots=True, frozen=True)
-class _Shade:
-    """A box that is filled and has no outline."""
-
-    box: Box
-    lines: list[Rule]
-
-    @classmethod
-    def of(cls, lines: list[Rule]) -> _Shade:
-        """Return the box that lines bound."""
-        left, top = min(line.x0 for line in lines), min(line.top for line in lines)
-        right, bottom = max(line.x1 for line in lines), max(line.bottom for line in lines)
-        return cls((left, top, right, bottom), lines)
-
-    def is_text_of(self, cell: _Shade) -> bool:
-        """Return whether this stands within a shaded cell with a margin left and right."""
-        mine, other = self.box, cell.box
-        low, high = _INSET
-        return (
-            low <= mine[0] - other[0] <= high
-            and low <= other[2] - mine[2] <= high
-            and mine[1] >= other[1] - 1
-            and mine[3] <= other[3] + 1
-        )
-
-
-def _of_text(shades: list[_Shade], rules: list[Rule]) -> list[_Shade]:
-    """Return the boxes that shade the lines of a text in a cell: they bound no cell.
-
-    Text processors shade a paragraph line by line, and around that the cell; or only the words.
-    """
-    if not 0 < len(shades) <= _MAX_SHADES:
-        return []
-    sides = {id(line) for shade in shades for line in shade.lines}
-    drawn = [rule for rule in rules if id(rule) not in sides][:_MAX_WALLS]
-    cells: dict[int, list[_Shade]] = {}
-    for shade in shades:
-        cells.setdefault(round(shade.box[0]), []).append(shade)
-    reach = range(-math.ceil(_INSET[1]) - 1, 1)
-    return [
-        shade
-        for shade in shades
-        if any(
-            shade.is_text_of(cell)
-            for step in reach
-            for cell in cells.get(round(shade.box[0]) + step, ())
-        )
-        or _within_walls(shade.box, drawn)
-    ]
-
-
-def _within_walls(box: Box, rules: list[Rule]) -> bool:
-    """Return whether lines stand on all sides of a box, and none at its left or right."""
-    left, top, right, bottom = box
-    x, y = (left + right) / 2, (top + bottom) / 2
-    near = _INSET[0]
-    walls = [r for r in rules if not r.horizontal and r.top <= y <= r.bottom]
-    if any(left - near < wall.x0 < right + near for wall in walls):
-        return False
-    if not (any(wall.x0 < left for wall in walls) and any(wall.x0 > right for wall in walls)):
-        return False
-    flat = [r for r in rules if r.horizontal and r.x0 <= x <= r.x1]
-    return any(0 < y - rule.top < _TALLEST for rule in flat) and any(
-        0 < rule.top - y < _TALLEST for rule in flat
-    )
+def _color(item: Any) -> Color:
+    parts = [ctypes.c_uint() for _ in range(4)]
+    raw.FPDFPageObj_GetFillColor(item, *parts)
+    return tuple(part.value for part in parts)
 
 
 def _stroked(item: Any) -> bool:

@@ -6,9 +6,17 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from unstructured.documents.elements import Element, ElementMetadata, ListItem, NarrativeText, Title
+from unstructured.documents.elements import (
+    Element,
+    ElementMetadata,
+    ListItem,
+    NarrativeText,
+    Table,
+    Title,
+)
 
-from services.ingest.partition import encoding
+from services.ingest import tables
+from services.ingest.partition import encoding, rst
 from services.ingest.partition.document import Document
 
 _UNDERLINE = re.compile(r"^([=\-~^\"'*+#_])\1{2,}\s*$")
@@ -29,7 +37,8 @@ def read(path: Path, progress: Callable[[int, int | None], None]) -> Document:
 
 def elements(content: str) -> list[Element]:
     """Return the elements of a text."""
-    lines = content.replace("\r\n", "\n").split("\n")
+    content, drawn = rst.rendered(content.replace("\r\n", "\n"))
+    lines = content.split("\n")
     found: list[Element] = []
     block: list[str] = []
     styles: list[str] = []
@@ -37,13 +46,18 @@ def elements(content: str) -> list[Element]:
     def close() -> None:
         if block:
             text = "\n".join(block)
-            kind = ListItem if _BULLET.match(text) else NarrativeText
-            found.append(kind(text=text))
+            item = _BULLET.match(text)
+            found.append(ListItem(text=text.strip()) if item else NarrativeText(text=text))
             block.clear()
 
     index = 0
     while index < len(lines):
         line = lines[index].rstrip()
+        if line in drawn:
+            close()
+            found.append(_table(drawn[line]))
+            index += 1
+            continue
         below = lines[index + 1].rstrip() if index + 1 < len(lines) else ""
         underline = _UNDERLINE.match(below)
         if line and underline and not _UNDERLINE.match(line) and len(below) >= len(line) * 0.6:
@@ -74,6 +88,11 @@ def _is_numbered(line: str, lines: list[str], index: int) -> bool:
     return (
         not above and not below and bool(_NUMBERED.match(line)) and line.strip()[-1] not in ".。;；"
     )
+
+
+def _table(table: tables.Table) -> Table:
+    rows = [tables.row_text(table.header, row.cells) for row in table.rows]
+    return Table("\n".join(rows), metadata=ElementMetadata(text_as_html=tables.to_html(table)))
 
 
 def _title(text: str, depth: int) -> Title:

@@ -19,7 +19,8 @@ from pypdfium2 import raw
 from services.ingest.partition import layout
 from services.ingest.partition.characters import clean
 from services.ingest.partition.page import Rule, Word
-from services.ingest.partition.rulings import Box, Turn
+from services.ingest.partition.rulings import Turn
+from services.ingest.partition.shades import Box
 
 _HYPHENS = "\x02\xad\ufffe"
 """What pdfium gives for a hyphen that a line's end put there."""
