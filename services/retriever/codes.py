@@ -8,7 +8,8 @@ normal forms are in normal.py; look for the canonical form first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from services.retriever.normal import Code, fold, joined, loose_form
 from services.retriever.readings import ABBREVIATED, AFTER, FAULT_WORD, readings
@@ -84,6 +85,8 @@ PARTED = re.compile(r"[,，、;；\n]| / ")
 """What parts the codes of a cell."""
 _SLASHED = re.compile(r"(?<=[A-Za-z0-9]{2})/(?=[A-Za-z0-9]{2})")
 
+BRIEF = 200
+"""Characters of a text whose codes are remembered for a while."""
 MOST_CERTAIN, MOST_UNCERTAIN = 16, 64
 """Codes of a question that are asked for, the first, and what may be one: each code that no
 manual has costs a search for hundreds that are near it."""
@@ -98,6 +101,10 @@ def codes(text: str, *, loose: bool = False) -> list[Code]:
         text: a passage or a question.
         loose: read as a question: spaces inside codes, bare numbers and capitals count.
     """
+    return list(_of_brief(text, loose) if len(text) <= BRIEF else _codes(text, loose))
+
+
+def _codes(text: str, loose: bool) -> Sequence[Code]:
     folded = fold(text)
     found: dict[tuple[str, int], Code] = {}
     for code in _all(folded, loose=loose):
@@ -107,6 +114,10 @@ def codes(text: str, *, loose: bool = False) -> list[Code]:
             found[key] = Code(code.canonical, raw, code.start, code.certain)
     ordered = sorted(_whole(found.values()), key=lambda c: (c.start, not c.certain, -len(c.raw)))
     return _first(ordered) if loose else ordered
+
+
+_of_brief = lru_cache(maxsize=256)(_codes)
+"""The same for a question and its words, which are looked at several times."""
 
 
 def _first(found: Iterable[Code]) -> list[Code]:

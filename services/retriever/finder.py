@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from schemas.answers import Scope
@@ -133,7 +134,7 @@ class Finder:
         self,
         search: Search,
         scope: list[int] | None,
-        look: Awaitable[Look],
+        look: asyncio.Task[Look],
         clock: _Clock,
     ) -> tuple[Inquiry, list[Hit]]:
         """Return what is asked of some revisions, or of all of them, and what they answer."""
@@ -147,19 +148,26 @@ class Finder:
             for label, hit in asked.known.hits.items()
             if scope is None or hit.document in scope
         }
-        # While the question is being embedded, what codes and words bring is looked at.
         labels = {*code_hits, *(label for label, _ in word_hits)}
-        found, quoted = await corpus.gather(list(labels), asked.run, QUOTED, scope)
-        labels.update(quoted)
-        clock.lap("fetch")
         judge = Judge(asked.words, asked.symptom)
-        judge.judge(found)
-        clock.lap("rank")
+        # While the question is being embedded, what codes and words bring is looked at. Where it
+        # is embedded already, all is fetched in one step.
+        embedded = look.done()
+        if not embedded:
+            found, quoted = await corpus.gather(list(labels), asked.run, QUOTED, scope)
+            labels.update(quoted)
+            clock.lap("fetch")
+            judge.judge(found)
+            clock.lap("rank")
         near = await look
         clock.lap("embed")
         vector_hits = await self._meaning.nearest(near, scope, limit)
         clock.lap("vectors")
-        found |= await corpus.fetch([label for label, _ in vector_hits if label not in labels])
+        others = [label for label, _ in vector_hits if label not in labels]
+        if embedded:
+            found, quoted = await corpus.gather([*labels, *others], asked.run, QUOTED, scope)
+        else:
+            found |= await corpus.fetch(others)
         clock.lap("fetch")
         most = max([corpus.names.sure, *asked.named.values()])
         ranked = ranking.rank(

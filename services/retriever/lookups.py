@@ -14,7 +14,7 @@ from schemas.retrieval import Passage
 from services.retriever import bm25
 from services.retriever.answering import Answering
 from services.retriever.holdings import CodeHit, Found
-from services.retriever.postings import HELD, NONE, Numbers, Posting, best
+from services.retriever.postings import HELD, NONE, Numbers, Posting, added, best
 from services.retriever.records import passage_of
 from services.retriever.statements import Q, plain, quoted
 
@@ -61,14 +61,21 @@ class Lookups(Answering):
             scope: numbers of the revisions to search; all that answer when None.
         """
         kept = self._postings
+        inside = None if scope is None else await self._members(scope)
+        if kept.last is None or kept.last[0] != words:
+            kept.last = words, added(await self._lists(words))
+        return best(kept.last[1], limit, inside)
+
+    async def _lists(self, words: Sequence[str]) -> list[Posting]:
+        """Return where words are and what each counts there, without repeats."""
+        kept = self._postings
         there = {word: kept.lists[word] for word in words if word in kept.lists}
         if new := [word for word in words if word not in there]:
             postings = await self._db.read(partial(weigh, new, kept.lengths))
             for word, one in zip(new, postings, strict=True):
                 kept.keep(word, one)
                 there[word] = one
-        inside = None if scope is None else await self._members(scope)
-        return best(list(there.values()), limit, inside)
+        return list(there.values())
 
     async def measure(self) -> None:
         """Read how long the passages are, once after a change, by which words are weighed sooner.

@@ -34,6 +34,8 @@ LONGEST = 64
 Numbers = NDArray[np.int32]
 Posting = tuple[Numbers, NDArray[np.float32]]
 """Passages, and what a word counts in each."""
+Sums = tuple[Numbers, NDArray[np.float64]]
+"""Passages, and what all the words of a question count in each."""
 NONE: Posting = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
 
 
@@ -58,6 +60,9 @@ class Postings:
     """Passages of a revision: 4 bytes each."""
     vectors: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=dict)
     """Labels [n] and vectors [n, dimension] of revisions that were compared one by one."""
+    last: tuple[Sequence[str], Sums] | None = None
+    """The words that were searched for last, and their sums: a question looks in all documents and
+    then in those it names."""
     kept: int = 0
     """Bytes of `lists`, about."""
 
@@ -96,32 +101,37 @@ class Postings:
         self.nowhere |= missing
 
 
-def best(
-    lists: Sequence[Posting], limit: int, inside: Numbers | None = None
-) -> list[tuple[int, float]]:
-    """Return the passages with the highest sums of scores, highest first.
+def added(lists: Sequence[Posting]) -> Sums:
+    """Return the passages that have any of some words, ascending, and what those count together.
 
     Args:
         lists: passages and scores of each word.
-        limit: how many at most.
-        inside: numbers of the passages that may be found; all when None.
     """
     numbers = np.concatenate([NONE[0], *(numbers for numbers, _ in lists)])
     scores = np.concatenate([NONE[1], *(scores for _, scores in lists)])
-    if inside is not None:
-        among = np.isin(numbers, inside)
-        numbers, scores = numbers[among], scores[among]
-    if not len(numbers):
-        return []
     # Each list is in order by itself, which a stable sort makes use of; `np.unique` does not.
     order = np.argsort(numbers, kind="stable")
     numbers = numbers[order]
     first = np.ones(len(numbers), dtype=bool)
     np.not_equal(numbers[1:], numbers[:-1], out=first[1:])
-    found = numbers[first]
     sums = np.bincount(np.cumsum(first) - 1, weights=scores[order])
-    if len(sums) > limit:
-        kept = sums >= np.partition(sums, -limit)[-limit]
-        found, sums = found[kept], sums[kept]
-    order = np.argsort(-sums, kind="stable")[:limit]
-    return list(zip(found[order].tolist(), sums[order].tolist(), strict=True))
+    return numbers[first], sums.astype(np.float64, copy=False)
+
+
+def best(sums: Sums, limit: int, inside: Numbers | None = None) -> list[tuple[int, float]]:
+    """Return the passages with the highest sums of scores, highest first.
+
+    Args:
+        sums: from `added`.
+        limit: how many at most.
+        inside: numbers of the passages that may be found; all when None.
+    """
+    found, scores = sums
+    if inside is not None:
+        among = np.isin(found, inside)
+        found, scores = found[among], scores[among]
+    if len(scores) > limit:
+        kept = scores >= np.partition(scores, -limit)[-limit]
+        found, scores = found[kept], scores[kept]
+    order = np.argsort(-scores, kind="stable")[:limit]
+    return list(zip(found[order].tolist(), scores[order].tolist(), strict=True))

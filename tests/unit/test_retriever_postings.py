@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.retriever import postings
-from services.retriever.postings import NONE, Posting, Postings, best
+from services.retriever.postings import NONE, Posting, Postings, added, best
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +34,7 @@ def test_the_highest_sums_come_first_and_equal_ones_by_number(
                 sums[number] = sums.get(number, 0.0) + score
     wanted = sorted(sums.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
     among = None if inside is None else np.array(sorted(inside), dtype=np.int32)
-    assert best([listed(one) for one in lists], limit, among) == wanted
+    assert best(added([listed(one) for one in lists]), limit, among) == wanted
 
 
 def test_what_is_kept_stays_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,5 +80,5 @@ def test_vectors_of_few_revisions_are_kept(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_no_words_are_no_passages() -> None:
-    assert best([], 5) == []
-    assert best([NONE], 5) == []
+    assert best(added([]), 5) == []
+    assert best(added([NONE]), 5) == []
