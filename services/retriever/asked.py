@@ -10,6 +10,7 @@ from schemas.retrieval import Search
 from services.retriever.codes import Code, cell_code, codes
 from services.retriever.normal import fold, loose_form, split
 from services.retriever.readings import FAULT_WORD, as_digits
+from services.retriever.tokens import query_tokens
 
 _FAULT_CODE = re.compile(r"(?:E|F|A|W|AL|ALM|ER|ERR|OC|OL|OV|UV|LU)\d{1,6}")
 """A code that stays one in a product's name: a paper may be named after it."""
@@ -194,3 +195,9 @@ def outermost(found: Sequence[Code], known: Collection[Code]) -> list[Code]:
             for other in known
         )
     ]
+
+
+def spelt(codes: Sequence[Code]) -> set[str]:
+    """Return the tokens that are codes, or parts of one: they are found by the code index."""
+    found = {form.lower() for code in codes for form in (code.canonical, code.loose)}
+    return found.union(*(query_tokens(code.raw) for code in codes if code.certain))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Passage, Search
-from services.retriever import answerable, idle, neighbours, question, ranking
+from services.retriever import neighbours, ranking
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
 from services.retriever.glosses import glossed
@@ -22,8 +22,8 @@ from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import Look, Meaning
 from services.retriever.records import text_to_embed
 from services.retriever.scope import limited, of_asset
-from services.retriever.tokens import tells
 from services.retriever.vectors import VectorIndex
+from services.retriever.verdict import Verdict, defines
 from services.runtime.errors import AndonError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Finder:
         self._meaning = Meaning(corpus, on_embedding)
         self._lexicon = lexicon or Lexicon()
         self._inquirer = Inquirer(corpus, self._lexicon)
-        self._sure = sure
+        self._verdict = Verdict(corpus, self._meaning, sure)
         self._reranker = reranker
 
     def use(self, embedder: Embedder, index: Callable[[], VectorIndex | None]) -> None:
@@ -169,7 +169,7 @@ class Finder:
         else:
             found |= await corpus.fetch(others)
         clock.lap("fetch")
-        most = max([corpus.names.sure, *asked.named.values()])
+        most = max([corpus.names.sure, *asked.subject.named.values()])
         ranked = ranking.rank(
             found,
             asked.words,
@@ -177,9 +177,9 @@ class Finder:
             code_hits=code_hits,
             word_hits=word_hits,
             vector_hits=vector_hits,
-            named=dict.fromkeys(asked.kin, KIN)
-            | {number: weight / most for number, weight in asked.named.items()},
-            meant=frozenset(asked.meant),
+            named=dict.fromkeys(asked.subject.kin, KIN)
+            | {number: weight / most for number, weight in asked.subject.named.items()},
+            meant=frozenset(asked.subject.meant),
             quoted=frozenset(quoted),
             in_language=self._in_language(asked, found),
             of_kind=of_kind(asked.codes, code_hits, found, corpus.active),
@@ -189,7 +189,11 @@ class Finder:
         # Another code's entry is no answer.
         surely = any(hit.certain for hit in code_hits.values())
         astray = (asked.known.unknown or asked.known.certain) and not (surely or quoted)
-        if asked.known.stranger or astray or not self._answers(asked, ranked, found, quoted):
+        if (
+            asked.known.stranger
+            or astray
+            or not self._verdict.answers(asked, ranked, found, quoted)
+        ):
             return asked, []
         good = [one for one in ranked if one.score >= self._threshold]
         more = self._reranker.passages if self._reranker is not None else 0
@@ -200,7 +204,7 @@ class Finder:
                 asked.search.question,
                 best,
                 text=lambda one: self._told(found[one.id]),
-                stays=lambda one: _defines(asked, one, found[one.id]),
+                stays=lambda one: defines(asked, one, found[one.id]),
             )
             clock.lap("rerank")
         hits = [
@@ -221,7 +225,8 @@ class Finder:
         words = asked.words.searched
         hits = await self._corpus.search_words(words, CANDIDATES, scope)
         # Those that only speak of a name: a manual's title may not have its product's.
-        named = asked.meant or [*{*self._corpus.names.meant(asked.named), *asked.kin}]
+        subject = asked.subject
+        named = subject.meant or [*{*self._corpus.names.meant(subject.named), *subject.kin}]
         if named and len(named) < len(self._corpus.active):
             most = REPORTED if asked.words.reports else INSIDE
             more = await self._corpus.search_words(words, most, named)
@@ -243,81 +248,6 @@ class Finder:
         after = await self._corpus.following(found.document, first, first + neighbours.MOST - 1)
         return neighbours.joined(passage, after)
 
-    def _answers(
-        self,
-        asked: Inquiry,
-        ranked: Sequence[ranking.Ranked],
-        found: Mapping[int, Candidate],
-        quoted: Collection[int],
-    ) -> bool:
-        """Return whether what was found answers the question."""
-        # What the manual of another machine holds is no answer about the one that is named.
-        own = self._corpus.names
-        meant = frozenset(asked.meant)
-        named = {word for word in asked.salient if word in own} if meant else set()
-        mine: list[ranking.Ranked] = []
-        others: list[ranking.Ranked] = []
-        for one in ranked:
-            of_it = not meant or found[one.id].document in meant or named & one.held.keys()
-            (mine if of_it else others).append(one)
-        best = mine[: answerable.LOOKED_AT]
-        documents = {found[one.id].document for one in best}
-        # What another maker means by a code is no answer.
-        defines = not asked.strange and any(
-            one.id in quoted or asked.known.leads(one.id) or _defines(asked, one, found[one.id])
-            for one in ranked[: answerable.LOOKED_AT]
-        )
-        salient = asked.salient - {w for w, there in asked.spoken.items() if documents & set(there)}
-        goes_by = frozenset().union(*map(own.of, documents))
-        naming = (asked.salient & goes_by) | asked.makers_of(documents, goes_by)
-        core = asked.readings[-1]
-        subject = max(core, key=core.__getitem__, default="")
-        beyond = asked.beyond or (
-            asked.interval
-            and not any(
-                subject in one.held and idle.tells_interval(found[one.id].passage.text)
-                for one in best
-            )
-        )
-        # Who invented the inverter is another question than who invented.
-        readings = asked.readings[:1] if asked.beyond else asked.readings
-        return any(
-            answerable.evidence(
-                best,
-                weights,
-                salient,
-                naming,
-                rarest=question.idf(1, self._corpus.size),
-                meaning=self._meaning.speaks(asked.lang),
-                named=bool(asked.meant),
-                beyond=beyond,
-                topic=len(weights) != 1 or self._is_topic(asked, next(iter(weights)), best, found),
-                defines=defines,
-                others=others[: answerable.LOOKED_AT],
-            ).probability
-            >= self._sure
-            for weights in readings
-        )
-
-    def _is_topic(
-        self,
-        asked: Inquiry,
-        word: str,
-        best: Sequence[ranking.Ranked],
-        found: Mapping[int, Candidate],
-    ) -> bool:
-        """Return whether a lone word is of the trade, a name, or in a heading of what is found."""
-        if word in asked.trade or word in asked.salient or word in self._corpus.names:
-            return True
-        if not tells(word):
-            return False
-        needle = f" {word} "
-        return any(
-            needle in f" {found[one.id].section} {found[one.id].name} "
-            for one in best
-            if one.held.get(word)
-        )
-
     def _in_language(self, asked: Inquiry, found: Mapping[int, Candidate]) -> set[int]:
         if not asked.lang:
             return set()
@@ -326,11 +256,6 @@ class Finder:
 
 def _narrowed(search: Search) -> bool:
     return bool(search.collection or search.kind or search.tags)
-
-
-def _defines(asked: Inquiry, one: ranking.Ranked, found: Candidate) -> bool:
-    """Return whether a passage defines a code that is surely asked for, or a message."""
-    return one.defines or asked.words.quoted_in(f" {found.name} ")
 
 
 class _Clock:
