@@ -48,7 +48,8 @@ def is_line(text: str) -> bool:
 
 def is_bits(text: str) -> bool:
     """Return whether a table lists the bits of a word: what a fault's value means."""
-    return all(map(_BIT.match, text.splitlines()))
+    lines = text.splitlines()
+    return bool(lines) and all(map(_BIT.match, lines))
 
 
 def add_line(entry: Entry, index: int, line: parameters.Line) -> None:

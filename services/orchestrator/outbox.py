@@ -25,7 +25,8 @@ _TIDY_S = 1.0
 _AWAY_S = 0.2
 """A broker that is killed takes along what it confirmed and had not handed on yet. So a message
 is forgotten only when the connection has stood for so long after its PUBACK, and else sent again.
-A delayed acknowledgement keeps it from a subscriber for 40 ms."""
+A delayed acknowledgement keeps it from a subscriber for 40 ms. A loop that is blocked for longer
+than this may forget before it reads that the connection has ended."""
 _RESTORED_AT_ONCE = 20
 """Messages sent again because the broker lost them, between two looks for what is new."""
 _SUSPICIOUS = 3

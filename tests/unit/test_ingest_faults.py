@@ -191,6 +191,12 @@ def test_the_bits_of_a_fault_value_stay_with_the_fault() -> None:
     ]
 
 
+def test_an_empty_table_adds_nothing_to_what_is_before_it() -> None:
+    (entry,) = faults.find(blocks("# E1 Low", "Cause: a", "|", "Remedy: check"))
+    assert entry.tables == [2]
+    assert [part.texts for part in entry.parts] == [[(1, "a")], [(3, "check")]]
+
+
 TEXTS = st.sampled_from(
     ["# E1 Low", "# E2 High", "Cause: a", "Remedy: b", "plain", "|table", "#Chapter", "E3 text"]
 )
