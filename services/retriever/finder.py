@@ -19,7 +19,7 @@ from services.retriever.judging import Judge
 from services.retriever.kinds import explaining, of_kind
 from services.retriever.known import unanswered
 from services.retriever.lexicon import Lexicon
-from services.retriever.meaning import Look, Meaning
+from services.retriever.meaning import NOTHING, Look, Meaning
 from services.retriever.records import text_to_embed
 from services.retriever.scope import limited, of_asset
 from services.retriever.vectors import VectorIndex
@@ -159,7 +159,9 @@ class Finder:
             clock.lap("fetch")
             judge.judge(found)
             clock.lap("rank")
-        near = await look
+        surely = any(hit.certain for hit in code_hits.values())
+        # A code by itself means nothing that another passage could be near to.
+        near = await look if not surely or any(asked.readings) else NOTHING
         clock.lap("embed")
         vector_hits = await self._meaning.nearest(near, scope, limit)
         clock.lap("vectors")
@@ -187,7 +189,6 @@ class Finder:
             judge=judge,
         )
         # Another code's entry is no answer.
-        surely = any(hit.certain for hit in code_hits.values())
         astray = (asked.known.unknown or asked.known.certain) and not (surely or quoted)
         if (
             asked.known.stranger
