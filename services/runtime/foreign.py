@@ -7,6 +7,7 @@ then be any of the system's; so each is made anew, and given away by its descrip
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -26,6 +27,39 @@ def opened(path: Path | str, within: int | None = None) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def made(folder: Path, name: str, mode: int) -> Iterator[Path]:
+    """Make a folder; yield a path that leads there whatever becomes of its name meanwhile.
+
+    What is in it stays ours, unless `mode` lets others write.
+
+    Raises:
+        OSError: it cannot be made, or in the end another one lies in its place.
+    """
+    path = folder / name
+    with opened(folder) as outer:
+        os.mkdir(name, 0o700, dir_fd=outer)
+        with opened(name, outer) as inside:
+            own = os.fstat(inside)
+            if own.st_uid != os.geteuid():
+                raise another(path)
+            os.fchmod(inside, mode)
+            steady = f"/proc/self/fd/{inside}"
+            try:
+                yield Path(steady)
+            except OSError as error:
+                if isinstance(error.filename, str):  # people know it by its name
+                    error.filename = error.filename.replace(steady, str(path), 1)
+                raise
+            if not os.path.samestat(own, os.stat(name, dir_fd=outer, follow_symlinks=False)):
+                raise another(path)
+
+
+def another(path: Path) -> OSError:
+    """Return what to raise where a name leads to something that is not ours."""
+    return PermissionError(errno.EPERM, "somebody put another one in its place", str(path))
 
 
 def create(name: str, within: int) -> int:
