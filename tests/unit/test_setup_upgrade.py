@@ -221,20 +221,18 @@ def test_a_first_boot_enables_what_is_enabled_here(tmp_path: Path) -> None:
 def test_what_is_put_aside_is_one_file_at_every_moment(half: Half) -> None:
     """What only the WAL had is there as well when power goes before the rename."""
     path = half.data / "ledger.db"
-    with closing(sqlite3.connect(path)) as db:
+    cut = 'mv() { case $* in *returning*) kill -9 $BASHPID ;; esac; command mv "$@"; }\n'
+    with closing(
+        sqlite3.connect(path)
+    ) as db:  # stays open: it is the last to close that has no WAL
         db.execute("INSERT INTO t VALUES ('of the WAL')")
         db.commit()
-        for end in ("", "-wal"):
-            shutil.copy(f"{path}{end}", f"{half.folder}/copy{end}")
-    for end in ("", "-wal"):
-        shutil.move(f"{half.folder}/copy{end}", f"{path}{end}")
-    cut = 'mv() { case $* in *returning*) kill -9 $BASHPID ;; esac; command mv "$@"; }\n'
-    done = half.call(f"{cut} return_databases {_OLD}")
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    [aside] = half.data.glob("aside/*/ledger.db")
-    for left in (path, aside):
-        with closing(sqlite3.connect(f"file:{left}?immutable=1", uri=True)) as db:
-            assert db.execute("SELECT a FROM t").fetchall() == [("of the WAL",)]
+        done = half.call(f"{cut} return_databases {_OLD}")
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        [aside] = half.data.glob("aside/*/ledger.db")
+        for left in (path, aside):
+            with closing(sqlite3.connect(f"file:{left}?immutable=1", uri=True)) as cut_off:
+                assert cut_off.execute("SELECT a FROM t").fetchall() == [("of the WAL",)]
     assert half.call(f"return_to {_OLD}").returncode == 0
     assert half.forms() == {"ledger": 1, "corpus": 1, "library": 1}
 
