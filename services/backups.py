@@ -280,6 +280,8 @@ def _note(config: Config, last: Last) -> None:
     """Leave a word about this backup."""
     path = config.data_dir / LAST
     try:
+        for left in config.data_dir.glob(foreign.unfinished(LAST)):
+            left.unlink()
         foreign.put(path, msgspec.json.encode(last), mode=0o644)
     except OSError as error:
         say(f"{path} could not be written: {error.strerror}")

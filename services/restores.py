@@ -6,6 +6,7 @@ import argparse
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services import limits
 from services.backups import ETC, OK, Meter, end_politely
@@ -13,6 +14,9 @@ from services.runtime import config as configuration
 from services.runtime.config import Config
 from services.runtime.errors import Fatal
 from services.terminal import print_json, tell
+
+if TYPE_CHECKING:
+    from services.backup.hardware import Fitted
 
 TMPFILES = Path("/usr/local/lib/tmpfiles.d/andon.conf")
 UNITS = Path("/usr/local/lib/systemd/system")
@@ -76,16 +80,26 @@ def _restore(options: argparse.Namespace) -> int:
     elif any(entry.path.startswith("etc/") for entry in found.manifest.entries):
         tell("Its configuration was not brought back: --etc DIR says where to.")
     if done.fitted:
-        former, own = done.fitted.split()
-        tell(
-            f"This box keeps its profile, {own} (the backup's is {former}; --with-profile takes"
-            " that): threads and budgets are its own, what was changed by hand came along."
-        )
+        tell(_of_profiles(done.fitted))
     if not done.head.secrets:
         tell("Passwords and keys are not in this backup: those of this box stay.")
     for folder in done.aside:
         tell(f"What was there before is in {folder}")
     return OK
+
+
+def _of_profiles(fitted: Fitted) -> str:
+    if fitted.known:
+        return (
+            f"This box keeps its profile, {fitted.own} (the backup's is {fitted.former};"
+            " --with-profile takes that): threads and budgets are its own, what was changed by"
+            " hand came along."
+        )
+    has = f"is {fitted.former}, which this Andon does not know" if fitted.former else "is not in it"
+    return (
+        f"This box keeps its profile, {fitted.own}. The backup's {has}: threads and budgets that"
+        " its config.yaml names came along, look through them."
+    )
 
 
 def _fit_box() -> None:

@@ -5,6 +5,7 @@ OPT=/opt/andon
 ETC=/etc/andon
 DATA=/var/lib/andon
 UNITS=/usr/local/lib/systemd/system
+LINKS=/etc/systemd/system     # where systemctl notes what is enabled, and people change units
 PRESET=/usr/local/lib/systemd/system-preset/50-andon.preset
 NOTED=$ETC/.installed         # what we wrote last, to know what people changed
 KEPT=$DATA/before             # databases and configuration as they were before an upgrade

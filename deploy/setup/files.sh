@@ -86,11 +86,27 @@ enable_units() { # version, kind of node
 		andon-ingest.*) [ "$2" = full ] || continue ;;
 		andon-llama.*) [ -x "$OPT/$1/bin/llama-server" ] || continue ;;
 		esac
-		grep -qx "$unit" "$known" && continue
+		if grep -qx "$unit" "$known"; then
+			linked "$unit" && continue
+			systemctl -q reenable "$unit"
+			touched
+			continue
+		fi
 		systemctl -q enable "$unit"
 		echo "$unit" >>"$known"
 		touched
 	done
+}
+
+# Whether a unit that is enabled is wanted by what its [Install] says: a version may say another.
+linked() { # unit
+	local by
+	[ "$(systemctl is-enabled "$1" 2>/dev/null)" = enabled ] || return 0
+	# That of the stick has the label `andon backup --units` was told, where it was called.
+	[ "$1" = andon-backup-stick.service ] && [ -e "$LINKS/run-andonstick.mount.d/50-label.conf" ] && return 0
+	while read -r by; do
+		[ -L "$LINKS/$by.wants/$1" ] || return 1
+	done < <(sed -n 's/^WantedBy=//p' "$UNITS/$1" | tr ' ' '\n')
 }
 
 # Tells a first boot what is enabled: that of a copy of this disk without a machine-id enables all

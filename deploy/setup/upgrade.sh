@@ -38,7 +38,8 @@ keep_configuration() { # version
 }
 
 # Puts back the databases that this version could not read; the others keep what came since. All
-# that is needed is made ready before anything is touched: where it fails, nothing was changed.
+# that is needed is made ready before anything is touched: where it fails, nothing was changed. Both
+# are one file each then, so that a power cut finds the one or the other, never a half.
 return_databases() { # version
 	local name has knows aside ready=$KEPT/returning newer=()
 	aside=$DATA/aside/$(date -u +%Y%m%dT%H%M%SZ)
@@ -52,13 +53,12 @@ return_databases() { # version
 			warn "$name.db is of a newer form, and there is no copy from before the upgrade"
 			return 1
 		fi
-		cp -a "$KEPT/$1/data/$name.db"* "$ready" && one_file "$ready/$name.db" || return 1
+		cp -a "$KEPT/$1/data/$name.db"* "$ready" && one_file "$ready/$name.db" && one_file "$DATA/$name.db" || return 1
 		newer+=("$name")
 	done
 	for name in ${newer[@]+"${newer[@]}"}; do
 		mkdir -p "$aside"
 		ln "$DATA/$name.db" "$aside"
-		[ ! -e "$DATA/$name.db-wal" ] || ln "$DATA/$name.db-wal" "$aside"
 		rm -f "$DATA/$name.db-wal" "$DATA/$name.db-shm"
 		mv -T "$ready/$name.db" "$DATA/$name.db"
 		say "  $name.db is what it was before the upgrade; what came since lies in $aside"
@@ -68,11 +68,15 @@ return_databases() { # version
 
 # Has a database's file hold what its WAL does: it is then put in place by one rename.
 one_file() { # file
-	python3 - "$1" <<-'PY'
+	# As whom its folder belongs to, so that the files beside it stay his.
+	local folder
+	folder=$(dirname "$1")
+	setpriv --reuid="$(stat -c %u "$folder")" --regid="$(stat -c %g "$folder")" --clear-groups python3 - "$1" <<-'PY' || return 1
 		import sqlite3, sys
 		database = sqlite3.connect(sys.argv[1])
-		database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+		[busy, *_] = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 		database.close()
+		sys.exit(f"{sys.argv[1]} is in use" if busy else 0)
 	PY
 	sync "$1"
 }
@@ -159,17 +163,17 @@ stayed() { # version before, version that stays
 	END
 }
 
-# An upgrade that was cut off, by a power cut say, is ended first: forward if the new one is well.
+# An upgrade or a rollback that was cut off, by a power cut say, is ended first: forward if the new one is well.
 settle() {
 	[ -e $UNDERWAY ] || return 0
 	local from to
 	from=$(fact $UNDERWAY from)
 	to=$(fact $UNDERWAY to)
-	step "The upgrade from $from to $to was cut off"
+	step "The way from $from to $to was cut off"
 	if [ "$(fact $UNDERWAY stage)" = flipped ]; then
 		if [ "$(running_version)" = "$to" ]; then
 			touched
-			attempt activate "$to" "$(cat $ETC/node)" # which may have been done by half
+			attempt take "$to" # which may have been done by half
 			if [ "$OUTCOME" = 0 ] && start && wait_until_ready "$(cat $ETC/node)"; then
 				complete_upgrade "$from"
 				say "Andon $to runs."
@@ -185,6 +189,13 @@ settle() {
 	say "Andon $from runs."
 }
 
+# Has a version run next, with databases it can read. To be called by `attempt`.
+take() { # version
+	activate "$1" "$(cat $ETC/node)"
+	own_kept
+	return_databases "$1"
+}
+
 rollback() {
 	local to before since from
 	from=$(running_version)
@@ -196,17 +207,22 @@ rollback() {
 	keep_configuration "$from"
 	stop_services
 	keep_databases "$from"
-	attempt return_databases "$to"
-	if [ "$OUTCOME" != 0 ]; then
-		start
-		fail "There is no way back to Andon $to, for the reason above. Nothing was changed, Andon $from runs.
-Restore a backup from before the upgrade first: systemctl stop andon.target; andon restore BACKUP --force"
-	fi
+	note_stage flipped "$from" "$to"
 	touched
 	# shellcheck disable=SC2034
 	ASKED_PROFILE=''
-	activate "$to" "$(cat $ETC/node)"
+	attempt take "$to"
+	if [ "$OUTCOME" != 0 ]; then
+		point $OPT/current "$from"
+		cp -a "$KEPT/$from/etc/." $ETC
+		attempt activate "$from" "$(cat $ETC/node)"
+		start
+		rm -f $UNDERWAY
+		fail "There is no way back to Andon $to, for the reason above. Nothing was changed, Andon $from runs.
+Where a database is in the way, restore a backup from before the upgrade first: systemctl stop andon.target; andon restore BACKUP --force"
+	fi
 	point $OPT/previous "$from"
+	rm -f $UNDERWAY
 	start
 	wait_until_ready "$(cat $ETC/node)" "$before" || fail "andon status and journalctl -u 'andon-*' tell more"
 	say "Andon $to runs. $from is kept: call --rollback again to return to it."

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 PROFILES = Path(__file__).resolve().parents[2] / "deploy" / "profiles"
@@ -22,7 +23,18 @@ RESTORED = "config.yaml.restored"
 """Beside config.yaml, where that was fitted: as it was in the backup."""
 
 
-def keep(restored: Path, etc: Path) -> str:
+class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a configuration was fitted from and to."""
+
+    former: str
+    """The backup's profile; empty where it had none."""
+    own: str
+    """The box's."""
+    known: bool
+    """Whether this Andon has the former one, which tells its values from a person's."""
+
+
+def keep(restored: Path, etc: Path) -> Fitted | None:
     """Leave a box its own; fit the configuration that is to be restored to it.
 
     Args:
@@ -30,14 +42,14 @@ def keep(restored: Path, etc: Path) -> str:
         etc: that of the box.
 
     Returns:
-        Names of the backup's profile and the box's, where it was fitted; else empty.
+        From which profile to which it was fitted; None where it was not.
 
     Raises:
         OSError: a file cannot be written.
     """
     own, former = _profile(etc), _profile(restored)
     if not own:
-        return ""  # none was chosen here
+        return None  # none was chosen here
     for name in OWN:
         path = restored / name
         if path.is_dir():
@@ -46,20 +58,21 @@ def keep(restored: Path, etc: Path) -> str:
             path.unlink(missing_ok=True)
     config = restored / CONFIG
     if own == former or not config.exists():
-        return ""
+        return None
     try:
         values = yaml.safe_load(config.read_text(encoding="utf-8"))
     except (ValueError, yaml.YAMLError):
-        return ""  # as broken as it was: the services say what is wrong with it
+        return None  # as broken as it was: the services say what is wrong with it
     if not isinstance(values, dict):
-        return ""
-    fitted = fit(values, _values(former), _values(own))
+        return None
+    before = _values(former)
+    fitted = fit(values, before, _values(own))
     head = f"# From a backup, fitted to the profile {own}; as it was there: {RESTORED}\n"
     text = head + yaml.safe_dump(fitted, sort_keys=False, allow_unicode=True)
     config.rename(restored / RESTORED)
     config.touch(mode=0o600)
     config.write_text(text, encoding="utf-8")
-    return f"{former or 'none'} {own}"
+    return Fitted(former=former, own=own, known=bool(before))
 
 
 def fit(
@@ -76,7 +89,7 @@ def fit(
     for key, value in config.items():
         before, now = former.get(key), own.get(key)
         if isinstance(value, Mapping):
-            inner = fit(value, before or {}, now or {})
+            inner = fit(value, _mapping(before), _mapping(now))
             if inner or not value:
                 fitted[key] = inner
         elif key not in former or value != before:
@@ -84,6 +97,10 @@ def fit(
         elif key in own:
             fitted[key] = now
     return fitted | {key: value for key, value in own.items() if key not in fitted}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _profile(etc: Path) -> str:

@@ -23,6 +23,7 @@ from services.backup.finding import Found, verify
 from services.backup.making import Progress
 from services.backup.manifest import DATA, ETC, Entry, Head, meant, told
 from services.backup.snapshot import checked
+from services.runtime import foreign
 from services.runtime.errors import Rejected, Retryable
 from services.runtime.unfinished import COMPLETE, RESTORING, believe
 
@@ -49,8 +50,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of the configuration; empty where that was not brought back."""
     aside: list[str]
     """Where lies what was there before."""
-    fitted: str = ""
-    """The profiles of the backup and of this box, where the configuration was fitted to this."""
+    fitted: hardware.Fitted | None = None
+    """From which profile to which, where the configuration was fitted to this box."""
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -106,18 +107,20 @@ def restore(
         aside = finish(data)  # another restore may have been cut off
         data.mkdir(mode=0o750, parents=True, exist_ok=True)
         _refuse(data, force=force)
-        staging = data / RESTORING
-        _clear(staging)
+        _clear(data / RESTORING)
         try:
-            _write(found, staging, with_etc=bool(with_etc), progress=progress)
-            keeps = etc if with_etc and not with_profile else None
-            fitted = hardware.keep(staging / ETC, keeps) if keeps else ""
-            plan.entries.extend(_as_it_was(plan.entries) if fitted else [])
-            _settle(staging)
+            # Whoever runs the services looks for the mark in it.
+            with foreign.made(data, RESTORING, 0o711) as staging:
+                _write(found, staging, with_etc=bool(with_etc), progress=progress)
+                keeps = etc if with_etc and not with_profile else None
+                fitted = hardware.keep(staging / ETC, keeps) if keeps else None
+                plan.entries.extend(_as_it_was(plan.entries) if fitted else [])
+                _settle(staging, data.stat())
+                _leave(staging / COMPLETE, msgspec.json.encode(plan))
         except BaseException:
-            _clear(staging)
+            if not (data / RESTORING / COMPLETE).exists():
+                _clear(data / RESTORING)
             raise
-        _leave(staging / COMPLETE, msgspec.json.encode(plan))
         aside += finish(data)
     except OSError as error:
         raise Retryable(
@@ -189,8 +192,6 @@ def _write(found: Found, staging: Path, *, with_etc: bool, progress: Progress) -
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         return path
 
-    staging.mkdir()
-    staging.chmod(0o711)  # whoever runs the services looks for the mark in it
     for place in (DATA, ETC):
         (staging / place).mkdir(mode=0o700)
     if faults := verify(found, progress, target):
@@ -210,12 +211,14 @@ def _as_it_was(entries: list[Entry]) -> list[Entry]:
     return [msgspec.structs.replace(one, path=beside) for one in entries if one.path == name]
 
 
-def _settle(staging: Path) -> None:
-    """Give all to the owner of the data folder, and have the names on the disk."""
-    owner = staging.parent.stat()
+def _settle(staging: Path, owner: os.stat_result) -> None:
+    """Give all to the owner of the data folder, and have the names on the disk.
+
+    Folders last: nobody else gets at what is in one as long as that is ours.
+    """
     if os.geteuid() == 0:
-        for where, _, names in os.walk(staging / DATA):
-            for path in (Path(where), *(Path(where) / name for name in names)):
+        for where, _, names in os.walk(staging / DATA, topdown=False):
+            for path in (*(Path(where) / name for name in names), Path(where)):
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
     for where, _, _ in os.walk(staging):
         _sync(Path(where))
@@ -297,7 +300,9 @@ def _leave(path: Path, data: bytes) -> None:
 
 
 def _clear(folder: Path) -> None:
-    if folder.exists():
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
         shutil.rmtree(folder)
 
 

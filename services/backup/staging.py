@@ -9,7 +9,6 @@ seen to have opened that one and no other.
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import secrets
@@ -36,7 +35,7 @@ class Staging:
             os.mkdir(self._name, 0o700, dir_fd=self._data)
             self._inside = opened.enter_context(foreign.opened(self._name, self._data))
             if os.fstat(self._inside).st_uid != os.geteuid():
-                raise _another(self.folder)
+                raise foreign.another(self.folder)
             self._opened = opened.pop_all()
 
     def close(self) -> None:
@@ -62,7 +61,7 @@ class Staging:
             database = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)
             if not any(os.path.samestat(made, os.fstat(one)) for one in _opened() - before):
                 database.close()
-                raise _another(path)
+                raise foreign.another(path)
         database.execute("PRAGMA journal_mode=OFF")
         database.execute("PRAGMA synchronous=OFF")
         return database
@@ -93,7 +92,3 @@ def _opened() -> set[int]:
             os.fstat(int(name))
             found.add(int(name))
     return found
-
-
-def _another(path: Path) -> OSError:
-    return PermissionError(errno.EPERM, "somebody put another one in its place", str(path))

@@ -7,6 +7,7 @@ then be any of the system's; so each is made anew, and given away by its descrip
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -28,6 +29,39 @@ def opened(path: Path | str, within: int | None = None) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextmanager
+def made(folder: Path, name: str, mode: int) -> Iterator[Path]:
+    """Make a folder; yield a path that leads there whatever becomes of its name meanwhile.
+
+    What is in it stays ours, unless `mode` lets others write.
+
+    Raises:
+        OSError: it cannot be made, or in the end another one lies in its place.
+    """
+    path = folder / name
+    with opened(folder) as outer:
+        os.mkdir(name, 0o700, dir_fd=outer)
+        with opened(name, outer) as inside:
+            own = os.fstat(inside)
+            if own.st_uid != os.geteuid():
+                raise another(path)
+            os.fchmod(inside, mode)
+            steady = f"/proc/self/fd/{inside}"
+            try:
+                yield Path(steady)
+            except OSError as error:
+                if isinstance(error.filename, str):  # people know it by its name
+                    error.filename = error.filename.replace(steady, str(path), 1)
+                raise
+            if not os.path.samestat(own, os.stat(name, dir_fd=outer, follow_symlinks=False)):
+                raise another(path)
+
+
+def another(path: Path) -> OSError:
+    """Return what to raise where a name leads to something that is not ours."""
+    return PermissionError(errno.EPERM, "somebody put another one in its place", str(path))
+
+
 def create(name: str, within: int) -> int:
     """Make a file that only its owner may read; return its descriptor. Raises OSError."""
     return os.open(name, _NEW, 0o600, dir_fd=within)
@@ -37,6 +71,11 @@ def give(descriptor: int, owner: os.stat_result) -> None:
     """Give what is open to an owner, where we are root. Raises OSError."""
     if os.geteuid() == 0:
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def unfinished(name: str) -> str:
+    """Return the pattern of what is left of writing a file where that was cut off."""
+    return f".{name}.*.new"
 
 
 def put(path: Path, data: bytes, *, mode: int) -> None:
@@ -61,7 +100,7 @@ def put_below(folder: Path, below: Path, data: bytes, *, mode: int) -> None:
 
 
 def _replace(name: str, data: bytes, mode: int, folder: int, owner: os.stat_result) -> None:
-    new = f".{name}.{secrets.token_hex(8)}.new"
+    new = unfinished(name).replace("*", secrets.token_hex(8))
     try:
         with os.fdopen(create(new, folder), "wb") as file:
             file.write(data)

@@ -187,7 +187,7 @@ async def test_a_server_that_ended_is_not_taken_for_one_that_speaks_tls() -> Non
         pass
 
     async with tcp_server(ends) as url, told(Bridge(url=url)) as (status, doctor):
-        assert "the answer broke off" in status
+        assert "the answer broke off" in status or "does not answer" in status
         assert "TLS" not in status + doctor
 
 

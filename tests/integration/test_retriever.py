@@ -80,7 +80,7 @@ async def test_a_code_brings_its_row_first_in_any_spelling(tmp_path: Path) -> No
         for question, code, ordinal in [
             ("变频器报E005错误怎么办?", "E005", 0),
             ("What does fault e-005 mean?", "E005", 0),
-            ("E05", "E05", 0),
+            ("E05", "E005", 0),
             ("drive shows EOC1", "E.OC1", 2),
             ("Ｅ００６", "E006", 1),
         ]:

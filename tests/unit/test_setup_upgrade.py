@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
+import signal
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -213,3 +216,123 @@ def test_a_first_boot_enables_what_is_enabled_here(tmp_path: Path) -> None:
         "enable andon.target",
         "disable andon-metrics.service",
     }
+
+
+def test_what_is_put_aside_is_one_file_at_every_moment(half: Half) -> None:
+    """What only the WAL had is there as well when power goes before the rename."""
+    path = half.data / "ledger.db"
+    cut = 'mv() { case $* in *returning*) kill -9 $BASHPID ;; esac; command mv "$@"; }\n'
+    with closing(
+        sqlite3.connect(path)
+    ) as db:  # stays open: it is the last to close that has no WAL
+        db.execute("INSERT INTO t VALUES ('of the WAL')")
+        db.commit()
+        done = half.call(f"{cut} return_databases {_OLD}")
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        [aside] = half.data.glob("aside/*/ledger.db")
+        for left in (path, aside):
+            with closing(sqlite3.connect(f"file:{left}?immutable=1", uri=True)) as cut_off:
+                assert cut_off.execute("SELECT a FROM t").fetchall() == [("of the WAL",)]
+    assert half.call(f"return_to {_OLD}").returncode == 0
+    assert half.forms() == {"ledger": 1, "corpus": 1, "library": 1}
+
+
+def test_a_database_that_is_in_use_is_not_returned(half: Half) -> None:
+    before = half.forms()
+    with closing(sqlite3.connect(half.data / "ledger.db", isolation_level=None)) as db:
+        db.execute("INSERT INTO t VALUES (1)")
+        db.execute("BEGIN")
+        db.execute("SELECT * FROM t").fetchall()
+        done = half.call(f"return_databases {_OLD}")
+    assert done.returncode == 1
+    assert "ledger.db is in use" in done.stderr
+    assert half.forms() == before
+
+
+@pytest.fixture
+def upgraded(half: Half) -> Half:
+    """One whose upgrade is long done."""
+    (half.opt / ".upgrade").unlink()
+    (half.opt / "previous").symlink_to(_OLD)
+    return half
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        "point() { [ $1 != $OPT/previous ] || kill -9 $$ $BASHPID; ln -sfn $2 $1; }",
+        "return_databases() { kill -9 $$ $BASHPID; }",
+        'mv() { case $* in *returning/corpus*) kill -9 $$ $BASHPID; esac; command mv "$@"; }',
+        'mv() { case $* in *returning/ledger*) kill -9 $$ $BASHPID; esac; command mv "$@"; }',
+    ],
+)
+def test_a_way_back_by_hand_that_was_cut_off_is_gone_to_its_end(upgraded: Half, cut: str) -> None:
+    done = upgraded.call(f"{cut}\nrollback")
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    done = upgraded.call("settle")
+    assert done.returncode == 0, done.stderr
+    assert (upgraded.running, upgraded.started) == (_OLD, _OLD)
+    assert str((upgraded.opt / "previous").readlink()) == _NEW
+    assert upgraded.forms() == {"ledger": 1, "corpus": 1, "library": 1}
+    assert not (upgraded.opt / ".upgrade").exists()
+
+
+def test_a_way_back_that_was_cut_off_before_anything_changed_is_not_gone(upgraded: Half) -> None:
+    before = upgraded.forms()
+    assert (
+        upgraded.call("activate() { kill -9 $$ $BASHPID; }\nrollback").returncode == -signal.SIGKILL
+    )
+    assert upgraded.call("settle").returncode == 0
+    assert (upgraded.running, upgraded.started, upgraded.forms()) == (_NEW, _NEW, before)
+    assert str((upgraded.opt / "previous").readlink()) == _OLD
+
+
+def test_a_version_before_that_cannot_be_set_up_costs_no_database(upgraded: Half) -> None:
+    before = upgraded.forms()
+    done = upgraded.call(f"activate() {{ [ $1 = {_NEW} ]; }}\nrollback")
+    assert done.returncode == 1
+    assert f"Andon {_NEW} runs" in done.stderr
+    assert (upgraded.running, upgraded.started, upgraded.forms()) == (_NEW, _NEW, before)
+    assert not (upgraded.opt / ".upgrade").exists()
+
+
+def test_an_enabled_unit_is_wanted_by_what_its_version_says(tmp_path: Path) -> None:
+    if not shutil.which("systemctl"):
+        pytest.skip("systemctl is missing")
+    units, links = tmp_path / "usr/local/lib/systemd/system", tmp_path / "etc/systemd/system"
+    shipped = tmp_path / "opt/1/deploy/systemd"
+    for folder in (units, links, shipped):
+        folder.mkdir(parents=True)
+    old, new = "dev-disk-by\\x2dlabel-A\\x2dB.device", "dev-disk-by\\x2dlabel-AB.device"
+    names = ("andon-backup-stick.service", "andon-b.service", "andon-off.service")
+
+    def enable(by: str) -> None:
+        for folder, name in itertools.product((units, shipped), names):
+            (folder / name).write_text(
+                f"[Service]\nExecStart=/bin/true\n[Install]\nWantedBy={by}\n"
+            )
+        script = f"""
+            . {SETUP}/common.sh; . {SETUP}/files.sh
+            OPT={tmp_path}/opt NOTED={tmp_path} UNITS={units} LINKS={links} TOUCHED={tmp_path}/t
+            T={tmp_path}
+            systemctl() {{ echo "$*" >>$T/called; command systemctl --root=$T "$@"; }}
+            enable_units 1 full"""
+        subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=True)
+
+    def wanted() -> set[str]:
+        return {str(path.relative_to(links)) for path in links.glob("*.wants/*")}
+
+    enable(old)
+    assert wanted() == {f"{old}.wants/{name}" for name in names}
+    (links / f"{old}.wants" / names[2]).unlink()  # as a person has it
+    enable(new)
+    assert wanted() == {f"{new}.wants/{name}" for name in names[:2]}
+    (tmp_path / "called").unlink()
+    enable(new)
+    assert "-q" not in (tmp_path / "called").read_text(), "all is as it should be"
+    # A label of a person's own stays.
+    label = links / "run-andonstick.mount.d" / "50-label.conf"
+    label.parent.mkdir()
+    label.touch()
+    enable(old)
+    assert wanted() == {f"{new}.wants/{names[0]}", f"{old}.wants/{names[1]}"}
