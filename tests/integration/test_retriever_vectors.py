@@ -383,7 +383,7 @@ def test_on_a_disk_that_hung_the_next_one_deletes(
             time.sleep(0.01)
         with pytest.raises(OSError, match="hung for"):
             writing.finish()
-    assert {path.suffix for path in tmp_path.iterdir()} == {".part"}
+    assert len(list(tmp_path.glob("*.part"))) == 2, "what it began stays"
     save(index, tmp_path, "two")
     assert not list(tmp_path.glob("*.part"))
 
