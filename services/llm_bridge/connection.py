@@ -110,7 +110,7 @@ class Connection:
                 started = True
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
-            if not started and _unclear(error) and await self._speaks_other():
+            if not started and _unclear(error, tls=self._tls) and await self._speaks_other():
                 other = errors.plain if self._tls else errors.encrypted
                 raise other(self._url) from error
             raise self._meant(error, started=started) from error
@@ -153,14 +153,16 @@ class Connection:
         return self._session
 
 
-def _unclear(error: aiohttp.ClientError | TimeoutError) -> bool:
+def _unclear(error: aiohttp.ClientError | TimeoutError, *, tls: bool) -> bool:
     """Return whether a server may have been greeted in the wrong way: it does not say so itself."""
     if isinstance(error, aiohttp.ClientConnectorError):
         cause = error.__cause__
         return isinstance(cause, ssl.SSLError) and not isinstance(
             cause, ssl.SSLCertVerificationError
         )
-    return isinstance(error, aiohttp.ConnectionTimeoutError) or not isinstance(error, TimeoutError)
+    if isinstance(error, TimeoutError):  # without TLS there is no greeting that it could wait for
+        return tls and isinstance(error, aiohttp.ConnectionTimeoutError)
+    return True
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

@@ -46,7 +46,7 @@ class Writer:
         Raises:
             OSError: there is no room for a process, or the one before still hangs.
         """
-        self._part = part
+        self._part, self._labels_part = part, labels_part
         self._limit_s = LEAST_S + graph.index_file_size() / SLOWEST
         for former in _left[:]:
             former.reap(0.0)
@@ -62,7 +62,14 @@ class Writer:
         if self.pid:
             os.close(writer)
             self._reader = reader
-            self._process = os.pidfd_open(self.pid)
+            try:
+                self._process = os.pidfd_open(self.pid)
+            except OSError:  # no file to be had, no memory: nobody could wait for it
+                os.close(reader)
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                self._discard()
+                raise
             return
         # Here is the copy: it has this thread alone, and nothing of the service's may run in it.
         code = 1
@@ -86,16 +93,18 @@ class Writer:
                     _left.append(self)
             told = pipe.read() if in_time else b""
         if not in_time:
-            self._part.unlink(missing_ok=True)
+            # What it began stays for the next `Writing.finish`: to delete it now on the disk that
+            # hangs might take for ever.
             reason = f"the process that writes the index hung for {self._limit_s:.0f} s"
             raise OSError(errno.ETIMEDOUT, reason, str(self._part))
         if not told:
+            self._discard()
             raise OSError(
                 errno.EINTR, "the process that writes the index was ended", str(self._part)
             )
         written = msgspec.msgpack.decode(told, type=_Written)
         if written.error:
-            self._part.unlink(missing_ok=True)
+            self._discard()
             raise OSError(written.error, written.reason, str(self._part))
         return written.crc32
 
@@ -116,6 +125,12 @@ class Writer:
         if self in _left:
             _left.remove(self)
         return True
+
+    def _discard(self) -> None:
+        """Delete what it began; what cannot be deleted stays for the next `Writing.finish`."""
+        with contextlib.suppress(OSError):  # why it failed is told, and says more
+            self._part.unlink(missing_ok=True)
+            self._labels_part.unlink(missing_ok=True)
 
 
 def checksum(*paths: Path) -> int:

@@ -34,6 +34,7 @@ class Saver:
         self._run = run
         self._writing: Writing | None = None
         self._saved: Held | None = None
+        self._ended = False
         self.one = asyncio.Lock()
         """Held while it is written: what is left of another one is deleted then."""
 
@@ -69,8 +70,11 @@ class Saver:
         begin = partial(
             index_file.begin, mark=mark, generation=held[0], embedding=self._corpus.embedding
         )
-        self._writing = await self._run(begin, index, self._folder)
-        return partial(self._finish, self._writing, held)
+        writing: Writing = await self._run(begin, index, self._folder)
+        if self._ended:
+            writing.writer.end()
+        self._writing = writing
+        return partial(self._finish, writing, held)
 
     async def _finish(self, writing: Writing, held: Held) -> None:
         try:
@@ -81,5 +85,6 @@ class Saver:
 
     def end(self) -> None:
         """Write no more: the next start brings the file before it in step."""
+        self._ended = True  # also what is about to begin
         if self._writing is not None:
             self._writing.writer.end()

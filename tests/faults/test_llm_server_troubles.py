@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from services.llm_bridge import probing
 from services.llm_bridge.errors import BrokenOutput, NotOffered
 from services.llm_bridge.llama import Done, LlamaServer, Message, Token, Writing
 from services.runtime.config import Bridge
@@ -72,7 +73,14 @@ async def test_health_of_nobody() -> None:
             await llama.health()
 
 
-async def test_no_route_takes_the_connect_timeout() -> None:
+async def test_no_route_takes_the_connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    probed: list[tuple[str, int]] = []
+
+    async def speaks_tls(host: str, port: int) -> bool:
+        probed.append((host, port))
+        return False
+
+    monkeypatch.setattr(probing, "speaks_tls", speaks_tls)
     # A full backlog answers nothing, like a host that is switched off.
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
@@ -88,6 +96,7 @@ async def test_no_route_takes_the_connect_timeout() -> None:
         finally:
             for each in waiting:
                 each.close()
+    assert probed == [], "who does not even answer the connect is not asked for more"
 
 
 STATUSES: list[tuple[int, Any, type[AndonError], str]] = [

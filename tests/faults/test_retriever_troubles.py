@@ -8,11 +8,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from schemas.retrieval import Activate, DocumentRef, IndexPassages, Passage
+from services.retriever import index_file, index_writer
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Vectors
 from services.retriever.embedding.onnx import OnnxEmbedder
@@ -147,14 +149,45 @@ async def test_changes_go_on_while_the_process_that_writes_the_index_hangs(
             hanging.setattr("services.retriever.index_writer._write", lambda *_: time.sleep(600))
             saving = asyncio.create_task(indexer.save())
             await soon(lambda: indexer._saver._writing is not None)
+            writing = indexer._saver._writing
+            assert writing is not None
             await indexer.remove("a")
             assert size(indexer) == 0
             assert not saving.done()
-            indexer._saver.end()
+            writing.writer.end()
             with pytest.raises(OSError, match="was ended"):
                 await saving
         await indexer.save()
         assert (tmp_path / "vectors" / "vectors.json").is_file()
+
+
+async def test_closing_ends_a_write_that_is_just_being_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    real = index_file.begin
+
+    def begin(*index: Any, **named: Any) -> index_file.Writing:
+        inside.set()
+        assert go_on.wait(SOON_S)
+        return real(*index, **named)
+
+    monkeypatch.setattr(index_file, "begin", begin)
+    monkeypatch.setattr(index_writer, "_write", lambda *_: time.sleep(600))
+    monkeypatch.setattr(index_writer, "LEAST_S", 5.0)
+    embedder = OnnxEmbedder(Embedding().model)
+    async with indexing(tmp_path, embedder) as (_, indexer, vectorizer):
+        await indexer.take(IndexPassages(document=ref("a"), passages=PASSAGES))
+        await indexer.activate(Activate(doc_id="a", revision=1, passages=len(PASSAGES)))
+        await vectorizer.catch_up()
+        saving = asyncio.create_task(indexer.save())
+        await soon(inside.is_set)
+        closing = asyncio.create_task(indexer.close())
+        await asyncio.sleep(0)  # it has said that it ends, and waits
+        go_on.set()
+        with pytest.raises(OSError, match="was ended"):
+            await saving
+        await closing
 
 
 async def test_a_document_may_be_removed_while_it_is_embedded(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -339,3 +340,74 @@ def test_beside_one_that_the_kernel_does_not_let_go_of_none_is_begun(
     assert stuck.writer.reap(60)
     save(index, tmp_path, "three")
     assert load(tmp_path, marks={"three"}) is not None
+
+
+def begins_both(parts: tuple[Any, ...]) -> None:
+    for part in parts[2:]:
+        part.write_bytes(b"begun")
+
+
+def hangs_half_way(*given: Any) -> NoReturn:
+    begins_both(given)
+    hangs()
+
+
+def fails_half_way(*given: Any) -> index_writer._Written:
+    begins_both(given)
+    return index_writer._Written(error=errno.ENOSPC, reason="full")
+
+
+def dies_half_way(*given: Any) -> NoReturn:
+    begins_both(given)
+    os._exit(1)
+
+
+@pytest.mark.parametrize(("way", "told"), [(fails_half_way, "full"), (dies_half_way, "was ended")])
+def test_what_could_not_be_written_whole_is_deleted(
+    way: Any, told: str, index: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_writer, "_write", way)
+    with pytest.raises(OSError, match=told):
+        save(index, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_disk_that_hung_the_next_one_deletes(
+    index: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as hanging:
+        hanging.setattr(index_writer, "_write", hangs_half_way)
+        hanging.setattr(index_writer, "LEAST_S", 0.2)
+        writing = index_file.begin(index, tmp_path, mark="one", generation=3, embedding="m")
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.01)
+        with pytest.raises(OSError, match="hung for"):
+            writing.finish()
+    assert len(list(tmp_path.glob("*.part"))) == 2, "what it began stays"
+    save(index, tmp_path, "two")
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_process_that_cannot_be_waited_for_leaves_nothing(
+    index: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    def no_file(pid: int) -> NoReturn:
+        begun.append(pid)
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.01)
+        raise OSError(errno.EMFILE, "too many open files")
+
+    before = set(Path("/proc/self/fd").iterdir())
+    with monkeypatch.context() as full:
+        full.setattr(index_writer, "_write", hangs_half_way)
+        full.setattr(os, "pidfd_open", no_file)
+        with pytest.raises(OSError, match="too many open files"):
+            save(index, tmp_path, "one")
+    assert set(Path("/proc/self/fd").iterdir()) <= before
+    with pytest.raises(ProcessLookupError):
+        os.kill(begun[0], 0)
+    assert list(tmp_path.iterdir()) == []
+    save(index, tmp_path, "two")
+    assert load(tmp_path, marks={"two"}) is not None
