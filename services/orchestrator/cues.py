@@ -64,7 +64,7 @@ _MACHINE_CJK = re.compile(
 _PLEASE = re.compile(r"\bplease\b", re.IGNORECASE)
 # What a manual writes below `Solution` where it only says what is wrong.
 _STATEMENT = re.compile(
-    r"\W*(?:(?:the|an?|this|there|no|not|wrong|bad|poor|loose|broken|faulty|defective)\b.*"
+    r"\W*+(?:(?:the|an?|this|there|no|not|wrong|bad|poor|loose|broken|faulty|defective)\b.*"
     r"|(?!(?:clear|eliminate|rectify|acknowledge|find|locate|fix|solve|troubleshoot|report|view)\b)"
     r"(?:[\w/-]+\s){0,3}(?:errors?|faults?|failures?|protection|damaged?|broken|loose|missing))\W*",
     re.IGNORECASE | re.DOTALL,
