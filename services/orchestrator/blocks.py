@@ -44,7 +44,7 @@ _FOOTER = re.compile(
 _CELLS = re.compile(
     r"(?<=[^\W\d_]) (?=(?:bit|byte) ?\d{1,2}(?:[~-](?:bit|byte)?\d{1,2})?[:：])"
     # Marks of Markdown, reStructuredText and of the programs that make pages of them.
-    r"|\|?(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?|\{\{[<%].{0,80}?[%>]\}\}"
+    r"|(?:\||(?<!-))(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?|\{\{[<%].{0,80}?[%>]\}\}"
     r"|(?<!\w)\|(?:image|img|icon|logo)[\w-]{0,20}\||(?m:^\s*\.\. (?:[\w-]+::(?! \w+ \w)|\|).*$)",
     re.IGNORECASE,
 )

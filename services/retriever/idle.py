@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 
 from services.retriever.tokens import tokens
 
@@ -20,9 +21,11 @@ _MACHINE = re.compile(
     re.IGNORECASE,
 )
 """What a machine as a whole is called."""
+_FAR = r"[^?]{0,120}"
+"""What stands between two words that tell together what is asked; any length costs its square."""
 _RETURNS = re.compile(
-    r"\b(?:what|which)\b[^?.!,;]*?\b(?P<verb>return(?:s|ed)?|answer(?:s|ed)?|repl(?:y|ies|ied)|"
-    r"respon(?:d|ds|ded|se|ses)|deliver(?:s|ed)?|send|sent|give|contain)\b|"
+    r"\b(?:what|which)\b[^?.!,;]{0,120}?\b(?P<verb>return(?:s|ed)?|answer(?:s|ed)?|"
+    r"repl(?:y|ies|ied)|respon(?:d|ds|ded|se|ses)|deliver(?:s|ed)?|send|sent|give|contain)\b|"
     r"\b(?P<noun>commands?|responses?|repl(?:y|ies)|answers?|instructions?|quer(?:y|ies)|frames?)\b|"
     r"(?P<zh>返回值?|命令|指令|应答|回复|作用|用途|用来|做什么|干什么|干嘛)",
     re.IGNORECASE,
@@ -31,17 +34,17 @@ _RETURNS = re.compile(
 _BEYOND = re.compile(
     r"^\W*(?:please |so |and |tell me |do you know )?who(?:se)?\b"
     r"(?! (?:do|should|can|must|may|shall|is allowed|are allowed|is permitted)\b)"
-    r"|\bhow much (?:does|do|did|would|will|is|are)\b[^?]*\bcosts?\b|\bhow expensive\b"
-    r"|\bwhat (?:does|do|would|will)\b[^?]*\bcost\b|\bprices?\b|\bwhere (?:can|do) (?:i|we) buy\b"
-    r"|\b(?:when|what year|which year)\b[^?]*\b(?:founded|born|invented|established|discovered)\b"
-    r"|\b(?:best|cheapest|better|which)\b[^?]*\b(?:brand|make|manufacturer|company)\b"
+    rf"|\bhow much (?:does|do|did|would|will|is|are)\b{_FAR}\bcosts?\b|\bhow expensive\b"
+    rf"|\bwhat (?:does|do|would|will)\b{_FAR}\bcost\b|\bprices?\b|\bwhere (?:can|do) (?:i|we) buy\b"
+    rf"|\b(?:when|what year|which year)\b{_FAR}\b(?:founded|born|invented|established|discovered)\b"
+    rf"|\b(?:best|cheapest|better|which)\b{_FAR}\b(?:brand|make|manufacturer|company)\b"
     r"|\b(?:write|compose|tell)\b (?:me )?(?:an?|some) \w*\s?(?:poem|story|joke|song|essay)\b"
     r"|多少钱|价格|报价|哪个(?:牌子|品牌)|谁(?:发明|创立|创办|设计|生产)|(?:写|讲)[一个首篇]*(?:诗|故事|笑话)"
     r"|(?:哪一?年|什么时候)[^?？]{0,12}(?:发明|成立|创立|出生)",
     re.IGNORECASE,
 )
 _HOW_OFTEN = re.compile(
-    r"\bhow (?:often|frequently)\b|\b(?:what|which)\b[^?]*\binterval\b|"
+    rf"\bhow (?:often|frequently)\b|\b(?:what|which)\b{_FAR}\binterval\b|"
     r"多久(?:要|需要?|该|应该?|得|得要|才)?[^,，。?？]{1,8}一次|(?:几|多少)(?:个?小时|天|周|个?月|年)[^,，。?？]{1,8}一次|"
     r"(?:更换|保养|维护|检查|清洁|润滑)(?:的)?(?:周期|间隔)",
     re.IGNORECASE,
@@ -74,14 +77,14 @@ def machines(question: str, terms: Iterable[tuple[int, int]]) -> frozenset[str]:
         question: as asked.
         terms: where the trade's terms in it begin and end: the drive of `drive belt` is none.
     """
-    spans = list(terms)
+    ends = [0] * (len(question) + 1)
+    for start, end in terms:
+        ends[start] = max(ends[start], end)
+    before = list(accumulate(ends, max, initial=0))  # how far those reach that begin before
     return frozenset(
         token
         for match in _MACHINE.finditer(question)
-        if not any(
-            start <= match.start() and match.end() <= end and end - start > len(match[0])
-            for start, end in spans
-        )
+        if before[match.start()] < match.end() >= ends[match.start()]
         for token in tokens(match[0])
     )
 

@@ -93,12 +93,19 @@ class Names:
         Args:
             question: as asked.
         """
-        for count, parted in _PARTED.items():
-            for match in parted.finditer(question):
-                name = "".join(match.groups())
-                if len(name) > SHORT and name.lower() in self and any(map(str.isdigit, name)):
-                    before, after = question[: match.start()], question[match.end(count) :]
-                    return self.joined(f"{before}{name}{after}")
+        before = ""
+        while before != question:
+            before = question
+            for count, parted in _PARTED.items():
+                start = 0
+                while match := parted.search(question, start):
+                    start = match.start() + 1
+                    name = "".join(match.groups())
+                    if len(name) > SHORT and name.lower() in self and any(map(str.isdigit, name)):
+                        question = (
+                            f"{question[: match.start()]}{name}{question[match.end(count) :]}"
+                        )
+                        start = match.start()
         return question
 
     def of(self, number: int) -> frozenset[str]:

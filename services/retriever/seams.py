@@ -20,13 +20,13 @@ def seams(question: str, terms: Collection[tuple[int, int]]) -> frozenset[str]:
     """
     begins = {start for start, _ in terms}
     ends = {end for _, end in terms}
+    inside = {at for start, end in terms for at in range(start + 1, end)}
     found: set[str] = set()
     kept: set[str] = set()
     for at in range(1, len(question)):
         pair = question[at - 1 : at + 1]
         if not (is_cjk(pair[0]) and is_cjk(pair[1])):
             continue
-        meet = at in begins and at in ends
-        inside = any(start < at < end for start, end in terms) if meet else True
-        (kept if inside else found).add(pair)
+        meet = at in begins and at in ends and at not in inside
+        (found if meet else kept).add(pair)
     return frozenset(found - kept)

@@ -39,6 +39,8 @@ _LEADS = re.compile(
     r"|在[^,;:.?!，；：。？！]{1,24}[:：，])(?=\s*\S)",
     re.IGNORECASE,
 )
+_MOST = 8
+"""Machines whose words are looked for in the rest of a question, the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def setting(question: str, asset: str = "") -> Setting:
     place: frozenset[str] = frozenset()
     if leads and (beside or tags or leads[0].rstrip()[-1] in ":："):
         place = frozenset(tokens(leads[0])) - frozenset(tokens(question[leads.end() :]))
-    for _, machine in named:
+    for machine in list(dict.fromkeys(machine for _, machine in named))[:_MOST]:
         # `conveyor` of `conveyor B417`, where it is not spoken of besides.
         place |= frozenset(tokens(machine)) - frozenset(tokens(question.replace(machine, " ")))
     names = asset.split("/") if asset else ()

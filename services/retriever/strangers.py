@@ -14,7 +14,7 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _AFTER = re.compile(
-    rf"^\s*(?:{FAULT_WORD}|codes?)?\s*(?:on|of|at|for|from)\s+(?:(?:an?|the|my|our)\s+)?(?-i:{_NAME})",
+    rf"\s*(?:(?:{FAULT_WORD}|codes?)\s*)?(?:on|of|at|for|from)\s+(?:(?:an?|the|my|our)\s+)?(?-i:{_NAME})",
     re.IGNORECASE,
 )
 _DOER = re.compile(r"(?:er|or|ers|ors|ing|ion|ment|line)$")

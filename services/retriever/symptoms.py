@@ -39,6 +39,12 @@ _VALUE = re.compile(
     re.IGNORECASE,
 )
 """What is asked of it instead: what it is set to, how it is read out, how it is undone."""
+_ASKER = re.compile(
+    r"\b(?:i|we) (?:do not|don't|cannot|can ?not|can't|did not|didn't|could not|couldn't) "
+    r"(?:find|know|understand|remember|have)\b|没有?(?:找到|说明书|手册|资料)",
+    re.IGNORECASE,
+)
+"""What is wrong with who asks, and with no machine: `where is it, I cannot find it`."""
 
 
 def _tokens_of(words: str) -> frozenset[str]:
@@ -70,7 +76,8 @@ def reported(question: str) -> bool:
     Args:
         question: as asked.
     """
-    return _WRONG.search(question) is not None and _VALUE.search(question) is None
+    wrong = _WRONG.search(_ASKER.sub(" ", question)) is not None
+    return wrong and _VALUE.search(question) is None
 
 
 def of_a_fault(labels: Collection[str], section: str) -> float:

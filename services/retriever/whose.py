@@ -20,6 +20,8 @@ HOLDERS = 200
 """Documents that are looked at for having a product's name."""
 MISTYPED = 5
 """Letters of a name, at least, that may be mistyped."""
+COMPARED = 32
+"""Words that no passage has, the first, that are compared with all makers: a log may have many."""
 _WORD = re.compile(r"[A-Za-z]+")
 _CLAUSE = re.compile(r"[，；：。？！]|[,;:.!?](?=\s|[^\x00-\x7f])")
 
@@ -54,10 +56,14 @@ def makers_of(
     for one in expansions:
         if one.maker:
             found.setdefault((one.start, one.end), {one.words: None})[one.tokens] = None
+    compared: set[str] = set()
     for match in _WORD.finditer(question):
         (word, *_) = running_tokens(match[0]) or [""]
         if len(word) < MISTYPED or word in known or lexicon.knows(word):
             continue
+        compared.add(word)
+        if len(compared) > COMPARED:
+            break
         for names in lexicon.makers():
             if any(
                 name[0].isascii() and len(name[0]) >= MISTYPED and distance(word, name[0], 1) == 1
@@ -82,10 +88,9 @@ def together(question: str, start: int, code: int) -> bool:
 async def made_by(corpus: Corpus, makers: Sequence[Maker]) -> set[int]:
     """Return the documents of some makers: they go by the name, or say whose they are."""
     made: set[int] = set()
-    for maker in makers:
-        for name in maker.names:
-            made |= {n for n in corpus.active if corpus.names.of(n).issuperset(name)}
-            made |= await corpus.made_by(" ".join(name))
+    for name in dict.fromkeys(name for maker in makers for name in maker.names):
+        made |= {n for n in corpus.active if corpus.names.of(n).issuperset(name)}
+        made |= await corpus.made_by(" ".join(name))
     return corpus.names.family(made & corpus.active.keys())
 
 

@@ -46,6 +46,14 @@ def test_what_a_machine_does_and_notes_are_no_steps(sentence: str) -> None:
     assert not is_step(sentence)
 
 
+@pytest.mark.parametrize("run", ["电", "x", "0", "_", "(", ".", "-", " "])
+def test_a_sentence_without_end_is_looked_at_once(run: str) -> None:
+    # Hours, where each way to part it is tried.
+    assert not is_step(run * 20_000)
+    assert not is_cause(run * 20_000)
+    assert not is_statement(run * 20_000)
+
+
 @pytest.mark.parametrize(
     "sentence",
     [

@@ -66,6 +66,11 @@ def test_a_machine_inside_a_term_is_none() -> None:
     assert machines("drive belt slips", [(0, 5)]) == {"driv"}
 
 
+def test_a_machine_beside_a_term_is_one() -> None:
+    assert machines("drive on the drive belt", [(13, 23)]) == {"driv"}
+    assert machines("drive on", [(0, 5), (6, 8)]) == {"driv"}
+
+
 def test_what_is_asked_of_a_command() -> None:
     assert of_commands("what does QXYZ return") == {"return"}
     assert of_commands("QXYZ 命令是干什么的") == {"命令", "干什", "什么"}

@@ -147,6 +147,11 @@ def test_a_name_with_spaces_in_it_is_one(question: str, joined: str) -> None:
     assert names.joined(question) == joined
 
 
+def test_names_with_spaces_are_joined_however_many_there_are() -> None:
+    names = Names({1: DocumentRef(doc_id="a", revision=1, title="YL620", file="yl.pdf")})
+    assert names.joined("yl 620 " * 1_300) == "yl620 " * 1_300
+
+
 def test_a_product_is_what_a_whole_manual_goes_by() -> None:
     names = Names(
         {

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.unit
         "直流母线欠压",
         "卷扬机堵转",
         "屏幕不亮",
+        "I cannot start the pump",
+        "泵没有压力",
     ],
 )
 def test_what_is_wrong_is_reported(question: str) -> None:
@@ -48,6 +50,9 @@ def test_what_is_wrong_is_reported(question: str) -> None:
         "怎么清除故障",
         "rotor length",
         "brake lining",
+        "where is the brake relay wired, I cannot find it",
+        "which cable for the encoder? I don't know",
+        "编码器怎么接线，我没有说明书",
         "",
     ],
 )
