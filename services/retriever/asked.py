@@ -151,6 +151,19 @@ def worded(code: Code) -> bool:
     return code.canonical[0] == "P" and _PARAMETER.match(code.raw) is not None
 
 
+def is_number(code: Code) -> bool:
+    """Return whether a code is a number alone, or one with no more than a word for any fault."""
+    return code.canonical[0] == "#" or _word_apart(code)
+
+
+def without(question: str, asked: Iterable[Code]) -> str:
+    """Return a question without the numbers that are asked for, and the words they come with."""
+    for code in asked:
+        if is_number(code) and code.raw:
+            question = question.replace(code.raw, " ")
+    return question.strip()
+
+
 def spellings(code: Code) -> tuple[str, ...]:
     """Return the canonical forms that are the code as typed: `err 9` is ERR9 as well as #9."""
     if not _word_apart(code):

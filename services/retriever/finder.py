@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from schemas.answers import Scope
 from schemas.retrieval import Found, Hit, Passage, Search
 from services.retriever import neighbours, ranking
+from services.retriever.asked import without
 from services.retriever.corpus import Corpus
 from services.retriever.embedding import Embedder
 from services.retriever.glosses import glossed
@@ -111,10 +114,13 @@ class Finder:
         look = self._meaning.begin(search.question, limited=scoped is not None)
         try:
             scope: Scope = "asset" if inside else "all"
-            asked, hits = await self._in_scope(search, scoped, look, clock)
-            if inside and not hits:
+            asked, hits = await self._in_scope(search, scoped, inside, look, clock)
+            if not hits and asked.known.foreign and (home := asked.subject.meant or inside):
+                # What the machine says beside its number may be told there.
+                hits = await self._by_text(search, asked, list(home), clock)
+            elif inside and not hits:
                 scope = "widened"
-                asked, hits = await self._in_scope(search, everywhere, look, clock)
+                asked, hits = await self._in_scope(search, everywhere, inside, look, clock)
         finally:
             look.cancel()
         if not hits:
@@ -134,12 +140,13 @@ class Finder:
         self,
         search: Search,
         scope: list[int] | None,
+        own: list[int],
         look: asyncio.Task[Look],
         clock: _Clock,
     ) -> tuple[Inquiry, list[Hit]]:
         """Return what is asked of some revisions, or of all of them, and what they answer."""
         corpus, limit = self._corpus, search.limit
-        asked = await self._inquirer.inquire(search, scope, only=_narrowed(search))
+        asked = await self._inquirer.inquire(search, scope, only=_narrowed(search), own=own)
         clock.lap("codes")
         word_hits = await self._by_words(asked, scope)
         clock.lap("words")
@@ -220,6 +227,20 @@ class Finder:
         ]
         clock.lap("join")
         return asked, hits
+
+    async def _by_text(
+        self, search: Search, asked: Inquiry, own: list[int], clock: _Clock
+    ) -> list[Hit]:
+        """Return what a machine's own manuals tell of a report without the numbers in it."""
+        text = without(search.question, asked.codes)
+        if not any(map(str.isalpha, text)):
+            return []
+        told = msgspec.structs.replace(search, question=text, code="")
+        look = self._meaning.begin(text, limited=True)
+        try:
+            return (await self._in_scope(told, own, own, look, clock))[1]
+        finally:
+            look.cancel()
 
     async def _by_words(self, asked: Inquiry, scope: list[int] | None) -> Pairs:
         """Return passages by words, of the documents that are meant some more."""

@@ -68,7 +68,12 @@ class Inquirer:
         self._subjects = Subjects(corpus, lexicon)
 
     async def inquire(
-        self, search: Search, scope: Collection[int] | None, *, only: bool = False
+        self,
+        search: Search,
+        scope: Collection[int] | None,
+        *,
+        only: bool = False,
+        own: Collection[int] = (),
     ) -> Inquiry:
         """Return what a search asks for.
 
@@ -76,6 +81,7 @@ class Inquirer:
             search: the question.
             scope: numbers of the revisions to look in; all that answer when None.
             only: the search is limited to them: nothing of others is told either.
+            own: numbers of the revisions that are the asset's, wherever is looked.
         """
         search = self._spelt(search)
         place = setting(search.question, search.asset)
@@ -86,7 +92,13 @@ class Inquirer:
         gist = gist_of(words, codes)
         subject = await self._subjects.of(words, codes, gist, scope)
         first = subject.meant or scope or ()
-        known = await look_up(self._corpus, codes, first, only=only or bool(subject.meant))
+        known = await look_up(
+            self._corpus,
+            codes,
+            first,
+            only=only or bool(subject.meant),
+            own=subject.meant or own,
+        )
         told = [code for code in codes if code.certain and (code.asked or code in known.told)]
         if told and not subject.meant and not search.code:
             foreign = subject.foreign if scope is None else ""

@@ -7,7 +7,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from services.retriever.asked import forgiving, forms, outermost, respelt, spellings, worded
+from services.retriever.asked import (
+    forgiving,
+    forms,
+    is_number,
+    outermost,
+    respelt,
+    spellings,
+    worded,
+)
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
 from services.retriever.holdings import CodeHit
@@ -55,6 +63,8 @@ class Known:
     """By unknown code, defined ones that may have been meant, the likeliest first."""
     stranger: str = ""
     """A maker or a product that no manual speaks of: what others mean by its codes is no answer."""
+    foreign: bool = False
+    """Its numbers are not in the machine's own manuals, and what others mean by them is nothing."""
     spoken_of: Sequence[Code] = ()
     """Codes that are only mentioned: as good as unknown where that answers nothing."""
 
@@ -84,9 +94,16 @@ def _rank(match: Match) -> tuple[int, bool, bool]:
 
 
 async def look_up(
-    corpus: Corpus, asked: Sequence[Code], first: Collection[int] = (), *, only: bool = False
+    corpus: Corpus,
+    asked: Sequence[Code],
+    first: Collection[int] = (),
+    *,
+    only: bool = False,
+    own: Collection[int] = (),
 ) -> Known:
     """Return what the manuals have of some codes.
+
+    A number alone means something in the machine's own manuals only: each counts from 1.
 
     Args:
         corpus: where to look.
@@ -94,14 +111,16 @@ async def look_up(
         first: numbers of revisions that go before others, such as those of the asset.
         only: a code that looks like one by itself counts in no others: the question is about
             these, and what another maker means by it is no answer.
+        own: numbers of the revisions that are the machine's own; none where any may be.
     """
     known = Known()
     if not asked:
         return known
-    there = await corpus.lookup_loose(forgiving(asked), first=first)
+    there = await corpus.lookup_loose(forgiving(asked), first=own or first)
     if only:
         there = _among(there, first)
-    found = {code: meant(code, there) for code in dict.fromkeys(asked)}
+    mine = _among(there, own) if own else there
+    found = {code: meant(code, mine if is_number(code) else there) for code in dict.fromkeys(asked)}
     asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
     parts = [code for code in found if code.certain and code not in asked]
     for code in asked:
@@ -115,12 +134,18 @@ async def look_up(
         for c in asked
         if c.certain
         and c.asked
-        and (not found[c] or (only and c.canonical[0] == "#" and _mentioned(found[c])))
+        and (not found[c] or ((only or own) and c.canonical[0] == "#" and _mentioned(found[c])))
     ]
     if first and not only:
         elsewhere = [c for c in asked if c.certain and found[c] and not _among(found[c], first)]
         await _own_spelling(corpus, elsewhere, known, first)
-    names = await _of_missing(corpus, missing, known, first, only=only) if missing else {}
+    numbers = [c for c in missing if own and is_number(c)]
+    names = await _of_missing(corpus, numbers, known, own, only=True) if numbers else {}
+    if others := [c for c in missing if c not in numbers]:
+        names |= await _of_missing(corpus, others, known, first, only=only)
+    known.foreign = bool(numbers) and not (
+        others or any(hit.certain and hit.strength >= LEADS for hit in known.hits.values())
+    )
     known.spoken_of = [c for c in asked if c.certain and c.asked and _mentioned(found[c])]
     sure = any(code.certain for code in asked)
     known.told = [

@@ -111,7 +111,9 @@ def readings(folded: str) -> Iterator[Code]:
     yield from _apart(folded)
     for match in _LIKE_DIGITS.finditer(folded):
         digits = match["digits"].translate(_TO_DIGITS)
-        yield Code(match["letters"].upper() + digits, match[0], match.start(), len(digits) > 2)
+        letters = match["letters"].upper()
+        sure = len(digits) > 2 or letters in ABBREVIATED
+        yield Code(letters + digits, match[0], match.start(), sure)
     for match in _PARAMETER.finditer(folded):
         yield Code(f"P{match['number']}", match[0], match.start(), certain=False)
     yield from _numbered(folded)

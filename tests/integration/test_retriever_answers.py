@@ -393,6 +393,31 @@ async def test_a_number_is_answered_from_rows_of_faults_alone(two: Asker) -> Non
         assert nothing.unknown_codes == ["7"]
 
 
+async def test_a_number_means_nothing_outside_its_own_machine(two: Asker) -> None:
+    """Each list counts from 1: what another machine has under a number is never told."""
+    hoist = rows(
+        ("5", "Rope slack", "wind up the rope"), ("10", "Drive overload", "lower the load")
+    )
+    await two.add(ref("hoist", "Hoist"), hoist)
+    guide = texts(
+        "The guard reports a discharge overcurrent alarm and opens the output. It closes again "
+        "after the release time.",
+        "Store the battery in a dry room.",
+    )
+    await two.add(ref("guard", "Cell guard", ("hall/guard",)), guide)
+    assert documents(await two.search("fault 10")) == ["hoist"]
+    for question, code in (("10", "10"), ("故障10", ""), ("Er 10", ""), ("fault 10", "")):
+        nothing = await two.search(question, code=code, asset="hall/guard")
+        assert (nothing.hits, nothing.scope) == ([], "asset")
+        assert nothing.unknown_codes in (["10"], ["Er10"])
+    told = await two.search("5 discharge overcurrent alarm", code="5", asset="hall/guard")
+    assert (documents(told)[0], told.unknown_codes) == ("guard", ["5"])
+    assert told.hits[0].passage.text.startswith("The guard reports")
+    # A machine without manuals, and codes that say more, are looked for everywhere.
+    assert documents(await two.search("fault 10", asset="hall/other")) == ["hoist"]
+    assert documents(await two.search("fault E013", asset="hall/guard"))[0] == "kelvarn"
+
+
 @pytest.mark.parametrize(
     ("question", "unknown"),
     [
