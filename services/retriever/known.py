@@ -7,7 +7,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from services.retriever.asked import forgiving, forms, outermost, respelt, spellings, worded
+from services.retriever.asked import (
+    forgiving,
+    forms,
+    hexadecimal,
+    outermost,
+    respelt,
+    spellings,
+    worded,
+)
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
 from services.retriever.holdings import CodeHit
@@ -294,6 +302,9 @@ def _as_written(code: Code, hits: Sequence[CodeHit]) -> CodeHit | None:
     typed = [hit for hit in hits if hit.strength >= LEADS and hit.canonical in own]
     if typed:
         return min(typed, key=lambda hit: own.index(hit.canonical))
+    marked = [h for h in hits if h.strength >= DEFINES and h.loose == hexadecimal(code)]
+    if marked:
+        return marked[0]
     letters, digits = split(code.canonical)
     padded = [hit for hit in hits if hit.strength >= DEFINES and hit.loose == code.loose]
     once = {hit.canonical for hit in padded}
