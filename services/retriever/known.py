@@ -114,7 +114,7 @@ async def look_up(
     parts = [code for code in found if code.certain and code not in asked]
     for code in asked:
         # `F30 005` surely asks for a code; that it is F30005, the manual tells.
-        sure = code.certain or worded(code)
+        sure = code.certain or worded(code) or hexadecimal(code) != ""
         sure = sure or any(code.start <= p.start and p.end <= code.end for p in parts)
         known.add(found[code], spellings(code), certain=sure)
     # That a machine's manual speaks of a second fault somewhere does not list fault 2.

@@ -940,3 +940,7 @@ def test_a_row_in_both_languages_is_told_in_the_one_asked_for() -> None:
     assert (ask(both).summary, ask(both).note) == ("E005 Bus voltage high.", "")
     chinese = ask(both, lang="zh")
     assert (chinese.summary, chinese.note) == ("E005 直流母线电压过高。", "")
+    columns = row(
+        ("代码", "E005"), ("描述", "belt stalled"), ("含义", "皮带堵转"), ("原因", "皮带过紧或缺油")
+    )
+    assert (ask(columns).note, ask(columns, lang="zh").note) == ("", "")
