@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 from schemas.answers import Language
 from schemas.retrieval import Field, Hit, Passage
-from services.orchestrator.columns import Role, language_of_header, role_of
+from services.orchestrator.columns import Role, is_grade, language_of_header, role_of
 from services.orchestrator.cues import is_action, is_demand, is_statement
 from services.orchestrator.items import is_counted, items, unwrapped
+from services.orchestrator.language import part_in
 
 _MARKUP = "*_`'\" \t\n\r\v\f\u00a0\u3000"
 _CODE_CELL = re.compile(r"[A-Z]{0,6}[-._ ]?[A-Z]{0,3}[-._ ]?\d{1,6}[A-Z]?|[A-Z]{2,4}\d?")
 _WORD = re.compile(r"\$?[A-Za-z0-9][A-Za-z0-9._-]*|\$[$#]")
 _OTHER = re.compile(r"[^\w$]+|_+")
 _LISTED: tuple[Role, ...] = ("cause", "action")
+_BESIDE: tuple[Role, ...] = ("grade", "other")
 _LONGEST_ROW = 160
 """Characters of a row without headers that is given as it is."""
 
@@ -87,12 +89,12 @@ def define(passage: Passage, *, code: str, lang: Language) -> Definition:
     for field, role in zip(fields, roles, strict=True):
         if field.value:
             by_role[role].append(field)
-    names = _one_language(by_role["name"], lang)
-    meanings = _one_language(by_role["meaning"], lang)
+    names = _in_parts(_one_language(by_role["name"], lang), lang)
+    meanings = _in_parts(_one_language(by_role["meaning"], lang), lang)
     if not names:
         names, meanings = meanings[:1], meanings[1:]
-    causes, cause_asides = _split(_one_language(by_role["cause"], lang))
-    actions, action_asides = _split(_one_language(by_role["action"], lang))
+    causes, cause_asides = _split(_in_parts(_one_language(by_role["cause"], lang), lang))
+    actions, action_asides = _split(_in_parts(_one_language(by_role["action"], lang), lang))
     if not {"action", "both"} & set(roles):
         # The column of causes is then that of all there is to say: `Check the supply.`
         actions = [item for item in causes if is_demand(item)]
@@ -112,7 +114,7 @@ def define(passage: Passage, *, code: str, lang: Language) -> Definition:
         counted=frozenset(role for role in _LISTED if _counts(by_role[role])),
         reaction=" ".join(unwrapped(f.value) for f in _one_language(by_role["reaction"], lang)),
         asides=cause_asides + [one for one in action_asides if one not in cause_asides],
-        rest=by_role["other"],
+        rest=[f for f, role in zip(fields, roles, strict=True) if f.value and role in _BESIDE],
     )
 
 
@@ -163,7 +165,7 @@ def words_of(text: str) -> list[str]:
 def is_long(hit: Hit) -> bool:
     """Return whether a row is a page of text in cells: no header says what is what."""
     fields = [field for field in hit.passage.fields if field.value.strip()]
-    known = any(role not in ("other", "number") for role in _roles(fields, ""))
+    known = any(role not in ("other", "number", "grade") for role in _roles(fields, ""))
     return not known and sum(len(field.value) for field in fields) > _LONGEST_ROW
 
 
@@ -202,15 +204,17 @@ def _parts(code: str) -> tuple[str, str]:
 def _roles(fields: Sequence[Field], code: str) -> list[Role]:
     """Return each field's role: by its header, and for the code also by its value."""
     cells = [plain(field.value) for field in fields]
-    roles = [_role(field.name, cell) for field, cell in zip(fields, cells, strict=True)]
+    by_header = [role_of(field.name) for field in fields]
+    named = bool({"name", "meaning"} & set(by_header))
+    roles = [_role(role, cell, named=named) for role, cell in zip(by_header, cells, strict=True)]
     if "code" in roles:
         return roles
     asked = canonical(code)
-    named = [place for place, role in enumerate(roles) if role in ("name", "number", "other")]
-    asked_for = [place for place in named if asked and canonical(cells[place]) == asked]
+    places = [place for place, role in enumerate(roles) if role in ("name", "number", "other")]
+    asked_for = [place for place in places if asked and canonical(cells[place]) == asked]
     code_like = [
         place
-        for place in named
+        for place in places
         if roles[place] != "number"
         and re.search(r"\d", cells[place])
         and _CODE_CELL.fullmatch(cells[place])
@@ -221,12 +225,19 @@ def _roles(fields: Sequence[Field], code: str) -> list[Role]:
     return roles
 
 
-def _role(header: str, cell: str) -> Role:
-    """Return a column's role; what counts the rows holds no words."""
-    role = role_of(header)
-    if role != "number":
+def _role(role: Role, cell: str, *, named: bool) -> Role:
+    """Return what a cell is, by its column and itself: what counts the rows holds no words.
+
+    Args:
+        role: of the column.
+        cell: what stands there.
+        named: another column has the name.
+    """
+    if role == "name" and is_grade(cell):
+        return "grade"
+    if role != "number" or sum(character.isalpha() for character in cell) < 4:
         return role
-    return "name" if sum(character.isalpha() for character in cell) > 3 else role
+    return "other" if named else "name"
 
 
 def _one_language(fields: list[Field], lang: Language) -> list[Field]:
@@ -235,6 +246,14 @@ def _one_language(fields: list[Field], lang: Language) -> list[Field]:
     if len(set(languages)) < 2:
         return fields
     return [field for field, spoken in zip(fields, languages, strict=True) if spoken == lang]
+
+
+def _in_parts(fields: list[Field], lang: Language) -> list[Field]:
+    """Return the fields without what each line says once more in the other language."""
+    return [
+        Field(f.name, "\n".join(part_in(line, lang) for line in f.value.split("\n")))
+        for f in fields
+    ]
 
 
 def _all_items(fields: list[Field]) -> list[str]:

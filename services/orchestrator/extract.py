@@ -197,7 +197,7 @@ def _defined(
     rest = [h for h in hits if h.by == "code" or h.passage.kind == "text" or _belongs(h, hit, code)]
     cited = to_cite(used, rest)
     numbers = {identity(h): n for n, h in enumerate(cited, 1)}
-    if foreign := _only(main, lang):
+    if foreign := _only(hit, main, lang):
         words, main = quoting(words), called(main, hit, words)
     summary = summary_of(main, code, asked) or quote(hit.passage.text, limit=LONGEST_TAIL)
     lines = told_of(main, code=code, asked=asked, summary=summary, words=words)
@@ -263,8 +263,11 @@ def _from_text(
     )
 
 
-def _only(main: Definition, lang: Language) -> str:
+def _only(hit: Hit, main: Definition, lang: Language) -> str:
     """Say so when a row speaks but the other language; one of two columns may be the right."""
+    other = define(hit.passage, code=main.code, lang="en" if lang == "zh" else "zh")
+    if main.name and main.name != other.name and speaks(main.name, lang):
+        return ""  # it has the fault's name in both
     said = " ".join((main.name, main.meaning, *main.causes, *main.actions))
     said = said if said.strip() else " ".join(field.value for field in main.rest)
     return "" if speaks(said, lang) else phrases(lang).only

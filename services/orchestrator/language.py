@@ -16,6 +16,16 @@ CHINESE_SHARE = 0.3
 _LONGEST_MNEMONIC = 3
 """Capitals up to this length (`OC`, `ERR`, `BMS`) are codes and names, not words."""
 
+_PART = re.compile(r"[\s/|,;:()（）\[\]]+")
+_EDGES = " \t\n/|,;:-–—()（）[]"
+_TELLING = re.compile(
+    r"over|under|fault|error|fail|loss|lost|short|volt|current|temp|heat|alarm|abnormal",
+    re.IGNORECASE,
+)
+"""Parts of words that say what is wrong; another word alone may be a product's name."""
+_TRANSLATED = 6
+"""Ideographs a Latin word that are still a translation; more are Chinese with names in it."""
+
 
 def language_of(text: str, default: Language) -> Language:
     """Return the language of a text; `default` for codes, numbers and mnemonics alone.
@@ -41,6 +51,32 @@ def speaks(text: str, lang: Language) -> bool:
         return ideographs > 0
     words = sum(1 for run in _RUN.findall(_IDEOGRAPH.sub(" ", text)) if _is_word(run))
     return ideographs == 0 or (words > 1 and 2 * words >= ideographs)
+
+
+def part_in(text: str, lang: Language) -> str:
+    """Return the half of a text in a language where the other half says the same: `Stall 堵转`.
+
+    The text as it is where it is not plainly two such halves.
+    """
+    places = [match.start() for match in _IDEOGRAPH.finditer(text)]
+    if not places:
+        return text
+    # A mnemonic that touches ideographs is theirs: `CAN通讯故障`.
+    starts = [0, *(gap.end() for gap in _PART.finditer(text))]
+    ends = [*(gap.start() for gap in _PART.finditer(text)), len(text)]
+    start = max(place for place in starts if place <= places[0])
+    end = min(place for place in ends if place > places[-1])
+    halves = [half.strip(_EDGES) for half in (text[:start], text[end:])]
+    latin = "".join(halves)
+    words = [run for run in _RUN.findall(latin) if _is_word(run)]
+    said = len(words) > 1 or _TELLING.search(latin)
+    if not (words and said and not all(halves)):
+        return text
+    if not len(words) < len(places) <= _TRANSLATED * len(words):
+        return text
+    if any(map(_is_word, _RUN.findall(_IDEOGRAPH.sub(" ", text[start:end])))):
+        return text
+    return text[start:end] if lang == "zh" else latin
 
 
 def has_ideographs(text: str) -> bool:

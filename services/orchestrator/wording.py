@@ -10,7 +10,7 @@ from dataclasses import replace
 from schemas.answers import Language
 from schemas.retrieval import Field, Hit
 from services.orchestrator.blocks import blocks
-from services.orchestrator.columns import is_wanted
+from services.orchestrator.columns import is_grade, is_wanted, role_of
 from services.orchestrator.definition import Definition, canonical, plain
 from services.orchestrator.items import unwrapped
 from services.orchestrator.language import language_of
@@ -192,6 +192,8 @@ def _tail(definition: Definition, asked: frozenset[str]) -> str:
         return "" if definition.name else definition.actions[0]
     named = any(_is_named(field) for field in definition.rest)
     rest = [field for field in definition.rest if _says(field)]
+    if definition.name:
+        rest = [field for field in rest if not _grades(field)]
     comma = _words("".join(map(_line, rest))).comma if named else " "
     parts = [*(_line(field, " ") for field in rest), plain(definition.reaction)]
     return comma.join(part for part in parts if part)
@@ -234,6 +236,11 @@ def _says(field: Field) -> bool:
     """Return whether a cell has words, a number or a unit; a tick alone says nothing here."""
     value = unicodedata.normalize("NFKC", field.value)
     return any(character.isalnum() or character in _SIGNS for character in value)
+
+
+def _grades(field: Field) -> bool:
+    """Return whether a cell only says how bad a fault is."""
+    return role_of(field.name) == "grade" or is_grade(field.value)
 
 
 def _is_named(field: Field) -> bool:

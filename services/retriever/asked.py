@@ -9,7 +9,7 @@ from dataclasses import replace
 from schemas.retrieval import Search
 from services.retriever.codes import Code, cell_code, codes
 from services.retriever.normal import fold, loose_form, split
-from services.retriever.readings import FAULT_WORD, as_digits
+from services.retriever.readings import FAULT_WORD, NAMED, as_digits
 from services.retriever.tokens import query_tokens
 
 _FAULT_CODE = re.compile(r"(?:E|F|A|W|AL|ALM|ER|ERR|OC|OL|OV|UV|LU)\d{1,6}")
@@ -44,6 +44,8 @@ LITTLE = 1
 """Other words of a question that asks for little more than the code."""
 _DISPLAY = ("E", "AL", "ERR")
 """What displays put before a name: `E.OC1`, `AL.E9`."""
+_HEX = re.compile(r"(?=\d+[A-F])\d[0-9A-F]{3,7}|(?=[A-F]\w*[A-F])(?=\w*\d)[A-F][0-9A-F]{5,7}")
+"""A hexadecimal number without its mark; F30002 would be a fault's."""
 _APART = re.compile(r"[A-Za-z]\.?[\s:#=]")
 """Stands in what is no code of letters and digits, but a word and a number."""
 _CUT_SHORT = {"ERR": "E", "AL": "A"}
@@ -72,7 +74,8 @@ def codes_asked(search: Search, names: Container[str]) -> list[Code]:
     found: list[Code] = []
     if search.code:
         canonical = cell_code(search.code)
-        if canonical:
+        # Of `ErrCode106` a manual may list no more than the number.
+        if canonical and not NAMED.fullmatch(fold(search.code)):
             found.append(Code(canonical, search.code, 0))
         else:
             found += codes(search.code, loose=True)
@@ -119,6 +122,8 @@ def forms(code: Code) -> tuple[str, ...]:
     if loose.startswith("0X"):
         return (loose, f"#{loose[2:]}") if loose[2:].isdigit() else (loose,)
     found = [loose]
+    if marked := hexadecimal(code):
+        found.append(marked)
     if letters == "ERR" or _word_apart(code) or worded(code):
         return _by_word(code, letters, rest)
     for display in _DISPLAY:
@@ -132,9 +137,14 @@ def forms(code: Code) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def hexadecimal(code: Code) -> str:
+    """Return the loose form of a code that is a hexadecimal number without its mark, else empty."""
+    return loose_form(f"0X{code.canonical}") if _HEX.fullmatch(code.canonical) else ""
+
+
 def _by_word(code: Code, letters: str, rest: str) -> tuple[str, ...]:
     """Return the forms of a code whose letters are a word, cut short or not."""
-    if worded(code):
+    if letters in _PARAMETERS and worded(code):
         return tuple(f"{one}{rest}" for one in _PARAMETERS)
     if _word_apart(code):
         return (code.loose, f"#{rest}", f"{_CUT_SHORT[letters]}{rest}")
@@ -148,6 +158,8 @@ def worded(code: Code) -> bool:
     """
     if code.canonical[0] == "#":
         return not code.raw.isdigit()
+    if NAMED.fullmatch(fold(code.raw)):
+        return True
     return code.canonical[0] == "P" and _PARAMETER.match(code.raw) is not None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from services.retriever.normal import Code, fold, joined, loose_form
-from services.retriever.readings import ABBREVIATED, AFTER, FAULT_WORD, readings
+from services.retriever.readings import ABBREVIATED, AFTER, FAULT_WORD, NAMED, readings
 
 __all__ = ["Code", "cell_code", "cell_codes", "codes", "fold", "loose_form"]
 
@@ -155,8 +155,8 @@ def _number(code: Code) -> bool:
 def cell_code(text: str) -> str | None:
     """Return the canonical code of a table cell or entry heading that holds a code alone."""
     folded = fold(text).strip().strip("[]()<>\"'*:")
-    if _SETTING.fullmatch(folded):
-        return folded
+    if _SETTING.fullmatch(folded) or (" " not in folded and NAMED.fullmatch(folded)):
+        return folded if folded[0] == "$" else joined(folded)
     match = _CELL.fullmatch(folded)
     if match is None:
         return None

@@ -10,6 +10,7 @@ from typing import TypeVar
 from services.retriever.asked import (
     forgiving,
     forms,
+    hexadecimal,
     is_number,
     outermost,
     respelt,
@@ -125,7 +126,7 @@ async def look_up(
     parts = [code for code in found if code.certain and code not in asked]
     for code in asked:
         # `F30 005` surely asks for a code; that it is F30005, the manual tells.
-        sure = code.certain or worded(code)
+        sure = code.certain or worded(code) or hexadecimal(code) != ""
         sure = sure or any(code.start <= p.start and p.end <= code.end for p in parts)
         known.add(found[code], spellings(code), certain=sure)
     # That a machine's manual speaks of a second fault somewhere does not list fault 2.
@@ -319,6 +320,9 @@ def _as_written(code: Code, hits: Sequence[CodeHit]) -> CodeHit | None:
     typed = [hit for hit in hits if hit.strength >= LEADS and hit.canonical in own]
     if typed:
         return min(typed, key=lambda hit: own.index(hit.canonical))
+    marked = [h for h in hits if h.strength >= DEFINES and h.loose == hexadecimal(code)]
+    if marked:
+        return marked[0]
     letters, digits = split(code.canonical)
     padded = [hit for hit in hits if hit.strength >= DEFINES and hit.loose == code.loose]
     once = {hit.canonical for hit in padded}

@@ -8,7 +8,8 @@ a manual has that code.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import combinations
 
 from services.retriever.normal import Code, joined
 
@@ -24,6 +25,15 @@ FAULT_WORD = (
 """What stands beside a code that is one for sure; `default: 30` has none."""
 ABBREVIATED = _words("ERR ER ALM ALARM ERROR")
 """Prefixes that are words of faults cut short: `err 9` may be error 9."""
+
+NAMED = re.compile(
+    r"(?<![A-Za-z0-9])(?P<letters>[A-Za-z]{1,10}"
+    r"(?:code|err(?:or)?|(?<!de)fault|alarm|warn(?:ing)?|trip|exc|event|msg))"
+    r"[ _\-]?(?P<digits>\d{1,6})"
+    r"(?![A-Za-z0-9]|[.,]\d)",
+    re.IGNORECASE,
+)
+"""A number with a name for its kind before it, in one word: `ExcCode106`, `SysWarn12`."""
 
 UNITS = (
     r"(?:(?:[mµuk]?[VAWs]|k?Hz|[mk]?m|kg|Nm|rpm|min|times?|seconds?|minutes?|hours?|days?)"
@@ -54,6 +64,7 @@ _WORDS = _words(
     "more most fan pump main drive door stop safe hard soft data test type dc ac"
 )
 """Short words that stand beside those and are no code."""
+_PRONOUNS = _words("i me us go so am he")
 _GAPPED = re.compile(
     r"(?<![A-Za-z0-9])(?P<head>[A-Za-z]{1,4}[.\-_ ]?\d{1,4}) (?P<tail>\d{1,4})(?![A-Za-z0-9.])"
 )
@@ -61,6 +72,14 @@ _SPACED_OUT = re.compile(
     r"(?<![A-Za-z0-9])[A-Za-z](?: ?[A-Za-z]){0,2}(?P<digits>(?: \d){2,6})(?![A-Za-z0-9.])"
 )
 """As scanners and dictation part every character: `F 3 0 0 0 2`."""
+_RUN = re.compile(r"(?<![A-Za-z0-9'’])[A-Za-z]{1,3}(?: [A-Za-z]{1,3}){1,7}(?![A-Za-z0-9'’])")
+_JOINED = range(2, 5)
+"""Letters of a name that was typed with spaces in it: `ov c` is OVC."""
+_HEX = re.compile(
+    r"(?<![A-Za-z0-9.\-])(?=[0-9]*[A-Fa-f])(?=[A-Fa-f]*[0-9])"
+    r"(?:[0-9][0-9A-Fa-f]{4,7}|[A-Fa-f][0-9A-Fa-f]{5,7})(?![A-Za-z0-9.\-])"
+)
+"""A hexadecimal number without its mark: `0F0001`."""
 _MARKED = re.compile(r"(?<![A-Za-z0-9$])\$ (\d{1,4})(?![A-Za-z0-9$#]|[.,]\d)")
 """A setting told by its mark, with a space after it: `$ 27`."""
 _LIKE_DIGITS = re.compile(
@@ -114,6 +133,7 @@ def readings(folded: str) -> Iterator[Code]:
         letters = match["letters"].upper()
         sure = len(digits) > 2 or letters in ABBREVIATED
         yield Code(letters + digits, match[0], match.start(), sure)
+    yield from _unusual(folded)
     for match in _PARAMETER.finditer(folded):
         yield Code(f"P{match['number']}", match[0], match.start(), certain=False)
     yield from _numbered(folded)
@@ -135,8 +155,30 @@ def _apart(folded: str) -> Iterator[Code]:
         long = len(match["digits"]) // 2 > (2 if match[0][0].isupper() else 3)
         sure = long or whole.rstrip("0123456789") in ABBREVIATED
         yield Code(whole, match[0], match.start(), certain=sure)
+    for run in _RUN.finditer(folded):
+        pieces = list(re.finditer("[A-Za-z]+", run[0]))
+        for first, last in combinations(range(len(pieces)), 2):
+            words = [piece[0] for piece in pieces[first : last + 1]]
+            name = "".join(words).upper()
+            # One letter by itself: `ov er` may be anything.
+            if len(name) in _JOINED and min(map(len, words)) == 1 and not _said(words):
+                raw = run[0][pieces[first].start() : pieces[last].end()]
+                yield Code(name, raw, run.start() + pieces[first].start(), certain=False)
     for match in _MARKED.finditer(folded):
         yield Code(f"${match[1]}", match[0], match.start())
+
+
+def _unusual(folded: str) -> Iterator[Code]:
+    """Return codes with a long prefix, and hexadecimal numbers without their mark."""
+    for match in NAMED.finditer(folded):
+        canonical = match["letters"].upper() + match["digits"]
+        yield Code(canonical, match[0], match.start(), certain=False)
+    for match in _HEX.finditer(folded):
+        yield Code(match[0].upper(), match[0], match.start(), certain=False)
+
+
+def _said(words: Iterable[str]) -> bool:
+    return any(word.lower() in _WORDS or word.lower() in _PRONOUNS for word in words)
 
 
 def _numbered(folded: str) -> Iterator[Code]:

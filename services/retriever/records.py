@@ -13,7 +13,7 @@ from services.retriever.called import called
 from services.retriever.codes import PARTED, Code, cell_code, cell_codes, codes, loose_form
 from services.retriever.tokens import tokens
 
-WORDS = 4
+WORDS = 6
 """The way tokens and codes are found. Grows with each change of it: they are found anew then."""
 DEFINES, LEADS, MENTIONS = 3, 2, 1
 """Strength of a code in a passage: defined here, begins a line, mentioned."""
@@ -46,7 +46,10 @@ _VALUES = re.compile(
 """Headers of values and places: a number below is no code, wherever the table stands."""
 _ELSEWHERE = re.compile(r"\s*(?:possible|related|see|可能|相关)", re.IGNORECASE)
 """Begins a header of codes that another row is about."""
-_NO_CODE = re.compile(r"BI?TE?\d|BYTE|[\d.]+$|[A-Z]{5}")
+_NO_CODE = re.compile(
+    r"BI?TE?\d|BYTE|[\d.]+$"
+    r"|(?![A-Z]+(?:CODE|ERR|ERROR|FAULT|ALARM|WARN|WARNING|TRIP|EXC|EVENT|MSG)\d)[A-Z]{5}"
+)
 """Bits, values and words with a number: rows are about them, but nobody is told them as a code."""
 _SHORT = 3
 """Characters of what may as well be a dimension in a drawing where no header says what it is."""

@@ -38,6 +38,7 @@ async def corpus(tmp_path: Path) -> AsyncIterator[Corpus]:
     await put(corpus, "ax", ["F30001", "F30002", "F30021", "E.OC1", "P0.17"], "also see F30077")
     await put(corpus, "bx", ["ERR17", "ERR18", "ERR21"])
     await put(corpus, "cx", ["18", "20", "F20"])
+    await put(corpus, "dx", ["SysCode206", "SysCode207", "0x0B0012", "OVX"])
     yield corpus
     await corpus.close()
 
@@ -65,6 +66,13 @@ async def ask(corpus: Corpus, question: str, first: Sequence[int] = ()) -> tuple
         ("ERR 018", ["ERR18", "18"]),
         ("Er.18", ["ERR18"]),
         ("报警 18", ["ERR18", "18"]),
+        ("SysCode206", ["SysCode206"]),
+        ("what does syscode 206 mean", ["SysCode206"]),
+        ("报 SysCode206 怎么办", ["SysCode206"]),
+        ("0B0012", ["0x0B0012"]),
+        ("error 0b0012", ["0x0B0012"]),
+        ("KX drive shows ov x", ["OVX"]),
+        ("KX o v x", ["OVX"]),
     ],
 )
 async def test_each_spelling_finds_the_row(corpus: Corpus, question: str, cells: list[str]) -> None:
@@ -81,6 +89,7 @@ async def test_each_spelling_finds_the_row(corpus: Corpus, question: str, cells:
         ("E18", "E18", ["ERR18", "18"]),
         ("alarm 22", "22", ["20"]),
         ("F77777", "F77777", []),
+        ("OtherCode306", "306", []),
     ],
 )
 async def test_a_code_nobody_has_is_told_with_those_near_it(

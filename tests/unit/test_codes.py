@@ -106,13 +106,18 @@ def test_leading_zeros_and_generic_words_go_in_the_loose_form(canonical: str, lo
 
 @pytest.mark.parametrize(
     ("cell", "code"),
-    [("E005", "E005"), (" 18 ", "#18"), ("OC", "OC"), ("E.OC1", "EOC1"), ("Err 18", "ERR18")],
+    [
+        *(("E005", "E005"), (" 18 ", "#18"), ("OC", "OC"), ("E.OC1", "EOC1"), ("Err 18", "ERR18")),
+        *(("SysCode206", "SYSCODE206"), ("DriveFault_12", "DRIVEFAULT12")),
+    ],
 )
 def test_a_cell_alone_is_a_code(cell: str, code: str) -> None:
     assert cell_code(cell) == code
 
 
-@pytest.mark.parametrize("cell", ["", "DC bus undervoltage", "check supply", "-", "欠压"])
+@pytest.mark.parametrize(
+    "cell", ["", "DC bus undervoltage", "check supply", "-", "欠压", "Default5"]
+)
 def test_a_cell_of_words_is_none(cell: str) -> None:
     assert cell_code(cell) is None
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.answers import Language
-from services.orchestrator.columns import Role, role_of
-from services.orchestrator.language import language_of
+from services.orchestrator.columns import Role, is_grade, role_of
+from services.orchestrator.language import language_of, part_in
 
 pytestmark = pytest.mark.unit
 
@@ -54,6 +54,8 @@ HEADERS: dict[Role, str] = {
         Bezeichnung
         Störung
         Nombre
+        Fault type
+        保护类型
     """,
     "meaning": """
         Description
@@ -110,6 +112,16 @@ HEADERS: dict[Role, str] = {
         Acción correctiva
         対策
         en.solution
+        Diagnostic Steps
+        Procedure
+        Resolution Steps
+        Recommended action
+        Troubleshooting steps
+        Required Response
+        处理步骤
+        排查步骤
+        检修步骤
+        建议
     """,
     "both": """
         Cause and remedy
@@ -129,9 +141,31 @@ HEADERS: dict[Role, str] = {
     "number": """
         No.
         NO.
-        序号
         Nr.
         Item
+        S/N
+        S. No.
+        Sr. No.
+        #
+        序号
+        項番
+    """,
+    "grade": """
+        Level
+        Fault level
+        Severity
+        Severity (1-5)
+        Type
+        Class
+        Category
+        Message class
+        Fehlerklasse
+        错误级别
+        级别
+        故障等级（1～3）
+        类型
+        报警类别
+        严重程度
     """,
     "other": """
         Remarks
@@ -145,6 +179,10 @@ HEADERS: dict[Role, str] = {
         备注
         DEC地址
         Acknowledge
+        Recommended value
+        Resolution
+        Number of steps
+        建议值
     """,
 }
 """Headers, one a line."""
@@ -166,6 +204,16 @@ def test_role_of_a_header(header: str, role: Role) -> None:
 
 def test_a_column_without_a_header_is_another_matter() -> None:
     assert role_of("") == "other"
+
+
+@pytest.mark.parametrize("cell", ["Fatal", "warning", "Errors", "严重故障", "警告", "致命"])
+def test_a_cell_that_only_says_how_bad_a_fault_is(cell: str) -> None:
+    assert is_grade(cell)
+
+
+@pytest.mark.parametrize("cell", ["", "5", "A", "Stop", "Fatal overheating", "逆变故障", "过流"])
+def test_a_cell_that_may_name_a_fault(cell: str) -> None:
+    assert not is_grade(cell)
 
 
 @given(st.text(max_size=60))
@@ -198,3 +246,35 @@ def test_codes_alone_have_no_language(text: str, default: Language) -> None:
 @given(st.text(max_size=80), st.sampled_from(["en", "zh"]))
 def test_every_text_has_a_language(text: str, default: Language) -> None:
     assert language_of(text, default) in ("en", "zh")
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "chinese"),
+    [
+        ("Bus voltage high 直流母线电压过高", "Bus voltage high", "直流母线电压过高"),
+        ("直流母线电压过高 Bus voltage high", "Bus voltage high", "直流母线电压过高"),
+        ("Spindle jammed (主轴卡死)", "Spindle jammed", "主轴卡死"),
+        ("Overheating/过热保护", "Overheating", "过热保护"),
+        ("CAN link lost CAN通讯中断", "CAN link lost", "CAN通讯中断"),
+    ],
+)
+def test_the_half_of_a_text_in_both_languages(text: str, english: str, chinese: str) -> None:
+    assert part_in(text, "en") == english
+    assert part_in(text, "zh") == chinese
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "Bus voltage high", "直流母线电压过高", "Modbus 通讯故障", "检查 Motor Studio 连接"),
+        *("主轴 Encoder Error", "OC 过流", "请按照说明书的要求重新安装并启动软件 Motor Studio"),
+    ],
+)
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_text_that_is_not_two_halves_stays(text: str, lang: Language) -> None:
+    assert part_in(text, lang) == text
+
+
+@given(st.text(alphabet="过压流 aBcover/()-1", max_size=40), st.sampled_from(["en", "zh"]))
+def test_a_half_is_of_its_text(text: str, lang: Language) -> None:
+    assert part_in(text, lang) in text

@@ -911,3 +911,36 @@ def test_wrapped_chinese_is_quoted_without_spaces() -> None:
     assert quote("电压校准\n电压校准功能可以校准电压采集的精度和误差。") == (
         "电压校准 电压校准功能可以校准电压采集的精度和误差。"
     )
+
+
+def test_how_bad_a_fault_is_is_not_its_name() -> None:
+    fault = row(
+        ("错误代码", "61207"),
+        ("错误级别", "Fatal"),
+        ("描述", "belt drive stalled"),
+        ("报警含义", "皮带驱动堵转"),
+    )
+    english, chinese = (ask(fault, code="61207", lang=lang) for lang in ("en", "zh"))
+    assert english.summary == "61207 belt drive stalled."
+    assert chinese.summary == "61207 皮带驱动堵转。"
+    assert "错误级别：Fatal [1]" in english.text
+    typed = row(("Code", "E005"), ("Fault type", "Warning"), ("Description", "Belt loose"))
+    assert ask(typed).summary == "E005 Belt loose."
+
+
+@pytest.mark.parametrize("header", ["S/N", "No.", "Item", "序号", "#"])
+def test_the_number_of_a_row_is_not_in_its_summary(header: str) -> None:
+    fault = row((header, "12"), ("Code", "E005"), ("Name", "Belt loose"), ("Procedure", "Tighten."))
+    assert ask(fault).summary == "E005 Belt loose."
+    assert ask(fault).actions == ["Tighten."]
+
+
+def test_a_row_in_both_languages_is_told_in_the_one_asked_for() -> None:
+    both = row(("Code", "E005"), ("Fault", "Bus voltage high 直流母线电压过高"), lang="zh")
+    assert (ask(both).summary, ask(both).note) == ("E005 Bus voltage high.", "")
+    chinese = ask(both, lang="zh")
+    assert (chinese.summary, chinese.note) == ("E005 直流母线电压过高。", "")
+    columns = row(
+        ("代码", "E005"), ("描述", "belt stalled"), ("含义", "皮带堵转"), ("原因", "皮带过紧或缺油")
+    )
+    assert (ask(columns).note, ask(columns, lang="zh").note) == ("", "")

@@ -208,3 +208,29 @@ def test_zeros_case_and_separators_never_change_what_is_looked_up(
     wanted = Code(f"{prefix.upper()}{number}", "", 0).loose
     for spelt in (prefix, prefix.lower(), prefix.upper()):
         assert wanted in reached(f"{spelt}{sep}{'0' * zeros}{number}")
+
+
+@pytest.mark.parametrize(
+    ("question", "form"),
+    [
+        ("SysCode206", "SYSCODE206"),
+        ("DrvErr_12 is on", "DRVERR12"),
+        ("0B0012", "0XB0012"),
+        ("fault 10A2F", "0X10A2F"),
+        ("KX ov x", "OVX"),
+        ("display o v", "OV"),
+    ],
+)
+def test_long_prefixes_bare_hexadecimals_and_letters_apart(question: str, form: str) -> None:
+    assert form in reached(question)
+
+
+@pytest.mark.parametrize("question", ["is it on a c axis", "F30002", "default 5", "I do so"])
+def test_words_and_decimals_are_none_of_these(question: str) -> None:
+    assert not any(f.startswith("0X") or f in ("ITON", "ONAC", "AC") for f in reached(question))
+    assert "DEFAULT5" not in reached(question)
+
+
+def test_the_number_of_a_named_code_in_a_payload_is_looked_up_as_well() -> None:
+    found = asked("", code="ErrCode206")
+    assert (found["#206"], found["ERRCODE206"]) == (True, False)
