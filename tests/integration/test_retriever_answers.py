@@ -393,6 +393,13 @@ async def test_a_number_is_answered_from_rows_of_faults_alone(two: Asker) -> Non
         assert nothing.unknown_codes == ["7"]
 
 
+async def test_a_letter_for_the_last_zero_is_forgiven(two: Asker) -> None:
+    await two.add(ref("press", "Press"), rows(("ERR10", "Ram jammed", "lift the ram")))
+    for typed in ("ERR10", "ERR1O", "err1O", "Er1o"):
+        found = await two.search(typed)
+        assert (documents(found), found.codes, found.unknown_codes) == (["press"], ["ERR10"], [])
+
+
 async def test_a_number_means_nothing_outside_its_own_machine(two: Asker) -> None:
     """Each list counts from 1: what another machine has under a number is never told."""
     hoist = rows(
