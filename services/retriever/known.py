@@ -19,6 +19,7 @@ from services.retriever.asked import (
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
 from services.retriever.holdings import CodeHit
+from services.retriever.lists import Listed, listed, near_in_list
 from services.retriever.near import likeliest, neighbours
 from services.retriever.normal import shown, split
 from services.retriever.records import DEFINES, LEADS, as_printed
@@ -121,6 +122,10 @@ async def look_up(
         there = _among(there, first)
     mine = _among(there, own) if own else there
     found = {code: meant(code, mine if is_number(code) else there) for code in dict.fromkeys(asked)}
+    lists: dict[Code, Listed] = {}
+    for code in filter(is_number, found):
+        lists[code] = await listed(corpus, code, found[code])
+        found[code] = lists[code].hits
     asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
     parts = [code for code in found if code.certain and code not in asked]
     for code in asked:
@@ -139,11 +144,16 @@ async def look_up(
     if first and not only:
         elsewhere = [c for c in asked if c.certain and found[c] and not _among(found[c], first)]
         await _own_spelling(corpus, elsewhere, known, first)
+    for code in [c for c in missing if c in lists and lists[c].manuals]:
+        missing.remove(code)
+        known.unknown.append(shown(code))
+        if near := await near_in_list(corpus, code, lists[code].manuals):
+            known.near[shown(code)] = near
     numbers = [c for c in missing if own and is_number(c)]
     names = await _of_missing(corpus, numbers, known, own, only=True) if numbers else {}
     if others := [c for c in missing if c not in numbers]:
         names |= await _of_missing(corpus, others, known, first, only=only)
-    known.foreign = bool(numbers) and not (
+    known.foreign = bool(own and known.unknown) and not (
         others or any(hit.certain and hit.strength >= LEADS for hit in known.hits.values())
     )
     known.spoken_of = [c for c in asked if c.certain and c.asked and _mentioned(found[c])]

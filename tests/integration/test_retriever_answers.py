@@ -393,9 +393,42 @@ async def test_a_number_is_answered_from_rows_of_faults_alone(two: Asker) -> Non
         assert nothing.unknown_codes == ["7"]
 
 
+def listing(kind: str, last: int) -> list[Passage]:
+    """A list that counts from 1."""
+    found = []
+    for n in range(1, last + 1):
+        fields = [Field(f"{kind} code", str(n)), Field("Message", f"{kind} message {n}")]
+        text = " | ".join(f"{field.name}: {field.value}" for field in fields)
+        found.append(Passage(ordinal=n - 1, kind="row", text=text, fields=fields))
+    return found
+
+
+async def test_where_a_manual_lists_alarms_and_errors_apart_the_word_tells_which(
+    two: Asker,
+) -> None:
+    for doc_id, kind, last in (("mill_alarms", "Alarm", 10), ("mill_errors", "Error", 24)):
+        of_mill = msgspec.structs.replace(
+            ref(doc_id, doc_id, ("hall/mill",)), file=f"mills/mill/lists/{doc_id}.csv"
+        )
+        await two.add(of_mill, listing(kind, last))
+    await two.add(ref("saw", "Saw", ("hall/saw",)), listing("Error", 24))
+    for asked, near in (("ALARM:11", "10"), ("alarm 12", "10"), ("报警22", "2")):
+        found = await two.search(asked, asset="hall/mill")
+        assert (found.hits, found.unknown_codes) == ([], [asked[-2:]])
+        assert found.near[asked[-2:]][0] == near
+    for asked, doc_id in (("alarm 9", "alarms"), ("error 9", "errors"), ("err 12", "errors")):
+        found = await two.search(asked, asset="hall/mill")
+        assert ({*documents(found)}, found.unknown_codes) == ({f"mill_{doc_id}"}, [])
+    both = await two.search("9", asset="hall/mill")
+    assert {*documents(both)} == {"mill_alarms", "mill_errors"}
+    # One list by whichever name answers.
+    for asked in ("alarm 11", "fault 11", "error 11", "报警11"):
+        assert documents(await two.search(asked, asset="hall/saw"))[0] == "saw"
+
+
 async def test_a_letter_for_the_last_zero_is_forgiven(two: Asker) -> None:
     await two.add(ref("press", "Press"), rows(("ERR10", "Ram jammed", "lift the ram")))
-    for typed in ("ERR10", "ERR1O", "err1O", "Er1o"):
+    for typed in ("ERR10", "ERR1O", "err1O"):
         found = await two.search(typed)
         assert (documents(found), found.codes, found.unknown_codes) == (["press"], ["ERR10"], [])
 
