@@ -204,6 +204,7 @@ class Finder:
             or not self._verdict.answers(asked, ranked, found, quoted)
         ):
             return asked, []
+        ranked = ranking.each_first(ranked, {n: hit.place for n, hit in code_hits.items()})
         good = [one for one in ranked if one.score >= self._threshold]
         more = self._reranker.passages if self._reranker is not None else 0
         best = ranking.distinct(good, found, max(limit, more))

@@ -10,6 +10,7 @@ from typing import TypeVar
 from services.retriever.asked import (
     forgiving,
     forms,
+    in_turn,
     is_number,
     outermost,
     respelt,
@@ -46,6 +47,8 @@ class Match:
     """It has the canonical form."""
     certain: bool
     """The question surely asks for it."""
+    place: int = 0
+    """Which of the codes it is: those of one sort that are asked for, counted from 0."""
 
 
 @dataclass(slots=True)
@@ -80,11 +83,16 @@ class Known:
         return hit is not None and hit.certain and hit.strength >= LEADS
 
     def add(
-        self, hits: Iterable[CodeHit], canonical: Collection[str] = (), *, certain: bool = True
+        self,
+        hits: Iterable[CodeHit],
+        canonical: Collection[str] = (),
+        *,
+        certain: bool = True,
+        place: int = 0,
     ) -> None:
         """Take the hits of a code, those with one of the canonical forms as exact ones."""
         for hit in hits:
-            mine = Match(hit.document, hit.strength, hit.canonical in canonical, certain)
+            mine = Match(hit.document, hit.strength, hit.canonical in canonical, certain, place)
             there = self.hits.get(hit.passage)
             if there is None or _rank(mine) > _rank(there):
                 self.hits[hit.passage] = mine
@@ -128,11 +136,12 @@ async def look_up(
         found[code] = lists[code].hits
     asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
     parts = [code for code in found if code.certain and code not in asked]
+    turns = in_turn([code for code in asked if code.certain and code.asked and found[code]])
     for code in asked:
         # `F30 005` surely asks for a code; that it is F30005, the manual tells.
         sure = code.certain or worded(code)
         sure = sure or any(code.start <= p.start and p.end <= code.end for p in parts)
-        known.add(found[code], spellings(code), certain=sure)
+        known.add(found[code], spellings(code), certain=sure, place=turns.get(code.loose, 0))
     # That a machine's manual speaks of a second fault somewhere does not list fault 2.
     missing = [
         c

@@ -426,6 +426,27 @@ async def test_where_a_manual_lists_alarms_and_errors_apart_the_word_tells_which
         assert documents(await two.search(asked, asset="hall/saw"))[0] == "saw"
 
 
+async def test_each_of_two_codes_has_its_entry_first_in_the_order_asked(two: Asker) -> None:
+    await two.add(ref("saw", "Saw", ("hall/saw",)), listing("Fault", 12))
+
+    def first(found: Found) -> list[str]:
+        return [hit.passage.fields[0].value for hit in found.hits[:2]]
+
+    for asked, cells in (
+        ("E005 E014", ["E005", "E014"]),
+        ("E014 and E013 on the kelvarn", ["E014", "E013"]),
+    ):
+        found = await two.search(asked, asset="hall/drive")
+        assert (first(found), found.unknown_codes) == (cells, [])
+    for asked in ("fault code 7 and 5", "fault 7, 5", "故障7和5", "故障7、5怎么处理"):
+        found = await two.search(asked, asset="hall/saw")
+        assert (first(found), found.codes) == (["7", "5"], ["7", "5"])
+    unknown = await two.search("fault 7 and 31", asset="hall/saw")
+    assert (first(unknown)[0], unknown.unknown_codes) == ("7", ["31"])
+    for asked in ("fault 7 and 5 seconds later", "fault 7 and 5 motors stop"):
+        assert (await two.search(asked, asset="hall/saw")).codes == ["7"]
+
+
 async def test_a_letter_for_the_last_zero_is_forgiven(two: Asker) -> None:
     await two.add(ref("press", "Press"), rows(("ERR10", "Ram jammed", "lift the ram")))
     for typed in ("ERR10", "ERR1O", "err1O"):
