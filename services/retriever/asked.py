@@ -168,6 +168,17 @@ def is_number(code: Code) -> bool:
     return code.canonical[0] == "#" or _word_apart(code)
 
 
+def in_turn(asked: Iterable[Code]) -> dict[str, int]:
+    """Return the places of codes of one sort that are asked for one after another.
+
+    By loose form. `F30002 and F30003` are; `P1` beside `F30002` may be no more than a detail.
+    """
+    loose = list(dict.fromkeys(code.loose for code in asked))
+    sort = split(loose[0])[0] if loose else ""
+    same = [form for form in loose if split(form)[0] == sort]
+    return {form: place for place, form in enumerate(same)}
+
+
 def without(question: str, asked: Iterable[Code]) -> str:
     """Return a question without the numbers that are asked for, and the words they come with."""
     for code in asked:

@@ -25,6 +25,7 @@ from services.retriever.lexicon import Lexicon
 from services.retriever.meaning import NOTHING, Look, Meaning
 from services.retriever.records import text_to_embed
 from services.retriever.scope import limited, of_asset
+from services.retriever.tokens import tells, tokens
 from services.retriever.vectors import VectorIndex
 from services.retriever.verdict import Verdict, defines
 from services.runtime.errors import AndonError
@@ -203,6 +204,7 @@ class Finder:
             or not self._verdict.answers(asked, ranked, found, quoted)
         ):
             return asked, []
+        ranked = ranking.each_first(ranked, {n: hit.place for n, hit in code_hits.items()})
         good = [one for one in ranked if one.score >= self._threshold]
         more = self._reranker.passages if self._reranker is not None else 0
         best = ranking.distinct(good, found, max(limit, more))
@@ -233,7 +235,7 @@ class Finder:
     ) -> list[Hit]:
         """Return what a machine's own manuals tell of a report without the numbers in it."""
         text = without(search.question, asked.codes)
-        if not any(map(str.isalpha, text)):
+        if all(word in self._corpus.names or not tells(word) for word in tokens(text)):
             return []
         told = msgspec.structs.replace(search, question=text, code="")
         look = self._meaning.begin(text, limited=True)

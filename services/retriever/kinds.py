@@ -20,6 +20,8 @@ _KINDS = {
     "warning": r"warn(?:ing)?s?|wrn|警告|预警",
     "setting": r"settings?|par(?:am(?:eter)?)?s?|pr|参数|參數|设定|设置|設定|\$",
 }
+SHARED = 2
+"""Numbers that two lists have both, at least, where each counts for itself."""
 _TELLS = re.compile(
     r"cause|reason|remed|solution|measure|action|handling|troubleshoot|how to|check|counter|"
     r"原因|处理|對策|对策|措施|解决|排查|排除|方法|検査|対策|処置",
@@ -74,16 +76,43 @@ def explaining(hits: Iterable[int], found: Mapping[int, Found]) -> set[int]:
     }
 
 
+def said(code: Code) -> frozenset[str]:
+    """Return what the words beside a code say that it is: `alarm 12`, `报警 12`."""
+    return _kinds(code.raw)
+
+
+def separate(kinds: frozenset[str], numbers: Iterable[tuple[str, frozenset[str]]]) -> bool:
+    """Return whether a manual lists some kinds apart from others, so that a number is two things.
+
+    One that has a single list calls it as it likes.
+
+    Args:
+        kinds: what the question says that a number is.
+        numbers: what the manual lists: each number, and what it is told to be there.
+    """
+    mine: set[str] = set()
+    others: set[str] = set()
+    for number, told in numbers:
+        if told:
+            (mine if told & kinds else others).add(number)
+    return len(mine & others) >= SHARED
+
+
 def is_of(kinds: frozenset[str], passage: Passage, title: str) -> bool:
-    """Return whether a passage lists one of these kinds: its headers say it, its heading or title.
+    """Return whether a passage lists one of these kinds."""
+    return bool(tell(passage, title) & kinds)
+
+
+def tell(passage: Passage, title: str) -> frozenset[str]:
+    """Return what a passage lists: its headers say it, its heading or its title.
 
     What is nearest to the number counts: a table of errors in a chapter on alarms lists errors.
     """
     headers = " ".join(field.name for field in passage.fields)
-    for said in (headers, *reversed(passage.section.split(" > ")), title):
-        if there := _kinds(said.replace("_", " ")):
-            return bool(there & kinds)
-    return False
+    for words in (headers, *reversed(passage.section.split(" > ")), title):
+        if there := _kinds(words.replace("_", " ")):
+            return there
+    return frozenset()
 
 
 def _kinds(text: str) -> frozenset[str]:

@@ -11,6 +11,7 @@ from services.retriever.asked import (
     forgiving,
     forms,
     hexadecimal,
+    in_turn,
     is_number,
     outermost,
     respelt,
@@ -20,6 +21,7 @@ from services.retriever.asked import (
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
 from services.retriever.holdings import CodeHit
+from services.retriever.lists import Listed, listed, near_in_list
 from services.retriever.near import likeliest, neighbours
 from services.retriever.normal import shown, split
 from services.retriever.records import DEFINES, LEADS, as_printed
@@ -46,6 +48,8 @@ class Match:
     """It has the canonical form."""
     certain: bool
     """The question surely asks for it."""
+    place: int = 0
+    """Which of the codes it is: those of one sort that are asked for, counted from 0."""
 
 
 @dataclass(slots=True)
@@ -80,11 +84,16 @@ class Known:
         return hit is not None and hit.certain and hit.strength >= LEADS
 
     def add(
-        self, hits: Iterable[CodeHit], canonical: Collection[str] = (), *, certain: bool = True
+        self,
+        hits: Iterable[CodeHit],
+        canonical: Collection[str] = (),
+        *,
+        certain: bool = True,
+        place: int = 0,
     ) -> None:
         """Take the hits of a code, those with one of the canonical forms as exact ones."""
         for hit in hits:
-            mine = Match(hit.document, hit.strength, hit.canonical in canonical, certain)
+            mine = Match(hit.document, hit.strength, hit.canonical in canonical, certain, place)
             there = self.hits.get(hit.passage)
             if there is None or _rank(mine) > _rank(there):
                 self.hits[hit.passage] = mine
@@ -122,13 +131,18 @@ async def look_up(
         there = _among(there, first)
     mine = _among(there, own) if own else there
     found = {code: meant(code, mine if is_number(code) else there) for code in dict.fromkeys(asked)}
+    lists: dict[Code, Listed] = {}
+    for code in filter(is_number, found):
+        lists[code] = await listed(corpus, code, found[code])
+        found[code] = lists[code].hits
     asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
     parts = [code for code in found if code.certain and code not in asked]
+    turns = in_turn([code for code in asked if code.certain and code.asked and found[code]])
     for code in asked:
         # `F30 005` surely asks for a code; that it is F30005, the manual tells.
         sure = code.certain or worded(code) or hexadecimal(code) != ""
         sure = sure or any(code.start <= p.start and p.end <= code.end for p in parts)
-        known.add(found[code], spellings(code), certain=sure)
+        known.add(found[code], spellings(code), certain=sure, place=turns.get(code.loose, 0))
     # That a machine's manual speaks of a second fault somewhere does not list fault 2.
     missing = [
         c
@@ -140,11 +154,16 @@ async def look_up(
     if first and not only:
         elsewhere = [c for c in asked if c.certain and found[c] and not _among(found[c], first)]
         await _own_spelling(corpus, elsewhere, known, first)
+    for code in [c for c in missing if c in lists and lists[c].manuals]:
+        missing.remove(code)
+        known.unknown.append(shown(code))
+        if near := await near_in_list(corpus, code, lists[code].manuals):
+            known.near[shown(code)] = near
     numbers = [c for c in missing if own and is_number(c)]
     names = await _of_missing(corpus, numbers, known, own, only=True) if numbers else {}
     if others := [c for c in missing if c not in numbers]:
         names |= await _of_missing(corpus, others, known, first, only=only)
-    known.foreign = bool(numbers) and not (
+    known.foreign = bool(own and known.unknown) and not (
         others or any(hit.certain and hit.strength >= LEADS for hit in known.hits.values())
     )
     known.spoken_of = [c for c in asked if c.certain and c.asked and _mentioned(found[c])]

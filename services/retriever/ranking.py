@@ -196,6 +196,24 @@ def rank(
     return placed
 
 
+def each_first(ranked: Sequence[Ranked], places: Mapping[int, int]) -> list[Ranked]:
+    """Return the passages with the best of each code that is asked for in front, in that order.
+
+    Args:
+        ranked: passages, best first.
+        places: by passage, which of the codes it has, counted from 0.
+    """
+    best: dict[int, Ranked] = {}
+    for one in ranked:
+        if one.defines and one.id in places:
+            best.setdefault(places[one.id], one)
+    if len(best) < 2:  # it is in order already
+        return [*ranked]
+    front = [best[place] for place in sorted(best)]
+    chosen = {one.id for one in front}
+    return [*front, *(one for one in ranked if one.id not in chosen)]
+
+
 def distinct(
     ranked: Sequence[Ranked], candidates: Mapping[int, Candidate], limit: int
 ) -> list[Ranked]:

@@ -103,6 +103,15 @@ _HASHED = re.compile(rf"(?<![A-Za-z0-9#])#\s?(\d{{1,6}}){AFTER}")
 _SLIPPED = re.compile(
     rf"(?<![A-Za-z0-9])(?P<word>[A-Za-z]{{4,8}})[\s_]{{0,3}}[:=#]?\s{{0,3}}(?P<number>\d{{1,6}}){AFTER}"
 )
+_ALSO = re.compile(
+    rf"(?:{FAULT_WORD}|codes?|代码)[\s:：#]{{0,4}}\d{{1,6}}"
+    r"(?P<more>(?:\s{0,3}(?:[,，、/&]|and|or|和|与|及|或)\s{0,3}#?\d{1,6}(?![\dA-Za-z.\-])){1,8})"
+    rf"(?!\s*(?:{UNITS}|\d))(?=\s*(?:$|[?？!！.。,，;；:：]|(?:on|at|of|in|mean|is|are|what|how|why|please)"
+    rf"\b|是|怎|什么|同时|都|的|{FAULT_WORD}))",
+    re.IGNORECASE,
+)
+"""Numbers that are asked for beside one that is told to be a fault's: `fault 5 and 7`."""
+_ONE_MORE = re.compile(r"(?:[,，、/&]|and|or|和|与|及|或)\s{0,3}#?(\d{1,6})", re.IGNORECASE)
 _TYPED = ("alarm", "error", "fault", "warning")
 """Words of faults that are known for it with one slip in them."""
 _OTHERS = _words("alarms errors faults warnings faulty vault terror warming")
@@ -188,6 +197,9 @@ def _numbered(folded: str) -> Iterator[Code]:
         if _APART.search(match[0]):  # `Err18` and `Er.18` are written so
             letters = word if word in ABBREVIATED else "#"
             yield Code(f"{letters}{match['number']}", match[0], match.start())
+    for match in _ALSO.finditer(folded):
+        for more in _ONE_MORE.finditer(folded, match.start("more"), match.end("more")):
+            yield Code(f"#{more[1]}", more[0], more.start())
     for match in _HASHED.finditer(folded):
         yield Code(f"#{match[1]}", match[0], match.start(), certain=False)
     for match in _SLIPPED.finditer(folded):

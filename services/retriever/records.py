@@ -32,6 +32,8 @@ _PARAMETERS = re.compile(
     re.IGNORECASE,
 )
 """Headers of bare numbers that are those of parameters."""
+_OF_PARAMETER = re.compile(r"[prPR]\d{3,5}(?![A-Za-z\d])")
+"""Begins the heading of a parameter: the numbers under it are its bits and values."""
 _RUNNING = re.compile(r"序号|序號|行|\b(?:item|row|step|page)\b", re.IGNORECASE)
 """Headers of numbers that count the rows, and are no codes even in a table of faults."""
 _COUNTED = re.compile(
@@ -168,7 +170,12 @@ def _alone(passage: Passage) -> dict[str, int]:
 def _defined(passage: Passage) -> dict[str, int]:
     """Return the codes a row or entry is about: those under `Code`, else of its first cell."""
     names = [field.name for field in passage.fields]
-    about_faults = _FAULTS.search(" ".join([passage.section, *names])) is not None
+    # A table that goes on from another page may have a row for its header: that tells nothing.
+    headers = [] if names and names[0].strip().isdigit() else names
+    about = " ".join([passage.section, *headers])
+    about_faults = _FAULTS.search(about) is not None and not _OF_PARAMETER.match(
+        passage.section.rpartition(" > ")[2]
+    )
     counted = _COUNTED.search(" ".join(names)) is not None
     for said in (True, False):
         for place, field in enumerate(passage.fields):

@@ -393,6 +393,67 @@ async def test_a_number_is_answered_from_rows_of_faults_alone(two: Asker) -> Non
         assert nothing.unknown_codes == ["7"]
 
 
+def listing(kind: str, last: int) -> list[Passage]:
+    """A list that counts from 1."""
+    found = []
+    for n in range(1, last + 1):
+        fields = [Field(f"{kind} code", str(n)), Field("Message", f"{kind} message {n}")]
+        text = " | ".join(f"{field.name}: {field.value}" for field in fields)
+        found.append(Passage(ordinal=n - 1, kind="row", text=text, fields=fields))
+    return found
+
+
+async def test_where_a_manual_lists_alarms_and_errors_apart_the_word_tells_which(
+    two: Asker,
+) -> None:
+    for doc_id, kind, last in (("mill_alarms", "Alarm", 10), ("mill_errors", "Error", 24)):
+        of_mill = msgspec.structs.replace(
+            ref(doc_id, doc_id, ("hall/mill",)), file=f"mills/mill/lists/{doc_id}.csv"
+        )
+        await two.add(of_mill, listing(kind, last))
+    await two.add(ref("saw", "Saw", ("hall/saw",)), listing("Error", 24))
+    for asked, near in (("ALARM:11", "10"), ("alarm 12", "10"), ("报警22", "2")):
+        found = await two.search(asked, asset="hall/mill")
+        assert (found.hits, found.unknown_codes) == ([], [asked[-2:]])
+        assert found.near[asked[-2:]][0] == near
+    for asked, doc_id in (("alarm 9", "alarms"), ("error 9", "errors"), ("err 12", "errors")):
+        found = await two.search(asked, asset="hall/mill")
+        assert ({*documents(found)}, found.unknown_codes) == ({f"mill_{doc_id}"}, [])
+    both = await two.search("9", asset="hall/mill")
+    assert {*documents(both)} == {"mill_alarms", "mill_errors"}
+    # One list by whichever name answers.
+    for asked in ("alarm 11", "fault 11", "error 11", "报警11"):
+        assert documents(await two.search(asked, asset="hall/saw"))[0] == "saw"
+
+
+async def test_each_of_two_codes_has_its_entry_first_in_the_order_asked(two: Asker) -> None:
+    await two.add(ref("saw", "Saw", ("hall/saw",)), listing("Fault", 12))
+
+    def first(found: Found) -> list[str]:
+        return [hit.passage.fields[0].value for hit in found.hits[:2]]
+
+    for asked, cells in (
+        ("E005 E014", ["E005", "E014"]),
+        ("E014 and E013 on the kelvarn", ["E014", "E013"]),
+    ):
+        found = await two.search(asked, asset="hall/drive")
+        assert (first(found), found.unknown_codes) == (cells, [])
+    for asked in ("fault code 7 and 5", "fault 7, 5", "故障7和5", "故障7、5怎么处理"):
+        found = await two.search(asked, asset="hall/saw")
+        assert (first(found), found.codes) == (["7", "5"], ["7", "5"])
+    unknown = await two.search("fault 7 and 31", asset="hall/saw")
+    assert (first(unknown)[0], unknown.unknown_codes) == ("7", ["31"])
+    for asked in ("fault 7 and 5 seconds later", "fault 7 and 5 motors stop"):
+        assert (await two.search(asked, asset="hall/saw")).codes == ["7"]
+
+
+async def test_a_letter_for_the_last_zero_is_forgiven(two: Asker) -> None:
+    await two.add(ref("press", "Press"), rows(("ERR10", "Ram jammed", "lift the ram")))
+    for typed in ("ERR10", "ERR1O", "err1O"):
+        found = await two.search(typed)
+        assert (documents(found), found.codes, found.unknown_codes) == (["press"], ["ERR10"], [])
+
+
 async def test_a_number_means_nothing_outside_its_own_machine(two: Asker) -> None:
     """Each list counts from 1: what another machine has under a number is never told."""
     hoist = rows(

@@ -42,6 +42,18 @@ def test_a_bare_number_is_a_code_where_the_header_says_so(header: str) -> None:
     assert passage_codes(row((header, "18"), ("Fault", "limit switch")))["#18"] == DEFINES
 
 
+def test_a_bits_number_is_no_fault_wherever_its_table_was_torn() -> None:
+    """A table that goes on has its first row for a header: `07 | Fault` names no list of faults."""
+    bit = row(("07", "15"), ("Fault", "Start count. bit 3"), ("Yes", "ON"))
+    status = msgspec.structs.replace(bit, section="2 Parameters > r1250 Restart status")
+    named = row(("No.", "15"), ("Signal", "Fault active"))
+    of_word = msgspec.structs.replace(named, section="2 Parameters > r2170.0...15 Fault word")
+    for passage in (bit, status, of_word):
+        assert passage_codes(passage).get("#15", MENTIONS) == MENTIONS
+    listed = msgspec.structs.replace(bit, section="7 Faults")
+    assert passage_codes(listed)["#15"] == DEFINES
+
+
 def test_a_bare_number_under_code_in_a_table_of_something_else_is_weaker() -> None:
     assert passage_codes(row(("Code", "18"), ("Setting", "baud rate"))) == {"#18": MENTIONS}
 
