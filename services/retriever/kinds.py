@@ -76,9 +76,17 @@ def explaining(hits: Iterable[int], found: Mapping[int, Found]) -> set[int]:
     }
 
 
-def said(code: Code) -> frozenset[str]:
-    """Return what the words beside a code say that it is: `alarm 12`, `报警 12`."""
-    return _kinds(code.raw)
+def said(code: Code, asked: Iterable[Code] = ()) -> frozenset[str]:
+    """Return what the words beside a code say that it is: `alarm 12`, `报警 12`.
+
+    Args:
+        code: as the question has it.
+        asked: all codes of the question; where a machine reports this one as well, without a
+            word, the question calls it a fault whatever it is.
+    """
+    told = [_kinds(one.raw) for one in (code, *asked) if one.canonical == code.canonical]
+    kinds = frozenset[str]().union(*told)
+    return kinds if all(told) else kinds - {"fault"}
 
 
 def separate(kinds: frozenset[str], numbers: Iterable[tuple[str, frozenset[str]]]) -> bool:

@@ -21,6 +21,7 @@ from services.retriever.asked import (
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
 from services.retriever.holdings import CodeHit
+from services.retriever.kinds import said
 from services.retriever.lists import Listed, listed, near_in_list
 from services.retriever.near import likeliest, neighbours
 from services.retriever.normal import shown, split
@@ -133,7 +134,7 @@ async def look_up(
     found = {code: meant(code, mine if is_number(code) else there) for code in dict.fromkeys(asked)}
     lists: dict[Code, Listed] = {}
     for code in filter(is_number, found):
-        lists[code] = await listed(corpus, code, found[code])
+        lists[code] = await listed(corpus, said(code, found), found[code])
         found[code] = lists[code].hits
     asked = outermost(list(found), [code for code, hits in found.items() if _has(hits, LEADS)])
     parts = [code for code in found if code.certain and code not in asked]
@@ -156,8 +157,9 @@ async def look_up(
         await _own_spelling(corpus, elsewhere, known, first)
     for code in [c for c in missing if c in lists and lists[c].manuals]:
         missing.remove(code)
-        known.unknown.append(shown(code))
-        if near := await near_in_list(corpus, code, lists[code].manuals):
+        if shown(code) not in known.unknown:
+            known.unknown.append(shown(code))
+        if near := await near_in_list(corpus, code, said(code, found), lists[code].manuals):
             known.near[shown(code)] = near
     numbers = [c for c in missing if own and is_number(c)]
     names = await _of_missing(corpus, numbers, known, own, only=True) if numbers else {}

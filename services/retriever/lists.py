@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from services.retriever.codes import Code
 from services.retriever.corpus import Corpus
 from services.retriever.holdings import CodeHit
-from services.retriever.kinds import said, separate, tell
+from services.retriever.kinds import separate, tell
 from services.retriever.near import likeliest, neighbours
 from services.retriever.normal import shown
 from services.retriever.records import DEFINES, LEADS
@@ -29,15 +29,14 @@ class Listed:
     """Numbers of the revisions that list what is said apart from what else has the number."""
 
 
-async def listed(corpus: Corpus, code: Code, hits: Sequence[CodeHit]) -> Listed:
+async def listed(corpus: Corpus, kinds: frozenset[str], hits: Sequence[CodeHit]) -> Listed:
     """Return the hits of a number without those of another list of the same manual.
 
     Args:
         corpus: where to look.
-        code: as asked; the word beside it says of which list it is.
+        kinds: what the question says that it is, from `kinds.said`.
         hits: passages that have the number.
     """
-    kinds = said(code)
     defining = [hit for hit in hits if hit.strength >= LEADS]
     if not kinds or not defining:
         return Listed([*hits], frozenset())
@@ -65,15 +64,17 @@ async def listed(corpus: Corpus, code: Code, hits: Sequence[CodeHit]) -> Listed:
     )
 
 
-async def near_in_list(corpus: Corpus, code: Code, manuals: Collection[int]) -> list[str]:
+async def near_in_list(
+    corpus: Corpus, code: Code, kinds: frozenset[str], manuals: Collection[int]
+) -> list[str]:
     """Return numbers of the list that is said, those that may have been meant, the likeliest first.
 
     Args:
         corpus: where to look.
         code: as asked.
+        kinds: what the question says that it is.
         manuals: numbers of the revisions that list alarms and errors apart.
     """
-    kinds = said(code)
     hits = await _defined(corpus, neighbours(code.loose), manuals)
     told = await _told(corpus, hits)
     there = {hit.loose for hit in hits if told.get(hit.passage, frozenset()) & kinds}

@@ -421,6 +421,15 @@ async def test_where_a_manual_lists_alarms_and_errors_apart_the_word_tells_which
         assert ({*documents(found)}, found.unknown_codes) == ({f"mill_{doc_id}"}, [])
     both = await two.search("9", asset="hall/mill")
     assert {*documents(both)} == {"mill_alarms", "mill_errors"}
+    # A machine's report calls every number a fault.
+    for doc_id, kind, last in (("lathe_f", "Fault", 10), ("lathe_w", "Warning", 24)):
+        of_lathe = msgspec.structs.replace(
+            ref(doc_id, doc_id, ("hall/lathe",)), file=f"mills/lathe/lists/{doc_id}.csv"
+        )
+        await two.add(of_lathe, listing(kind, last))
+    reported = await two.search("Fault 22", code="22", asset="hall/lathe")
+    assert (documents(reported), reported.unknown_codes) == (["lathe_w"], [])
+    assert (await two.search("fault 22", asset="hall/lathe")).unknown_codes == ["22"]
     # One list by whichever name answers.
     for asked in ("alarm 11", "fault 11", "error 11", "报警11"):
         assert documents(await two.search(asked, asset="hall/saw"))[0] == "saw"
@@ -471,7 +480,7 @@ async def test_a_number_means_nothing_outside_its_own_machine(two: Asker) -> Non
         nothing = await two.search(question, code=code, asset="hall/guard")
         assert (nothing.hits, nothing.scope) == ([], "asset")
         assert nothing.unknown_codes in (["10"], ["Er10"])
-    told = await two.search("5 discharge overcurrent alarm", code="5", asset="hall/guard")
+    told = await two.search("Fault 5: discharge overcurrent alarm", code="5", asset="hall/guard")
     assert (documents(told)[0], told.unknown_codes) == ("guard", ["5"])
     assert told.hits[0].passage.text.startswith("The guard reports")
     # A machine without manuals, and codes that say more, are looked for everywhere.
