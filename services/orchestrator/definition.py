@@ -43,7 +43,8 @@ _PREFIX = {"ER": "ERR", "ERROR": "ERR", "ALM": "AL", "ALARM": "AL"}
 """Prefixes that are written for others."""
 _DISPLAYS = ("E", "AL")
 """What displays put before the name of a fault: `E.OC1` is `OC1`."""
-_BRACKETS = re.compile(r"\s*[(（]")
+# `CU240B-2`, `PM250, PM260`
+_DEVICES = re.compile(r"(?:(?=[^,;/]*\d)[A-Z]{2,}[A-Z0-9_-]{2,}\s*(?:[,;/]\s*|$))+")
 _DIGITS = str.maketrans("OIL", "011")
 """Letters that are typed for digits."""
 _HEX = re.compile(r"0X([0-9A-F]+)|(\d[0-9A-F]*)H")
@@ -114,8 +115,17 @@ def define(passage: Passage, *, code: str, lang: Language) -> Definition:
         counted=frozenset(role for role in _LISTED if _counts(by_role[role])),
         reaction=" ".join(unwrapped(f.value) for f in _one_language(by_role["reaction"], lang)),
         asides=cause_asides + [one for one in action_asides if one not in cause_asides],
-        rest=[f for f, role in zip(fields, roles, strict=True) if f.value and role in _BESIDE],
+        rest=_without_devices(
+            [f for f, role in zip(fields, roles, strict=True) if f.value and role in _BESIDE]
+        ),
     )
+
+
+def _without_devices(fields: list[Field]) -> list[Field]:
+    """Leave out what a table prints above its columns: the devices that have the parameter."""
+    if not any(field.name for field in fields):
+        return fields
+    return [field for field in fields if field.name or not _DEVICES.fullmatch(field.value)]
 
 
 def plain(text: str) -> str:
@@ -128,13 +138,20 @@ def canonical(code: str) -> str:
     return _OTHER.sub("", unicodedata.normalize("NFKC", code).upper())
 
 
-def alike(one: Definition, other: Definition) -> bool:
-    """Return whether two say the same: an index names a parameter without its short name."""
-    if canonical(one.code) != canonical(other.code):
-        return False
-    shorter, longer = sorted((one.name, other.name), key=len)
-    parts = (longer, longer.partition(" / ")[0], _BRACKETS.split(longer, maxsplit=1)[0])
-    return canonical(shorter) in map(canonical, parts)
+def printed_as(code: str, cell: str) -> str:
+    """Return how a manual prints the code that was asked for; as asked where it does not.
+
+    Args:
+        code: as asked, `30021`.
+        cell: what stands where the code does, `F30021`, or `F30021 / F30022`.
+    """
+    asked = canonical(code)
+    for word in (plain(cell), *words_of(cell)):
+        spelled = canonical(word)
+        letters = any(c.isalpha() for c in word) or asked.isdigit()
+        if _CODE_CELL.fullmatch(word.upper()) and letters and is_same(spelled, asked):
+            return word
+    return code
 
 
 def is_of_another_code(passage: Passage, code: str) -> bool:
@@ -147,13 +164,13 @@ def is_of_another_code(passage: Passage, code: str) -> bool:
     fields = passage.fields
     if not fields:
         words = words_of(passage.text)
-        spelled = any(_same(canonical(word), asked) for word in words)
+        spelled = any(is_same(canonical(word), asked) for word in words)
         return not spelled and asked not in canonical(passage.text)
     for field, role in zip(fields, _roles(fields, code), strict=True):
         cell = plain(field.value)
         if role != "code" or not cell:
             continue
-        return bool(_CODE_CELL.fullmatch(cell.upper())) and not _same(canonical(cell), asked)
+        return bool(_CODE_CELL.fullmatch(cell.upper())) and not is_same(canonical(cell), asked)
     return False
 
 
@@ -177,7 +194,8 @@ def names(passage: Passage, code: str) -> bool:
     return asked in map(canonical, words_of(passage.text))
 
 
-def _same(one: str, other: str) -> bool:
+def is_same(one: str, other: str) -> bool:
+    """Return whether two canonical spellings are of one code."""
     if one == other:
         return True
     if not (re.search(r"\d", one) and re.search(r"\d", other)):

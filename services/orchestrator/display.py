@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from schemas.answers import Answer, Language
-from services.orchestrator.definition import canonical, words_of
+from services.orchestrator.definition import canonical, printed_as, words_of
 from services.orchestrator.language import has_ideographs
 from services.orchestrator.notes import is_elsewhere
 
@@ -86,7 +86,11 @@ def _has(summary: str, code: str) -> bool:
     spelt = rf"(?<![A-Za-z0-9]){re.escape(code)}(?![A-Za-z0-9])"
     if re.search(spelt, summary, re.IGNORECASE):
         return True
-    return canonical(code) in map(canonical, words_of(summary))
+    words = words_of(summary)
+    if canonical(code) in map(canonical, words):
+        return True
+    # It may stand at the beginning as the manual prints it: `F30021` for 30021.
+    return bool(words) and printed_as(code, words[0]) != code
 
 
 def _steps(entries: Sequence[str], said: str) -> str:

@@ -7,12 +7,14 @@ What the manuals do not have is said, never guessed from a neighbour.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from schemas.answers import Citation, Language
 from schemas.retrieval import Hit
+from services.orchestrator.alike import alike
 from services.orchestrator.choice import (
     best_definition,
     distinct,
@@ -26,7 +28,6 @@ from services.orchestrator.choice import (
 from services.orchestrator.cues import is_cause, is_step
 from services.orchestrator.definition import (
     Definition,
-    alike,
     canonical,
     define,
     is_long,
@@ -50,6 +51,8 @@ from services.orchestrator.wording import (
     told_of,
     unmarked,
 )
+
+_MAKER = re.compile(r"[A-Z][A-Za-z]{2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +132,20 @@ def _missing(unknown: Sequence[str], near: Mapping[str, Sequence[str]], words: P
     """Say which codes no manual has, and which of those it has may have been meant."""
     if not unknown:
         return ""
+    makers = dict.fromkeys(maker for code in unknown if (maker := split_maker(code)[0]))
+    if makers:
+        # What others mean by its codes is no help.
+        return words.stranger.format(maker=words.comma.join(makers))
     said = words.unknown.format(codes=words.comma.join(unknown))
     spelled = {canonical(code): offered for code, offered in near.items()}
     offered = dict.fromkeys(one for code in unknown for one in spelled.get(canonical(code), ()))
     return said + (words.near.format(codes=words.comma.join(offered)) if offered else "")
+
+
+def split_maker(code: str) -> tuple[str, str]:
+    """Return whose an unknown code is, where no manual speaks of the maker, and the code."""
+    maker, _, own = code.rpartition(" ")
+    return (maker, own) if _MAKER.match(maker) else ("", code)
 
 
 def _nothing(summary: str) -> Extract:

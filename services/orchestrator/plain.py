@@ -6,7 +6,7 @@ import msgspec
 
 from schemas.answers import Answer, Timings
 from schemas.retrieval import Found
-from services.orchestrator.extract import extract
+from services.orchestrator.extract import extract, split_maker
 from services.orchestrator.notes import join, note
 from services.orchestrator.records import Work
 from services.runtime.clock import now
@@ -33,6 +33,7 @@ def of_passages(work: Work, found: Found, timings: Timings, missing: str = "") -
         unknown_codes=found.unknown_codes,
         near=found.near,
     )
+    code = work.code or split_maker(code)[1]
     lacking = found.incomplete and not got.citations
     return _answer(
         work,

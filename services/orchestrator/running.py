@@ -21,6 +21,12 @@ _WHOLE = 1.25
 _BARE = 0.4
 """A heading with nothing below it says little."""
 _VALUE = re.compile(r"[:：=].*\d")
+_LEANS = re.compile(
+    r"(?:to (?:\w+ ){1,2}|in |for |by |with |if |when |after )?(?:this|these|that|it)\b(?! manual)"
+    r"|(?:in (?:this|that|such an?) )?(?:such|therefore|otherwise|thus|consequently)\b"
+    r"|[为在因]?[此该这]|否则|因而",
+    re.IGNORECASE,
+)
 _SAID = 0.5
 """What a term counts in a sentence that stands below a heading with it."""
 _LONG = 1500
@@ -141,6 +147,8 @@ def _chosen(sentences: list[str], peak: int, body: list[frozenset[str]], room: i
             break
         chosen.add(n)
         left -= len(sentences[n])
+    # What `this` is stands in the sentence before, room or not.
+    chosen |= {n - 1 for n in chosen if n and _LEANS.match(sentences[n])}
     return sorted(chosen)
 
 

@@ -11,7 +11,7 @@ from schemas.answers import Language
 from schemas.retrieval import Field, Hit
 from services.orchestrator.blocks import blocks
 from services.orchestrator.columns import is_grade, is_wanted, role_of
-from services.orchestrator.definition import Definition, canonical, plain
+from services.orchestrator.definition import Definition, plain, printed_as
 from services.orchestrator.items import unwrapped
 from services.orchestrator.language import language_of
 from services.orchestrator.phrases import Phrases, phrases
@@ -101,8 +101,12 @@ def told_of(
         lines += ["", f"{words.reaction}{words.colon}{definition.reaction} [1]"]
     lines += _section(words.notes, definition.asides)
     said = squeezed("".join(lines))
-    cells = (_lines(field, asked) for field in definition.rest if _says(field))
-    rest = [line for cell in cells if any(squeezed(x) not in said for x in cell) for line in cell]
+    rest = [
+        line
+        for field in definition.rest
+        if _says(field) and any(squeezed(line) not in said for line in _lines(field, asked))
+        for line in _lines(_labelled(field, words), asked)
+    ]
     if rest:
         lines += ["", *(f"{line} [1]" for line in rest)]
     return lines
@@ -175,9 +179,7 @@ def squeezed(text: str) -> str:
 
 
 def _head(definition: Definition, code: str) -> str:
-    printed = definition.code
-    if code and canonical(printed) != canonical(code):
-        printed = code
+    printed = printed_as(code, definition.code) if code else definition.code
     return " ".join(part for part in (printed, definition.name) if part)
 
 
@@ -217,8 +219,13 @@ def _lines(field: Field, asked: frozenset[str]) -> list[str]:
     if len(field.value) <= LONGEST_QUOTE:
         return [_line(field)]
     told = tell_text(field.value, asked)
-    name = [plain(field.name)] if _is_named(field) else []
-    return [line for line in (*name, told.head, *told.sentences) if line]
+    first, *others = [line for line in (told.head, *told.sentences) if line]
+    return [_line(Field(field.name, first)), *others]
+
+
+def _labelled(field: Field, words: Phrases) -> Field:
+    """Return a cell with the label that every manual prints in the language of the answer."""
+    return Field(words.labels.get(plain(field.name).casefold(), field.name), field.value)
 
 
 def _longest(definition: Definition, asked: frozenset[str]) -> Told:

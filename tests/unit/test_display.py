@@ -223,3 +223,10 @@ def test_a_long_summary_takes_the_line_of_the_actions_where_there_are_none() -> 
 
 def test_the_mark_of_a_bare_number_is_not_shown() -> None:
     assert display(answer(code="#07", summary="07 Fan fault.")).split("\n")[0] == "07 Fan fault."
+
+
+def test_a_code_that_is_printed_with_its_letters_is_not_said_twice() -> None:
+    said = display(answer(code="40021", summary="F40021 Brake unit: it is worn."))
+    assert said.startswith("F40021 Brake unit")
+    other = display(answer(code="2", summary="Wait for F40021 and M2."))
+    assert other.startswith("2 Wait for F40021")

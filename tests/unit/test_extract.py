@@ -360,7 +360,7 @@ def test_a_known_code_beside_an_unknown_one() -> None:
 
 
 def test_spellings_of_one_code_are_one_code() -> None:
-    assert ask(EN, code="E-5").summary == "E-5 DC bus undervoltage: Mains voltage too low."
+    assert ask(EN, code="E-5").summary == "E005 DC bus undervoltage: Mains voltage too low."
     assert ask(EN, code="e.005").summary == "E005 DC bus undervoltage: Mains voltage too low."
 
 
@@ -944,3 +944,79 @@ def test_a_row_in_both_languages_is_told_in_the_one_asked_for() -> None:
         ("代码", "E005"), ("描述", "belt stalled"), ("含义", "皮带堵转"), ("原因", "皮带过紧或缺油")
     )
     assert (ask(columns).note, ask(columns, lang="zh").note) == ("", "")
+
+
+def test_a_code_is_told_as_the_manual_prints_it() -> None:
+    entry = row(("Code", "F40021"), ("Name", "Brake unit"), ("Cause", "It is worn."))
+    assert ask(entry, code="40021").summary == "F40021 Brake unit: It is worn."
+    several = row(("Code", "A112 / A0113"), ("Name", "Fan"), ("Cause", "It is dusty."))
+    assert ask(several, code="113").summary == "A0113 Fan: It is dusty."
+    listed = row(("Value", "4"), ("Name", "Motor hot"), ("Cause", "Overload."))
+    assert ask(listed, code="F4").summary == "F4 Motor hot: Overload."
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "differ"),
+    [
+        ("Motor current setting", "Motor-Current", False),
+        ("Brake mot stds / Brk_std", "Brake motor standard", False),
+        ("Motor fault", "Monitor fault", True),
+        ("Step 1", "Step 2", True),
+    ],
+)
+def test_the_same_words_are_no_other_meaning(name: str, other: str, differ: bool) -> None:
+    one = row(("Code", "E005"), ("Fault name", name), ("Remedy", "Check it"))
+    two = row(("Code", "E005"), ("Fault name", other), ordinal=3, document=OTHER)
+    assert bool(ask(one, two).note) is differ
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [("en", "No manual of Zentrix is loaded."), ("zh", "没有 Zentrix 的手册。")],
+)
+def test_a_maker_nobody_has_a_manual_of_is_told_and_no_code_offered(lang: str, said: str) -> None:
+    got = extract(
+        [],
+        question="Zentrix ZX300 alarm 14",
+        code="Zentrix ZX300",
+        lang=lang,  # type: ignore[arg-type]
+        unknown_codes=["Zentrix ZX300", "Zentrix 14"],
+        near={"Zentrix 14": ["14"]},
+    )
+    assert (got.summary, got.answered_by) == (said, "none")
+
+
+def test_a_standard_label_is_in_the_language_of_the_answer() -> None:
+    entry = row(
+        ("Code", "F40021"), ("Name", "Brake unit"), ("Cause", "Worn."), ("Acknowledge", "NONE")
+    )
+    assert "应答：NONE [1]" in ask(entry, code="F40021", lang="zh").text
+    assert "Acknowledge: NONE [1]" in ask(entry, code="F40021").text
+
+
+def test_a_list_of_devices_is_no_value() -> None:
+    entry = row(
+        ("Parameter", "p1120"),
+        ("Name", "Ramp-up time"),
+        ("", "QX240B-2"),
+        ("Unit", "s"),
+        ("", "PW250, PW260"),
+        ("", "not below 10 Hz"),
+    )
+    told = ask(entry, code="p1120").text
+    assert "QX240B" not in told
+    assert "PW250" not in told
+    assert "not below 10 Hz" in told
+
+
+def test_the_sentence_that_this_refers_to_stands_before_it() -> None:
+    note = " ".join(
+        (
+            "The pump may only start outside of the filling mode.",
+            "To realize this, the filter must be set to 0.",
+            *(f"The filter number {n} cleans the filter water at the inlet." for n in range(16)),
+        )
+    )
+    entry = row(("Parameter", "p7010"), ("Name", "Selector"), ("Note", note))
+    told = ask(entry, code="p7010", question="p7010 filter set to 0").text
+    assert "Note: The pump may only start outside of the filling mode. [1]\nTo realize this" in told
