@@ -199,9 +199,10 @@ class Readers:
         return own
 
     def _kill(self) -> None:
-        if self._zygote:
+        # Process.kill would first look whether it has ended, and take its exit code from asyncio.
+        if self.pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._zygote.kill()
+                os.kill(self.pid, signal.SIGKILL)
 
     async def _drop(self, *, told: bool = True) -> None:
         """Let go of the process, which ends by that if it has not yet; tell how."""
