@@ -987,3 +987,23 @@ def test_the_sentence_that_this_refers_to_stands_before_it() -> None:
     entry = row(("Parameter", "p7010"), ("Name", "Selector"), ("Note", note))
     told = ask(entry, code="p7010", question="p7010 filter set to 0").text
     assert "Note: The pump may only start outside of the filling mode. [1]\nTo realize this" in told
+
+
+def test_a_list_below_an_entry_is_given_whole() -> None:
+    entry = row(("Code", "r7052"), ("Name", "Status word"), ("Description", "Shows bits."))
+    bits = [f"Bit: {n:02} | Signal name: Signal {n} | FP: -" for n in range(16)]
+    told = ask(msgspec.structs.replace(entry, below=bits), code="r7052").text
+    assert [f"Bit: {n:02}, Signal name: Signal {n} [1]" in told for n in range(16)] == [True] * 16
+    assert "FP" not in told
+
+
+def test_a_list_that_a_text_begins_is_given_whole_and_once() -> None:
+    fields = [f"{n}. | Symbol: N{n} | Description: Field {n}" for n in range(1, 9)]
+    begun = text("2.9 QXYGS: status inquiry\nComputer: QXYGS <cr>\n" + "\n".join(fields[:3]))
+    told = ask(
+        msgspec.structs.replace(begun, below=fields), code="", question="what does QXYGS return"
+    ).text
+    assert [told.count(f"Description: Field {n} [1]") for n in range(1, 9)] == [1] * 8
+    other = text("The pump starts when the valve is open.")
+    told = ask(msgspec.structs.replace(other, below=fields), code="", question="pump starts").text
+    assert "Symbol" not in told
