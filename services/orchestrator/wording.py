@@ -130,8 +130,11 @@ def listed(hit: Hit, said: Sequence[str], *, begun: bool = False) -> list[str]:
 
 def _row(text: str) -> str:
     """Return a row's cells as a line, those that say nothing left out."""
-    cells = (" ".join(cell.split()) for cell in text.split(" | "))
-    return ", ".join(cell for cell in cells if not _EMPTY.search(cell))
+    cells = [" ".join(cell.split()) for cell in text.split(" | ")]
+    said = [cell for cell in cells if cell and not _EMPTY.search(cell)]
+    # What counts the row is no cell of its own: `5. Symbol: N18`.
+    ends = [" " if cell[-1] in ".)、" else ", " for cell in said]
+    return "".join(map("".join, zip(said, ends, strict=True))).rstrip(" ,")
 
 
 def called(definition: Definition, hit: Hit, words: Phrases) -> Definition:
