@@ -199,6 +199,9 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """Relevance, 0 to 1."""
     by: Literal["code", "words", "vector"]
     """What put it first: a fault code it defines, its words, or its meaning."""
+    below: list[str] = []
+    """Of the first hits: rows of the list that stands right below it, in order, `header: cell |
+    header: cell`; empty where none does."""
     called: dict[str, str] = {}
     """By a short cell of a row or an entry, what the list of the trade's terms calls that, or what
     stands behind its colon, in the language wanted, where the cell is in the other one."""
@@ -221,6 +224,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """Corpus generation that was searched."""
     incomplete: bool = False
     """Manuals that should answer are being read again: what is not found may be in one of them."""
+    reading: int = 0
+    """Documents that are being read, for the first time or again."""
+    nobody: list[Literal["asset", "collection"]] = []
+    """What of the request no document has, though others have some: asset, collection."""
+    known: list[str] = []
+    """Assets and collections that are like those; of few, all."""
     took_ms: dict[str, float] = {}
     """Where the time went: embed, words, vectors, rank; milliseconds."""
 
@@ -239,6 +248,8 @@ class CorpusQuery(msgspec.Struct, frozen=True, kw_only=True):
     missing: int | None = None
     """How many documents that should answer are being read again, by the library's account; null
     where the asker does not know."""
+    reading: int | None = None
+    """How many documents are being read at all, likewise."""
 
 
 class CorpusDocument(msgspec.Struct, frozen=True, kw_only=True):

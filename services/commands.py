@@ -119,6 +119,12 @@ def search(options: argparse.Namespace) -> int:
             page = f" p. {row['page']}" if row["page"] else ""
             tell(f"{row['score']:.2f}  {row['file']}{page}  {row['section']}")
             tell(f"      {row['text'][:300]}\n")
+        if "asset" in found.nobody:
+            tell(f"No document is assigned to {options.asset}: all manuals were searched.")
+        if "collection" in found.nobody:
+            tell(f"No document is in the collection {options.collection}.")
+        if found.nobody and found.known:
+            tell(f"Known: {', '.join(found.known)}")
         if found.unknown_codes:
             tell(f"No document has the code {', '.join(found.unknown_codes)}.")
         for code, near in found.near.items():

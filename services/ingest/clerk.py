@@ -130,6 +130,7 @@ class Clerk:
             self._health.well(_ADDING)
         if not added.unchanged:
             self._announcer.say(added.state)
+            self.mender.tell_soon()
             self._wake()
         if not added.edited and not added.restored:
             return added
@@ -172,6 +173,8 @@ class Clerk:
         self._announcer.say(state)
         if state.state == "ready":
             self.mender.soon(state.doc_id)
+        elif state.state not in IN_WORK:
+            self.mender.tell_soon()
 
     async def edit(self, request: EditDocument) -> EditedDocument:
         """Change what is said about a document.

@@ -126,10 +126,15 @@ class Mender:
             self._soon.clear()
             while self._news:
                 await self.compare(self._news.pop())
+            await self._tell()
 
     def soon(self, doc_id: str) -> None:
         """Compare a document soon: something changed."""
         self._news.add(doc_id)
+        self._soon.set()
+
+    def tell_soon(self) -> None:
+        """Tell the retriever soon how many documents are being read."""
         self._soon.set()
 
     async def compare(self, doc_id: str = "") -> None:
@@ -149,8 +154,14 @@ class Mender:
         last: str | None = ""
         while last is not None:
             last = await self._compare_after(last)
-        self._missing = self._awaited.count(await self._library.in_work())
-        await self._ask(CORPUS, CorpusQuery(missing=self._missing, totals=False, limit=1))
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """Tell the retriever what it has not got yet. Raises as `compare`."""
+        in_work = await self._library.in_work()
+        self._missing = self._awaited.count(in_work)
+        query = CorpusQuery(missing=self._missing, reading=len(in_work), totals=False, limit=1)
+        await self._ask(CORPUS, query)
 
     async def _compare_after(self, last: str) -> str | None:
         """Compare the documents whose ids come next; return the last of them, None at the end.

@@ -44,6 +44,7 @@ from services.orchestrator.wording import (
     LONGEST_TAIL,
     bearing_of,
     called,
+    listed,
     quoting,
     sentence_of,
     summary_of,
@@ -214,6 +215,7 @@ def _defined(
         words, main = quoting(words), called(main, hit, words)
     summary = summary_of(main, code, asked) or quote(hit.passage.text, limit=LONGEST_TAIL)
     lines = told_of(main, code=code, asked=asked, summary=summary, words=words)
+    lines += listed(hit, lines)
     if foreign and not (main.causes or main.actions):
         lines.insert(0, words.original)
     also = [
@@ -261,6 +263,7 @@ def _from_text(
     bearing = {identity(hit): bearing_of(hit, told)}
     note = _other_language(hit, lang)
     lines = [f"{line} [1]" for line in (told.head, *told.sentences) if line]
+    lines += listed(hit, lines, begun=True)
     if note:
         lines.insert(0, words.original)
     more = list(enumerate(cited, 1))[1:]

@@ -60,6 +60,18 @@ _NOTES: dict[str, dict[Language, str]] = {
         " they are back.",
         "zh": "手册正在重新读取；读取完成后，仍然存在的报警会得到新的答案。",
     },
+    "reading": {
+        "en": "Manuals are still being read ({count}): what is not found may be in one of them.",
+        "zh": "仍有手册正在读取（{count} 份），未找到的内容可能在其中。",
+    },
+    "no_asset": {
+        "en": "No document is assigned to {asset}: all manuals were searched.",
+        "zh": "没有文档分配给 {asset}：已检索全部手册。",
+    },
+    "known": {
+        "en": "Known: {names}.",
+        "zh": "已知：{names}。",
+    },
     "unreadable": {
         "en": "The question could not be read: {reason}.",
         "zh": "无法读取该问题：消息不是有效的 JSON 或纯文本；详情见日志。",

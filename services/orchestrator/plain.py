@@ -6,8 +6,9 @@ import msgspec
 
 from schemas.answers import Answer, Timings
 from schemas.retrieval import Found
-from services.orchestrator.extract import extract, split_maker
+from services.orchestrator.extract import Extract, extract, split_maker
 from services.orchestrator.notes import join, note
+from services.orchestrator.phrases import phrases
 from services.orchestrator.records import Work
 from services.runtime.clock import now
 
@@ -34,7 +35,6 @@ def of_passages(work: Work, found: Found, timings: Timings, missing: str = "") -
         near=found.near,
     )
     code = work.code or split_maker(code)[1]
-    lacking = found.incomplete and not got.citations
     return _answer(
         work,
         code,
@@ -46,8 +46,26 @@ def of_passages(work: Work, found: Found, timings: Timings, missing: str = "") -
         text=got.text,
         citations=got.citations,
         answered_by=got.answered_by,
-        note=join(got.note, note("incomplete", work.lang)) if lacking else got.note,
+        note=join(got.note, _still_read(work, found, got), _of_nobody(work, found)),
     )
+
+
+def _still_read(work: Work, found: Found, got: Extract) -> str:
+    """Say that what was not found may be in a manual that is still being read."""
+    if got.citations and not found.unknown_codes:
+        return ""
+    if found.incomplete and not got.citations:
+        return note("incomplete", work.lang)
+    return note("reading", work.lang).format(count=found.reading) if found.reading else ""
+
+
+def _of_nobody(work: Work, found: Found) -> str:
+    """Say who asked for a machine that no document knows; a PLC's topic is as it is."""
+    if "asset" not in found.nobody or not work.asset or not work.place.startswith("ask/"):
+        return ""
+    said = note("no_asset", work.lang).format(asset=work.asset)
+    names = phrases(work.lang).comma.join(found.known)
+    return join(said, note("known", work.lang).format(names=names) if names else "")
 
 
 def of_nothing(work: Work, code: str, found: Found, timings: Timings, why: str) -> Answer:

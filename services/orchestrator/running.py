@@ -93,6 +93,11 @@ def tell_text(
         )
 
     place = max(range(len(found)), key=lambda n: (nearness(n), -n))
+    if row and not any(own):
+        # Found by its meaning, in the other language perhaps: its first cell may be a bare number.
+        place = max(range(len(found)), key=lambda n: (_letters(found[n].sentences), -n))
+        said = found[place].sentences
+        places[place] = max(range(len(said)), key=lambda n: _letters(said[n : n + 1]), default=0)
     block = found[place]
     if place == 0 and not block.head and (heads[0] - frozenset().union(*bodies[0]) or row):
         block = Block(section, block.sentences)
@@ -107,6 +112,11 @@ def tell_text(
         best = " ".join(block.sentences[peak : peak + 2])
     fits = row or not covered or bool(heads[place]) or is_name(block.head)
     return Told(block.head, best, given, covered, fits)
+
+
+def _letters(sentences: list[str]) -> int:
+    """Return how much sentences say: their letters."""
+    return sum(letter.isalpha() for sentence in sentences for letter in sentence)
 
 
 def _peak(block: Block, head: frozenset[str], body: list[frozenset[str]]) -> int:

@@ -34,6 +34,7 @@ _VALUES = re.compile(
 _STOPS = " .。;；:：,，"
 # What counts an item of a list says nothing outside it.
 _MARK = re.compile(r"(?:[(（]?\d{1,2}[)）、]|[a-zA-Z][)）]|[•●◆■□▪►➢‣©]+)\s*(?=\w|[\"“‘(（])")
+_EMPTY = re.compile(r": [-–—/]?$")
 _CLAUSE = re.compile(r"(?:, |[，;；] ?| (?=[(（])|(?<=[\u3400-\u9fff])(?=[(（]))")
 _SIGNS = frozenset("%‰°*")
 _LOUD = tuple("!！?？…")
@@ -110,6 +111,30 @@ def told_of(
     if rest:
         lines += ["", *(f"{line} [1]" for line in rest)]
     return lines
+
+
+def listed(hit: Hit, said: Sequence[str], *, begun: bool = False) -> list[str]:
+    """Return the rows of the list that stands below a passage; none that is said already.
+
+    Args:
+        hit: the passage that answers.
+        said: the answer's lines so far.
+        begun: only where these have a row of it: else the list is another matter.
+    """
+    there = squeezed("".join(said))
+    new = [row for row in hit.below if squeezed(row) not in there]
+    if begun and len(new) == len(hit.below):
+        return []
+    return [f"{quote(_row(row))} [1]" for row in new]
+
+
+def _row(text: str) -> str:
+    """Return a row's cells as a line, those that say nothing left out."""
+    cells = [" ".join(cell.split()) for cell in text.split(" | ")]
+    said = [cell for cell in cells if cell and not _EMPTY.search(cell)]
+    # What counts the row is no cell of its own: `5. Symbol: N18`.
+    ends = [" " if cell[-1] in ".)、" else ", " for cell in said]
+    return "".join(map("".join, zip(said, ends, strict=True))).rstrip(" ,")
 
 
 def called(definition: Definition, hit: Hit, words: Phrases) -> Definition:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Literal
 
 from schemas.retrieval import DocumentRef, Search
 
@@ -40,3 +42,33 @@ def limited(documents: Mapping[int, DocumentRef], search: Search) -> dict[int, D
         and search.kind in ("", document.kind)
         and set(search.tags) <= set(document.tags)
     }
+
+
+Unknown = Literal["asset", "collection"]
+_FEW = 5
+"""Names that are all told where none is alike."""
+
+
+def nobodys(
+    documents: Mapping[int, DocumentRef], search: Search
+) -> tuple[list[Unknown], list[str]]:
+    """Return what of a search no document has, and what is like it of all there is.
+
+    Where no document has an asset, or a collection, none is missed.
+    """
+    assets = sorted({one for document in documents.values() for one in document.assets})
+    shelves = sorted({document.collection for document in documents.values()} - {""})
+    lacking: list[Unknown] = []
+    known: list[str] = []
+    if assets and search.asset and not of_asset(documents, search.asset):
+        lacking.append("asset")
+        known += _alike(search.asset, assets)
+    if search.collection and search.collection not in shelves:
+        lacking.append("collection")
+        known += _alike(search.collection, shelves)
+    return lacking, known
+
+
+def _alike(name: str, names: list[str]) -> list[str]:
+    near = get_close_matches(name, names, n=3)
+    return near or (names if len(names) <= _FEW else [])

@@ -42,7 +42,9 @@ from services.retriever.embedding import open_embedder
 from services.retriever.finder import Finder
 from services.retriever.indexer import Indexer
 from services.retriever.lexicon import SHIPPED, Lexicon
+from services.retriever.listed import with_lists
 from services.retriever.pauses import keep_short
+from services.retriever.scope import nobodys
 from services.retriever.succession import Succession
 from services.retriever.units import units
 from services.runtime.config import Config
@@ -97,6 +99,7 @@ class RetrieverService:
         self._deleted.set()  # the last stop may have come between
         self._missing: int | None = 0
         """Documents that should answer and do not; None after a loss, until ingest has said."""
+        self._reading = 0
 
     async def start(self, context: Context) -> None:
         """Open the corpus, load model and index, then take requests."""
@@ -169,7 +172,16 @@ class RetrieverService:
         if self._finder is None:
             raise Unavailable("retriever", "the corpus is not open yet")
         found = await self._finder.find(request)
-        return msgspec.structs.replace(found, incomplete=True) if self._missing != 0 else found
+        corpus = self._open()
+        lacking, known = nobodys(corpus.active, request)
+        return msgspec.structs.replace(
+            found,
+            hits=await with_lists(corpus, found.hits),
+            incomplete=self._missing != 0,
+            reading=self._reading,
+            nobody=lacking,
+            known=known,
+        )
 
     async def index(self, request: IndexPassages) -> Indexed:
         """Keep a batch of passages."""
@@ -212,6 +224,8 @@ class RetrieverService:
     async def corpus(self, request: CorpusQuery) -> CorpusState:
         """Say what the corpus holds."""
         corpus = self._open()
+        if request.reading is not None:
+            self._reading = request.reading
         if request.missing is not None:
             self._missing = request.missing
             if not self._missing:

@@ -541,3 +541,28 @@ async def test_codes_that_were_parted_are_found(two: Asker, question: str) -> No
     lists = rows(("Err18", "Sensor", "change it"), ("$27", "Pull-off", "set it"))
     await two.add(ref("lists", "Lists"), lists)
     assert (await two.search(question)).hits[0].by == "code"
+
+
+async def test_the_bits_below_a_word_come_with_it(tmp_path: Path) -> None:
+    word = Passage(
+        ordinal=0,
+        kind="entry",
+        section="r7052 Status word",
+        text="r7052 Status word\nDescription: Shows bits.",
+        fields=[Field("Code", "r7052"), Field("Name", "Status word")],
+    )
+    bits = [
+        Passage(
+            ordinal=n,
+            kind="row",
+            section="r7052 Status word",
+            text=f"Bit: {n:02} | Signal name: Signal {n}",
+            fields=[Field("Bit", f"{n:02}"), Field("Signal name", f"Signal {n}")],
+        )
+        for n in range(1, 9)
+    ]
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref("kelvarn", "Kelvarn FD40", ("hall/drive",)), [word, *bits])
+        found = await asker.search("what does r7052 mean", asset="hall/nosuch")
+    assert found.hits[0].below == [bit.text for bit in bits]
+    assert (found.nobody, found.known) == (["asset"], ["hall/drive"])

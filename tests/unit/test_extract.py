@@ -1020,3 +1020,41 @@ def test_the_sentence_that_this_refers_to_stands_before_it() -> None:
     entry = row(("Parameter", "p7010"), ("Name", "Selector"), ("Note", note))
     told = ask(entry, code="p7010", question="p7010 filter set to 0").text
     assert "Note: The pump may only start outside of the filling mode. [1]\nTo realize this" in told
+
+
+def test_a_list_below_an_entry_is_given_whole() -> None:
+    entry = row(("Code", "r7052"), ("Name", "Status word"), ("Description", "Shows bits."))
+    bits = [f"Bit: {n:02} | Signal name: Signal {n} | FP: -" for n in range(16)]
+    told = ask(msgspec.structs.replace(entry, below=bits), code="r7052").text
+    assert [f"Bit: {n:02}, Signal name: Signal {n} [1]" in told for n in range(16)] == [True] * 16
+    assert "FP" not in told
+
+
+def test_a_list_that_a_text_begins_is_given_whole_and_once() -> None:
+    fields = [f"{n}. | Symbol: N{n} | Description: Field {n}" for n in range(1, 9)]
+    begun = text("2.9 QXYGS: status inquiry\nComputer: QXYGS <cr>\n" + "\n".join(fields[:3]))
+    told = ask(
+        msgspec.structs.replace(begun, below=fields), code="", question="what does QXYGS return"
+    ).text
+    assert [told.count(f"Description: Field {n} [1]") for n in range(1, 9)] == [1] * 8
+    other = text("The pump starts when the valve is open.")
+    told = ask(msgspec.structs.replace(other, below=fields), code="", question="pump starts").text
+    assert "Symbol" not in told
+
+
+def test_a_row_found_by_its_meaning_says_more_than_its_heading() -> None:
+    bits = (
+        "字节0~3：故障值（非0为故障）\nbit7 编码器未标定\nbit3 过压故障\nbit2 欠压故障" + "，" * 4
+    )
+    cells = (("数据域", "描述"), ("29位ID", "23"), ("", "主机标识"), ("8字节数据区", bits * 3))
+    found = row(*cells, lang="zh", by="vector")
+    said = ask(found, code="", question="encoder not calibrated", lang="zh").summary
+    assert "故障" in said
+    assert not said.endswith("描述")
+
+
+def test_a_rows_number_goes_without_a_comma() -> None:
+    entry = row(("Code", "r7052"), ("Name", "Reply"), ("Description", "Shows fields."))
+    below = ["5. | Symbol: N18 | Description: Output"]
+    told = ask(msgspec.structs.replace(entry, below=below), code="r7052").text
+    assert "5. Symbol: N18, Description: Output [1]" in told
