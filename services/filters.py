@@ -8,7 +8,8 @@ def meet(one: str, other: str) -> str | None:
     if any(a[:1] in {"+", "#"} and b.startswith("$") for a, b in ((one, other), (other, one))):
         return None
     found = _meet(one.split("/"), other.split("/"))
-    return None if found is None else "/".join(found)
+    # `+` and `/#` have but the empty topic in common, which is none.
+    return "/".join(found) or None if found else None
 
 
 def _meet(one: list[str], other: list[str]) -> list[str] | None:

@@ -41,3 +41,4 @@ def test_a_machine_of_a_trigger() -> None:
     assert meet("plant/+/fault", "plant/motor7/+") == "plant/motor7/fault"
     assert meet("plant/#", "plant/line1/#") == "plant/line1/#"
     assert meet("plant/+/fault", "scada/#") is None
+    assert meet("+", "/#") is None
