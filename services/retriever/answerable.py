@@ -127,6 +127,7 @@ def evidence(
     if len(weights) == 1:  # a lone word stands together with itself
         beside = max(held.get(word, 0.0) for word in weights) if topic else 0.0
     covered = max((_covered(one, weights, naming) for one in best), default=0.0)
+    there = max((_covered(one, weights, naming, THERE) for one in best), default=0.0)
     much = MUCH * rarest
     return Evidence(
         covered=covered,
@@ -139,15 +140,22 @@ def evidence(
         named=named,
         beyond=beyond,
         elsewhere=max(
-            [0.0, *(_covered(one, weights, naming) - covered for one in others)],
+            [0.0, *(_covered(one, weights, naming, THERE) - there for one in others)],
         ),
     )
 
 
-def _covered(one: Ranked, weights: Mapping[str, float], naming: Collection[str]) -> float:
-    """Return the share a passage holds of what is asked about the document that is named."""
+def _covered(
+    one: Ranked, weights: Mapping[str, float], naming: Collection[str], there: float = 1.0
+) -> float:
+    """Return the share a passage holds of what is asked about the document that is named.
+
+    A word that is held as surely as `there` is held: a manual in the other language has none in
+    the very words of the question, and what it says is no less its own.
+    """
     asked = {word: weight for word, weight in weights.items() if word not in naming}
     whole = sum(asked.values())
     if not whole:
         return one.covered if weights else 0.0
-    return sum(asked[word] * part for word, part in one.held.items() if word in asked) / whole
+    held = {word: min(1.0, part / there) for word, part in one.held.items() if word in asked}
+    return sum(asked[word] * part for word, part in held.items()) / whole

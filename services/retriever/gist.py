@@ -14,6 +14,8 @@ SEAM = 0.2
 """What a pair of Chinese characters counts that only stands where two words meet."""
 ASKING = 0.5
 """What a word counts that only asks, such as `often` of `how often`."""
+WHEN = 0.4
+"""What a word counts that says when a fault comes, and not what it is."""
 PLACE = 0.25
 """What a word counts that says where in the plant, and no more."""
 MACHINE = 0.4
@@ -36,6 +38,8 @@ class Gist:
     """Words that do not say what is asked."""
     machines: frozenset[str]
     """Words that say what machine it is, where little more is asked."""
+    when: frozenset[str]
+    """Words that say when the fault comes that is reported, or what else was seen."""
 
     def faint(self, about: Collection[str]) -> dict[str, float]:
         """Return the words that tell less than their rarity does, and what share of it.
@@ -46,6 +50,7 @@ class Gist:
         words = self.words
         return (
             dict.fromkeys(words.seams, SEAM)
+            | dict.fromkeys(self.when, WHEN)
             | dict.fromkeys(self.machines, MACHINE)
             | dict.fromkeys(self.asks, ASKING)
             | dict.fromkeys((words.place - words.alike).union(about), PLACE)
@@ -96,10 +101,13 @@ def gist_of(words: Words, codes: Sequence[Code]) -> Gist:
     reports = not codes and symptoms.reported(" ".join([words.asked, *words.meant_by.values()]))
     known_name = any(word in words.frequency for word in words.alike)
     asks = _asks(words.asked, known_name=known_name, reports=reports)
-    # Codes and names tell what is asked.
-    others = () if codes or words.alike else {*words.each} - asks - words.seams
+    # Codes and names tell what is asked; beside a name, the machine's kind does not tell what is
+    # wrong with it.
+    others = {*words.each} - asks - words.seams - words.alike
+    others = others if reports or not (codes or words.alike) else set()
     machines = _machines(words.asked, others, words.expansions, REPORT if reports else BRIEF)
-    return Gist(words, reports, asks, machines)
+    when = symptoms.circumstances(words.asked) - words.alike if reports else frozenset()
+    return Gist(words, reports, asks, machines, when)
 
 
 def _asks(asked: str, *, known_name: bool, reports: bool) -> frozenset[str]:

@@ -59,7 +59,7 @@ _INTERVAL = re.compile(
 _JOINS = re.compile(
     r"\b(?:during|while|when|whilst|after|keeps?|always|often|suddenly|again|sometimes|just|now|"
     r"still|shows?|says?|reports?|gives?|trips?|tripped|tripping|faults?|alarms?|errors?|"
-    r"problem|issue)\b|故障|报警|告警|出现|提示|突然|经常|频繁|老是|总是|一直|运行[中时]",
+    r"problem|issue)\b|故障|报警|告警|跳闸|跳脱|停机|出现|提示|突然|经常|频繁|老是|总是|一直|运行[中时]",
     re.IGNORECASE,
 )
 """What stands beside that which is wrong: when it is, and that it is a fault."""

@@ -15,6 +15,7 @@ from services.retriever.corpus import Corpus
 from services.retriever.gist import gist_of
 from services.retriever.known import Known, look_up, of_stranger
 from services.retriever.lexicon import Lexicon
+from services.retriever.righting import righted
 from services.retriever.setting import setting
 from services.retriever.subject import Subject, Subjects
 from services.retriever.tokens import language, tokens
@@ -84,6 +85,8 @@ class Inquirer:
             own: numbers of the revisions that are the asset's, wherever is looked.
         """
         search = self._spelt(search)
+        asked = await righted(search.question, self._corpus, self._lexicon)
+        search = msgspec.structs.replace(search, question=asked)
         place = setting(search.question, search.asset)
         tags = self._tags(place.tags, search.code)
         codes = codes_asked(search, self._corpus.names)

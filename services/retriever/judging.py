@@ -24,6 +24,8 @@ FAULT = 2.0
 """It says of a fault what is to be done, where one is reported: share of that in its name."""
 IN_TEXT = 0.5
 """Share of it where only its text has that."""
+PLAIN = 1.5
+"""Its name says little but what is wrong: of several faults, the plainest is meant."""
 LATER = 0.4
 """It is the second of several that differ by their number, and none is asked for."""
 PHRASE = 1.5
@@ -67,6 +69,8 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     """What those tell."""
     beside: float
     """Share of its pairs of words that stand together."""
+    fault: float
+    """How well it is the fault's entry that is reported, 0 to 1."""
     order: float
     """What all of that adds to the passage's place."""
 
@@ -85,7 +89,7 @@ class Judge:
         self._symptom = symptom
         # Many passages are of one section, and have one name or none.
         self._headings: dict[str, float] = {}
-        self._names: dict[str, float] = {}
+        self._names: dict[str, tuple[float, float]] = {}
         self._judged: dict[int, Judged] = {}
 
     def judge(self, passages: Mapping[int, Readable]) -> Mapping[int, Judged]:
@@ -110,11 +114,18 @@ class Judge:
         beside = question.beside(body, said)
         order = COVER * share + OFTEN * often(question, body, words, there, said)
         order += HEADING * self._heading(passage.section) + BESIDE * beside
-        order += self._by_name(passage.name)
+        fault = 0.0
+        by_name, by_symptom = self._by_name(passage.name)
+        order += by_name
         if question.reports and self._symptom and held:
-            order += FAULT * self._by_fault(of_a_fault(labels, passage.section), passage.name, held)
+            sure = of_a_fault(labels, passage.section)
+            fault = self._by_fault(sure, passage.name, held)
+            order += FAULT * fault + PLAIN * sure * self._plain(passage.name)
+            # A parameter, or a line of technical data, is by the same name and no fault.
+            by_symptom *= not labels or sure > 0
+        order += by_symptom
         order += PHRASE * (bool(question.phrases) and question.quoted_in(body))
-        return Judged(held, told, beside, order)
+        return Judged(held, told, beside, fault, order)
 
     def _by_fault(self, fault: float, name: str, held: Mapping[str, float]) -> float:
         """Return how well a passage is the fault's that is reported, 0 to 1.
@@ -145,13 +156,23 @@ class Judge:
             share = self._headings[section] = question.share(question.held(f" {section} "))
         return share
 
-    def _by_name(self, name: str) -> float:
+    def _plain(self, name: str) -> float:
+        """Return the share of a fault's name that is what is wrong, 0 to 1."""
+        said = self._share_of_symptom(self._question.held(f" {name} "))
+        return said * precise(self._question, name) if said else 0.0
+
+    def _by_name(self, name: str) -> tuple[float, float]:
+        """Return what a passage's name adds, and what it does by saying what a machine has."""
         by_name = self._names.get(name)
         if by_name is None:
             question = self._question
-            by_name = CALLED * called(question, name) - LATER * is_later(question, name)
+            by_symptom = 0.0
             if self._symptom:
-                by_name += SYMPTOM * self._share_of_symptom(question.held(f" {name} "))
+                by_symptom = SYMPTOM * self._share_of_symptom(question.held(f" {name} "))
+            by_name = (
+                CALLED * called(question, name) - LATER * is_later(question, name),
+                by_symptom,
+            )
             self._names[name] = by_name
         return by_name
 
@@ -170,19 +191,26 @@ def called(question: Question, name: str) -> float:
         question: its words.
         name: tokens of what the passage is called.
     """
+    held = question.held(f" {name} ")
+    return precise(question, name) * min(1.0, 2 * question.share(held)) if held else 0.0
+
+
+def precise(question: Question, name: str) -> float:
+    """Return the share of a name that is of the question, 0 to 1.
+
+    Args:
+        question: its words.
+        name: tokens of what the passage is called.
+    """
     text = f" {name} "
     there = question.there(text)
     said = question.said(there)
-    held = question.held(text, there, said)
-    if not held:
-        return 0.0
-    meant = set(held)
+    meant = set(question.held(text, there, said))
     for other in said:
         if other.needle in text:
             meant |= other.tokens
     words = name.split()
-    precise = sum([word in meant for word in words]) / len(words)
-    return precise * min(1.0, 2 * question.share(held))
+    return sum([word in meant for word in words]) / len(words) if words else 0.0
 
 
 def is_later(question: Question, name: str) -> bool:

@@ -29,12 +29,15 @@ NAMED = 1.0
 """The question names its document."""
 MEANT = 2.5
 """It is about its document: `G120` is, whatever titles have the other words of the question."""
-REPORTED = 5.0
+REPORTED = 7.0
 """The same where what is wrong is reported: another machine's remedy helps nobody."""
 STRUCTURED = 0.3
 """It is a row or an entry."""
 SAME_LANGUAGE = 0.35
 """It is in the language asked for."""
+FAULT_LANGUAGE = 2.5
+"""It is so besides, and the entry of a fault that is reported: of entries in either language the
+reader's own is meant, by whichever name."""
 STRENGTH_SCORE = {3: 8.0, 2: 1.5, 1: 0.5}
 """What a code hit adds, by its strength (defines, leads a line, mentioned)."""
 UNCERTAIN = 0.25
@@ -175,7 +178,9 @@ def rank(
         order += NAMED * named.get(candidate.document, 0.0)
         order += (REPORTED if question.reports else MEANT) * (candidate.document in meant)
         order += STRUCTURED * (candidate.kind != "text")
-        order += SAME_LANGUAGE * (label in in_language)
+        order += (SAME_LANGUAGE + FAULT_LANGUAGE * min(1.0, 2 * seen.fault)) * (
+            label in in_language
+        )
         meaning = _between(cosine.get(label, 0.0), *MEANING)
         score = max(covered, meaning, SURE if defines else 0.0)
         by: By = "code" if strength >= 2 else ("words" if covered >= meaning else "vector")

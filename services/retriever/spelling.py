@@ -139,9 +139,17 @@ def distance(a: str, b: str, most: int) -> int:
     return min(row[-1], most + 1)
 
 
+def as_written(word: str, term: str) -> str:
+    """Return the word that is one slip away and has this stem, the stem where none is."""
+    return _one_slip(word.lower()).get(term, term) if correctable(word) else term
+
+
 @lru_cache(maxsize=4)
-def _one_slip(word: str) -> dict[str, None]:
-    """Return the stems of all that is one slip away, the word's own not among them."""
+def _one_slip(word: str) -> dict[str, str]:
+    """Return the stems of all that is one slip away, the word's own not among them.
+
+    Each with a word that has it.
+    """
     short = len(word) < SHORTEST_ONE
     spelt = dict.fromkeys(_swapped(word))
     for i in range(len(word) + 1):
@@ -154,9 +162,12 @@ def _one_slip(word: str) -> dict[str, None]:
                 spelt[head + letter + tail[1:]] = None
     whole = {other: stem(other) for other in spelt if short or len(other) >= SHORTEST}
     # `fored` is no word that `ford` may be.
-    terms = {t: None for o, t in whole.items() if not short or len(t) >= min(len(o), len(word))}
+    terms: dict[str, str] = {}
+    for other, term in whole.items():
+        if len(term) >= LEAST and (not short or len(term) >= min(len(other), len(word))):
+            terms.setdefault(term, other)
     terms.pop(stem(word), None)
-    return {term: None for term in terms if len(term) >= LEAST}
+    return terms
 
 
 def _swapped(word: str) -> Iterator[str]:

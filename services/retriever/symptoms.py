@@ -17,17 +17,20 @@ _WRONG = re.compile(
     r"|\b(?:stall|block|jam|seiz|trip|fail|fault|alarm|error|leak|vibrat|overflow|malfunction|"
     r"disconnect|abnormal|imbalanc|asymmetr)"
     r"|\b(?:locked|stuck|lost|loss|missing|broken|damaged|worn|torn|shorted|earthed|blown|burnt|"
-    r"timeout|time[ -]out|short[ -]?circuit\w*|open[ -]?circuit\w*|phase failure|noise|noisy|"
+    r"timeout|time[ -]out|(?:hard|soft)[ -]limit|"
+    r"short[ -]?circuit\w*|open[ -]?circuit\w*|phase failure|noise|noisy|"
     r"o/?c|o/?v|u/?v|o/?l|o/?h|o/?t|g/?f)\b"
     r"|\b(?:too|gets?|runs?|very) (?:high|low|hot|cold|fast|slow|big|small|large|weak|strong|soft|"
     r"hard)\b|\b(?:not|no|cannot|can't|won't|doesn't|don't|never|dead)\b"
-    r"|过(?:电?流|电?压|载|负荷|热|温|速|充|放|高|低|大|小)|欠(?:电?压|载|流)|缺相|断相|失步|堵转|"
+    r"|[硬软]限位|过(?:电?流|电?压|载|负荷|热|温|速|充|放|高|低|大|小)|欠(?:电?压|载|流)|缺相|断相|失步|堵转|"
     r"失速|超(?:速|温|载|限|时|压|差)|卡(?:住|死|滞)|短路|断线|断路|开路|接地|漏|异常|故障|报警|告警|"
     r"错误|失败|丢失|损坏|不(?:转|动|亮|良|上|足|准|到|能|通|稳|开|显|工作|平衡)|无(?:显示|法|输出|反应)|"
     r"没(?:有|反应|电)|黑屏|跳闸|停机|抖动|振动|异响|发热|发烫|烧|断开|中断|脱落|松动",
     re.IGNORECASE,
 )
 """What is wrong."""
+_CLAUSE = re.compile(r"[,;，；。]|(?<!\d)\.(?!\d)|\b(?=(?:when|while|whilst|whenever|during)\b)")
+"""Where another clause begins."""
 _VALUE = re.compile(
     r"\b(?:threshold|parameter|value|delay|time|limits? (?:is|for|of)|range|default|factory|rated|"
     r"set|sett?ings?|enabl\w+|disabl\w+|activat\w+|select\w*|adjust\w*|chang\w+|configur\w+|"
@@ -78,6 +81,18 @@ def reported(question: str) -> bool:
     """
     wrong = _WRONG.search(_ASKER.sub(" ", question)) is not None
     return wrong and _VALUE.search(question) is None
+
+
+def circumstances(question: str) -> frozenset[str]:
+    """Return the tokens of a report's clauses that say nothing wrong: when it is, what was seen.
+
+    Args:
+        question: that reports what is wrong.
+    """
+    clauses = [(clause, _WRONG.search(clause)) for clause in _CLAUSE.split(question)]
+    wrong = {token for clause, found in clauses if found for token in tokens(clause)}
+    beside = {token for clause, found in clauses if not found for token in tokens(clause)}
+    return frozenset(beside - wrong)
 
 
 def of_a_fault(labels: Collection[str], section: str) -> float:

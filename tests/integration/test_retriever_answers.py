@@ -250,6 +250,42 @@ async def test_typing_errors_are_forgiven(tmp_path: Path, typed: str, page: int)
         assert [hit.passage.page for hit in found.hits][:1] == [page]
 
 
+WINCH = [
+    Passage(
+        ordinal=n, page=n + 1, kind="row", lang="zh",
+        text=f"故障名称: {name} | 故障原因: {cause} | 处理对策: {remedy}",
+        fields=[Field("故障名称", name), Field("故障原因", cause), Field("处理对策", remedy)],
+    )
+    for n, (name, cause, remedy) in enumerate(
+        [
+            ("卷筒过电流", "负载太重", "减轻负载"),
+            ("母线过电压", "下放太快", "加装制动电阻"),
+            ("母线欠电压", "电源太低", "检查电源"),
+        ]
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "page"),
+    [("overcurent", 1), ("overvoltge", 2), ("undervoltge", 3), ("over votlage while lowering", 2)],
+)
+async def test_a_mistyped_word_has_the_names_of_the_word_that_was_meant(
+    tmp_path: Path, typed: str, page: int
+) -> None:
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref("winch", "卷扬机手册"), WINCH)
+        found = await asker.search(typed)
+        assert [hit.passage.page for hit in found.hits][:1] == [page]
+
+
+async def test_a_word_that_some_passage_has_is_not_put_right(tmp_path: Path) -> None:
+    async with retriever(tmp_path) as asker:
+        await asker.add(ref("m", "Guide"), texts("The votlage relay is green.", "Voltage: 5 V."))
+        found = await asker.search("green votlage relay")
+        assert [hit.passage.page for hit in found.hits][:1] == [1]
+
+
 # -- refusing ---------------------------------------------------------------------------------
 
 

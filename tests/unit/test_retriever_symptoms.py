@@ -10,7 +10,7 @@ import pytest
 from services.retriever.judging import Judge
 from services.retriever.question import read
 from services.retriever.ranking import rank
-from services.retriever.symptoms import LISTED, TELLS, of_a_fault, reported
+from services.retriever.symptoms import LISTED, TELLS, circumstances, of_a_fault, reported
 from services.retriever.tokens import tokens
 
 pytestmark = pytest.mark.unit
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.unit
         "hoist trips on oc",
         "spindle too hot",
         "no communication with the pump",
+        "mill hard limit",
         "搅拌机过流",
         "直流母线欠压",
         "卷扬机堵转",
@@ -105,7 +106,9 @@ FAULT = Row(2, 1, "drum rotor jam", "Code | Name | Remedy")
 OTHERS = Row(3, 2, "rotor jam", "Code | Name | Remedy")
 
 
-def order(*, reports: bool, meant: Sequence[int] = ()) -> list[int]:
+def order(
+    *, reports: bool, meant: Sequence[int] = (), in_language: Sequence[int] = ()
+) -> list[int]:
     words = ["rotor", "jam"]
     rows = {row.id: row for row in (VALUE, FAULT, OTHERS)}
     question = read(words, words, (), {"rotor": 9, "jam": 4}, 100, reports=reports)
@@ -118,6 +121,7 @@ def order(*, reports: bool, meant: Sequence[int] = ()) -> list[int]:
         vector_hits=[],
         named={},
         meant=meant,
+        in_language=in_language,
         judge=Judge(question, words),
     )
     return [one.id for one in found]
@@ -126,6 +130,30 @@ def order(*, reports: bool, meant: Sequence[int] = ()) -> list[int]:
 def test_a_report_finds_the_fault_before_the_parameter() -> None:
     assert order(reports=True).index(FAULT.id) < order(reports=True).index(VALUE.id)
     assert order(reports=False).index(VALUE.id) < order(reports=False).index(FAULT.id)
+
+
+def test_the_fault_with_the_plainest_name_goes_first() -> None:
+    assert order(reports=True)[:2] == [OTHERS.id, FAULT.id]
+
+
+def test_of_faults_as_near_the_one_in_the_asked_language_goes_first() -> None:
+    assert order(reports=True, in_language=[FAULT.id])[0] == FAULT.id
+    # No parameter goes before a fault for its language.
+    assert order(reports=True, in_language=[VALUE.id])[0] == OTHERS.id
+
+
+@pytest.mark.parametrize(
+    ("question", "beside"),
+    [
+        ("overvoltage while lowering the hoist", "while lowering the hoist"),
+        ("hoist trips on undervoltage, mains dip", "mains dip"),
+        ("卷扬机过压，刚换过电阻", "刚换过电阻"),
+        ("hoist stalled, brake overheats", ""),
+        ("overvoltage", ""),
+    ],
+)
+def test_what_says_when_a_fault_comes_is_told_from_the_fault(question: str, beside: str) -> None:
+    assert circumstances(question) == frozenset(tokens(beside))
 
 
 def test_the_named_machine_goes_before_the_same_fault_of_another() -> None:
