@@ -58,7 +58,8 @@ return_databases() { # version
 	done
 	for name in ${newer[@]+"${newer[@]}"}; do
 		mkdir -p "$aside"
-		ln "$DATA/$name.db" "$aside"
+		# A way that was cut off within this second has put the same file there.
+		ln -f "$DATA/$name.db" "$aside"
 		rm -f "$DATA/$name.db-wal" "$DATA/$name.db-shm"
 		mv -T "$ready/$name.db" "$DATA/$name.db"
 		say "  $name.db is what it was before the upgrade; what came since lies in $aside"

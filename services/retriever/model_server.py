@@ -111,6 +111,9 @@ class ModelServer:
                 error, url_key=self._key, ca=self._ca, ca_key=self._beside("ca")
             )
             raise Retryable(operation, reason, hint) from error
+        except TimeoutError as error:
+            reason = f"no reply within {patience_s:g} s"
+            raise Retryable(operation, reason, "is the server running?") from error
         except (OSError, http.client.HTTPException) as error:
             raise Retryable(operation, f"{error}", "is the server running?") from error
         finally:

@@ -93,12 +93,15 @@ class Box:
         assert self._nspawn is None
         only = ("--read-only", f"--bind={self.root}{writable}:{writable}") if writable else ()
         shown = [f"--bind-ro={here}:{there}" for here, there in self._binds.items()]
+        # Another name each time: what systemd-nspawn left in /run of the last may be in its way.
+        name = f"{self._name}-{next(_NUMBER)}"
         with self.log.open("ab") as log:
             self._nspawn = subprocess.Popen(
                 [
                     *("systemd-nspawn", "--boot", f"--directory={self.root}"),
                     *("--private-network", "--register=no", "--keep-unit", "--console=pipe"),
-                    *(f"--machine={self._name}", "--link-journal=no", *shown),
+                    *(f"--machine={name}", f"--hostname={self._name}"),
+                    *("--link-journal=no", *shown),
                     *(f"--system-call-filter={_LANDLOCK}", *only),
                 ],
                 stdin=subprocess.DEVNULL,
